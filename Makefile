@@ -1,0 +1,105 @@
+# Everything a contributor runs. A bare `make` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore
+
+# The stamp names what is installed and where: another lock, another pyproject.toml or another folder installs anew.
+INSTALLED := $(shell { echo '$(CURDIR)'; cat requirements/dev.txt pyproject.toml; } | cksum | tr ' ' '-')
+STAMP := $(VENV)/.installed-$(INSTALLED)
+
+# Prints the first interpreter that is new enough and can make environments; explains itself when there is none.
+define FIND_PYTHON
+incomplete=; \
+for candidate in $${PYTHON:-} python3 python3.13 python3.12 python3.11; do \
+  "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+  "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1 || { incomplete="$$incomplete $$candidate"; continue; }; \
+  echo "$$candidate"; exit 0; \
+done; \
+if [ -n "$$incomplete" ]; then \
+  echo "make: found$$incomplete, but without ensurepip it cannot make an environment." >&2; \
+  echo "make: on Debian or Ubuntu: apt-get install python3-venv" >&2; \
+else \
+  echo "make: no Python 3.11 or newer found. Install one, or name it: make setup PYTHON=/path/to/python3" >&2; \
+fi; \
+exit 1
+endef
+
+.PHONY: help
+help: ## list the targets
+	@echo 'usage: make TARGET'; echo
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(STAMP) ## make .venv with the pinned requirements (the first time takes minutes)
+
+$(STAMP): export PYTHON := $(PYTHON)
+$(STAMP):
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  python=$$($(FIND_PYTHON)); \
+	  echo "Making $(VENV) with $$("$$python" --version) ($$python)"; \
+	  "$$python" -m venv --clear $(VENV); \
+	fi
+	@total=$$(grep -c '^[a-zA-Z0-9]' requirements/dev.txt); \
+	echo "Installing up to $$total pinned packages; the first time takes a few minutes"; \
+	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt \
+	  | awk '/^(Collecting|Processing) / && ++n % 25 == 0 {print "  " n " packages fetched"; fflush()} \
+	         /^Installing collected/ {print "  unpacking " n " packages"; fflush()}'
+	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+	@echo "Ready: $(BIN)/modelport"
+
+.PHONY: demo
+demo: setup ## train, gate, register, score a file, answer one prediction
+	@$(BIN)/modelport demo $(ARGS)
+
+.PHONY: test
+test: setup ## all tests with coverage (JOBS=2 processes)
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term $(ARGS)
+
+.PHONY: check
+check: setup ## format, lint, types, import contracts, docs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@if [ -d tests/unit/docs ]; then $(BIN)/pytest -q tests/unit/docs; fi
+
+.PHONY: format
+format: setup ## format the code and apply the linter's safe fixes
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+.PHONY: serve
+serve: setup ## serve the champion on http://127.0.0.1:8000 (options: ARGS='--port 9000')
+	@exec $(BIN)/modelport serve $(ARGS)
+
+.PHONY: bench
+bench: setup ## measure side by side with peers (options: ARGS='…')
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# The first file holds everything; as a constraint it makes the others agree on every version.
+COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(LOCK_FLAGS)
+
+.PHONY: lock
+lock: setup ## pin the requirements anew (newer versions: LOCK_FLAGS=--upgrade)
+	@$(COMPILE) pyproject.toml --all-extras -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra api -c requirements/dev.txt -o requirements/api.txt
+	@$(COMPILE) pyproject.toml --extra api --extra train --extra mlflow --extra sql \
+	  -c requirements/dev.txt -o requirements/train.txt
+	@echo hatchling | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
+	@echo dvc | $(COMPILE) - -o requirements/dvc.txt
+
+.PHONY: clean
+clean: ## remove .venv, caches and reports (artifacts/, outputs/ and data stay)
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
+	  .coverage .coverage.* htmlcov build dist
+	@find src tests -type d -name __pycache__ -prune -exec rm -rf {} +
