@@ -1,0 +1,42 @@
+"""Measure a registered model on data."""
+
+from dataclasses import dataclass
+
+from application.loading import LoadModel
+from application.ports import DataSource
+from application.reading import read_labelled
+from domain.dataset import DatasetVersion, Split
+from domain.evaluation import Metrics, measure
+from domain.model import ModelRef, ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """Figures, and on which rows: the hold-out of its own training data, or all of other data."""
+
+    version: ModelVersion
+    metrics: Metrics
+    data: DatasetVersion
+    holdout_only: bool
+
+
+@dataclass(frozen=True)
+class EvaluateModel:
+    """Judges a model only by rows that it has not learnt from."""
+
+    load: LoadModel
+
+    def __call__(self, source: DataSource, ref: ModelRef) -> EvaluationReport:
+        """Measure the model on a source that has the target.
+
+        Raises:
+            InvalidData: the data cannot be used; says why.
+        """
+        model = self.load(ref)
+        rows = read_labelled(source, model.manifest.schema)
+        data, training = source.version, model.manifest.training
+        own = data.sha256 == model.manifest.data["sha256"]
+        if own:
+            rows = rows[Split(training["holdout"], training["seed"]).positions(len(rows))[1]]
+        metrics = measure(rows.target, model.predictor.predict(rows.matrix))
+        return EvaluationReport(model.version, metrics, data, own)

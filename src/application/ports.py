@@ -1,0 +1,199 @@
+"""The ports: what the use cases need of the world, as few and deep protocols.
+
+Every adapter raises the errors of `domain.errors` and nothing of its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from domain.batch import BatchJob, ChunkReceipt, Reject
+from domain.dataset import Chunk, DatasetVersion
+from domain.feature import Kind, Vector
+from domain.model import Bundle, ModelRef, ModelVersion
+from domain.schema import Matrix, Schema
+from domain.table import Table
+from domain.training import TrainingSpec
+
+
+class DataSource(Protocol):
+    """A table somewhere. Picklable: a worker that is given one can read its own chunk.
+
+    Raises `NotFound`, `Unavailable`, `UnreadableData` or `ChecksumMismatch`.
+    """
+
+    @property
+    def version(self) -> DatasetVersion:
+        """The exact content that will be read."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, as they stand; a name that stands there twice is kept."""
+        ...
+
+    def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        """Cut the rows, in order, into chunks of at most so many; the same plan every time."""
+        ...
+
+    def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
+        """Return some columns of a chunk.
+
+        A column of a given kind comes as its values: float64 or int64 for numbers (NaN where
+        missing), bool for booleans, `Coded` or object for categories; where some cell does not
+        fit the kind, the column comes as objects, that cell as the text it is. A column of kind
+        None comes as it stands, to be handed through unchanged.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted estimator and the files it is kept in.
+
+    `files` is the serving form and the estimator itself, by file name; `predictor` answers with
+    the fitted estimator, to compare the serving form with; `libraries` are the versions used.
+    """
+
+    predictor: "Predictor"
+    files: Mapping[str, bytes]
+    parameters: Mapping[str, Any]
+    libraries: Mapping[str, str]
+
+
+class Learner(Protocol):
+    """Fits estimators."""
+
+    def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
+        """Fit on `matrix`, shape (rows, features), and `target`, shape (rows,).
+
+        Raises:
+            Misconfigured: a hyper-parameter is unknown or has a value that is not allowed.
+        """
+        ...
+
+
+class Predictor(Protocol):
+    """A loaded model. Safe to call from several threads."""
+
+    def predict(self, matrix: Matrix) -> Vector:
+        """Return one prediction per row of `matrix`, shape (rows, features).
+
+        A row's prediction is the same to the last bit whatever rows are asked with it.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """Turns the files of a bundle into a predictor."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
+        """Load the serving form.
+
+        Raises:
+            ArtefactRejected: the files are not a model that can be run.
+        """
+        ...
+
+
+class ModelStore(Protocol):
+    """Keeps the versions of models, and the aliases that point to them.
+
+    Raises `NotFound` for an unknown model, version or alias, `Unavailable` when the store
+    cannot be reached, `ArtefactRejected` for a bundle that is not whole.
+    """
+
+    def names(self) -> Sequence[str]:
+        """Return the models that have versions, sorted."""
+        ...
+
+    def versions(self, name: str) -> Sequence[ModelVersion]:
+        """Return the versions of a model, oldest first."""
+        ...
+
+    def resolve(self, ref: ModelRef) -> ModelVersion:
+        """Return the version that a reference means now. Cheap enough to be polled."""
+        ...
+
+    def save(
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
+    ) -> ModelVersion:
+        """Register a bundle as the next version, wholly or not at all.
+
+        A bundle that is registered already keeps its version, which is returned.
+        """
+        ...
+
+    def load(self, version: ModelVersion) -> Bundle:
+        """Return the files of a version, not yet verified."""
+        ...
+
+    def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
+        """Point an alias to a version, if it still points to `expected` (None: to nothing).
+
+        Raises:
+            Conflict: somebody moved the alias in the meantime.
+        """
+        ...
+
+
+class Run(Protocol):
+    """One tracked run."""
+
+    @property
+    def id(self) -> str:
+        """How the tracker knows the run; empty where nothing is tracked."""
+        ...
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Record figures by name."""
+        ...
+
+    def log_artifact(self, name: str, content: bytes) -> None:
+        """Keep a small file with the run."""
+        ...
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Record texts that are known only at the end, such as the gate's decision."""
+        ...
+
+
+class Tracker(Protocol):
+    """Keeps a record of what was tried. Raises `Unavailable` when it cannot be reached."""
+
+    def run(
+        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+    ) -> AbstractContextManager[Run]:
+        """Open a run; it is marked as finished on leaving, as failed on leaving by an error."""
+        ...
+
+
+class PredictionSink(Protocol):
+    """Where a batch job writes. Writing a chunk again replaces it: each row is there once.
+
+    Raises `Unavailable` when it cannot write.
+    """
+
+    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+        """Return the chunks of an earlier, interrupted run of this job, by index."""
+        ...
+
+    def write(
+        self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
+    ) -> ChunkReceipt:
+        """Write the scored rows and the rejects of one chunk, wholly or not at all."""
+        ...
+
+    def seal(self, job: BatchJob, chunks: int) -> "Sealed":
+        """Make the result of all chunks visible under its final name, at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Where the result of a batch job is; `rejects` is None where no row was rejected."""
+
+    output: str
+    rejects: str | None

@@ -1,0 +1,169 @@
+"""Train a model, compare it with the champion, register it, and let it take over if it won."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from application.loading import GOLDEN, LoadModel
+from application.ports import DataSource, Learner, ModelStore, Tracker, Trained
+from application.promote_model import appoint
+from application.reading import Divided, LabelledRows, read_labelled
+from domain import golden
+from domain.dataset import DatasetVersion, Split
+from domain.errors import ArtefactRejected, NotFound
+from domain.evaluation import (
+    Candidate,
+    Incomparable,
+    Metrics,
+    PromotionDecision,
+    PromotionPolicy,
+    measure,
+    require_parity,
+)
+from domain.golden import GoldenRows
+from domain.model import Bundle, Manifest, ModelRef, ModelVersion, json_bytes
+from domain.profile import profile
+from domain.schema import Matrix, Schema
+from domain.training import TrainingSpec
+
+PROFILE = "profile.json"
+
+_ROWS_WITH_GAPS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What training came to; `champion` is the one that was there before, as the gate saw it."""
+
+    version: ModelVersion
+    metrics: Metrics
+    champion: Candidate | Incomparable | None
+    decision: PromotionDecision
+    data: DatasetVersion
+    run_id: str
+
+
+@dataclass(frozen=True)
+class TrainModel:
+    """Fits on a part of the data, judges on the rest, registers and, if the gate allows, promotes.
+
+    A failure leaves no half-made version and no moved alias behind. `code` says which program
+    it is: it becomes part of the manifest.
+    """
+
+    learner: Learner
+    load: LoadModel
+    store: ModelStore
+    tracker: Tracker
+    policy: PromotionPolicy
+    clock: Callable[[], datetime]
+    code: Mapping[str, Any]
+
+    def __call__(
+        self, source: DataSource, schema: Schema, spec: TrainingSpec, *, promote: bool = True
+    ) -> TrainingReport:
+        """Train the specification on the source; the model bears the schema's name.
+
+        Raises:
+            InvalidData: the data cannot be learnt from; says why.
+            ArtefactRejected: the serving form does not answer like the trained estimator.
+            Conflict: another champion was appointed in the meantime; the version is registered.
+        """
+        data = source.version
+        rows = read_labelled(source, schema).divide(spec.split)
+        with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
+            trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
+            bundle, metrics = self._bundle(schema, spec, data, rows, trained)
+            run.log_metrics(metrics.to_mapping())
+            incumbent = self._incumbent(schema.name)
+            champion = self._candidate(incumbent, schema, rows.holdout)
+            challenger = Candidate(
+                "the challenger", metrics, data.identity(), spec.split, bundle.id
+            )
+            decision = self.policy.decide(challenger, champion)
+            run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
+            run.log_tags({"bundle": bundle.id, "decision": "; ".join(decision.reasons)})
+            origin = {"data.uri": data.uri, "run": run.id}
+            version = self.store.save(schema.name, bundle, self.clock(), origin)
+        if decision.promoted and promote:
+            appoint(self.store, version, incumbent)
+        elif decision.promoted:
+            decision = PromotionDecision(False, ("promotion was not asked for", *decision.reasons))
+        return TrainingReport(version, metrics, champion, decision, data, run.id)
+
+    def _bundle(
+        self,
+        schema: Schema,
+        spec: TrainingSpec,
+        data: DatasetVersion,
+        rows: Divided,
+        trained: Trained,
+    ) -> tuple[Bundle, Metrics]:
+        served = self.load.runtime.load(schema, trained.files)
+        holdout = rows.holdout
+        answers = served.predict(holdout.matrix)
+        with_gaps = _with_gaps(schema, holdout.matrix)
+        parity = max(
+            require_parity(trained.predictor.predict(holdout.matrix), answers, "hold-out"),
+            require_parity(
+                trained.predictor.predict(with_gaps),
+                served.predict(with_gaps),
+                "rows with missing values",
+            ),
+        )
+        metrics = measure(holdout.target, answers)
+        kept = golden.choose(schema, holdout.matrix)
+        sketch = profile(schema, rows.training.matrix, served.predict(rows.training.matrix))
+        manifest = Manifest(
+            name=schema.name,
+            schema=schema,
+            training={**spec.to_mapping(), "parameters": dict(trained.parameters)},
+            metrics=metrics.to_mapping(),
+            data=data.identity(),
+            parity=parity,
+            code=self.code,
+            libraries=trained.libraries,
+        )
+        files = {
+            **trained.files,
+            GOLDEN: GoldenRows(kept, served.predict(kept)).to_bytes(),
+            PROFILE: json_bytes(sketch),
+        }
+        return Bundle.seal(manifest, files), metrics
+
+    def _incumbent(self, name: str) -> ModelVersion | None:
+        try:
+            return self.store.resolve(ModelRef(name))
+        except NotFound:
+            return None
+
+    def _candidate(
+        self, incumbent: ModelVersion | None, schema: Schema, holdout: LabelledRows
+    ) -> Candidate | Incomparable | None:
+        if incumbent is None:
+            return None
+        try:
+            champion = self.load.version(incumbent)
+        except ArtefactRejected as error:
+            return Incomparable(incumbent.label, str(error), may_be_replaced=True)
+        manifest = champion.manifest
+        if not manifest.schema.takes_the_same_rows_as(schema):
+            why = "its schema has other features; promote the new version by hand if that is meant"
+            return Incomparable(incumbent.label, why, may_be_replaced=False)
+        return Candidate(
+            incumbent.label,
+            measure(holdout.target, champion.predictor.predict(holdout.matrix)),
+            manifest.data,
+            Split(manifest.training["holdout"], manifest.training["seed"]),
+            incumbent.bundle_id,
+        )
+
+
+def _with_gaps(schema: Schema, matrix: Matrix) -> Matrix:
+    nullable = [position for position, feature in enumerate(schema.features) if feature.nullable]
+    rows = matrix[:_ROWS_WITH_GAPS].copy()
+    rows[:, nullable] = np.nan
+    return rows

@@ -1,0 +1,1 @@
+"""What modelport is about: tables, models, decisions. No I/O; standard library and numpy only."""

@@ -1,0 +1,184 @@
+"""A feature: one column that a model may learn from, and the rule for its values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite, isnan
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.errors import Misconfigured
+from domain.table import Coded, Column
+
+Vector: TypeAlias = NDArray[np.float64]
+
+MISSING = float("nan")
+
+
+class Kind(StrEnum):
+    """What the values of a column are."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    CATEGORY = "category"
+    BOOLEAN = "boolean"
+
+
+class Refused(ValueError):
+    """One value is not allowed; the message says why, without repeating the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column that a model may learn from. `low` and `high` are allowed themselves."""
+
+    name: str
+    kind: Kind
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    nullable: bool = False
+    categories: tuple[str, ...] = ()
+    description: str = ""
+    example: float | str | bool | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind is Kind.CATEGORY) != bool(self.categories):
+            raise Misconfigured(
+                f"feature {self.name!r}: a category needs `categories`, and nothing else has them"
+            )
+        if len(set(self.categories)) != len(self.categories):
+            raise Misconfigured(f"feature {self.name!r}: a category is listed twice")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise Misconfigured(f"feature {self.name!r}: `range` is upside down")
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        if self.kind is Kind.CATEGORY:
+            words = "one of " + ", ".join(map(repr, self.categories))
+        elif self.kind is Kind.BOOLEAN:
+            words = "true or false"
+        else:
+            words = f"{'an integer' if self.kind is Kind.INTEGER else 'a number'}{self._bounds()}"
+            words += f" ({self.unit})" if self.unit else ""
+        return f"{words}, or nothing" if self.nullable else words
+
+    def _bounds(self) -> str:
+        if self.low is not None and self.high is not None:
+            return f" from {self.low:.15g} to {self.high:.15g}"
+        if self.low is not None:
+            return f" of at least {self.low:.15g}"
+        return "" if self.high is None else f" of at most {self.high:.15g}"
+
+    def encode(self, value: object) -> float:
+        """Return the number that stands for one value.
+
+        Raises:
+            Refused: the value is not allowed.
+        """
+        if value is None:
+            if self.nullable:
+                return MISSING
+            raise Refused("is missing")
+        if self.kind is Kind.CATEGORY:
+            if not isinstance(value, str):
+                raise Refused("is not text")
+            if value not in self.categories:
+                raise Refused("is not a known category")
+            return float(self.categories.index(value))
+        if self.kind is Kind.BOOLEAN:
+            if not isinstance(value, bool | np.bool_):
+                raise Refused("is not true or false")
+            return float(value)
+        if isinstance(value, bool | np.bool_) or not isinstance(
+            value, int | float | np.integer | np.floating
+        ):
+            raise Refused("is not a number")
+        return self._encode_number(value)
+
+    def _encode_number(self, value: int | float | np.integer[Any] | np.floating[Any]) -> float:
+        try:
+            number = float(value)
+        except OverflowError:
+            number = float("inf")
+        if not isfinite(number):
+            raise Refused("is not a finite number")
+        if self.kind is Kind.INTEGER and not number.is_integer():
+            raise Refused("is not a whole number")
+        if (self.low is not None and number < self.low) or (
+            self.high is not None and number > self.high
+        ):
+            raise Refused("is out of range")
+        return number
+
+    def encode_column(self, column: Column) -> tuple[Vector, dict[int, str]]:
+        """Return the vector that stands for a column, and a problem for each row refused.
+
+        A NaN in a float column is a missing value, as numpy and pandas have it.
+        """
+        if isinstance(column, Coded):
+            return self._encode_coded(column)
+        if column.dtype == object or self.kind in (Kind.CATEGORY, Kind.BOOLEAN):
+            return self._encode_each(column)
+        if column.dtype.kind not in "iuf":
+            return np.full(len(column), MISSING), dict.fromkeys(
+                range(len(column)), "is not a number"
+            )
+        return self._encode_numbers(column.astype(np.float64))
+
+    def _encode_coded(self, column: Coded) -> tuple[Vector, dict[int, str]]:
+        values, problems = self._encode_each(np.array([*column.values, None], dtype=object))
+        refused = np.flatnonzero(np.isin(column.codes % len(values), list(problems)))
+        return values[column.codes], {
+            int(row): problems[int(column.codes[row]) % len(values)] for row in refused
+        }
+
+    def _encode_each(self, column: NDArray[Any]) -> tuple[Vector, dict[int, str]]:
+        values = np.full(len(column), MISSING)
+        problems: dict[int, str] = {}
+        for row, value in enumerate(column.tolist()):
+            try:
+                values[row] = self.encode(None if _is_nan(value) else value)
+            except Refused as refused:
+                problems[row] = str(refused)
+        return values, problems
+
+    def _encode_numbers(self, values: Vector) -> tuple[Vector, dict[int, str]]:
+        problems: dict[int, str] = {}
+        missing = np.isnan(values)
+        if not self.nullable:
+            _note(problems, missing, "is missing")
+        _note(problems, np.isinf(values), "is not a finite number")
+        if self.kind is Kind.INTEGER:
+            whole = missing | (values == np.floor(values))
+            _note(problems, ~whole, "is not a whole number")
+        if self.low is not None:
+            _note(problems, values < self.low, "is out of range")
+        if self.high is not None:
+            _note(problems, values > self.high, "is out of range")
+        return values, problems
+
+    def decode(self, value: float) -> float | int | str | bool | None:
+        """Return the value that a number stands for: the inverse of `encode`."""
+        if isnan(value):
+            return None
+        match self.kind:
+            case Kind.CATEGORY:
+                return self.categories[int(value)]
+            case Kind.BOOLEAN:
+                return bool(value)
+            case Kind.INTEGER:
+                return int(value)
+            case Kind.NUMBER:
+                return float(value)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and isnan(value)
+
+
+def _note(problems: dict[int, str], rows: NDArray[np.bool_], problem: str) -> None:
+    for row in np.flatnonzero(rows):
+        problems.setdefault(int(row), problem)

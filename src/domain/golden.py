@@ -1,0 +1,63 @@
+"""Golden rows: inputs kept with the model's own answers, to be asked again at every load."""
+
+import json
+from dataclasses import dataclass
+from math import isnan
+from typing import Self
+
+import numpy as np
+
+from domain.errors import ArtefactRejected
+from domain.evaluation import require_parity
+from domain.feature import Vector
+from domain.model import json_bytes
+from domain.schema import Matrix, Schema
+
+_KEPT = 40
+_WITH_GAPS = 10
+
+
+def choose(schema: Schema, matrix: Matrix) -> Matrix:
+    """Return some fifty rows to keep: evenly spaced ones, and some without nullable values."""
+    spaced = np.unique(np.linspace(0, len(matrix) - 1, _KEPT).astype(np.intp))
+    kept = matrix[spaced]
+    nullable = [position for position, f in enumerate(schema.features) if f.nullable]
+    gaps = kept[:_WITH_GAPS].copy()
+    gaps[:, nullable] = np.nan
+    return np.concatenate([kept, gaps]) if nullable else kept
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRows:
+    """Rows of features, shape (rows, features), and the exact answer to each, shape (rows,)."""
+
+    inputs: Matrix
+    outputs: Vector
+
+    def check(self, answers: Vector) -> None:
+        """Compare a loaded model's answers with the ones it gave when it was made.
+
+        Raises:
+            ArtefactRejected: an answer is not the same.
+        """
+        require_parity(self.outputs, answers, "golden rows")
+
+    def to_bytes(self) -> bytes:
+        """Return the rows as JSON; a missing value is null."""
+        inputs = [[None if isnan(v) else v for v in row] for row in self.inputs.tolist()]
+        return json_bytes({"inputs": inputs, "outputs": self.outputs.tolist()})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read the rows back.
+
+        Raises:
+            ArtefactRejected: they are not in the form of `to_bytes`.
+        """
+        try:
+            kept = json.loads(content)
+            inputs = np.array(kept["inputs"], dtype=np.float64)
+            outputs = np.array(kept["outputs"], dtype=np.float64)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ArtefactRejected(f"golden.json cannot be read: {error}") from error
+        return cls(inputs, outputs)

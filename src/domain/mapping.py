@@ -1,0 +1,136 @@
+"""Reading values of known type out of nested mappings that people or other programs wrote."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import isfinite, isnan
+from typing import Any, TypeVar
+
+from domain.errors import Misconfigured
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_ABSENT: Any = object()
+
+
+@dataclass(slots=True)
+class Reader:
+    """Takes keys out of a mapping one by one; `finish` refuses what is left over.
+
+    Raises `Misconfigured`, which names the place, for a missing key or a wrong type.
+    """
+
+    mapping: Any
+    where: str
+    _taken: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mapping, Mapping):
+            raise Misconfigured(f"{self.where}: expected a table of keys and values")
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there."""
+        return key in self.mapping
+
+    def text(self, key: str, default: str = _ABSENT) -> str:
+        """Return a string."""
+        value = self._take(key, default)
+        return str(self._typed(key, value, str, "text"))
+
+    def whole(self, key: str, default: int = _ABSENT) -> int:
+        """Return an integer."""
+        value = self._take(key, default)
+        if isinstance(value, bool):
+            value = None
+        return int(self._typed(key, value, int, "an integer"))
+
+    def number(self, key: str) -> float:
+        """Return a float."""
+        value = self._take(key)
+        if isinstance(value, bool):
+            value = None
+        return float(self._typed(key, value, (int, float), "a number"))
+
+    def flag(self, key: str, *, default: bool = _ABSENT) -> bool:
+        """Return a boolean."""
+        return bool(self._typed(key, self._take(key, default), bool, "true or false"))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of strings, empty where the key is absent."""
+        values = self._typed(key, self._take(key, ()), (list, tuple), "a list")
+        return tuple(str(self._typed(key, value, str, "a list of texts")) for value in values)
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """Return a list of floats."""
+        values = self._typed(key, self._take(key), (list, tuple), "a list")
+        return tuple(
+            float(self._typed(key, value, (int, float), "a list of numbers")) for value in values
+        )
+
+    def choice(self, key: str, choices: type[Choice]) -> Choice:
+        """Return a member of an enumeration, given by its value."""
+        value = self.text(key)
+        try:
+            return choices(value)
+        except ValueError:
+            valid = ", ".join(map(repr, choices))
+            raise self._wrong(key, f"{value!r} is not one of {valid}") from None
+
+    def scalar(self, key: str) -> float | str | bool | None:
+        """Return a number, text or boolean as it stands, None where the key is absent."""
+        value = self._take(key, None)
+        if value is None or isinstance(value, str | bool | int | float):
+            return value
+        raise self._wrong(key, "expected one number, text or boolean")
+
+    def interval(self, key: str) -> tuple[float | None, float | None]:
+        """Return two bounds; an infinite or absent one is None."""
+        value = self._take(key, (None, None))
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise self._wrong(key, "expected a lowest and a highest value")
+        return self._bound(key, value[0]), self._bound(key, value[1])
+
+    def _bound(self, key: str, value: object) -> float | None:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
+            raise self._wrong(key, "expected two numbers")
+        return float(value) if isfinite(value) else None
+
+    def table(self, key: str) -> "Reader":
+        """Return the reader of a nested mapping."""
+        return Reader(self._take(key), f"{self.where}: {key}")
+
+    def tables(self, key: str, *, optional: bool = False) -> list["Reader"]:
+        """Return a reader for each mapping in a list."""
+        value = self._take(key, () if optional else _ABSENT)
+        items = self._typed(key, value, (list, tuple), "a list of tables")
+        return [Reader(item, f"{self.where}: {key} {count}") for count, item in enumerate(items, 1)]
+
+    def mapping_of(self, key: str) -> dict[str, Any]:
+        """Return a nested mapping as it stands."""
+        return dict(self._typed(key, self._take(key), Mapping, "a table"))
+
+    def finish(self) -> None:
+        """Refuse keys that nobody asked for."""
+        unknown = [str(key) for key in self.mapping if key not in self._taken]
+        if unknown:
+            known = ", ".join(sorted(self._taken))
+            raise Misconfigured(
+                f"{self.where}: unknown key {', '.join(map(repr, unknown))}; allowed: {known}"
+            )
+
+    def _take(self, key: str, default: Any = _ABSENT) -> Any:
+        self._taken.add(key)
+        value = self.mapping.get(key, default)
+        if value is _ABSENT:
+            raise self._wrong(key, "is missing")
+        return value
+
+    def _typed(self, key: str, value: Any, kind: Any, words: str) -> Any:
+        if not isinstance(value, kind):
+            raise self._wrong(key, f"expected {words}")
+        return value
+
+    def _wrong(self, key: str, problem: str) -> Misconfigured:
+        return Misconfigured(f"{self.where}: {key}: {problem}")

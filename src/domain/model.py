@@ -1,0 +1,230 @@
+"""A trained model: how it is named, what is recorded of it, and the bundle that holds it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any, Self
+
+from domain.errors import ArtefactRejected, Misconfigured
+from domain.mapping import Reader
+from domain.schema import Schema
+from domain.schema_file import schema_from_mapping, schema_to_mapping
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+
+# The serving form of a model in its bundle: how rows become columns, and what is made of them.
+ENCODING = "features.json"
+NUMERIC = "model.onnx"
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """`housing` (its champion), `housing@ALIAS` or `housing/VERSION`."""
+
+    name: str
+    alias: str | None = CHAMPION
+    number: int | None = None
+
+    def __post_init__(self) -> None:
+        named = [part for part in (self.name, self.alias) if part is not None]
+        if not all(_NAME.fullmatch(part) for part in named) or (self.number or 1) < 1:
+            raise _bad_reference(str(self))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reference.
+
+        Raises:
+            Misconfigured: it is none of the three forms.
+        """
+        name, at, alias = text.partition("@")
+        if at:
+            return cls(name, alias)
+        name, slash, number = text.partition("/")
+        if not slash:
+            return cls(name)
+        if not re.fullmatch("[0-9]{1,18}", number):
+            raise _bad_reference(text)
+        return cls(name, None, int(number))
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.number}"
+
+
+def _bad_reference(text: str) -> Misconfigured:
+    return Misconfigured(
+        f"{text!r} is not a model reference; "
+        f"allowed: NAME (its champion), NAME@ALIAS or NAME/VERSION, such as housing/7"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A bundle's place in a model store. `details` are texts to show: estimator, RMSE, origin."""
+
+    name: str
+    number: int
+    bundle_id: str
+    created_at: datetime
+    aliases: frozenset[str] = frozenset()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
+
+    @property
+    def label(self) -> str:
+        """The version as a reference: `housing/7`."""
+        return f"{self.name}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that determines a model and what was measured of it.
+
+    It holds nothing that changes from one run to the next (no times, no paths, no version
+    number), so that training again on the same data with the same specification gives the same
+    bytes. `data` is `DatasetVersion.identity()`, `training` is `TrainingSpec.to_mapping()`,
+    `parity` the largest relative deviation of the serving form from the trained estimator,
+    `code` and `libraries` say what made it, `files` gives the SHA-256 of every other file.
+    """
+
+    name: str
+    schema: Schema
+    training: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    data: Mapping[str, Any]
+    parity: float
+    code: Mapping[str, Any]
+    libraries: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return the one way to write this manifest."""
+        mapping = {
+            "format": _FORMAT,
+            "name": self.name,
+            "schema": schema_to_mapping(self.schema),
+            "training": dict(self.training),
+            "metrics": dict(self.metrics),
+            "data": dict(self.data),
+            "parity": self.parity,
+            "code": dict(self.code),
+            "libraries": dict(sorted(self.libraries.items())),
+            "files": dict(sorted(self.files.items())),
+        }
+        return json_bytes(mapping)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read a manifest.
+
+        Raises:
+            ArtefactRejected: it is not a manifest of a known format.
+        """
+        try:
+            return cls._read(Reader(json.loads(content), "manifest.json"))
+        except (ValueError, RecursionError) as error:
+            raise ArtefactRejected(f"manifest.json is not JSON: {error}") from error
+        except Misconfigured as error:
+            raise ArtefactRejected(str(error)) from error
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Self:
+        if (found := reader.whole("format")) != _FORMAT:
+            raise Misconfigured(f"manifest.json: format {found} is not known; allowed: {_FORMAT}")
+        manifest = cls(
+            name=reader.text("name"),
+            schema=schema_from_mapping(reader.mapping_of("schema"), "manifest.json: schema"),
+            training=reader.mapping_of("training"),
+            metrics=reader.mapping_of("metrics"),
+            data=reader.mapping_of("data"),
+            parity=reader.number("parity"),
+            code=reader.mapping_of("code"),
+            libraries=reader.mapping_of("libraries"),
+            files=reader.mapping_of("files"),
+        )
+        reader.finish()
+        return manifest
+
+    def details(self) -> dict[str, str]:
+        """Return the facts by which people tell versions apart, as texts."""
+        return {
+            "estimator": str(self.training["estimator"]),
+            "rmse": f"{self.metrics['rmse']:.6f}",
+            "r2": f"{self.metrics['r2']:.6f}",
+            "data.sha256": str(self.data["sha256"]),
+            "data.md5": str(self.data["md5"] or ""),
+            "data.simulated": str(self.data["simulated"]).lower(),
+            "code.revision": str(self.code["revision"]),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model version as files: `manifest.json` and what it vouches for. Nothing executable."""
+
+    MANIFEST = "manifest.json"
+
+    files: Mapping[str, bytes]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+
+    @classmethod
+    def seal(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:
+        """Put files under a manifest that names the SHA-256 of each."""
+        digests = {name: sha256(content).hexdigest() for name, content in files.items()}
+        sealed = Manifest(
+            manifest.name,
+            manifest.schema,
+            manifest.training,
+            manifest.metrics,
+            manifest.data,
+            manifest.parity,
+            manifest.code,
+            manifest.libraries,
+            digests,
+        )
+        return cls({cls.MANIFEST: sealed.to_bytes(), **files})
+
+    @property
+    def id(self) -> str:
+        """The SHA-256 of the manifest, and with it of everything."""
+        return sha256(self.files.get(self.MANIFEST, b"")).hexdigest()
+
+    def verified(self, expected_id: str) -> Manifest:
+        """Check every checksum, then read the manifest: no byte is parsed before it is verified.
+
+        Raises:
+            ArtefactRejected: a file is missing, was changed or does not belong there.
+        """
+        if self.MANIFEST not in self.files:
+            raise ArtefactRejected("the bundle has no manifest.json")
+        if self.id != expected_id:
+            raise ArtefactRejected(
+                f"manifest.json is not the one that was registered: "
+                f"its SHA-256 is {self.id[:12]}…, expected {expected_id[:12]}…"
+            )
+        manifest = Manifest.from_bytes(self.files[self.MANIFEST])
+        found = {*self.files} - {self.MANIFEST}
+        if found != {*manifest.files}:
+            odd = ", ".join(sorted(found ^ {*manifest.files}))
+            raise ArtefactRejected(f"the bundle is missing files or has too many: {odd}")
+        for name, digest in manifest.files.items():
+            if sha256(self.files[name]).hexdigest() != digest:
+                raise ArtefactRejected(f"{name} was changed: its SHA-256 is not the manifest's")
+        return manifest
+
+
+def json_bytes(value: object) -> bytes:
+    """Return readable JSON, ending in a newline, always the same bytes for the same value."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

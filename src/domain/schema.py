@@ -1,0 +1,203 @@
+"""The schema of a table: which features a row has, and which values each may take.
+
+A row of features is held as a vector of float64 in schema order: numbers and integers as they
+are, a boolean as 0 or 1, a category as its position in the list of categories, and NaN for a
+missing value. Many rows are a matrix of shape (rows, features). A record (one row by name) and a
+table (columns by name) are checked by the same rules and give the same vectors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.errors import InvalidData, InvalidRows, Misconfigured, Violation
+from domain.feature import MISSING, Feature, Kind, Refused, Vector
+from domain.table import Table
+
+Matrix: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The column to predict."""
+
+    name: str
+    unit: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A feature derived from two others: numerator / denominator."""
+
+    name: str
+    numerator: str
+    denominator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Which features are a row's place on the map, in degrees."""
+
+    latitude: str
+    longitude: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Rows that were checked: `matrix` holds every row, also those refused (not to be used)."""
+
+    matrix: Matrix
+    violations: tuple[Violation, ...]
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """Which rows fit the schema; shape (rows,)."""
+        fits = np.ones(len(self.matrix), dtype=bool)
+        fits[[violation.row for violation in self.violations]] = False
+        return fits
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Features in order, and the target."""
+
+    name: str
+    target: Target
+    features: tuple[Feature, ...]
+    ratios: tuple[Ratio, ...] = ()
+    coordinates: Coordinates | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise Misconfigured(f"schema {self.name!r}: there must be at least one feature")
+        names = [*self.names, *(ratio.name for ratio in self.ratios), self.target.name]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise Misconfigured(f"schema {self.name!r}: {', '.join(twice)} stands there twice")
+        numeric = {f.name for f in self.features if f.kind in (Kind.NUMBER, Kind.INTEGER)}
+        used = {part for r in self.ratios for part in (r.numerator, r.denominator)}
+        if self.coordinates is not None:
+            used |= {self.coordinates.latitude, self.coordinates.longitude}
+        if not used <= numeric:
+            raise Misconfigured(
+                f"schema {self.name!r}: {', '.join(sorted(used - numeric))} must be a feature "
+                f"of kind number or integer to be used in a ratio or as a coordinate"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of each feature, by name."""
+        return {feature.name: feature.kind for feature in self.features}
+
+    @property
+    def example(self) -> dict[str, float | str | bool | None]:
+        """One row that fits, made of the examples given for the features."""
+        return {feature.name: feature.example for feature in self.features}
+
+    def takes_the_same_rows_as(self, other: "Schema") -> bool:
+        """Whether a row that is encoded by one schema means the same in the other."""
+        return [(f.name, f.kind, f.categories) for f in self.features] == [
+            (f.name, f.kind, f.categories) for f in other.features
+        ]
+
+    def require(self, columns: Sequence[str], where: str) -> None:
+        """Check that a table with these columns has every feature.
+
+        Raises:
+            InvalidData: a feature is missing, or a column stands there twice.
+        """
+        twice = sorted({name for name in columns if list(columns).count(name) > 1})
+        if twice:
+            raise InvalidData(f"{where}: column {', '.join(map(repr, twice))} stands there twice")
+        lacking = [name for name in self.names if name not in columns]
+        if lacking:
+            raise InvalidData(
+                f"{where}: no column {', '.join(map(repr, lacking))}; "
+                f"it has {', '.join(map(repr, columns)) or 'no columns'}"
+            )
+
+    def encode_records(self, records: Sequence[object]) -> Matrix:
+        """Return the rows of records, one mapping of feature name to value each, as a matrix.
+
+        A nullable feature may be left out.
+
+        Raises:
+            InvalidRows: at least one field is not allowed; all of them are named.
+        """
+        violations: list[Violation] = []
+        matrix = np.empty((len(records), len(self.features)), dtype=np.float64)
+        for row, record in enumerate(records):
+            if isinstance(record, Mapping):
+                matrix[row] = self._encode_record(record, row, violations)
+            else:
+                violations.append(Violation(row, "", "is not an object", self._fields()))
+        if violations:
+            raise InvalidRows(violations)
+        return matrix
+
+    def _encode_record(
+        self, record: Mapping[Any, object], row: int, violations: list[Violation]
+    ) -> list[float]:
+        vector: list[float] = []
+        for feature in self.features:
+            try:
+                vector.append(feature.encode(record.get(feature.name)))
+            except Refused as refused:
+                vector.append(MISSING)
+                violations.append(Violation(row, feature.name, str(refused), feature.allowed))
+        unknown = sum(1 for name in record if name not in self.names)
+        if unknown:
+            problem = f"has {unknown} unknown field{'s' if unknown > 1 else ''}"
+            violations.append(Violation(row, "", problem, self._fields()))
+        return vector
+
+    def _fields(self) -> str:
+        return f"an object with the fields {', '.join(self.names)}"
+
+    def encode_table(self, table: Table) -> Encoded:
+        """Return the rows of a table as a matrix, with what is wrong in them by row and field.
+
+        Raises:
+            InvalidData: a feature has no column.
+        """
+        self.require(list(table.columns), "the table")
+        matrix = np.empty((len(table), len(self.features)), dtype=np.float64)
+        violations: list[Violation] = []
+        for position, feature in enumerate(self.features):
+            matrix[:, position], problems = feature.encode_column(table.column(feature.name))
+            violations += [
+                Violation(row, feature.name, problem, feature.allowed)
+                for row, problem in problems.items()
+            ]
+        violations.sort(key=lambda violation: violation.row)
+        return Encoded(matrix, tuple(violations))
+
+    def encode_target(self, table: Table) -> tuple[Vector, tuple[Violation, ...]]:
+        """Return the target of each row, shape (rows,), and the rows that have none.
+
+        Raises:
+            InvalidData: there is no target column.
+        """
+        feature = Feature(self.target.name, Kind.NUMBER, self.target.unit)
+        values, problems = feature.encode_column(table.column(feature.name))
+        return values, tuple(
+            Violation(row, feature.name, problem, feature.allowed)
+            for row, problem in sorted(problems.items())
+        )
+
+    def decode(self, vector: Sequence[float]) -> dict[str, float | int | str | bool | None]:
+        """Return the record that a vector stands for: the inverse of `encode_records`."""
+        return {
+            feature.name: feature.decode(float(value))
+            for feature, value in zip(self.features, vector, strict=True)
+        }

@@ -1,0 +1,103 @@
+"""A table: named columns of one length, handled a column at a time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self, TypeAlias, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.errors import InvalidData
+
+Column: TypeAlias = Union[NDArray[Any], "Coded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A text column with few distinct values: `values[codes[i]]`, or missing where a code is -1.
+
+    `codes` is int32 of shape (rows,).
+    """
+
+    codes: NDArray[np.int32]
+    values: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> Self:
+        return type(self)(self.codes[rows], self.values)
+
+    def decoded(self) -> NDArray[np.object_]:
+        """Return the column as Python strings, None where missing; shape (rows,)."""
+        lookup = np.array([*self.values, None], dtype=object)
+        return lookup[self.codes]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Named columns of one length.
+
+    A column is float64 (NaN where missing), int64, bool, object (None where missing) or `Coded`.
+    """
+
+    columns: Mapping[str, Column]
+    rows: int
+
+    def __post_init__(self) -> None:
+        for name, column in self.columns.items():
+            if len(column) != self.rows:
+                raise InvalidData(
+                    f"column {name!r} has {len(column)} rows where the table has {self.rows}"
+                )
+        object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Column]) -> Self:
+        """Build a table whose row count is that of its first column."""
+        first = next(iter(columns.values()), None)
+        return cls(columns, 0 if first is None else len(first))
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> Self:
+        """Return the rows of a slice, a boolean mask or an array of positions."""
+        taken = {name: column[rows] for name, column in self.columns.items()}
+        count = len(np.arange(self.rows)[rows])
+        return type(self)(taken, count)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Column], int]]:
+        return type(self), (dict(self.columns), self.rows)
+
+    def column(self, name: str) -> Column:
+        """Return one column.
+
+        Raises:
+            InvalidData: there is no such column.
+        """
+        if name not in self.columns:
+            raise InvalidData(f"no column {name!r}; the table has {', '.join(self.columns)}")
+        return self.columns[name]
+
+    @classmethod
+    def concat(cls, tables: Iterable[Self]) -> Self:
+        """Stack tables of the same columns, in order."""
+        parts = list(tables)
+        if not parts:
+            return cls({}, 0)
+        columns = {name: _stack([p.columns[name] for p in parts]) for name in parts[0].columns}
+        return cls(columns, sum(len(part) for part in parts))
+
+
+def plain(column: Column) -> NDArray[Any]:
+    """Return a column as a numpy array."""
+    return column.decoded() if isinstance(column, Coded) else column
+
+
+def _stack(columns: list[Column]) -> Column:
+    arrays = [plain(column) for column in columns]
+    if len({array.dtype for array in arrays}) > 1:
+        arrays = [array.astype(object) for array in arrays]
+    return np.concatenate(arrays)

@@ -1,0 +1,1 @@
+"""Ways in: the command line, the HTTP server, and the wiring that both share."""
