@@ -1,6 +1,6 @@
 """A real `dvc pull` with the repository's own configuration, from a local remote.
 
-DVC runs from an environment of its own: one of its dependencies brings a package named `entrypoints`.
+DVC runs from an environment of its own: a library it needs brings a package named `entrypoints`.
 """
 
 import fcntl
@@ -188,9 +188,15 @@ def _exclusively(lock: Path) -> Iterator[None]:
 
 def _install(home: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-    pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--retries", "1"]
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--retries", "1"]
     result = subprocess.run(
-        [*pip, "--disable-pip-version-check", "--require-hashes", "--requirement", REQUIREMENTS],
+        [
+            *pip,
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--requirement",
+            str(REQUIREMENTS),
+        ],
         capture_output=True,
         text=True,
         check=False,
