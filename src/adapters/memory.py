@@ -1,0 +1,288 @@
+"""Every port in memory: what the unit tests run on, held to the same contracts as the others."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+
+from application.ports import Sealed, Trained
+from domain.batch import BatchJob, ChunkReceipt, Reject
+from domain.dataset import Chunk, DatasetVersion
+from domain.errors import ArtefactRejected, Misconfigured, Unavailable
+from domain.feature import Kind, Vector
+from domain.features import FeatureEncoding
+from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_version
+from domain.mapping import Reader
+from domain.model import ENCODING, NUMERIC, Bundle, ModelRef, ModelVersion, json_bytes
+from domain.schema import Matrix, Schema
+from domain.table import Coded, Column, Table, plain
+from domain.training import Estimator, TrainingSpec
+
+
+class MemoryStore:
+    """A `ModelStore`. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._bundles: dict[tuple[str, str], Bundle] = {}
+        self._versions: dict[str, list[ModelVersion]] = {}
+        self._aliases: dict[str, dict[str, int]] = {}
+        self._lock = Lock()
+
+    def names(self) -> list[str]:
+        return sorted(self._versions)
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        with self._lock:
+            return [self._with_aliases(version) for version in self._of(name)]
+
+    def resolve(self, ref: ModelRef) -> ModelVersion:
+        with self._lock:
+            versions, number = self._of(ref.name), ref.number
+            if ref.alias:
+                aliases = self._aliases[ref.name]
+                if ref.alias not in aliases:
+                    raise unknown_alias(ref, aliases)
+                number = aliases[ref.alias]
+            for version in versions:
+                if version.number == number:
+                    return self._with_aliases(version)
+            raise unknown_version(ref, (version.number for version in versions))
+
+    def save(
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
+    ) -> ModelVersion:
+        ModelRef(name)
+        with self._lock:
+            versions = self._versions.get(name, [])
+            for version in versions:
+                if version.bundle_id == bundle.id:
+                    return self._with_aliases(version)
+            version = ModelVersion(name, len(versions) + 1, bundle.id, created_at, details=details)
+            self._bundles[name, bundle.id] = bundle
+            self._versions[name] = [*versions, version]
+            self._aliases.setdefault(name, {})
+            return version
+
+    def load(self, version: ModelVersion) -> Bundle:
+        registered = self.resolve(ModelRef(version.name, None, version.number))
+        return self._bundles[version.name, registered.bundle_id]
+
+    def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
+        ModelRef(name, alias)
+        target = self.resolve(ModelRef(name, None, to))
+        with self._lock:
+            actual = self._aliases[name].get(alias)
+            if actual != expected:
+                raise alias_moved(name, alias, actual, expected)
+            self._aliases[name][alias] = target.number
+
+    def _of(self, name: str) -> list[ModelVersion]:
+        if name not in self._versions:
+            raise unknown_model(name, self._versions)
+        return self._versions[name]
+
+    def _with_aliases(self, version: ModelVersion) -> ModelVersion:
+        aliases = self._aliases[version.name].items()
+        return replace(
+            version, aliases=frozenset(a for a, number in aliases if number == version.number)
+        )
+
+
+@dataclass(slots=True)
+class MemoryRun:
+    """A `Run`, and all that was recorded of it."""
+
+    id: str
+    name: str
+    params: Mapping[str, Any]
+    data: DatasetVersion
+    status: Literal["running", "finished", "failed"] = "running"
+    metrics: dict[str, float] = field(default_factory=dict)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        self.metrics.update(metrics)
+
+    def log_artifact(self, name: str, content: bytes) -> None:
+        self.artifacts[name] = content
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        self.tags.update(tags)
+
+
+class MemoryTracker:
+    """A `Tracker` whose `runs` can be looked at, oldest first."""
+
+    def __init__(self) -> None:
+        self.runs: list[MemoryRun] = []
+        self._lock = Lock()
+
+    @contextmanager
+    def run(
+        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+    ) -> Iterator[MemoryRun]:
+        with self._lock:
+            run = MemoryRun(f"run-{len(self.runs) + 1}", name, dict(params), data)
+            self.runs.append(run)
+        try:
+            yield run
+        except BaseException:
+            run.status = "failed"
+            raise
+        run.status = "finished"
+
+
+class MemorySource:
+    """A `DataSource` over a table; its version follows from the content unless one is given."""
+
+    def __init__(self, table: Table, version: DatasetVersion | None = None) -> None:
+        self.table = table
+        self.version = version or DatasetVersion("memory:", digest(table), len(table))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.table.columns)
+
+    def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        total = len(self.table)
+        for index, start in enumerate(range(0, total, rows_per_chunk)):
+            yield Chunk(index, start, min(rows_per_chunk, total - start))
+
+    def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
+        rows = self.table[chunk.start : chunk.start + chunk.rows]
+        return Table({n: _of_kind(rows.column(n), kind) for n, kind in columns.items()}, len(rows))
+
+
+def digest(table: Table) -> str:
+    """Return the SHA-256 of a table's names and values, however its columns are held."""
+    content = [(name, plain(column).tolist()) for name, column in table.columns.items()]
+    return sha256(repr(content).encode()).hexdigest()
+
+
+def _of_kind(column: Column, kind: Kind | None) -> Column:
+    numeric = kind in (Kind.NUMBER, Kind.INTEGER)
+    if not numeric or isinstance(column, Coded) or column.dtype != object:
+        return column
+    cells = column.tolist()
+    if all(c is None or (isinstance(c, int | float) and not isinstance(c, bool)) for c in cells):
+        return np.array(cells, dtype=np.float64)
+    return column
+
+
+class MemorySink:
+    """A `PredictionSink`; it fails for good once `fail_after` chunks were written, if given.
+
+    `tables` and `rejects` hold the sealed results by job id.
+    """
+
+    def __init__(self, fail_after: int | None = None) -> None:
+        self.fail_after = fail_after
+        self.tables: dict[str, Table] = {}
+        self.rejects: dict[str, list[Reject]] = {}
+        self.writes = 0
+        self._chunks: dict[str, dict[int, tuple[Table, tuple[Reject, ...]]]] = {}
+
+    def completed(self, job: BatchJob) -> dict[int, ChunkReceipt]:
+        chunks = self._chunks.get(job.id, {})
+        return {index: ChunkReceipt(index, len(t), len(r)) for index, (t, r) in chunks.items()}
+
+    def write(
+        self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
+    ) -> ChunkReceipt:
+        if self.fail_after is not None and self.writes >= self.fail_after:
+            raise Unavailable(f"memory:{job.id}: cannot write after {self.fail_after} chunks")
+        self.writes += 1
+        self._chunks.setdefault(job.id, {})[index] = (table, tuple(rejects))
+        return ChunkReceipt(index, len(table), len(rejects))
+
+    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+        written = self._chunks.get(job.id, {})
+        lacking = sorted({*range(chunks)} - {*written})
+        if lacking:
+            raise Unavailable(f"memory:{job.id}: chunk {lacking[0]} of {chunks} is not written")
+        ordered = [written[index] for index in range(chunks)]
+        rejects = [reject for _, rejected in ordered for reject in rejected]
+        self.tables[job.id] = Table.concat(table for table, _ in ordered)
+        self.rejects[job.id] = rejects
+        self._chunks.pop(job.id, None)
+        return Sealed(f"memory:{job.id}", f"memory:{job.id}/rejects" if rejects else None)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearPredictor:
+    """A `Predictor`: intercept + Σ coefficient × column, added in order of the columns."""
+
+    encoding: FeatureEncoding
+    intercept: float
+    coefficients: tuple[float, ...]
+
+    def predict(self, matrix: Matrix) -> Vector:
+        columns = self.encoding.transform(matrix)
+        answers = np.full(len(matrix), self.intercept)
+        for position, coefficient in enumerate(self.coefficients):
+            answers = answers + coefficient * columns[:, position]
+        return answers
+
+
+class MemoryLearner:
+    """A `Learner`: the mean for `dummy`, least squares with penalty `alpha` for the others."""
+
+    def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
+        alpha = _alpha(spec)
+        encoding = FeatureEncoding.fit(schema, matrix)
+        columns = encoding.transform(matrix)
+        coefficients = np.zeros(columns.shape[1])
+        if spec.estimator is not Estimator.DUMMY:
+            coefficients = _least_squares(columns, target, alpha)
+        intercept = float(np.mean(target) - np.mean(columns, axis=0) @ coefficients)
+        predictor = LinearPredictor(encoding, intercept, tuple(coefficients.tolist()))
+        model = {"intercept": intercept, "coefficients": list(predictor.coefficients)}
+        files = {ENCODING: json_bytes(encoding.to_mapping()), NUMERIC: json_bytes(model)}
+        return Trained(predictor, files, {"alpha": alpha}, {"numpy": np.__version__})
+
+
+def _alpha(spec: TrainingSpec) -> float:
+    alpha = spec.parameters.get("alpha", 0.0)
+    unknown = [name for name in spec.parameters if name != "alpha"]
+    if unknown:
+        raise Misconfigured(f"{spec.estimator}: unknown parameter {unknown[0]!r}; allowed: alpha")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not alpha >= 0:
+        raise Misconfigured(f"{spec.estimator}: alpha: {alpha!r} is not a number of at least 0")
+    return float(alpha)
+
+
+def _least_squares(columns: Matrix, target: Vector, alpha: float) -> Vector:
+    scale = np.where(np.ptp(columns, axis=0) == 0, 1.0, np.std(columns, axis=0))
+    centred = (columns - np.mean(columns, axis=0)) / scale
+    penalty = np.sqrt(alpha) * np.eye(columns.shape[1])
+    design = np.concatenate([centred, penalty])
+    wanted = np.concatenate([target - np.mean(target), np.zeros(columns.shape[1])])
+    solution: Vector = np.linalg.lstsq(design, wanted, rcond=None)[0]
+    return solution / scale
+
+
+class MemoryRuntime:
+    """A `Runtime` for the files of `MemoryLearner`."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> LinearPredictor:
+        lacking = [name for name in (ENCODING, NUMERIC) if name not in files]
+        if lacking:
+            raise ArtefactRejected(f"the bundle has no {lacking[0]}")
+        try:
+            encoding = FeatureEncoding.from_mapping(schema, json.loads(files[ENCODING]))
+            model = Reader(json.loads(files[NUMERIC]), NUMERIC)
+            predictor = LinearPredictor(
+                encoding, model.number("intercept"), model.numbers("coefficients")
+            )
+        except (ValueError, RecursionError, Misconfigured) as error:
+            raise ArtefactRejected(f"{ENCODING} or {NUMERIC} cannot be read: {error}") from error
+        if len(predictor.coefficients) != len(encoding.names):
+            raise ArtefactRejected(f"{NUMERIC}: there must be one coefficient for each column")
+        return predictor
