@@ -1,19 +1,25 @@
 """From the features of a row to the columns an estimator sees: one code path for all uses.
 
 Training, batch and online scoring all call `FeatureEncoding.transform`. Every step works on one
-column or one cell at a time, so a row's result does not depend on the rows around it.
+cell at a time, so a row's result does not depend on the rows around it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from domain.errors import ArtefactRejected
-from domain.feature import Kind
+from domain.errors import ArtefactRejected, Misconfigured
+from domain.feature import Vector
 from domain.mapping import Reader
 from domain.schema import Matrix, Schema
+
+Positions: TypeAlias = NDArray[np.intp]
+
+# A quotient beyond this is as undefined as one with a denominator of zero.
+_LARGEST_RATIO = 1e300
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,49 +32,46 @@ class FeatureEncoding:
 
     schema: Schema
     fill: Mapping[str, float]
+    _layout: "_Layout" = field(init=False, repr=False, compare=False)
+    _fill: Vector = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        layout = _Layout.of(self.schema)
+        fill = np.array([self.fill[name] for name in (*layout.numbers, *layout.ratios)])
+        object.__setattr__(self, "_layout", layout)
+        object.__setattr__(self, "_fill", fill)
 
     @classmethod
     def fit(cls, schema: Schema, matrix: Matrix) -> Self:
         """Learn the medians from training rows; `matrix` has shape (rows, features)."""
-        filled: dict[str, Matrix] = {}
-        fill: dict[str, float] = {}
-        for position, feature in enumerate(schema.features):
-            if feature.kind is not Kind.CATEGORY:
-                column = matrix[:, position]
-                fill[feature.name] = _median(column)
-                filled[feature.name] = _filled(column, fill[feature.name])
-        for ratio in schema.ratios:
-            fill[ratio.name] = _median(_ratio(filled[ratio.numerator], filled[ratio.denominator]))
-        return cls(schema, fill)
+        layout = _Layout.of(schema)
+        numbers = matrix[:, layout.sources[: len(layout.numbers)]]
+        medians = np.array([_median(column) for column in numbers.T])
+        quotients = np.full((len(matrix), len(layout.ratios)), np.nan)
+        layout.divide(np.where(np.isnan(numbers), medians, numbers), quotients)
+        ratios = [_median(column) for column in quotients.T]
+        names = (*layout.numbers, *layout.ratios)
+        return cls(schema, dict(zip(names, [*medians.tolist(), *ratios], strict=True)))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns that `transform` makes, in order."""
-        numbers = [f.name for f in self.schema.features if f.kind is not Kind.CATEGORY]
         indicators = [f"{f.name}={value}" for f in self.schema.features for value in f.categories]
-        return (*numbers, *indicators, *(ratio.name for ratio in self.schema.ratios))
+        return (*self._layout.numbers, *indicators, *self._layout.ratios)
 
     def transform(self, matrix: Matrix) -> Matrix:
         """Return the columns for an estimator: (rows, features) in, (rows, len(names)) out."""
-        encoded = np.empty((len(matrix), len(self.names)), dtype=np.float64)
-        place: dict[str, int] = {}
-        width = 0
-        for position, feature in enumerate(self.schema.features):
-            if feature.kind is not Kind.CATEGORY:
-                encoded[:, width] = _filled(matrix[:, position], self.fill[feature.name])
-                place[feature.name] = width
-                width += 1
-        for position, feature in enumerate(self.schema.features):
-            for code in range(len(feature.categories)):
-                encoded[:, width] = matrix[:, position] == code
-                width += 1
-        for ratio in self.schema.ratios:
-            quotient = _ratio(
-                encoded[:, place[ratio.numerator]], encoded[:, place[ratio.denominator]]
-            )
-            encoded[:, width] = _filled(quotient, self.fill[ratio.name])
-            width += 1
-        return encoded
+        layout = self._layout
+        first_code = len(layout.numbers)
+        first_ratio = first_code + len(layout.codes)
+        columns = matrix.take(layout.sources, axis=1)
+        numbers, ratios = columns[:, :first_code], columns[:, first_ratio:]
+        indicators = columns[:, first_code:first_ratio]
+        np.copyto(numbers, self._fill[:first_code], where=np.isnan(numbers))
+        np.equal(indicators, layout.codes, out=indicators)
+        ratios[:] = self._fill[first_code:]
+        layout.divide(numbers, ratios)
+        return columns
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the learnt part as JSON values; the schema stands in the manifest."""
@@ -81,25 +84,63 @@ class FeatureEncoding:
         Raises:
             ArtefactRejected: it was not made for this schema.
         """
-        reader = Reader(mapping, "features.json")
-        encoding = cls(schema, {k: float(v) for k, v in reader.mapping_of("fill").items()})
-        if reader.texts("columns") != encoding.names:
+        layout = _Layout.of(schema)
+        try:
+            reader = Reader(mapping, "features.json")
+            columns, fill = reader.texts("columns"), reader.table("fill")
+            medians = {name: fill.number(name) for name in (*layout.numbers, *layout.ratios)}
+            fill.finish()
+        except Misconfigured as error:
+            raise ArtefactRejected(str(error)) from error
+        encoding = cls(schema, medians)
+        if columns != encoding.names:
             raise ArtefactRejected("features.json: the columns are not those of the schema")
         return encoding
 
 
-def _median(column: Matrix) -> float:
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the columns follow from a row of features: numbers, then indicators, then ratios.
+
+    `sources` is the feature that each column starts from (any, for a ratio), `codes` the category
+    that each indicator is for; a ratio divides two of the numbers.
+    """
+
+    numbers: tuple[str, ...]
+    ratios: tuple[str, ...]
+    sources: Positions
+    codes: Vector
+    numerators: Positions
+    denominators: Positions
+
+    @classmethod
+    def of(cls, schema: Schema) -> Self:
+        places = list(enumerate(schema.features))
+        numbers = [feature.name for feature in schema.features if not feature.categories]
+        sources = [place for place, feature in places if not feature.categories]
+        sources += [place for place, feature in places for _ in feature.categories]
+        codes = [code for feature in schema.features for code in range(len(feature.categories))]
+        return cls(
+            numbers=tuple(numbers),
+            ratios=tuple(ratio.name for ratio in schema.ratios),
+            sources=_positions([*sources, *(0 for _ in schema.ratios)]),
+            codes=np.array(codes, dtype=np.float64),
+            numerators=_positions(numbers.index(ratio.numerator) for ratio in schema.ratios),
+            denominators=_positions(numbers.index(ratio.denominator) for ratio in schema.ratios),
+        )
+
+    def divide(self, numbers: Matrix, ratios: Matrix) -> None:
+        """Write the ratios of numbers without gaps where they are defined."""
+        numerators = numbers.take(self.numerators, axis=1)
+        denominators = numbers.take(self.denominators, axis=1)
+        defined = np.abs(denominators) > np.abs(numerators) / _LARGEST_RATIO
+        np.divide(numerators, denominators, out=ratios, where=defined)
+
+
+def _positions(numbers: Iterable[int]) -> Positions:
+    return np.fromiter(numbers, dtype=np.intp)
+
+
+def _median(column: Vector) -> float:
     known = column[np.isfinite(column)]
     return float(np.median(known)) if len(known) else 0.0
-
-
-def _filled(column: Matrix, value: float) -> Matrix:
-    return np.where(np.isnan(column), value, column)
-
-
-def _ratio(numerator: Matrix, denominator: Matrix) -> Matrix:
-    """Divide; NaN where the denominator is zero."""
-    known = denominator != 0
-    quotient = np.full(len(numerator), np.nan)
-    np.divide(numerator, denominator, out=quotient, where=known)
-    return quotient
