@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.loading import LoadModel
 from application.ports import DataSource
 from application.reading import read_labelled
-from domain.dataset import DatasetVersion, Split
+from domain.dataset import DatasetVersion
 from domain.evaluation import Metrics, measure
 from domain.model import ModelRef, ModelVersion
 
@@ -34,9 +34,9 @@ class EvaluateModel:
         """
         model = self.load(ref)
         rows = read_labelled(source, model.manifest.schema)
-        data, training = source.version, model.manifest.training
+        data = source.version
         own = data.sha256 == model.manifest.data["sha256"]
         if own:
-            rows = rows[Split(training["holdout"], training["seed"]).positions(len(rows))[1]]
+            rows = rows.divide(model.manifest.split).holdout
         metrics = measure(rows.target, model.predictor.predict(rows.matrix))
         return EvaluationReport(model.version, metrics, data, own)

@@ -1,10 +1,11 @@
 """Appoint a champion by hand, or go back to the one before."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from application.loading import LoadModel
 from application.ports import ModelStore
-from domain.errors import NotFound
+from domain.errors import Conflict, NotFound
 from domain.model import CHAMPION, PREVIOUS, ModelRef, ModelVersion
 
 
@@ -67,7 +68,11 @@ def appoint(store: ModelStore, version: ModelVersion, replaced: ModelVersion | N
     store.set_alias(version.name, CHAMPION, version.number, expected)
     if replaced is not None:
         before = _resolve(store, ModelRef(version.name, PREVIOUS))
-        store.set_alias(version.name, PREVIOUS, replaced.number, before.number if before else None)
+        # Whoever was faster here appointed a later champion and has said what it replaced.
+        with suppress(Conflict):
+            store.set_alias(
+                version.name, PREVIOUS, replaced.number, before.number if before else None
+            )
 
 
 def _resolve(store: ModelStore, ref: ModelRef) -> ModelVersion | None:

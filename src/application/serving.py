@@ -17,9 +17,9 @@ class Serving:
 
     load: LoadModel
     ref: ModelRef
-    problem: str = "the model is being loaded"
-    _model: LoadedModel | None = None
-    _loading: Lock = field(default_factory=Lock)
+    problem: str = field(default="the model is being loaded", init=False)
+    _model: LoadedModel | None = field(default=None, init=False)
+    _loading: Lock = field(default_factory=Lock, init=False)
 
     @property
     def ready(self) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from application.loading import GOLDEN, LoadModel
-from application.ports import DataSource, Learner, ModelStore, Tracker, Trained
+from application.ports import DataSource, Learner, ModelStore, Predictor, Tracker, Trained
 from application.promote_model import appoint
 from application.reading import Divided, LabelledRows, read_labelled
 from domain import golden
-from domain.dataset import DatasetVersion, Split
+from domain.dataset import DatasetVersion
 from domain.errors import ArtefactRejected, NotFound
 from domain.evaluation import (
     Candidate,
@@ -104,17 +104,11 @@ class TrainModel:
     ) -> tuple[Bundle, Metrics]:
         served = self.load.runtime.load(schema, trained.files)
         holdout = rows.holdout
-        answers = served.predict(holdout.matrix)
-        with_gaps = _with_gaps(schema, holdout.matrix)
         parity = max(
-            require_parity(trained.predictor.predict(holdout.matrix), answers, "hold-out"),
-            require_parity(
-                trained.predictor.predict(with_gaps),
-                served.predict(with_gaps),
-                "rows with missing values",
-            ),
+            _parity(trained, served, holdout.matrix, "hold-out"),
+            _parity(trained, served, _with_gaps(schema, holdout.matrix), "missing values"),
         )
-        metrics = measure(holdout.target, answers)
+        metrics = measure(holdout.target, served.predict(holdout.matrix))
         kept = golden.choose(schema, holdout.matrix)
         sketch = profile(schema, rows.training.matrix, served.predict(rows.training.matrix))
         manifest = Manifest(
@@ -157,9 +151,13 @@ class TrainModel:
             incumbent.label,
             measure(holdout.target, champion.predictor.predict(holdout.matrix)),
             manifest.data,
-            Split(manifest.training["holdout"], manifest.training["seed"]),
+            manifest.split,
             incumbent.bundle_id,
         )
+
+
+def _parity(trained: Trained, served: Predictor, matrix: Matrix, what: str) -> float:
+    return require_parity(trained.predictor.predict(matrix), served.predict(matrix), what)
 
 
 def _with_gaps(schema: Schema, matrix: Matrix) -> Matrix:

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 class Violation:
     """One field of one row that breaks the schema.
 
-    `row` counts from zero in the order given; `allowed` says what would have been accepted.
+    `row` counts from zero in the order given; `field` is empty where the row as a whole is wrong;
+    `allowed` says what would have been accepted.
     The offending value itself is never kept: it belongs to the caller.
     """
 
@@ -33,7 +34,8 @@ class Violation:
     allowed: str
 
     def __str__(self) -> str:
-        return f"row {self.row}, {self.field}: {self.problem}; allowed: {self.allowed}"
+        place = f"row {self.row}, {self.field}:" if self.field else f"row {self.row}"
+        return f"{place} {self.problem}; allowed: {self.allowed}"
 
 
 class ModelportError(Exception):

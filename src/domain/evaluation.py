@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from domain.dataset import Split
-from domain.errors import ArtefactRejected, InvalidData
+from domain.errors import ArtefactRejected, InvalidData, Misconfigured
 from domain.feature import Vector
 
 # Two forms of one model may differ by rounding in the last bits of a float64, never by more.
@@ -39,7 +39,7 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
     """
     residuals = target - predictions
     spread = float(np.sum(np.square(target - np.mean(target))))
-    if spread == 0:
+    if spread == 0 or np.ptp(target) == 0:  # a rounded mean may leave a spread of some 1e-33
         raise InvalidData(
             f"the target is constant: all {len(target)} rows have the same value, "
             f"so no model can be told from another"
@@ -62,10 +62,12 @@ def largest_deviation(expected: Vector, actual: Vector) -> float:
         return float("inf")
     if not len(expected):
         return 0.0
-    size = np.abs(expected)
-    scale = np.maximum(size, np.mean(size) or 1.0)
-    deviation = float(np.max(np.abs(expected - actual) / scale))
-    return deviation if np.isfinite(deviation) else float("inf")
+    with np.errstate(all="ignore"):
+        size = np.abs(expected)
+        scale = np.maximum(size, np.mean(size) or 1.0)
+        deviations = np.abs(expected - actual) / scale
+    comparable = np.isfinite(scale).all() and np.isfinite(deviations).all()
+    return float(np.max(deviations)) if comparable else float("inf")
 
 
 def require_parity(expected: Vector, actual: Vector, what: str) -> float:
@@ -123,6 +125,10 @@ class PromotionPolicy:
     """A challenger must lower the champion's RMSE by more than `margin` (a fraction of it)."""
 
     margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin < 1:
+            raise Misconfigured(f"promotion margin: {self.margin} is not from 0 to below 1")
 
     def decide(
         self, challenger: Candidate, champion: Candidate | Incomparable | None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite, isnan
+from math import ceil, isfinite, isnan
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +14,9 @@ from domain.table import Coded, Column
 Vector: TypeAlias = NDArray[np.float64]
 
 MISSING = float("nan")
+
+_BOOLEANS = (bool, np.bool_)
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 class Kind(StrEnum):
@@ -44,14 +47,29 @@ class Feature:
     example: float | str | bool | None = None
 
     def __post_init__(self) -> None:
+        if not self.name:
+            raise Misconfigured("a feature has an empty name")
         if (self.kind is Kind.CATEGORY) != bool(self.categories):
             raise Misconfigured(
                 f"feature {self.name!r}: a category needs `categories`, and nothing else has them"
             )
         if len(set(self.categories)) != len(self.categories):
             raise Misconfigured(f"feature {self.name!r}: a category is listed twice")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise Misconfigured(f"feature {self.name!r}: `range` is upside down")
+        self._check_range()
+        if self.example is not None:
+            try:
+                self.encode(self.example)
+            except Refused as refused:
+                raise Misconfigured(
+                    f"feature {self.name!r}: the example {refused}; allowed: {self.allowed}"
+                ) from None
+
+    def _check_range(self) -> None:
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if bounds and self.kind not in (Kind.NUMBER, Kind.INTEGER):
+            raise Misconfigured(f"feature {self.name!r}: only a number or integer has a `range`")
+        if not all(map(isfinite, bounds)) or bounds != sorted(bounds):
+            raise Misconfigured(f"feature {self.name!r}: `range` is not from a lower to a higher")
 
     @property
     def allowed(self) -> str:
@@ -64,6 +82,18 @@ class Feature:
             words = f"{'an integer' if self.kind is Kind.INTEGER else 'a number'}{self._bounds()}"
             words += f" ({self.unit})" if self.unit else ""
         return f"{words}, or nothing" if self.nullable else words
+
+    @property
+    def sample(self) -> float | str | bool | None:
+        """A value that fits: the example, or where none was given the plainest one."""
+        if self.example is not None or self.nullable:
+            return self.example
+        if self.kind is Kind.CATEGORY:
+            return self.categories[0]
+        if self.kind is Kind.BOOLEAN:
+            return False
+        nearest = max(0.0, self.low or 0.0) or min(0.0, self.high or 0.0)
+        return ceil(nearest) if self.kind is Kind.INTEGER else nearest
 
     def _bounds(self) -> str:
         if self.low is not None and self.high is not None:
@@ -89,12 +119,10 @@ class Feature:
                 raise Refused("is not a known category")
             return float(self.categories.index(value))
         if self.kind is Kind.BOOLEAN:
-            if not isinstance(value, bool | np.bool_):
+            if not isinstance(value, _BOOLEANS):
                 raise Refused("is not true or false")
             return float(value)
-        if isinstance(value, bool | np.bool_) or not isinstance(
-            value, int | float | np.integer | np.floating
-        ):
+        if isinstance(value, _BOOLEANS) or not isinstance(value, _NUMBERS):
             raise Refused("is not a number")
         return self._encode_number(value)
 
@@ -176,7 +204,7 @@ class Feature:
 
 
 def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and isnan(value)
+    return isinstance(value, float | np.floating) and isnan(value)
 
 
 def _note(problems: dict[int, str], rows: NDArray[np.bool_], problem: str) -> None:

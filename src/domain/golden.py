@@ -58,6 +58,8 @@ class GoldenRows:
             kept = json.loads(content)
             inputs = np.array(kept["inputs"], dtype=np.float64)
             outputs = np.array(kept["outputs"], dtype=np.float64)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise ArtefactRejected(f"golden.json cannot be read: {error}") from error
+        if inputs.ndim != 2 or outputs.shape != (len(inputs),):
+            raise ArtefactRejected("golden.json cannot be read: there must be one answer per row")
         return cls(inputs, outputs)

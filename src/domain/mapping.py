@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import isfinite, isnan
+from math import inf
 from typing import Any, TypeVar
 
 from domain.errors import Misconfigured
@@ -41,15 +41,12 @@ class Reader:
         """Return an integer."""
         value = self._take(key, default)
         if isinstance(value, bool):
-            value = None
+            raise self._wrong(key, "expected an integer")
         return int(self._typed(key, value, int, "an integer"))
 
     def number(self, key: str) -> float:
         """Return a float."""
-        value = self._take(key)
-        if isinstance(value, bool):
-            value = None
-        return float(self._typed(key, value, (int, float), "a number"))
+        return self._float(key, self._take(key), "a number")
 
     def flag(self, key: str, *, default: bool = _ABSENT) -> bool:
         """Return a boolean."""
@@ -63,9 +60,7 @@ class Reader:
     def numbers(self, key: str) -> tuple[float, ...]:
         """Return a list of floats."""
         values = self._typed(key, self._take(key), (list, tuple), "a list")
-        return tuple(
-            float(self._typed(key, value, (int, float), "a list of numbers")) for value in values
-        )
+        return tuple(self._float(key, value, "a list of numbers") for value in values)
 
     def choice(self, key: str, choices: type[Choice]) -> Choice:
         """Return a member of an enumeration, given by its value."""
@@ -84,18 +79,17 @@ class Reader:
         raise self._wrong(key, "expected one number, text or boolean")
 
     def interval(self, key: str) -> tuple[float | None, float | None]:
-        """Return two bounds; an infinite or absent one is None."""
+        """Return a lower and an upper bound; None where there is none: -inf, inf or absent."""
         value = self._take(key, (None, None))
         if not isinstance(value, list | tuple) or len(value) != 2:
             raise self._wrong(key, "expected a lowest and a highest value")
-        return self._bound(key, value[0]), self._bound(key, value[1])
+        return self._bound(key, value[0], -inf), self._bound(key, value[1], inf)
 
-    def _bound(self, key: str, value: object) -> float | None:
+    def _bound(self, key: str, value: object, unbounded: float) -> float | None:
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
-            raise self._wrong(key, "expected two numbers")
-        return float(value) if isfinite(value) else None
+        bound = self._float(key, value, "two numbers")
+        return None if bound == unbounded else bound
 
     def table(self, key: str) -> "Reader":
         """Return the reader of a nested mapping."""
@@ -126,6 +120,14 @@ class Reader:
         if value is _ABSENT:
             raise self._wrong(key, "is missing")
         return value
+
+    def _float(self, key: str, value: object, words: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(key, f"expected {words}")
+        try:
+            return float(value)
+        except OverflowError:
+            raise self._wrong(key, "is beyond the largest number") from None
 
     def _typed(self, key: str, value: Any, kind: Any, words: str) -> Any:
         if not isinstance(value, kind):

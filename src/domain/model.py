@@ -3,15 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Self
 
+from domain.dataset import Split
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.mapping import Reader
-from domain.schema import Schema
+from domain.schema import NAME, Schema
 from domain.schema_file import schema_from_mapping, schema_to_mapping
 
 CHAMPION = "champion"
@@ -21,13 +22,12 @@ PREVIOUS = "previous"
 ENCODING = "features.json"
 NUMERIC = "model.onnx"
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """`housing` (its champion), `housing@ALIAS` or `housing/VERSION`."""
+    """`housing` (its champion), `housing@ALIAS` or `housing/VERSION`: an alias or a number."""
 
     name: str
     alias: str | None = CHAMPION
@@ -35,7 +35,9 @@ class ModelRef:
 
     def __post_init__(self) -> None:
         named = [part for part in (self.name, self.alias) if part is not None]
-        if not all(_NAME.fullmatch(part) for part in named) or (self.number or 1) < 1:
+        both_or_neither = (self.alias is None) == (self.number is None)
+        too_low = self.number is not None and self.number < 1
+        if both_or_neither or too_low or not all(map(NAME.fullmatch, named)):
             raise _bad_reference(str(self))
 
     @classmethod
@@ -56,7 +58,7 @@ class ModelRef:
         return cls(name, None, int(number))
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.number}"
+        return f"{self.name}/{self.number}" if self.alias is None else f"{self.name}@{self.alias}"
 
 
 def _bad_reference(text: str) -> Misconfigured:
@@ -155,6 +157,11 @@ class Manifest:
         reader.finish()
         return manifest
 
+    @property
+    def split(self) -> Split:
+        """How the training data was split: which of its rows the model has not seen."""
+        return Split(self.training["holdout"], self.training["seed"])
+
     def details(self) -> dict[str, str]:
         """Return the facts by which people tell versions apart, as texts."""
         return {
@@ -183,18 +190,7 @@ class Bundle:
     def seal(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:
         """Put files under a manifest that names the SHA-256 of each."""
         digests = {name: sha256(content).hexdigest() for name, content in files.items()}
-        sealed = Manifest(
-            manifest.name,
-            manifest.schema,
-            manifest.training,
-            manifest.metrics,
-            manifest.data,
-            manifest.parity,
-            manifest.code,
-            manifest.libraries,
-            digests,
-        )
-        return cls({cls.MANIFEST: sealed.to_bytes(), **files})
+        return cls({cls.MANIFEST: replace(manifest, files=digests).to_bytes(), **files})
 
     @property
     def id(self) -> str:

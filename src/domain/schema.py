@@ -6,6 +6,7 @@ missing value. Many rows are a matrix of shape (rows, features). A record (one r
 table (columns by name) are checked by the same rules and give the same vectors.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,6 +19,9 @@ from domain.feature import MISSING, Feature, Kind, Refused, Vector
 from domain.table import Table
 
 Matrix: TypeAlias = NDArray[np.float64]
+
+# What may name a model: the schema's name is the name of the models trained by it.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,11 @@ class Schema:
     description: str = ""
 
     def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise Misconfigured(
+                f"schema {self.name!r}: the name must be a letter, "
+                f"then letters, digits, dots, dashes or underscores"
+            )
         if not self.features:
             raise Misconfigured(f"schema {self.name!r}: there must be at least one feature")
         names = [*self.names, *(ratio.name for ratio in self.ratios), self.target.name]
@@ -102,7 +111,7 @@ class Schema:
     @property
     def example(self) -> dict[str, float | str | bool | None]:
         """One row that fits, made of the examples given for the features."""
-        return {feature.name: feature.example for feature in self.features}
+        return {feature.name: feature.sample for feature in self.features}
 
     def takes_the_same_rows_as(self, other: "Schema") -> bool:
         """Whether a row that is encoded by one schema means the same in the other."""
@@ -155,7 +164,7 @@ class Schema:
             except Refused as refused:
                 vector.append(MISSING)
                 violations.append(Violation(row, feature.name, str(refused), feature.allowed))
-        unknown = sum(1 for name in record if name not in self.names)
+        unknown = len(record) - sum(feature.name in record for feature in self.features)
         if unknown:
             problem = f"has {unknown} unknown field{'s' if unknown > 1 else ''}"
             violations.append(Violation(row, "", problem, self._fields()))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from domain.errors import Misconfigured
-from domain.feature import Feature, Kind, Refused
+from domain.feature import Feature, Kind
 from domain.mapping import Reader
 from domain.schema import Coordinates, Ratio, Schema, Target
 
@@ -35,7 +35,13 @@ def schema_from_mapping(mapping: object, where: str) -> Schema:
     Raises:
         Misconfigured: a key is missing, unknown or of the wrong type; says where.
     """
-    reader = Reader(mapping, where)
+    try:
+        return _read_schema(Reader(mapping, "schema"))
+    except Misconfigured as error:
+        raise Misconfigured(f"{where}: {error}") from None
+
+
+def _read_schema(reader: Reader) -> Schema:
     schema = Schema(
         name=reader.text("name"),
         description=reader.text("description", ""),
@@ -81,13 +87,6 @@ def _read_feature(reader: Reader) -> Feature:
         example=reader.scalar("example"),
     )
     reader.finish()
-    if feature.example is not None:
-        try:
-            feature.encode(feature.example)
-        except Refused as refused:
-            raise Misconfigured(
-                f"feature {feature.name!r}: the example {refused}; allowed: {feature.allowed}"
-            ) from None
     return feature
 
 

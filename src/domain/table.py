@@ -83,10 +83,20 @@ class Table:
 
     @classmethod
     def concat(cls, tables: Iterable[Self]) -> Self:
-        """Stack tables of the same columns, in order."""
+        """Stack tables of the same columns, in order.
+
+        Raises:
+            InvalidData: a table has other columns than the first.
+        """
         parts = list(tables)
         if not parts:
             return cls({}, 0)
+        for part in parts:
+            if [*part.columns] != [*parts[0].columns]:
+                raise InvalidData(
+                    f"tables of different columns cannot be stacked: "
+                    f"{', '.join(parts[0].columns)}; {', '.join(part.columns)}"
+                )
         columns = {name: _stack([p.columns[name] for p in parts]) for name in parts[0].columns}
         return cls(columns, sum(len(part) for part in parts))
 

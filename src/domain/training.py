@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from domain.dataset import Split
+from domain.errors import Misconfigured
 
 Parameter: TypeAlias = bool | int | float | str | None
 
@@ -31,6 +33,9 @@ class TrainingSpec:
     split: Split = field(default_factory=Split)
 
     def __post_init__(self) -> None:
+        for name, value in self.parameters.items():
+            if isinstance(value, float) and not isfinite(value):
+                raise Misconfigured(f"{self.estimator}: {name}: {value} is not a finite number")
         ordered = dict(sorted(self.parameters.items()))
         object.__setattr__(self, "parameters", MappingProxyType(ordered))
 
