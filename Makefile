@@ -17,7 +17,7 @@ STAMP := $(VENV)/.installed-$(INSTALLED)
 # Prints the first interpreter that is new enough and can make environments; explains itself when there is none.
 define FIND_PYTHON
 incomplete=; \
-for candidate in $${PYTHON:-} python3 python3.13 python3.12 python3.11; do \
+for candidate in $${PYTHON:-python3 python3.13 python3.12 python3.11}; do \
   "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
   "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1 || { incomplete="$$incomplete $$candidate"; continue; }; \
   echo "$$candidate"; exit 0; \
@@ -26,7 +26,8 @@ if [ -n "$$incomplete" ]; then \
   echo "make: found$$incomplete, but without ensurepip it cannot make an environment." >&2; \
   echo "make: on Debian or Ubuntu: apt-get install python3-venv" >&2; \
 else \
-  echo "make: no Python 3.11 or newer found. Install one, or name it: make setup PYTHON=/path/to/python3" >&2; \
+  echo "make: no Python 3.11 or newer among $${PYTHON:-python3, python3.13, python3.12, python3.11}." >&2; \
+  echo "make: install one, or name it: make setup PYTHON=/path/to/python3" >&2; \
 fi; \
 exit 1
 endef
@@ -47,7 +48,7 @@ $(STAMP):
 	  "$$python" -m venv --clear $(VENV); \
 	fi
 	@total=$$(grep -c '^[a-zA-Z0-9]' requirements/dev.txt); \
-	echo "Installing up to $$total pinned packages; the first time takes a few minutes"; \
+	echo "Installing the $$total pinned packages; the first time takes a few minutes"; \
 	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt \
 	  | awk '/^(Collecting|Processing) / && ++n % 25 == 0 {print "  " n " packages fetched"; fflush()} \
 	         /^Installing collected/ {print "  unpacking " n " packages"; fflush()}'
