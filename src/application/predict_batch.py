@@ -9,20 +9,13 @@ import numpy as np
 
 from application.loading import LoadedModel, LoadModel
 from application.ports import DataSource, PredictionSink
+from application.progress import Progress, silent
 from domain.batch import MODEL, PREDICTION, BatchJob, BatchReport, ChunkReceipt, Reject
 from domain.dataset import Chunk
 from domain.errors import InvalidData, Violation
 from domain.feature import Kind
 from domain.model import ModelRef
 from domain.table import Coded, Table
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a batch has come; `rows` of `total`."""
-
-    rows: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,7 @@ class PredictBatch:
         *,
         keep: Sequence[str] = (),
         chunk_rows: int = 100_000,
-        progress: Callable[[Progress], None] = lambda _: None,
+        progress: Callable[[Progress], None] = silent,
     ) -> BatchReport:
         """Score every row: afterwards, rows scored and rows rejected add up to the rows read.
 

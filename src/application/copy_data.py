@@ -1,0 +1,31 @@
+"""Copy a source to a sink as it stands."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from application.ports import DataSource, PredictionSink
+from application.progress import Progress, silent
+from domain.batch import BatchJob
+
+_ROWS_AT_ONCE = 262_144
+
+
+@dataclass(frozen=True)
+class CopyData:
+    """Streams every row and column: from a file to a database, from a sample to a file."""
+
+    def __call__(
+        self,
+        source: DataSource,
+        sink: PredictionSink,
+        progress: Callable[[Progress], None] = silent,
+    ) -> str:
+        """Return the place where the copy is."""
+        data, columns = source.version, dict.fromkeys(source.columns)
+        job = BatchJob(data.sha256, "copy", "", _ROWS_AT_ONCE)
+        count = 0
+        for chunk in source.plan(_ROWS_AT_ONCE):
+            sink.write(job, chunk.index, source.read(chunk, columns), ())
+            count += 1
+            progress(Progress(chunk.start + chunk.rows, data.rows))
+        return sink.seal(job, count).output

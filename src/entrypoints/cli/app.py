@@ -1,0 +1,51 @@
+"""All commands, by name."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from entrypoints.cli import batch, data, demo, doctor, models, online, training
+
+app = typer.Typer(
+    name="modelport",
+    help="Train, gate, register and serve tabular models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"modelport {version('modelport')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Train, gate, register and serve tabular models.
+
+    Exit codes: 0 done, 2 usage, 3 refused by the gate, 65 bad data, 66 not found,
+    69 unavailable, 70 internal, 75 conflict, 77 model rejected, 78 configuration.
+    """
+
+
+app.command()(demo.demo)
+app.add_typer(data.app, name="data")
+app.command()(training.train)
+app.command()(training.evaluate)
+app.command()(batch.predict)
+app.command("predict-one")(online.predict_one)
+app.command()(online.serve)
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)

@@ -1,0 +1,88 @@
+"""`predict`: score a file or a table."""
+
+from typing import Annotated, Any
+
+import typer
+
+from application.predict_batch import PredictBatch
+from domain.batch import BatchReport
+from domain.errors import InvalidData
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson, Model, container, parse_ref
+
+
+def predict(
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Data URI to read.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT", help="A .csv, .parquet or .jsonl file, or a database URL with #TABLE."
+        ),
+    ],
+    model: Model = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Input column to hand through; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    chunk_rows: Annotated[int, typer.Option(min=1, help="Rows to hold at once.")] = 100_000,
+    as_json: AsJson = False,
+) -> None:
+    """Score every row of the input.
+
+    Rows that break the schema go to OUTPUT.rejects.jsonl with their number and the reason.
+    Run again after an interruption, and it goes on where it stopped.
+
+    Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
+    """
+    wired = container()
+    ref = parse_ref(model, wired.settings().model_ref)
+    use_case: PredictBatch = wired.predict_batch()
+    with output.progress("scoring") as tell:
+        report = use_case(
+            wired.source(source),
+            wired.sink(target),
+            ref,
+            keep=keep or (),
+            chunk_rows=chunk_rows,
+            progress=tell,
+        )
+    if as_json:
+        output.emit(batch_document(report))
+    else:
+        show_batch(report)
+    if report.rejected == report.rows:
+        raise InvalidData(f"no row of {source} fits the schema; see {report.rejects}")
+
+
+def batch_document(report: BatchReport) -> dict[str, Any]:
+    """Return what `predict --json` prints."""
+    return {
+        "job": report.job,
+        "model": report.model,
+        "output": report.output,
+        "rejects": report.rejects,
+        "rows": report.rows,
+        "rejected": report.rejected,
+        "chunks": report.chunks,
+        "resumed_chunks": report.resumed_chunks,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def show_batch(report: BatchReport) -> None:
+    """Print what a batch job did, for a person to read."""
+    rate = report.rows / report.seconds if report.seconds else 0.0
+    shown: dict[str, object] = {
+        "scored": f"{report.rows - report.rejected:,} of {report.rows:,} rows with {report.model}",
+        "output": report.output,
+        "time": f"{report.seconds:.1f} s ({rate:,.0f} rows/s)",
+    }
+    if report.resumed_chunks:
+        shown["resumed"] = f"{report.resumed_chunks} of {report.chunks} chunks were there already"
+    output.show(output.facts(shown))
+    if report.rejected:
+        output.say(f"[yellow]{report.rejected:,} rows rejected[/]: see {report.rejects}")

@@ -1,0 +1,104 @@
+"""`data`: get, make and check data."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from application.copy_data import CopyData
+from application.ports import DataSource
+from application.reading import DataCheck, check_labelled
+from domain.errors import InvalidData
+from domain.schema import Schema
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson, SchemaFile, container
+from entrypoints.wiring.data import fetch_reference_data, open_source
+
+app = typer.Typer(help="Get, make and check data.", no_args_is_help=True)
+
+_SHOWN = 10
+
+
+@app.command()
+def fetch(as_json: AsJson = False) -> None:
+    """Get the reference data into data/raw/ and verify its checksum.
+
+    Example: modelport data fetch
+    """
+    settings = container().settings()
+    with output.working(f"fetching {settings.data_url}"):
+        path = fetch_reference_data(settings)
+        data = open_source(settings, str(path)).version
+    if data.sha256 != settings.data_sha256:
+        output.say(
+            f"[yellow]{path} was there already and is not the reference data[/]; "
+            f"delete it to get that"
+        )
+    if as_json:
+        output.emit({"path": str(path), **data.identity()})
+    else:
+        output.show(output.facts({"path": path, "rows": data.rows, "SHA-256": data.sha256}))
+
+
+@app.command()
+def sample(
+    rows: Annotated[int, typer.Option(min=1, help="How many block groups to simulate.")],
+    out: Annotated[str, typer.Option(metavar="FILE", help="Where to write them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Simulate block groups, always the same for the same number of rows.
+
+    Example: modelport data sample --rows 1000 --out outputs/sample.csv
+    """
+    wired = container()
+    with output.progress("simulating") as tell:
+        place = CopyData()(wired.source(f"sample:{rows}"), wired.sink(out), tell)
+    if as_json:
+        output.emit({"output": place, "rows": rows})
+    else:
+        output.show(output.facts({"output": place, "rows": f"{rows:,} (simulated)"}))
+
+
+@app.command()
+def check(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="Data to check.")],
+    schema: SchemaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check every row of training data against the schema, target included.
+
+    Example: modelport data check data/raw/housing.csv
+    """
+    wired = container(schema_file=schema)
+    source: DataSource = wired.source(uri)
+    table: Schema = wired.schema()
+    with output.working(f"checking {uri}"):
+        found = check_labelled(source, table)
+        data = source.version
+    by_fault = Counter((v.field, v.problem, v.allowed) for v in found.violations)
+    if as_json:
+        output.emit(
+            {
+                "uri": data.uri,
+                **data.identity(),
+                "rejected": found.rejected,
+                "faults": [
+                    {"field": field, "problem": problem, "allowed": allowed, "rows": count}
+                    for (field, problem, allowed), count in by_fault.most_common()
+                ],
+            }
+        )
+    else:
+        _show_check(found, table, data.uri)
+    if found.rejected or not found.rows:
+        raise InvalidData(f"{data.uri}: {found.rejected} of {found.rows} rows break the schema")
+
+
+def _show_check(found: DataCheck, schema: Schema, uri: str) -> None:
+    if not found.rejected:
+        output.show(f"{uri}: all {found.rows:,} rows fit the schema {schema.name!r}")
+        return
+    rows = [(v.row, v.field, v.problem, v.allowed) for v in found.violations[:_SHOWN]]
+    output.show(output.grid(["row", "field", "problem", "allowed"], rows))
+    if len(found.violations) > _SHOWN:
+        output.show(f"and {len(found.violations) - _SHOWN:,} more")

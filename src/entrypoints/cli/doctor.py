@@ -1,0 +1,126 @@
+"""`doctor`: what is configured, whether it works, and what to do where it does not."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from application.loading import LoadedModel
+from domain.errors import ModelportError, NotFound, Unavailable
+from domain.schema import Schema
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson
+from entrypoints.errors import DONE, outcome_of
+from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.settings import REFERENCE_PATH, Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `exit_code` is 0 unless something must be mended."""
+
+    check: str
+    state: str
+    detail: str
+    exit_code: int = DONE
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Say in plain words what is configured, what works, and what does not.
+
+    The exit code is that of the first problem found.
+
+    Example: modelport doctor
+    """
+    findings = list(_examine())
+    if as_json:
+        output.emit(
+            {
+                "healthy": all(finding.exit_code == DONE for finding in findings),
+                "checks": [
+                    {"check": f.check, "state": f.state, "detail": f.detail} for f in findings
+                ],
+            }
+        )
+    else:
+        colours = {"ok": "green", "note": "yellow", "problem": "red"}
+        for f in findings:
+            output.show(f"[{colours[f.state]}]{f.state:>8}[/]  [bold]{f.check}[/]: {f.detail}")
+    code = next((f.exit_code for f in findings if f.exit_code != DONE), DONE)
+    if code != DONE:
+        raise typer.Exit(code)
+
+
+def _examine() -> Iterator[Finding]:
+    try:
+        settings = load_settings()
+    except ModelportError as error:
+        yield _problem("settings", error)
+        return
+    wired = build_container(settings)
+    yield Finding("settings", "ok", _describe(settings))
+    yield _check("schema", lambda: _schema(wired))
+    yield _check("home", lambda: _home(settings.home))
+    yield _check("data", lambda: _data(wired))
+    yield _check("model store", lambda: _store(wired))
+    yield _check("model", lambda: _model(wired))
+
+
+def _check(name: str, examine: Callable[[], Finding | str]) -> Finding:
+    try:
+        found = examine()
+    except ModelportError as error:
+        return _problem(name, error)
+    return found if isinstance(found, Finding) else Finding(name, "ok", found)
+
+
+def _problem(name: str, error: ModelportError) -> Finding:
+    return Finding(name, "problem", str(error), outcome_of(error).exit_code)
+
+
+def _describe(settings: Settings) -> str:
+    return (
+        f"variant {settings.variant.value}, tracker {settings.tracker_kind.value}, "
+        f"model store {settings.store_kind.value}"
+    )
+
+
+def _schema(wired: Container) -> str:
+    schema: Schema = wired.schema()
+    return (
+        f"{wired.settings().schema_file} describes {schema.name!r}: {len(schema.features)} "
+        f"features, target {schema.target.name}"
+    )
+
+
+def _home(home: Path) -> str:
+    existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise Unavailable(f"{home} cannot be written; set MODELPORT_HOME to a folder that can")
+    return f"{home} can be written"
+
+
+def _data(wired: Container) -> Finding | str:
+    settings = wired.settings()
+    if settings.data is None and not REFERENCE_PATH.exists():
+        detail = f"{REFERENCE_PATH} is not there yet; get it with: modelport data fetch"
+        return Finding("data", "note", detail)
+    version = wired.source().version
+    return f"{version.uri} has {version.rows:,} rows, SHA-256 {version.sha256[:12]}…"
+
+
+def _store(wired: Container) -> str:
+    store = wired.store()
+    counts = [f"{len(store.versions(name))} of {name}" for name in store.names()]
+    return f"reachable; versions: {', '.join(counts) or 'none yet'}"
+
+
+def _model(wired: Container) -> Finding | str:
+    ref = wired.settings().model_ref
+    try:
+        model: LoadedModel = wired.load_model()(ref)
+    except NotFound:
+        return Finding("model", "note", f"there is no {ref} yet; make it with: modelport train")
+    return f"{ref} is {model.version.label}; it is whole and gives its golden answers"

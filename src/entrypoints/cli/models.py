@@ -1,0 +1,139 @@
+"""`models`: look at versions, and say which one is champion."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from application.loading import LoadedModel
+from application.ports import ModelStore
+from application.promote_model import Promotion
+from domain.model import ModelRef, ModelVersion
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson, container
+from entrypoints.words import describe_model
+
+app = typer.Typer(help="Look at versions, and say which one is champion.", no_args_is_help=True)
+
+Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List every version of every model.
+
+    Example: modelport models list
+    """
+    store: ModelStore = container().store()
+    versions = [version for name in store.names() for version in store.versions(name)]
+    if as_json:
+        output.emit({"versions": [_version_document(version) for version in versions]})
+        return
+    if not versions:
+        output.say("there are no models yet; make one with: modelport train")
+        return
+    header = ["model", "aliases", "estimator", "RMSE", "R²", "data", "created"]
+    output.show(output.grid(header, [_line(version) for version in versions]))
+
+
+def _line(version: ModelVersion) -> tuple[object, ...]:
+    details = version.details
+    simulated = " (simulated)" if details.get("data.simulated") == "true" else ""
+    return (
+        version.label,
+        ", ".join(sorted(version.aliases)),
+        details.get("estimator", ""),
+        float(details.get("rmse", "nan")),
+        float(details.get("r2", "nan")),
+        details.get("data.sha256", "")[:12] + simulated,
+        f"{version.created_at:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _version_document(version: ModelVersion) -> dict[str, Any]:
+    return {
+        "model": version.label,
+        "name": version.name,
+        "version": version.number,
+        "aliases": sorted(version.aliases),
+        "bundle": version.bundle_id,
+        "created_at": version.created_at.isoformat(),
+        "details": dict(version.details),
+    }
+
+
+@app.command()
+def show(ref: Ref, as_json: AsJson = False) -> None:
+    """Show what a version is made of, after checking that it is whole.
+
+    Example: modelport models show housing@champion
+    """
+    model: LoadedModel = container().load_model()(ModelRef.parse(ref))
+    described = describe_model(model)
+    if as_json:
+        output.emit(described)
+        return
+    for title, content in described.items():
+        if isinstance(content, Mapping) and content:
+            output.show(output.facts(_flat(content), title=f"[bold]{title}[/]"))
+        elif isinstance(content, list):
+            keys = list(content[0]) if content else []
+            rows = [[entry.get(key, "") for key in keys] for entry in content]
+            output.show(output.grid(keys, rows))
+        elif content:
+            output.show(output.facts({title: content}))
+
+
+def _flat(content: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        key: json.dumps(value) if isinstance(value, dict | list) else value
+        for key, value in content.items()
+    }
+
+
+@app.command()
+def promote(ref: Ref, as_json: AsJson = False) -> None:
+    """Make a version the champion, whatever the gate said; it must pass the checks of loading.
+
+    Example: modelport models promote housing/3
+    """
+    _tell(container().promote_model()(ModelRef.parse(ref)), as_json)
+
+
+@app.command()
+def rollback(
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF", help="Version to go back to.", show_default="the champion before"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an earlier version the champion again.
+
+    Example: modelport models rollback
+    """
+    wired = container()
+    use_case = wired.promote_model()
+    if to is None:
+        _tell(use_case.rollback(wired.settings().model_ref.name), as_json)
+    else:
+        _tell(use_case(ModelRef.parse(to)), as_json)
+
+
+def _tell(promotion: Promotion, as_json: bool) -> None:
+    before = promotion.replaced.label if promotion.replaced else None
+    if as_json:
+        output.emit(
+            {
+                "champion": promotion.champion.label,
+                "replaced": before,
+                "changed": promotion.changed,
+            }
+        )
+    elif promotion.changed:
+        output.show(f"{promotion.champion.label} is champion now; before: {before or 'none'}")
+    else:
+        output.show(f"{promotion.champion.label} is champion already")

@@ -1,0 +1,67 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from domain.errors import Misconfigured
+from domain.model import ModelRef
+from domain.training import Parameter
+from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.settings import load_settings
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout.", show_default=False)
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.", show_default="MODELPORT_MODEL"
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        help="A path, file://, https://, a database URL with #TABLE, or sample:ROWS.",
+        show_default="MODELPORT_DATA, else the reference data",
+    ),
+]
+SchemaFile = Annotated[
+    Path | None,
+    typer.Option("--schema", metavar="FILE", help="Schema file.", show_default="MODELPORT_SCHEMA"),
+]
+
+
+def container(**overrides: object) -> Container:
+    """Return the container for the settings in force; options that were given win."""
+    return build_container(load_settings(overrides))
+
+
+def parse_ref(text: str | None, default: ModelRef) -> ModelRef:
+    """Return the model reference that was given, else the default."""
+    return default if text is None else ModelRef.parse(text)
+
+
+def parse_parameters(pairs: list[str]) -> dict[str, Parameter]:
+    """Read `name=value` pairs; a value is an integer, a number, true, false, none or a text."""
+    parameters: dict[str, Parameter] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise Misconfigured(f"--param {pair!r} is not of the form name=value")
+        parameters[name] = _parse_value(value)
+    return parameters
+
+
+def _parse_value(text: str) -> Parameter:
+    words: dict[str, Parameter] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

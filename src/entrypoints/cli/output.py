@@ -1,0 +1,114 @@
+"""What the commands print: results on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from application.progress import Progress
+from domain.errors import ModelportError
+from entrypoints.errors import outcome_of
+
+_QUIET_SECONDS = 60.0
+
+_results = Console(soft_wrap=True, highlight=False)
+_messages = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say(markup: str) -> None:
+    """Tell the user something that is not the result."""
+    _messages.print(markup)
+
+
+def show(renderable: Any) -> None:
+    """Print a part of the result for a person to read."""
+    _results.print(renderable)
+
+
+def emit(document: Mapping[str, Any]) -> None:
+    """Print the result as one JSON document."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def failure(error: ModelportError) -> int:
+    """Tell what went wrong, as JSON too where that was asked for, and return the exit code."""
+    outcome = outcome_of(error)
+    say(f"[red]{outcome.title.lower()}[/]: {escape(str(error))}")
+    if "--json" in sys.argv:
+        problem = {"title": outcome.title, "detail": str(error), "exit_code": outcome.exit_code}
+        emit({"error": problem})
+    return outcome.exit_code
+
+
+def facts(rows: Mapping[str, object], title: str | None = None) -> Table:
+    """Return a table of two columns: what, and its value."""
+    table = Table(box=None, show_header=False, pad_edge=False, title=title, title_justify="left")
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(escape(name), escape(str(value)))
+    return table
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Return a table with a header; figures are set to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(header):
+        numeric = all(_is_figure(row[position]) for row in rows)
+        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_written(cell)) for cell in row))
+    return table
+
+
+def _is_figure(cell: object) -> bool:
+    return isinstance(cell, int | float)
+
+
+def _written(cell: object) -> str:
+    if isinstance(cell, float):
+        return f"{cell:,.2f}" if abs(cell) >= 10 else f"{cell:.4f}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show that something is going on."""
+    if _messages.is_terminal:
+        with _messages.status(what):
+            yield
+    else:
+        say(what)
+        yield
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[Progress], None]]:
+    """Show how far a job has come: a bar on a terminal, a line a minute elsewhere."""
+    if not _messages.is_terminal:
+        yield _line_a_minute(what)
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=_messages, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done: bar.update(task, completed=done.rows, total=done.total)
+
+
+def _line_a_minute(what: str) -> Callable[[Progress], None]:
+    last = monotonic()
+
+    def tell(done: Progress) -> None:
+        nonlocal last
+        if monotonic() - last >= _QUIET_SECONDS:
+            last = monotonic()
+            say(f"{what}: {done.rows:,} of {done.total:,} rows")
+
+    return tell

@@ -1,0 +1,145 @@
+"""`train` and `evaluate`."""
+
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+
+from application.evaluate_model import EvaluationReport
+from application.train_model import TrainingReport
+from domain.dataset import Split
+from domain.evaluation import Candidate
+from domain.schema import Schema
+from domain.training import Estimator, TrainingSpec
+from entrypoints.cli import output
+from entrypoints.cli.options import (
+    AsJson,
+    Data,
+    Model,
+    SchemaFile,
+    container,
+    parse_parameters,
+    parse_ref,
+)
+from entrypoints.errors import REFUSED
+
+
+def train(
+    data: Data = None,
+    schema: SchemaFile = None,
+    estimator: Annotated[
+        Estimator, typer.Option(help="What to fit.")
+    ] = Estimator.HIST_GRADIENT_BOOSTING,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of split and estimator.")] = 42,
+    holdout: Annotated[float, typer.Option(help="Fraction of rows to judge by.")] = 0.2,
+    promote: Annotated[
+        bool, typer.Option("--promote/--no-promote", help="Let the winner become champion.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model, judge it on the hold-out, register it, and let the gate decide.
+
+    Exit code 3 when the gate refuses: the version is registered and the champion stays.
+
+    Example: modelport train --estimator ridge --param alpha=10
+    """
+    started = perf_counter()
+    wired = container(schema_file=schema)
+    table = wired.schema()
+    spec = TrainingSpec(estimator, parse_parameters(param or []), Split(holdout, seed))
+    with output.working(f"training {estimator.value}"):
+        report = wired.train_model()(wired.source(data), table, spec, promote=promote)
+    seconds = perf_counter() - started
+    if as_json:
+        output.emit(training_document(report, spec, seconds))
+    else:
+        show_training(report, table, spec, seconds)
+    if promote and not report.decision.promoted:
+        raise typer.Exit(REFUSED)
+
+
+def training_document(report: TrainingReport, spec: TrainingSpec, seconds: float) -> dict[str, Any]:
+    """Return what `train --json` prints."""
+    champion = report.champion
+    return {
+        "model": report.version.label,
+        "version": report.version.number,
+        "bundle": report.version.bundle_id,
+        "training": spec.to_mapping(),
+        "metrics": report.metrics.to_mapping(),
+        "champion": {"model": champion.label} if champion else None,
+        "promoted": report.decision.promoted,
+        "reasons": list(report.decision.reasons),
+        "data": {"uri": report.data.uri, **report.data.identity()},
+        "run": report.run_id,
+        "seconds": round(seconds, 3),
+    }
+
+
+def show_training(
+    report: TrainingReport, schema: Schema, spec: TrainingSpec, seconds: float
+) -> None:
+    """Print what training came to, for a person to read."""
+    rows: list[tuple[object, ...]] = [(report.version.label, *_figures(report.metrics))]
+    if isinstance(report.champion, Candidate):
+        rows.append((f"{report.champion.label} (champion)", *_figures(report.champion.metrics)))
+    unit = f" ({schema.target.unit})" if schema.target.unit else ""
+    output.show(output.grid(["model", f"RMSE{unit}", f"MAE{unit}", "R²", "hold-out rows"], rows))
+    output.show("")
+    verdict = "[green]promoted[/]" if report.decision.promoted else "[yellow]not promoted[/]"
+    output.show(f"{verdict}: {'; '.join(report.decision.reasons)}")
+    output.show(
+        output.facts(
+            {
+                "estimator": spec.estimator.value,
+                "data": describe_data(report.data.uri, report.data.sha256, report.data.rows),
+                "run": report.run_id or "not tracked",
+                "bundle": report.version.bundle_id[:12],
+                "time": f"{seconds:.1f} s",
+            }
+        )
+    )
+    if report.data.simulated:
+        output.say("[yellow]trained on simulated data: not for real decisions[/]")
+
+
+def describe_data(uri: str, sha256: str, rows: int) -> str:
+    """Return a data set's place, size and digest in words."""
+    return f"{uri} ({rows:,} rows, SHA-256 {sha256[:12]}…)"
+
+
+def _figures(metrics: Any) -> tuple[float, float, float, int]:
+    return metrics.rmse, metrics.mae, metrics.r2, metrics.rows
+
+
+def evaluate(
+    model: Model = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a registered model: on its hold-out, or on all rows of data it has not seen.
+
+    Example: modelport evaluate --model housing/3 --data data/raw/housing.csv
+    """
+    wired = container()
+    ref = parse_ref(model, wired.settings().model_ref)
+    with output.working(f"evaluating {ref}"):
+        report: EvaluationReport = wired.evaluate_model()(wired.source(data), ref)
+    which = "hold-out" if report.holdout_only else "all rows"
+    if as_json:
+        document = {
+            "model": report.version.label,
+            "metrics": report.metrics.to_mapping(),
+            "rows": which,
+            "data": {"uri": report.data.uri, **report.data.identity()},
+        }
+        output.emit(document)
+        return
+    header = ["model", "RMSE", "MAE", "R²", f"rows ({which})"]
+    output.show(output.grid(header, [(report.version.label, *_figures(report.metrics))]))

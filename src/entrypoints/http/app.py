@@ -1,0 +1,83 @@
+"""The application: routes, error handlers, and the loading of the model."""
+
+import logging
+from asyncio import Event, create_task, to_thread, wait_for
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
+from starlette.exceptions import HTTPException
+
+from application.serving import Serving
+from domain.errors import ModelportError
+from entrypoints.http import problems
+from entrypoints.http.openapi import openapi_document
+from entrypoints.http.routes import predict, router
+from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.settings import load_settings
+
+log = logging.getLogger("modelport")
+
+
+def create_app(container: Container) -> FastAPI:
+    """Return the application for a container; the model is loaded when the server starts."""
+    settings = container.settings()
+    app = FastAPI(
+        title="modelport",
+        version=version("modelport"),
+        description="Predictions by a governed model. `GET /model` says which, and what made it.",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.serving = container.serving()
+    app.state.predict_one = container.predict_one()
+    app.state.max_body_bytes = settings.max_body_bytes
+    app.include_router(router)
+    app.add_route("/predict", predict, ["POST"], include_in_schema=False)
+    app.add_exception_handler(ModelportError, problems.on_error)
+    app.add_exception_handler(HTTPException, problems.on_http_error)
+    app.add_exception_handler(Exception, problems.on_crash)
+    _describe(app, settings.max_rows)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """Return the application for the settings in force: what each server process calls."""
+    return create_app(build_container(load_settings()))
+
+
+def _describe(app: FastAPI, max_rows: int) -> None:
+    serving: Serving = app.state.serving
+
+    def openapi() -> dict[str, Any]:
+        schema = serving.model().manifest.schema if serving.ready else None
+        return openapi_document(app, schema, max_rows)
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    stopped = Event()
+    loading = create_task(_load(app.state.serving, stopped))
+    yield
+    stopped.set()
+    await loading
+
+
+async def _load(serving: Serving, stopped: Event) -> None:
+    """Try until there is a model: a server may start before the first one is trained."""
+    while not await to_thread(serving.refresh):
+        log.warning("not ready: %s", serving.problem)
+        try:
+            await wait_for(stopped.wait(), problems.RETRY_AFTER_SECONDS)
+        except TimeoutError:
+            continue
+        return
+    log.info("ready: %s", serving.model().version.label)

@@ -1,0 +1,157 @@
+"""The OpenAPI document, with a row described field by field from the model's schema."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from domain.feature import Feature, Kind
+from domain.schema import Schema
+from entrypoints.http.problems import MEDIA_TYPE
+
+_TYPES = {
+    Kind.NUMBER: "number",
+    Kind.INTEGER: "integer",
+    Kind.CATEGORY: "string",
+    Kind.BOOLEAN: "boolean",
+}
+
+_PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "An error as in RFC 9457.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "One entry per field that breaks the schema; rows count from zero.",
+            "items": {
+                "type": "object",
+                "required": ["row", "field", "problem", "allowed"],
+                "properties": {
+                    "row": {"type": "integer"},
+                    "field": {"type": "string"},
+                    "problem": {"type": "string"},
+                    "allowed": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+_PREDICT_ERRORS = {
+    "400": "The body is not JSON.",
+    "413": "Too many rows or bytes.",
+    "415": "The body is not of type application/json.",
+    "422": "A row breaks the schema; every field that does is named.",
+    "503": "No model is ready to answer.",
+}
+
+
+def openapi_document(app: FastAPI, schema: Schema | None, max_rows: int) -> dict[str, Any]:
+    """Return the document; without a schema (no model yet) a row is any object."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = _PROBLEM
+    schemas["Row"] = {"type": "object"} if schema is None else row_schema(schema)
+    schemas["PredictRequest"] = _request_schema(max_rows)
+    schemas["PredictResponse"] = _response_schema(schema)
+    document["paths"]["/predict"] = {"post": _predict_operation(schema)}
+    return document
+
+
+def row_schema(schema: Schema) -> dict[str, Any]:
+    """Return the JSON Schema of one row."""
+    return {
+        "title": schema.name,
+        "type": "object",
+        "additionalProperties": False,
+        "required": [feature.name for feature in schema.features if not feature.nullable],
+        "properties": {feature.name: _property(feature) for feature in schema.features},
+        "example": schema.example,
+    }
+
+
+def _property(feature: Feature) -> dict[str, Any]:
+    kind = _TYPES[feature.kind]
+    unit = f" Unit: {feature.unit}." if feature.unit else ""
+    described: dict[str, Any] = {
+        "type": [kind, "null"] if feature.nullable else kind,
+        "description": f"{feature.description}{unit} Allowed: {feature.allowed}.".strip(),
+    }
+    if feature.low is not None:
+        described["minimum"] = feature.low
+    if feature.high is not None:
+        described["maximum"] = feature.high
+    if feature.categories:
+        nothing = [None] if feature.nullable else []
+        described["enum"] = [*feature.categories, *nothing]
+    if feature.example is not None:
+        described["examples"] = [feature.example]
+    return described
+
+
+def _request_schema(max_rows: int) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["data"],
+        "properties": {
+            "data": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": max_rows,
+                "items": {"$ref": "#/components/schemas/Row"},
+            }
+        },
+    }
+
+
+def _response_schema(schema: Schema | None) -> dict[str, Any]:
+    target = schema.target if schema else None
+    unit = f" in {target.unit}" if target and target.unit else ""
+    name = target.name if target else "the target"
+    return {
+        "type": "object",
+        "required": ["predictions", "model"],
+        "properties": {
+            "predictions": {
+                "type": "array",
+                "items": {"type": "number"},
+                "description": f"Predicted {name}{unit}, one per row, in the order given.",
+            },
+            "model": {
+                "type": "string",
+                "description": "The version that answered.",
+                "examples": ["housing/7"],
+            },
+        },
+    }
+
+
+def _predict_operation(schema: Schema | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/PredictRequest"}}
+    if schema is not None:
+        body["example"] = {"data": [schema.example]}
+    answer = {"schema": {"$ref": "#/components/schemas/PredictResponse"}}
+    fault = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        "tags": ["prediction"],
+        "summary": "Predict",
+        "description": "Return one prediction per row, all by the same model version.",
+        "operationId": "predict",
+        "requestBody": {"required": True, "content": {"application/json": body}},
+        "responses": {
+            "200": {"description": "Predictions.", "content": {"application/json": answer}},
+            **{
+                status: {"description": text, "content": fault}
+                for status, text in _PREDICT_ERRORS.items()
+            },
+        },
+    }

@@ -1,0 +1,1 @@
+"""Settings, and the container that picks the adapters by them."""

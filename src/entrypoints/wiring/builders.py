@@ -1,0 +1,109 @@
+"""One function per adapter: it imports the adapter, and builds it from the settings.
+
+The imports stand inside the functions, so that a program loads only the libraries that its
+configuration needs.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from application.ports import Learner, ModelStore, Runtime, Tracker
+from domain.errors import Misconfigured
+from domain.schema import Schema
+from entrypoints.wiring.settings import Settings
+
+Given = ParamSpec("Given")
+Built = TypeVar("Built")
+
+
+def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Built]]:
+    """Name the extra that a builder's libraries come with, for those who have not installed it."""
+
+    def decorate(build: Callable[Given, Built]) -> Callable[Given, Built]:
+        @wraps(build)
+        def building(*args: Given.args, **kwargs: Given.kwargs) -> Built:
+            try:
+                return build(*args, **kwargs)
+            except ModuleNotFoundError as error:
+                raise Misconfigured(
+                    f"{error.name} is not installed; it comes with pip install 'modelport[{extra}]'"
+                ) from error
+
+        return building
+
+    return decorate
+
+
+def file_store(settings: Settings) -> ModelStore:
+    """Model versions as files in the home folder."""
+    from adapters.filesystem.model_store import FileStore
+
+    return FileStore(settings.home / "models")
+
+
+@needs("mlflow")
+def mlflow_store(settings: Settings) -> ModelStore:
+    """Model versions in MLflow's registry."""
+    from adapters.mlflow.model_store import MlflowStore
+
+    return MlflowStore(settings.mlflow_uri, settings.home)
+
+
+def file_tracker(settings: Settings) -> Tracker:
+    """Runs as JSON lines in the home folder."""
+    from adapters.filesystem.tracker import FileTracker
+
+    return FileTracker(settings.home / "runs")
+
+
+@needs("mlflow")
+def mlflow_tracker(settings: Settings) -> Tracker:
+    """Runs in MLflow's tracking server or database."""
+    from adapters.mlflow.tracker import MlflowTracker
+
+    return MlflowTracker(settings.mlflow_uri, settings.home)
+
+
+@needs("sql")
+def sql_tracker(settings: Settings) -> Tracker:
+    """Runs in tables of any database."""
+    from adapters.sql.tracker import SqlTracker
+
+    return SqlTracker(settings.runs_url)
+
+
+def no_tracker() -> Tracker:
+    """Runs that nobody records."""
+    from adapters.none import NoTracker
+
+    return NoTracker()
+
+
+@needs("train")
+def learner() -> Learner:
+    """Estimators of scikit-learn."""
+    from adapters.sklearn.learner import SklearnLearner
+
+    return SklearnLearner()
+
+
+@needs("api")
+def runtime() -> Runtime:
+    """Models in ONNX Runtime."""
+    from adapters.onnx.runtime import OnnxRuntime
+
+    return OnnxRuntime()
+
+
+def schema(settings: Settings) -> Schema:
+    """The schema of the table to train on."""
+    from adapters.filesystem.schema_file import read_schema
+
+    return read_schema(settings.schema_file)
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)

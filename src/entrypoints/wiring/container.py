@@ -1,0 +1,65 @@
+"""The composition root: one selector per port, one factory per use case."""
+
+from dependency_injector import containers, providers
+
+from application.evaluate_model import EvaluateModel
+from application.loading import LoadModel
+from application.predict_batch import PredictBatch
+from application.predict_one import PredictOne
+from application.promote_model import PromoteModel
+from application.serving import Serving
+from application.train_model import TrainModel
+from domain.evaluation import PromotionPolicy
+from entrypoints.wiring import builders, data
+from entrypoints.wiring.provenance import code_version
+from entrypoints.wiring.settings import Settings, StoreKind, TrackerKind
+
+
+class Container(containers.DeclarativeContainer):
+    """Resolves every use case for given settings; builds an adapter when it is first asked for."""
+
+    settings = providers.Dependency(instance_of=Settings)
+
+    tracker = providers.Selector(
+        settings.provided.tracker_kind,
+        **{
+            TrackerKind.MLFLOW: providers.ThreadSafeSingleton(builders.mlflow_tracker, settings),
+            TrackerKind.FILE: providers.ThreadSafeSingleton(builders.file_tracker, settings),
+            TrackerKind.SQL: providers.ThreadSafeSingleton(builders.sql_tracker, settings),
+            TrackerKind.NONE: providers.ThreadSafeSingleton(builders.no_tracker),
+        },
+    )
+    store = providers.Selector(
+        settings.provided.store_kind,
+        **{
+            StoreKind.MLFLOW: providers.ThreadSafeSingleton(builders.mlflow_store, settings),
+            StoreKind.FILE: providers.ThreadSafeSingleton(builders.file_store, settings),
+        },
+    )
+    learner = providers.ThreadSafeSingleton(builders.learner)
+    runtime = providers.ThreadSafeSingleton(builders.runtime)
+    schema = providers.ThreadSafeSingleton(builders.schema, settings)
+    source = providers.Factory(data.open_source, settings)
+    sink = providers.Factory(data.open_sink)
+
+    load_model = providers.Factory(LoadModel, store, runtime)
+    train_model = providers.Factory(
+        TrainModel,
+        learner,
+        load_model,
+        store,
+        tracker,
+        providers.Factory(PromotionPolicy),
+        providers.Object(builders.now),
+        providers.Callable(code_version),
+    )
+    evaluate_model = providers.Factory(EvaluateModel, load_model)
+    promote_model = providers.Factory(PromoteModel, store, load_model)
+    predict_batch = providers.Factory(PredictBatch, load_model)
+    serving = providers.ThreadSafeSingleton(Serving, load_model, settings.provided.model_ref)
+    predict_one = providers.Factory(PredictOne, serving.provided.model, settings.provided.max_rows)
+
+
+def build_container(settings: Settings) -> Container:
+    """Return a container for these settings; nothing is built yet."""
+    return Container(settings=settings)

@@ -1,0 +1,121 @@
+"""From a data URI to the adapter that reads or writes it."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from application.ports import DataSource, PredictionSink
+from domain.errors import Misconfigured, Unavailable
+from entrypoints.wiring.builders import needs
+from entrypoints.wiring.settings import REFERENCE_PATH, Settings
+
+DATA_URIS = (
+    "a path, file://PATH, https://…, a database URL with its table as #TABLE, or sample:ROWS"
+)
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def open_source(settings: Settings, uri: str | None = None) -> DataSource:
+    """Return the source that a data URI names; without one, the one that is configured.
+
+    Raises:
+        Misconfigured: it is not a data URI.
+        NotFound, Unavailable, InvalidData: it cannot be opened; says why.
+    """
+    uri = uri or settings.data
+    if uri is None:
+        return _open_file(fetch_reference_data(settings))
+    if uri.startswith("sample:"):
+        return _open_sample(uri.removeprefix("sample:"))
+    scheme = _scheme(uri)
+    if scheme in ("http", "https"):
+        return _open_file(_fetched(uri, None, settings), uri)
+    if scheme in ("", "file"):
+        return _open_file(_path(uri))
+    return _open_table(uri)
+
+
+def open_sink(uri: str) -> PredictionSink:
+    """Return the sink that a data URI names: a file or a database table.
+
+    Raises:
+        Misconfigured: nothing can be written there; says what can.
+    """
+    scheme = _scheme(uri)
+    if scheme in ("http", "https") or uri.startswith("sample:"):
+        raise Misconfigured(f"{uri} cannot be written to; allowed: a path or a database URL")
+    if scheme in ("", "file"):
+        return _open_file_sink(_path(uri))
+    return _open_table_sink(uri)
+
+
+def fetch_reference_data(settings: Settings) -> Path:
+    """Return the path of the reference data, which is fetched and verified if it is not there."""
+    if REFERENCE_PATH.exists():
+        return REFERENCE_PATH
+    cached = _fetched(settings.data_url, settings.data_sha256, settings)
+    try:
+        REFERENCE_PATH.parent.mkdir(parents=True, exist_ok=True)
+        partial = REFERENCE_PATH.with_suffix(".partial")
+        partial.write_bytes(cached.read_bytes())
+        partial.replace(REFERENCE_PATH)
+    except OSError as error:
+        raise Unavailable(f"{REFERENCE_PATH} cannot be written: {error.strerror}") from error
+    return REFERENCE_PATH
+
+
+@needs("train")
+def _open_file(path: Path, uri: str | None = None) -> DataSource:
+    from adapters.arrow.source import open_source as open_source_by_suffix
+
+    return open_source_by_suffix(path, uri)
+
+
+def _open_sample(rows: str) -> DataSource:
+    from adapters.simulator.source import SimulatedSource
+
+    if not re.fullmatch("[0-9]{1,12}", rows) or int(rows) < 1:
+        raise Misconfigured(
+            f"sample:{rows} is not a sample; allowed: sample:ROWS, like sample:1000"
+        )
+    return SimulatedSource(int(rows))
+
+
+@needs("sql")
+def _open_table(uri: str) -> DataSource:
+    from adapters.sql.source import SqlSource
+
+    return SqlSource(uri)
+
+
+@needs("train")
+def _open_file_sink(path: Path) -> PredictionSink:
+    from adapters.arrow.sink import open_sink as open_sink_by_suffix
+
+    return open_sink_by_suffix(path)
+
+
+@needs("sql")
+def _open_table_sink(uri: str) -> PredictionSink:
+    from adapters.sql.sink import SqlSink
+
+    return SqlSink(uri)
+
+
+@needs("train")
+def _fetched(url: str, sha256: str | None, settings: Settings) -> Path:
+    from adapters.http.fetch import fetch
+
+    return fetch(url, sha256, settings.home / "cache")
+
+
+def _scheme(uri: str) -> str:
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else ""
+
+
+def _path(uri: str) -> Path:
+    if uri.lower().startswith("file://"):
+        return Path(unquote(urlsplit(uri).path))
+    return Path(uri)

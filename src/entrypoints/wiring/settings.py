@@ -1,0 +1,185 @@
+"""Every setting of the program, in one tree, each with its default and what it means.
+
+A setting is read from its environment variable, else from a `.env` file in the working
+directory. Nothing else reads the environment.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from os import environ
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from domain.errors import Misconfigured
+from domain.model import ModelRef
+
+PREFIX = "MODELPORT_"
+
+REFERENCE_URL = (
+    "https://raw.githubusercontent.com/ageron/handson-ml2/master/datasets/housing/housing.csv"
+)
+REFERENCE_SHA256 = "8a3727f4cf54ac1a327f69b1d5b4db54c5834ea81c6e4efc0d163300022a685e"
+REFERENCE_PATH = Path("data/raw/housing.csv")
+
+
+class Variant(StrEnum):
+    """Presets for the ports: which stage of maturity the system runs in."""
+
+    MAIN = "main"
+    API_BASELINE = "api-baseline"
+
+
+class TrackerKind(StrEnum):
+    """Where runs are recorded."""
+
+    MLFLOW = "mlflow"
+    FILE = "file"
+    SQL = "sql"
+    NONE = "none"
+
+
+class StoreKind(StrEnum):
+    """Where model versions are kept."""
+
+    MLFLOW = "mlflow"
+    FILE = "file"
+
+
+_PRESETS = {
+    Variant.MAIN: (TrackerKind.MLFLOW, StoreKind.MLFLOW),
+    Variant.API_BASELINE: (TrackerKind.FILE, StoreKind.FILE),
+}
+
+
+class Settings(BaseModel):
+    """What can be configured. The description of a field says what the setting does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variant: Annotated[Variant, Field(description="Preset for tracker and model store.")] = (
+        Variant.MAIN
+    )
+    tracker: Annotated[
+        TrackerKind | None,
+        Field(description="Where runs are recorded; unset: what the variant says."),
+    ] = None
+    tracker_url: Annotated[
+        str | None,
+        Field(
+            description="Database of the `sql` tracker as a SQLAlchemy URL; "
+            "unset: `runs.db` in the home folder."
+        ),
+    ] = None
+    model_store: Annotated[
+        StoreKind | None,
+        Field(description="Where model versions are kept; unset: what the variant says."),
+    ] = None
+    data: Annotated[
+        str | None,
+        Field(description="Data URI that `train` reads; unset: the reference data."),
+    ] = None
+    data_url: Annotated[str, Field(description="Where the reference data is fetched from.")] = (
+        REFERENCE_URL
+    )
+    data_sha256: Annotated[
+        str,
+        Field(description="SHA-256 that the reference data must have.", pattern="^[0-9a-f]{64}$"),
+    ] = REFERENCE_SHA256
+    schema_file: Annotated[
+        Path, Field(alias="MODELPORT_SCHEMA", description="Schema file of the table to train on.")
+    ] = Path("data/housing.toml")
+    home: Annotated[Path, Field(description="Folder for bundles, caches and runs.")] = Path(
+        "artifacts"
+    )
+    model: Annotated[
+        str, Field(description="Model reference that is served and that scores files.")
+    ] = "housing@champion"
+    max_rows: Annotated[int, Field(description="Most rows that one request may hold.", ge=1)] = (
+        10_000
+    )
+    max_body_bytes: Annotated[
+        int, Field(description="Most bytes that a request's body may have.", ge=1)
+    ] = 8_388_608
+    mlflow_tracking_uri: Annotated[
+        str | None,
+        Field(
+            alias="MLFLOW_TRACKING_URI",
+            description="MLflow's tracking and registry server or database; "
+            "unset: `mlflow.db` in the home folder.",
+        ),
+    ] = None
+
+    @property
+    def tracker_kind(self) -> TrackerKind:
+        """The tracker in force."""
+        return self.tracker or _PRESETS[self.variant][0]
+
+    @property
+    def store_kind(self) -> StoreKind:
+        """The model store in force."""
+        return self.model_store or _PRESETS[self.variant][1]
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The MLflow tracking URI in force."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def runs_url(self) -> str:
+        """The database of the `sql` tracker in force."""
+        return self.tracker_url or f"sqlite:///{self.home / 'runs.db'}"
+
+    @property
+    def model_ref(self) -> ModelRef:
+        """The model that is served and that scores files."""
+        return ModelRef.parse(self.model)
+
+
+def variables() -> dict[str, str]:
+    """Return the environment variable of each field, by the field's name."""
+    return {
+        name: field.alias or PREFIX + name.upper() for name, field in Settings.model_fields.items()
+    }
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the environment and `.env`; `overrides` are field names that win where not None.
+
+    Raises:
+        Misconfigured: a value is not allowed or a name is not known; says what is.
+    """
+    given = {**dotenv_values(".env"), **environ}
+    by_variable = {variable: name for name, variable in variables().items()}
+    _refuse_unknown(given, by_variable)
+    values: dict[str, Any] = {
+        name: given[variable] for variable, name in by_variable.items() if given.get(variable)
+    }
+    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    aliases = {name: field.alias or name for name, field in Settings.model_fields.items()}
+    try:
+        settings = Settings(**{aliases[name]: value for name, value in values.items()})
+    except ValidationError as error:
+        raise Misconfigured("\n".join(_explain(e, aliases) for e in error.errors())) from None
+    ModelRef.parse(settings.model)
+    return settings
+
+
+def _refuse_unknown(given: Iterable[str], known: Mapping[str, str]) -> None:
+    unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
+    if not unknown:
+        return
+    close = get_close_matches(unknown[0], known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(sorted(known))}"
+    raise Misconfigured(f"unknown setting {', '.join(unknown)}; {hint}")
+
+
+def _explain(error: ErrorDetails, aliases: Mapping[str, str]) -> str:
+    alias = str(error["loc"][0])
+    name = next(name for name, known in aliases.items() if known == alias)
+    message = error["msg"].removeprefix("Input should be ")
+    return f"{variables()[name]}: {error['input']!r} is not allowed; allowed: {message}"

@@ -1,0 +1,47 @@
+"""A model in words that a person can read: what `models show` prints and `GET /model` answers."""
+
+from typing import Any
+
+from application.loading import LoadedModel
+from domain.schema import Schema
+
+
+def describe_model(model: LoadedModel) -> dict[str, Any]:
+    """Return the manifest of a loaded model with its place in the store."""
+    version, manifest = model.version, model.manifest
+    schema = manifest.schema
+    return {
+        "model": version.label,
+        "aliases": sorted(version.aliases),
+        "bundle": version.bundle_id,
+        "created_at": version.created_at.isoformat(),
+        "description": schema.description,
+        "target": {"name": schema.target.name, "unit": schema.target.unit},
+        "metrics": dict(manifest.metrics),
+        "training": dict(manifest.training),
+        "data": dict(manifest.data),
+        "features": describe_features(schema),
+        "derived": [
+            {"name": ratio.name, "is": f"{ratio.numerator} / {ratio.denominator}"}
+            for ratio in schema.ratios
+        ],
+        "parity": manifest.parity,
+        "code": dict(manifest.code),
+        "libraries": dict(manifest.libraries),
+        "origin": {
+            key: version.details[key] for key in ("data.uri", "run") if key in version.details
+        },
+    }
+
+
+def describe_features(schema: Schema) -> list[dict[str, str]]:
+    """Return name, kind, what is allowed and meaning of each feature."""
+    return [
+        {
+            "name": feature.name,
+            "kind": feature.kind.value,
+            "allowed": feature.allowed,
+            "description": feature.description,
+        }
+        for feature in schema.features
+    ]
