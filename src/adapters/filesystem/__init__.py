@@ -1,0 +1,1 @@
+"""Models, runs and schemas as plain files that a person can read."""

@@ -1,0 +1,183 @@
+"""A model store in a directory."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters.filesystem.files import (
+    child,
+    create_file,
+    locked,
+    reaching,
+    replace_file,
+    sync_folder,
+    write_durably,
+)
+from domain.errors import ArtefactRejected, Misconfigured
+from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_version
+from domain.mapping import Reader
+from domain.model import Bundle, ModelRef, ModelVersion, json_bytes
+
+_VERSION_FILE = re.compile(r"([1-9][0-9]*)\.json")
+_BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class FileStore:
+    """A `ModelStore` that threads and processes of one machine may share.
+
+    bundles/<bundle id>/…                  the files of a model
+    registry/<model>/versions/<n>.json     which bundle a version is, written once
+    registry/<model>/aliases.json          which version an alias means now
+
+    A version is written after its bundle and at once, so that whatever is registered is whole.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._bundles = root / "bundles"
+        self._registry = root / "registry"
+        self._lock = root / ".lock"
+
+    def names(self) -> list[str]:
+        with reaching(self._registry):
+            if not self._registry.exists():
+                return []
+            return sorted(f.name for f in self._registry.iterdir() if self._numbers(f.name))
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        ModelRef(name)
+        with reaching(self._registry / name):
+            numbers, aliases = self._known(name), self._aliases(name)
+            return [self._version(name, number, aliases) for number in numbers]
+
+    def resolve(self, ref: ModelRef) -> ModelVersion:
+        with reaching(self._registry / ref.name):
+            aliases, number = self._aliases(ref.name), ref.number
+            if ref.alias:
+                number = aliases.get(ref.alias)
+            try:
+                if number is not None:
+                    return self._version(ref.name, number, aliases)
+            except FileNotFoundError:
+                pass
+            known = self._known(ref.name)
+            if number is None:
+                raise unknown_alias(ref, aliases)
+            raise unknown_version(ModelRef(ref.name, None, number), known)
+
+    def save(
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
+    ) -> ModelVersion:
+        ModelRef(name)
+        with reaching(self._root), locked(self._lock):
+            self._keep(bundle)
+            aliases, numbers = self._aliases(name), self._numbers(name)
+            for number in numbers:
+                version = self._version(name, number, aliases)
+                if version.bundle_id == bundle.id:
+                    return version
+            number = max(numbers, default=0) + 1
+            record = {
+                "bundle": bundle.id,
+                "created_at": created_at.astimezone(UTC).isoformat(),
+                "details": dict(details),
+            }
+            create_file(self._version_file(name, number), json_bytes(record))
+            return self._version(name, number, aliases)
+
+    def load(self, version: ModelVersion) -> Bundle:
+        registered = self.resolve(ModelRef(version.name, None, version.number))
+        folder = self._bundles / registered.bundle_id
+        with reaching(folder):
+            try:
+                return Bundle({file.name: file.read_bytes() for file in folder.iterdir()})
+            except (FileNotFoundError, IsADirectoryError) as error:
+                raise ArtefactRejected(
+                    f"{error.filename}: the bundle is not whole: {error.strerror}"
+                ) from error
+
+    def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
+        ModelRef(name, alias)
+        with reaching(self._registry / name), locked(self._lock):
+            self.resolve(ModelRef(name, None, to))
+            aliases = self._aliases(name)
+            if aliases.get(alias) != expected:
+                raise alias_moved(name, alias, aliases.get(alias), expected)
+            moved = dict(sorted({**aliases, alias: to}.items()))
+            replace_file(self._aliases_file(name), json_bytes(moved))
+
+    def _keep(self, bundle: Bundle) -> None:
+        """Write the files of a bundle, unless exactly these are there already."""
+        final, partial = self._bundles / bundle.id, self._bundles / ".partial"
+        if _holds(final, bundle):
+            return
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, content in bundle.files.items():
+            write_durably(child(partial, name), content)
+        sync_folder(partial)
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+        sync_folder(self._bundles)
+
+    def _known(self, name: str) -> list[int]:
+        numbers = self._numbers(name)
+        if not numbers:
+            raise unknown_model(name, self.names())
+        return numbers
+
+    def _numbers(self, name: str) -> list[int]:
+        folder = self._version_file(name, 1).parent
+        files = [file.name for file in folder.iterdir()] if folder.exists() else []
+        return sorted(int(found[1]) for file in files if (found := _VERSION_FILE.fullmatch(file)))
+
+    def _version(self, name: str, number: int, aliases: Mapping[str, int]) -> ModelVersion:
+        record = _read(self._version_file(name, number))
+        try:
+            bundle_id = record.text("bundle")
+            if not _BUNDLE_ID.fullmatch(bundle_id):
+                raise Misconfigured(f"{record.where}: bundle: expected a SHA-256 digest")
+            return ModelVersion(
+                name,
+                number,
+                bundle_id,
+                datetime.fromisoformat(record.text("created_at")),
+                frozenset(alias for alias, target in aliases.items() if target == number),
+                record.mapping_of("details"),
+            )
+        except (ValueError, Misconfigured) as error:
+            raise ArtefactRejected(f"not a version record: {error}") from error
+
+    def _aliases(self, name: str) -> dict[str, int]:
+        try:
+            record = _read(self._aliases_file(name))
+        except FileNotFoundError:
+            return {}
+        try:
+            return {alias: record.whole(alias) for alias in record.mapping}
+        except Misconfigured as error:
+            raise ArtefactRejected(f"not a record of aliases: {error}") from error
+
+    def _version_file(self, name: str, number: int) -> Path:
+        return self._registry / name / "versions" / f"{number}.json"
+
+    def _aliases_file(self, name: str) -> Path:
+        return self._registry / name / "aliases.json"
+
+
+def _read(path: Path) -> Reader:
+    content = path.read_bytes()
+    try:
+        return Reader(json.loads(content), str(path))
+    except (ValueError, RecursionError, Misconfigured) as error:
+        raise ArtefactRejected(f"{path}: not a record of the registry: {error}") from error
+
+
+def _holds(folder: Path, bundle: Bundle) -> bool:
+    if not folder.is_dir() or {file.name for file in folder.iterdir()} != {*bundle.files}:
+        return False
+    return all((folder / name).read_bytes() == content for name, content in bundle.files.items())

@@ -1,0 +1,45 @@
+"""Reading a schema file."""
+
+import tomllib
+from codecs import BOM_UTF8
+from pathlib import Path
+
+from domain.errors import Misconfigured
+from domain.schema import Schema
+from domain.schema_file import schema_from_mapping
+
+
+def read_schema(path: Path) -> Schema:
+    """Return the schema that a TOML file describes.
+
+    Raises:
+        Misconfigured: the file cannot be read or describes no schema; says where.
+    """
+    text = _text(path)
+    try:
+        mapping = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Misconfigured(f"{path}: not TOML: {error}") from error
+    try:
+        return schema_from_mapping(mapping, str(path))
+    except Misconfigured as error:
+        named = str(error).startswith(str(path))
+        raise Misconfigured(str(error) if named else f"{path}: {error}") from error
+    except OverflowError as error:
+        raise Misconfigured(f"{path}: a number is too large for a float") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"schema file {path}: {error.strerror or error}") from error
+    if content.startswith(BOM_UTF8):
+        raise Misconfigured(f"{path}: line 1 starts with a byte order mark; save it without one")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Misconfigured(
+            f"{path}: line {line} is not UTF-8: byte 0x{content[error.start]:02x}"
+        ) from error

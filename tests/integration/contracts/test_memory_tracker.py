@@ -1,0 +1,28 @@
+import pytest
+
+from adapters.memory import MemoryTracker
+from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract, flat
+
+
+class TestMemoryTracker(TrackerContract):
+    @pytest.fixture
+    def tracker(self) -> MemoryTracker:
+        return MemoryTracker()
+
+    @pytest.fixture
+    def recorded(self, tracker: MemoryTracker) -> ReadBack:
+        def read(run_id: str) -> Recorded:
+            (run,) = [run for run in tracker.runs if run.id == run_id]
+            return Recorded(
+                name=run.name,
+                status=run.status,
+                params=flat(run.params),
+                metrics=run.metrics,
+                tags=run.tags,
+                artifacts=run.artifacts,
+                uri=run.data.uri,
+                sha256=run.data.sha256,
+                md5=run.data.md5,
+            )
+
+        return read
