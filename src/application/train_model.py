@@ -76,7 +76,7 @@ class TrainModel:
         rows = read_labelled(source, schema).divide(spec.split)
         with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
             trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
-            bundle, metrics = self._bundle(schema, spec, data, rows, trained)
+            bundle, manifest, metrics = self._bundle(schema, spec, data, rows, trained)
             run.log_metrics(metrics.to_mapping())
             incumbent = self._incumbent(schema.name)
             champion = self._candidate(incumbent, schema, rows.holdout)
@@ -86,8 +86,8 @@ class TrainModel:
             decision = self.policy.decide(challenger, champion)
             run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
             run.log_tags({"bundle": bundle.id, "decision": "; ".join(decision.reasons)})
-            origin = {"data.uri": data.uri, "run": run.id}
-            version = self.store.save(schema.name, bundle, self.clock(), origin)
+            details = {**manifest.details(), "data.uri": data.uri, "run": run.id}
+            version = self.store.save(schema.name, bundle, self.clock(), details)
         if decision.promoted and promote:
             appoint(self.store, version, incumbent)
         elif decision.promoted:
@@ -101,7 +101,7 @@ class TrainModel:
         data: DatasetVersion,
         rows: Divided,
         trained: Trained,
-    ) -> tuple[Bundle, Metrics]:
+    ) -> tuple[Bundle, Manifest, Metrics]:
         served = self.load.runtime.load(schema, trained.files)
         holdout = rows.holdout
         parity = max(
@@ -126,7 +126,7 @@ class TrainModel:
             GOLDEN: GoldenRows(kept, served.predict(kept)).to_bytes(),
             PROFILE: json_bytes(sketch),
         }
-        return Bundle.seal(manifest, files), metrics
+        return Bundle.seal(manifest, files), manifest, metrics
 
     def _incumbent(self, name: str) -> ModelVersion | None:
         try:
