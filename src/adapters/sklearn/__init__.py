@@ -1,0 +1,1 @@
+"""Estimators of scikit-learn: fitting them, and keeping them without pickle."""

@@ -1,0 +1,255 @@
+"""Fitted estimators as ONNX graphs that answer to the last bit like the estimator.
+
+Every graph has one float64 input `features` of shape (rows, columns) and one float64 output
+`prediction` of shape (rows,). Trees use `TreeEnsemble` of `ai.onnx.ml` 5, whose thresholds and
+leaves are float64, added up in the estimator's own order. Linear models use elementwise
+operators only, never a matrix product, whose rounding depends on the number of rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from domain.errors import Misconfigured
+
+_OPSET = 18
+_ML_OPSET = 5
+_IR_VERSION = 10
+_ML_DOMAIN = "ai.onnx.ml"
+_SUM = 1
+_NO_TRANSFORM = 0
+_LESS_OR_EQUAL = 0
+
+
+def export(estimator: Any, width: int) -> bytes:
+    """Return the graph of a fitted estimator for rows of `width` columns, serialised.
+
+    Raises:
+        Misconfigured: a hyper-parameter made it a model of a form that is not exported.
+    """
+    model = _EXPORTERS[type(estimator).__name__](estimator, width)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _dummy(estimator: Any, width: int) -> onnx.ModelProto:
+    value = _tensor("value", np.ravel(estimator.constant_)[:1])
+    nodes = [
+        helper.make_node("Shape", ["features"], ["rows"], start=0, end=1),
+        helper.make_node("ConstantOfShape", ["rows"], ["prediction"], value=value),
+    ]
+    return _model(nodes, [], width)
+
+
+def _linear(estimator: Any, width: int) -> onnx.ModelProto:
+    return _weighted_sum(np.ravel(estimator.coef_), float(np.ravel(estimator.intercept_)[0]), width)
+
+
+def _scaled_linear(pipeline: Any, width: int) -> onnx.ModelProto:
+    """Fold the scaler, (x - mean) / scale, into the coefficients."""
+    scaler, linear = pipeline[0], pipeline[-1]
+    weights = np.ravel(linear.coef_) / scaler.scale_
+    intercept = float(np.ravel(linear.intercept_)[0]) - float(np.sum(weights * scaler.mean_))
+    return _weighted_sum(weights, intercept, width)
+
+
+def _weighted_sum(weights: NDArray[np.float64], intercept: float, width: int) -> onnx.ModelProto:
+    columns = [f"term_{position}" for position in range(width)]
+    split = (
+        helper.make_node("Split", ["terms"], columns, axis=1, num_outputs=width)
+        if width > 1
+        else helper.make_node("Identity", ["terms"], columns)
+    )
+    nodes = [
+        helper.make_node("Mul", ["features", "weights"], ["terms"]),
+        split,
+        helper.make_node("Sum", [*columns, "intercept"], ["total"]),
+        _squeeze("total", "prediction"),
+    ]
+    constants = [_tensor("weights", weights), _tensor("intercept", [intercept]), _axis()]
+    return _model(nodes, constants, width)
+
+
+def _tree(estimator: Any, width: int) -> onnx.ModelProto:
+    return _mean_of_trees([estimator], width)
+
+
+def _forest(estimator: Any, width: int) -> onnx.ModelProto:
+    return _mean_of_trees(estimator.estimators_, width)
+
+
+def _mean_of_trees(estimators: list[Any], width: int) -> onnx.ModelProto:
+    """scikit-learn's trees compare float32 values with float64 thresholds, hence the two casts."""
+    trees = _Trees()
+    for estimator in estimators:
+        tree = estimator.tree_
+        trees.add(
+            left=tree.children_left,
+            right=tree.children_right,
+            column=tree.feature,
+            threshold=tree.threshold,
+            missing_left=tree.missing_go_to_left,
+            leaf=tree.children_left == -1,
+            value=tree.value[:, 0, 0],
+        )
+    nodes = [
+        helper.make_node("Cast", ["features"], ["rounded"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["rounded"], ["compared"], to=TensorProto.DOUBLE),
+        trees.node("compared", "total"),
+        _squeeze("total", "sum"),
+        helper.make_node("Div", ["sum", "count"], ["prediction"]),
+    ]
+    return _model(nodes, [_axis(), _tensor("count", [len(estimators)])], width)
+
+
+def _boosting(estimator: Any, width: int) -> onnx.ModelProto:
+    """The baseline goes into the leaves of the first tree, as scikit-learn adds it up."""
+    link = type(estimator._loss.link).__name__
+    if link != "IdentityLink":
+        raise Misconfigured(
+            f"loss {estimator.loss!r} cannot be served; allowed: squared_error, absolute_error, "
+            f"quantile"
+        )
+    baseline = float(np.ravel(estimator._baseline_prediction)[0])
+    trees = _Trees()
+    for iteration, predictors in enumerate(estimator._predictors):
+        nodes = predictors[0].nodes
+        trees.add(
+            left=nodes["left"],
+            right=nodes["right"],
+            column=nodes["feature_idx"],
+            threshold=nodes["num_threshold"],
+            missing_left=nodes["missing_go_to_left"],
+            leaf=nodes["is_leaf"].astype(bool),
+            value=nodes["value"] + baseline if iteration == 0 else nodes["value"],
+        )
+    return _model(
+        [trees.node("features", "total"), _squeeze("total", "prediction")], [_axis()], width
+    )
+
+
+_EXPORTERS: dict[str, Callable[[Any, int], onnx.ModelProto]] = {
+    "DummyRegressor": _dummy,
+    "LinearRegression": _linear,
+    "Pipeline": _scaled_linear,
+    "DecisionTreeRegressor": _tree,
+    "RandomForestRegressor": _forest,
+    "HistGradientBoostingRegressor": _boosting,
+}
+
+
+@dataclass(slots=True)
+class _Trees:
+    """The arrays of a `TreeEnsemble`, filled tree by tree.
+
+    Inner nodes and leaves are numbered apart, each over all trees.
+    """
+
+    roots: list[int] = field(default_factory=list)
+    parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    inner_count: int = 0
+    leaf_count: int = 0
+
+    def add(
+        self,
+        *,
+        left: NDArray[Any],
+        right: NDArray[Any],
+        column: NDArray[Any],
+        threshold: NDArray[Any],
+        missing_left: NDArray[Any],
+        leaf: NDArray[np.bool_],
+        value: NDArray[Any],
+    ) -> None:
+        """Append a tree given by parallel arrays over its nodes; node 0 is the root."""
+        self.roots.append(self.inner_count)
+        inner = ~leaf
+        place = np.where(
+            leaf,
+            np.cumsum(leaf) - 1 + self.leaf_count,
+            np.cumsum(inner) - 1 + self.inner_count,
+        )
+        if leaf[0]:
+            # A lone leaf becomes a node whose two branches both end in it.
+            left = right = column = np.zeros(1, dtype=np.int64)
+            threshold, inner = np.zeros(1), np.ones(1, dtype=bool)
+        yes, no = left[inner].astype(np.int64), right[inner].astype(np.int64)
+        self.parts.append(
+            {
+                "yes": place[yes],
+                "no": place[no],
+                "yes_is_leaf": leaf[yes],
+                "no_is_leaf": leaf[no],
+                "column": column[inner],
+                "threshold": threshold[inner],
+                "missing_left": missing_left[inner],
+                "weight": value[leaf],
+            }
+        )
+        self.inner_count += int(inner.sum())
+        self.leaf_count += int(leaf.sum())
+
+    def node(self, features: str, total: str) -> onnx.NodeProto:
+        """Return the operator that adds up all trees; its output has shape (rows, 1)."""
+        joined = {
+            name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]
+        }
+
+        def whole(name: str) -> list[int]:
+            return [int(value) for value in joined[name]]
+
+        modes = np.full(self.inner_count, _LESS_OR_EQUAL, dtype=np.uint8)
+        return helper.make_node(
+            "TreeEnsemble",
+            [features],
+            [total],
+            domain=_ML_DOMAIN,
+            aggregate_function=_SUM,
+            post_transform=_NO_TRANSFORM,
+            n_targets=1,
+            tree_roots=self.roots,
+            nodes_modes=numpy_helper.from_array(modes, "modes"),
+            nodes_splits=_tensor("thresholds", joined["threshold"]),
+            nodes_featureids=whole("column"),
+            nodes_truenodeids=whole("yes"),
+            nodes_falsenodeids=whole("no"),
+            nodes_trueleafs=whole("yes_is_leaf"),
+            nodes_falseleafs=whole("no_is_leaf"),
+            nodes_missing_value_tracks_true=whole("missing_left"),
+            leaf_targetids=[0] * self.leaf_count,
+            leaf_weights=_tensor("weights", joined["weight"]),
+        )
+
+
+def _squeeze(column: str, vector: str) -> onnx.NodeProto:
+    return helper.make_node("Squeeze", [column, "axis"], [vector])
+
+
+def _axis() -> onnx.TensorProto:
+    return numpy_helper.from_array(np.array([1], dtype=np.int64), "axis")
+
+
+def _tensor(name: str, values: ArrayLike) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float64), name)
+
+
+def _model(
+    nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto], width: int
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "modelport",
+        [helper.make_tensor_value_info("features", TensorProto.DOUBLE, ["rows", width])],
+        [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, ["rows"])],
+        constants,
+    )
+    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_ML_DOMAIN, _ML_OPSET)]
+    model = helper.make_model(
+        graph, producer_name="modelport", opset_imports=opsets, ir_version=_IR_VERSION
+    )
+    onnx.checker.check_model(model)
+    return model
