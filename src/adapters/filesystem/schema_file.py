@@ -20,13 +20,7 @@ def read_schema(path: Path) -> Schema:
         mapping = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{path}: not TOML: {error}") from error
-    try:
-        return schema_from_mapping(mapping, str(path))
-    except Misconfigured as error:
-        named = str(error).startswith(str(path))
-        raise Misconfigured(str(error) if named else f"{path}: {error}") from error
-    except OverflowError as error:
-        raise Misconfigured(f"{path}: a number is too large for a float") from error
+    return schema_from_mapping(mapping, str(path))
 
 
 def _text(path: Path) -> str:
