@@ -67,7 +67,7 @@ def fetch_reference_data(settings: Settings) -> Path:
 
 @needs("train")
 def _open_file(path: Path, uri: str | None = None) -> DataSource:
-    from adapters.arrow.source import open_source as open_source_by_suffix
+    from adapters.arrow.opening import open_source as open_source_by_suffix
 
     return open_source_by_suffix(path, uri)
 
@@ -91,7 +91,7 @@ def _open_table(uri: str) -> DataSource:
 
 @needs("train")
 def _open_file_sink(path: Path) -> PredictionSink:
-    from adapters.arrow.sink import open_sink as open_sink_by_suffix
+    from adapters.arrow.opening import open_sink as open_sink_by_suffix
 
     return open_sink_by_suffix(path)
 
