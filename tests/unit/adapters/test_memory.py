@@ -23,6 +23,7 @@ def part(*values: float) -> Table:
 
 def test_a_source_is_read_in_chunks_that_cover_every_row_once(small_table: Table) -> None:
     source = pickle.loads(pickle.dumps(MemorySource(small_table)))
+    assert source.columns == ("height", "age", "sort", "watered", "yield")
     chunks = list(source.plan(25))
     assert [(chunk.index, chunk.start, chunk.rows) for chunk in chunks] == [
         (0, 0, 25),
