@@ -17,6 +17,8 @@ from entrypoints.wiring.settings import Settings
 Given = ParamSpec("Given")
 Built = TypeVar("Built")
 
+_OURS = ("domain", "application", "adapters", "entrypoints")
+
 
 def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Built]]:
     """Name the extra that a builder's libraries come with, for those who have not installed it."""
@@ -27,6 +29,8 @@ def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Buil
             try:
                 return build(*args, **kwargs)
             except ModuleNotFoundError as error:
+                if str(error.name).partition(".")[0] in _OURS:
+                    raise
                 raise Misconfigured(
                     f"{error.name} is not installed; it comes with pip install 'modelport[{extra}]'"
                 ) from error
