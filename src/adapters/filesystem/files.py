@@ -32,7 +32,11 @@ def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone is not enough: a process forked meanwhile has the file open too.
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def child(folder: Path, name: str) -> Path:
