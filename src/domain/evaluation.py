@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -35,19 +35,22 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
     R² is 1 - Σ(y - ŷ)² / Σ(y - ȳ)².
 
     Raises:
-        InvalidData: the target is constant, so that there is nothing to explain.
+        InvalidData: the target is constant, so that there is nothing to explain, or an error is
+            too large to be squared.
     """
-    residuals = target - predictions
-    spread = float(np.sum(np.square(target - np.mean(target))))
+    with np.errstate(over="ignore"):
+        squared = float(np.sum(np.square(target - predictions)))
+        spread = float(np.sum(np.square(target - np.mean(target))))
     if spread == 0 or np.ptp(target) == 0:  # a rounded mean may leave a spread of some 1e-33
         raise InvalidData(
             f"the target is constant: all {len(target)} rows have the same value, "
             f"so no model can be told from another"
         )
-    squared = float(np.sum(np.square(residuals)))
+    if not isfinite(squared) or not isfinite(spread):
+        raise InvalidData("the errors of the predictions are too large to be squared")
     return Metrics(
         rmse=sqrt(squared / len(target)),
-        mae=float(np.mean(np.abs(residuals))),
+        mae=float(np.mean(np.abs(target - predictions))),
         r2=1.0 - squared / spread,
         rows=len(target),
     )

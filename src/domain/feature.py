@@ -47,8 +47,6 @@ class Feature:
     example: float | str | bool | None = None
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise Misconfigured("a feature has an empty name")
         if (self.kind is Kind.CATEGORY) != bool(self.categories):
             raise Misconfigured(
                 f"feature {self.name!r}: a category needs `categories`, and nothing else has them"

@@ -68,7 +68,7 @@ class Reader:
         try:
             return choices(value)
         except ValueError:
-            valid = ", ".join(map(repr, choices))
+            valid = ", ".join(repr(choice.value) for choice in choices)
             raise self._wrong(key, f"{value!r} is not one of {valid}") from None
 
     def scalar(self, key: str) -> float | str | bool | None:

@@ -23,6 +23,9 @@ ENCODING = "features.json"
 NUMERIC = "model.onnx"
 
 _FORMAT = 1
+_REFERENCE = re.compile(
+    rf"(?P<name>{NAME.pattern})(@(?P<alias>{NAME.pattern})|/(?P<number>[1-9][0-9]{{0,17}}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,12 @@ class ModelRef:
         Raises:
             Misconfigured: it is none of the three forms.
         """
-        name, at, alias = text.partition("@")
-        if at:
-            return cls(name, alias)
-        name, slash, number = text.partition("/")
-        if not slash:
-            return cls(name)
-        if not re.fullmatch("[0-9]{1,18}", number):
+        form = _REFERENCE.fullmatch(text)
+        if form is None:
             raise _bad_reference(text)
-        return cls(name, None, int(number))
+        if form["number"]:
+            return cls(form["name"], None, int(form["number"]))
+        return cls(form["name"], form["alias"] or CHAMPION)
 
     def __str__(self) -> str:
         return f"{self.name}/{self.number}" if self.alias is None else f"{self.name}@{self.alias}"
@@ -145,7 +145,7 @@ class Manifest:
             raise Misconfigured(f"manifest.json: format {found} is not known; allowed: {_FORMAT}")
         manifest = cls(
             name=reader.text("name"),
-            schema=schema_from_mapping(reader.mapping_of("schema"), "manifest.json: schema"),
+            schema=schema_from_mapping(reader.mapping_of("schema"), "manifest.json"),
             training=reader.mapping_of("training"),
             metrics=reader.mapping_of("metrics"),
             data=reader.mapping_of("data"),

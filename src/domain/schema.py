@@ -84,10 +84,18 @@ class Schema:
             )
         if not self.features:
             raise Misconfigured(f"schema {self.name!r}: there must be at least one feature")
+        self._check_columns()
+        self._check_uses()
+
+    def _check_columns(self) -> None:
         names = [*self.names, *(ratio.name for ratio in self.ratios), self.target.name]
+        if "" in names:
+            raise Misconfigured(f"schema {self.name!r}: a column has an empty name")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise Misconfigured(f"schema {self.name!r}: {', '.join(twice)} stands there twice")
+
+    def _check_uses(self) -> None:
         numeric = {f.name for f in self.features if f.kind in (Kind.NUMBER, Kind.INTEGER)}
         used = {part for r in self.ratios for part in (r.numerator, r.denominator)}
         if self.coordinates is not None:
