@@ -74,11 +74,11 @@ class TrainModel:
         """
         data = source.version
         rows = read_labelled(source, schema).divide(spec.split)
+        incumbent = self._incumbent(schema.name)
         with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
             trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
             bundle, manifest, metrics = self._bundle(schema, spec, data, rows, trained)
             run.log_metrics(metrics.to_mapping())
-            incumbent = self._incumbent(schema.name)
             champion = self._candidate(incumbent, schema, rows.holdout)
             challenger = Candidate(
                 "the challenger", metrics, data.identity(), spec.split, bundle.id
