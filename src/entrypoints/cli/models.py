@@ -77,12 +77,12 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
     for title, content in described.items():
         if isinstance(content, Mapping) and content:
             output.show(output.facts(_flat(content), title=f"[bold]{title}[/]"))
-        elif isinstance(content, list):
-            keys = list(content[0]) if content else []
-            rows = [[entry.get(key, "") for key in keys] for entry in content]
-            output.show(output.grid(keys, rows))
+        elif content and title in ("features", "derived"):
+            output.show(f"[bold]{title}[/]")
+            output.show(output.grid(list(content[0]), [list(entry.values()) for entry in content]))
         elif content:
-            output.show(output.facts({title: content}))
+            text = ", ".join(content) if isinstance(content, list) else content
+            output.show(output.facts({title: text}))
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, object]:
