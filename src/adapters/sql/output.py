@@ -1,0 +1,222 @@
+"""The tables that predictions are written to, and what fits into their columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from math import isnan
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.sql.cells import as_text
+from adapters.sql.database import PSYCOPG, TableName
+from domain.errors import Conflict, InvalidData
+from domain.table import Column, Table, plain
+
+BOOKKEEPING = ("job", "chunk", "row")
+
+
+class Family(StrEnum):
+    """What the cells of a column are, as far as it matters for keeping them."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    NUMBER = "number"
+    TEXT = "text"
+    NOTHING = "nothing but missing values"
+
+    def fits(self, kind: sa.types.TypeEngine[Any]) -> bool:
+        """Whether a database column of that type takes such cells."""
+        if self is Family.NOTHING or isinstance(kind, sa.String):
+            return True
+        match self:
+            case Family.BOOLEAN:
+                return isinstance(kind, sa.Boolean)
+            case Family.INTEGER:
+                return isinstance(kind, sa.Integer | sa.Float | sa.Numeric)
+            case Family.NUMBER:
+                return isinstance(kind, sa.Float | sa.Numeric)
+            case _:
+                return False
+
+    @property
+    def type(self) -> sa.types.TypeEngine[Any]:
+        """The type of a new database column for such cells."""
+        match self:
+            case Family.BOOLEAN:
+                return sa.Boolean()
+            case Family.INTEGER:
+                return sa.BigInteger()
+            case Family.NUMBER:
+                return sa.Double()
+            case _:
+                return sa.Text()
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of one column as a database driver takes them, None where missing."""
+
+    family: Family
+    values: list[Any]
+
+    @classmethod
+    def of(cls, column: Column) -> "Cells":
+        """Return the cells of a column of a table."""
+        values = plain(column).tolist()
+        types = frozenset(map(type, values)) - {type(None)}
+        if Decimal in types:
+            values = [float(v) if isinstance(v, Decimal) else v for v in values]
+            types = types - {Decimal} | {float}
+        if float in types:
+            values = [None if isinstance(v, float) and isnan(v) else v for v in values]
+        if not types:
+            return cls(Family.NOTHING, values)
+        if types == {bool}:
+            return cls(Family.BOOLEAN, values)
+        if types == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
+            return cls(Family.INTEGER, values)
+        if types <= {float, int}:
+            return cls(Family.NUMBER, [None if v is None else float(v) for v in values])
+        return cls(Family.TEXT, _texts(values))
+
+    def to_fit(self, kind: sa.types.TypeEngine[Any]) -> list[Any]:
+        """Return the values for a database column of that type, which they must fit."""
+        if isinstance(kind, sa.String) and self.family is not Family.TEXT:
+            return _texts(self.values)
+        return self.values
+
+
+def _texts(values: Sequence[Any]) -> list[str | None]:
+    return [None if value is None else as_text(value) for value in values]
+
+
+def cells_of(table: Table, where: str) -> dict[str, Cells]:
+    """Return the cells of a table's columns.
+
+    Raises:
+        InvalidData: a column is named like one that the output has anyway.
+    """
+    clash = [name for name in table.columns if name.lower() in BOOKKEEPING]
+    if clash:
+        raise InvalidData(
+            f"{where}: column {clash[0]!r} cannot be written to a database: "
+            f"{', '.join(map(repr, BOOKKEEPING))} are columns that say where a row belongs"
+        )
+    return {name: Cells.of(column) for name, column in table.columns.items()}
+
+
+@dataclass(frozen=True)
+class OutputTables:
+    """Names and columns of all tables of one output."""
+
+    name: TableName
+    jobs: sa.Table
+    chunks: sa.Table
+    rejects: sa.Table
+
+    @classmethod
+    def of(cls, name: TableName) -> "OutputTables":
+        """Describe the tables; nothing is made yet."""
+
+        def table(suffix: str, *columns: sa.Column[Any]) -> sa.Table:
+            full = f"{name.name}_{suffix}"
+            return sa.Table(full, sa.MetaData(), *columns, schema=name.schema)
+
+        return cls(
+            name,
+            jobs=table(
+                "jobs",
+                sa.Column("job", sa.String(16), primary_key=True),
+                sa.Column("status", sa.String(16), nullable=False),
+                sa.Column("model", sa.Text, nullable=False),
+                sa.Column("bundle_id", sa.Text, nullable=False),
+                sa.Column("data_sha256", sa.String(64), nullable=False),
+                sa.Column("chunk_rows", sa.BigInteger, nullable=False),
+                sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+                sa.Column("finished_at", sa.DateTime(timezone=True)),
+            ),
+            chunks=table(
+                "chunks",
+                *_keys("job", "chunk"),
+                sa.Column("scored", sa.BigInteger, nullable=False),
+                sa.Column("rejected", sa.BigInteger, nullable=False),
+            ),
+            rejects=table(
+                "rejects",
+                *_keys("job", "chunk", "row", "error"),
+                sa.Column("field", sa.Text, nullable=False),
+                sa.Column("problem", sa.Text, nullable=False),
+                sa.Column("allowed", sa.Text, nullable=False),
+            ),
+        )
+
+    def rows(self, cells: Mapping[str, Cells]) -> sa.Table:
+        """Return the table of predictions, made where it is missing.
+
+        Raises:
+            Conflict: there is one already that has other columns.
+            InvalidData: a value does not fit the column that is there for it.
+        """
+        database = self.name.database
+        columns = [sa.Column(name, c.family.type) for name, c in cells.items()]
+        new = sa.Table(
+            self.name.name, sa.MetaData(), *_keys(*BOOKKEEPING), *columns, schema=self.name.schema
+        )
+        database.create(new)
+        with database.connect() as connection:
+            found = sa.inspect(connection).get_columns(new.name, new.schema)
+        types = {column["name"]: column["type"] for column in found}
+        self._require_columns(new.columns.keys(), list(types))
+        self._require_types(cells, types)
+        there = [sa.Column(column.name, _bound(types[column.name])) for column in new.columns]
+        return sa.Table(new.name, sa.MetaData(), *there, schema=new.schema)
+
+    def _require_columns(self, wanted: Sequence[str], there: Sequence[str]) -> None:
+        lacking = [name for name in wanted if name not in there]
+        if lacking:
+            raise Conflict(
+                f"{self.name.uri}: the table is there already, without column "
+                f"{', '.join(map(repr, lacking))}; it has {', '.join(map(repr, there))}. "
+                f"Add what is missing or write to another table"
+            )
+
+    def _require_types(
+        self, cells: Mapping[str, Cells], types: Mapping[str, sa.types.TypeEngine[Any]]
+    ) -> None:
+        wrong = [
+            f"{name!r} ({types[name]}) cannot take {column.family}"
+            for name, column in cells.items()
+            if not column.family.fits(types[name])
+        ]
+        if wrong:
+            raise InvalidData(
+                f"{self.name.uri}: column {'; column '.join(wrong)}. "
+                f"Change the type of the column or write to another table"
+            )
+
+
+def insert(connection: sa.Connection, table: sa.Table, lines: Sequence[tuple[Any, ...]]) -> None:
+    """Insert lines, which have a value for each column of the table, in order."""
+    names = table.columns.keys()
+    if lines and connection.dialect.driver == PSYCOPG:
+        from adapters.sql.postgresql import copy
+
+        copy(connection, table, names, lines)
+    elif lines:
+        rows = [dict(zip(names, line, strict=True)) for line in lines]
+        connection.execute(sa.insert(table), rows)
+
+
+def _bound(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """Return the type that values are handed over as: numbers are never made decimal."""
+    return sa.Double() if isinstance(kind, sa.Numeric) else kind
+
+
+def _keys(*names: str) -> list[sa.Column[Any]]:
+    kinds: dict[str, sa.types.TypeEngine[Any]] = {"job": sa.String(16)}
+    return [
+        sa.Column(name, kinds.get(name, sa.BigInteger()), primary_key=True, autoincrement=False)
+        for name in names
+    ]

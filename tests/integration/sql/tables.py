@@ -1,0 +1,54 @@
+"""Making and looking into tables without the adapters under test."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+
+@contextmanager
+def connected(url: str) -> Iterator[sa.Connection]:
+    """A connection in a transaction, closed for good afterwards."""
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        yield connection
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run statements as they stand."""
+    with connected(url) as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def rows_of(url: str, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
+    with connected(url) as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def tables_of(url: str) -> set[str]:
+    """Return the names of the tables that are there."""
+    with connected(url) as connection:
+        return {*sa.inspect(connection).get_table_names()}
+
+
+def make_blocks(url: str, rows: Sequence[Sequence[Any]], *, key: bool = True) -> None:
+    """Make the table `blocks`: id, income, age, ocean, coastal, note."""
+    table = sa.Table(
+        "blocks",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=key, autoincrement=False),
+        sa.Column("income", sa.Double),
+        sa.Column("age", sa.BigInteger),
+        sa.Column("ocean", sa.Text),
+        sa.Column("coastal", sa.Boolean),
+        sa.Column("note", sa.Text),
+    )
+    with connected(url) as connection:
+        table.create(connection)
+        if rows:
+            names = table.columns.keys()
+            lines = [dict(zip(names, row, strict=True)) for row in rows]
+            connection.execute(sa.insert(table), lines)
