@@ -1,0 +1,40 @@
+"""Which adapter reads or writes a file, by its suffix."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from adapters.arrow.csv_source import CsvSource
+from adapters.arrow.file_sink import FileSink
+from adapters.arrow.json_lines_source import JsonLinesSource
+from adapters.arrow.parquet_source import ParquetSource
+from domain.errors import Misconfigured
+
+FileSource: TypeAlias = CsvSource | ParquetSource | JsonLinesSource
+
+_SOURCES: Mapping[str, Callable[[Path, str | None], FileSource]] = {
+    ".csv": CsvSource,
+    ".parquet": ParquetSource,
+    ".jsonl": JsonLinesSource,
+}
+
+
+def open_source(path: Path, uri: str | None = None) -> FileSource:
+    """Return the source that reads a file; `uri` says where it is from, if not its path.
+
+    Raises:
+        Misconfigured: the suffix is not that of a format that can be read.
+    """
+    source = _SOURCES.get(path.suffix.lower())
+    if source is None:
+        raise Misconfigured(f"{path}: the suffix must be one of {', '.join(_SOURCES)} to be read")
+    return source(path, uri)
+
+
+def open_sink(path: Path) -> FileSink:
+    """Return the sink that writes a file.
+
+    Raises:
+        Misconfigured: the suffix is not that of a format that can be written.
+    """
+    return FileSink(path)
