@@ -1,0 +1,240 @@
+"""A small table of houses, and the use cases over ports in memory to try them on."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from adapters.memory import (
+    LinearPredictor,
+    MemoryLearner,
+    MemoryRun,
+    MemoryRuntime,
+    MemorySource,
+    MemoryStore,
+    MemoryTracker,
+)
+from application.evaluate_model import EvaluateModel
+from application.loading import LoadModel
+from application.predict_batch import PredictBatch
+from application.promote_model import PromoteModel
+from application.train_model import TrainingReport, TrainModel
+from domain.dataset import DatasetVersion, Split
+from domain.errors import Unavailable
+from domain.evaluation import PromotionPolicy
+from domain.feature import Feature, Kind, Vector
+from domain.model import Bundle, ModelRef, ModelVersion
+from domain.schema import Matrix, Ratio, Schema, Target
+from domain.table import Column, Table
+from domain.training import Estimator, TrainingSpec
+from tests.unit.strategies import objects
+
+SCHEMA = Schema(
+    "houses",
+    Target("price", "dollars"),
+    (
+        Feature("age", Kind.NUMBER, "years", low=0, high=200, nullable=True),
+        Feature("rooms", Kind.INTEGER, low=1),
+        Feature("place", Kind.CATEGORY, categories=("sea", "land")),
+    ),
+    (Ratio("age_per_room", "age", "rooms"),),
+)
+ALWAYS = datetime(2024, 5, 17, 12, tzinfo=UTC)
+HOUSES = ModelRef("houses")
+
+DUMMY = TrainingSpec(Estimator.DUMMY)
+LINEAR = TrainingSpec(Estimator.LINEAR)
+RIDGE = TrainingSpec(Estimator.RIDGE, {"alpha": 50.0})
+
+
+def columns(rows: int = 60, seed: int = 0) -> dict[str, Column]:
+    """Return houses whose price follows from the features but for some noise."""
+    random = np.random.default_rng(seed)
+    age, count = random.uniform(0, 100, rows), random.integers(1, 9, rows)
+    place = random.integers(0, 2, rows)
+    price = 50_000 * count - 1_000 * age + 90_000 * place + random.normal(0, 5_000, rows)
+    age[::7] = np.nan
+    where = objects([("sea", "land")[code] for code in place])
+    return {"age": age, "rooms": count, "place": where, "price": np.nan_to_num(price, nan=1e5)}
+
+
+def source(
+    rows: int = 60,
+    seed: int = 0,
+    *,
+    simulated: bool = False,
+    changed: Mapping[str, Column] = MappingProxyType({}),
+) -> MemorySource:
+    """Return houses as a source, with some columns exchanged."""
+    plain = MemorySource(Table.of({**columns(rows, seed), **changed}))
+    version = DatasetVersion("houses.csv", plain.version.sha256, rows, simulated=simulated)
+    return MemorySource(plain.table, version)
+
+
+def without(name: str) -> MemorySource:
+    """Return houses that lack a column."""
+    return MemorySource(Table.of({n: c for n, c in columns().items() if n != name}))
+
+
+@dataclass
+class World:
+    """The ports in memory, any of which may be exchanged, and the use cases over them."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    tracker: MemoryTracker = field(default_factory=MemoryTracker)
+    runtime: MemoryRuntime = field(default_factory=MemoryRuntime)
+    margin: float = 0.0
+
+    @property
+    def load(self) -> LoadModel:
+        return LoadModel(self.store, self.runtime)
+
+    @property
+    def promote(self) -> PromoteModel:
+        return PromoteModel(self.store, self.load)
+
+    @property
+    def evaluate(self) -> EvaluateModel:
+        return EvaluateModel(self.load)
+
+    @property
+    def predict(self) -> PredictBatch:
+        ticks = iter(range(1_000_000))
+        return PredictBatch(self.load, lambda: float(next(ticks)))
+
+    def train(
+        self,
+        spec: TrainingSpec = LINEAR,
+        data: MemorySource | None = None,
+        schema: Schema = SCHEMA,
+        *,
+        promote: bool = True,
+    ) -> TrainingReport:
+        use_case = TrainModel(
+            MemoryLearner(),
+            self.load,
+            self.store,
+            self.tracker,
+            PromotionPolicy(self.margin),
+            lambda: ALWAYS,
+            {"revision": "abc"},
+        )
+        return use_case(data or source(), schema, spec, promote=promote)
+
+    def champion(self) -> str:
+        """Return the label of the champion."""
+        return self.store.resolve(HOUSES).label
+
+    def aliases(self) -> dict[str, int]:
+        """Return where the aliases of the houses point."""
+        if not self.store.names():
+            return {}
+        return {alias: v.number for v in self.store.versions("houses") for alias in v.aliases}
+
+
+class RacingStore(MemoryStore):
+    """A store in which somebody else acts once, between another's reading and moving an alias."""
+
+    def __init__(self, act: Callable[[MemoryStore], None], before: str = "champion") -> None:
+        super().__init__()
+        self.act, self.before = act, before
+        self.armed = False
+
+    def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
+        if self.armed and alias == self.before:
+            self.armed = False
+            self.act(self)
+        super().set_alias(name, alias, to, expected)
+
+
+class SpoiledStore(MemoryStore):
+    """A store that hands out some versions' bundles as `spoil` leaves them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spoil: dict[int, Callable[[Bundle], Bundle]] = {}
+
+    def load(self, version: ModelVersion) -> Bundle:
+        bundle = super().load(version)
+        spoil = self.spoil.get(version.number)
+        return spoil(bundle) if spoil else bundle
+
+
+class FullStore(MemoryStore):
+    """A store that takes no new version while it is full."""
+
+    full = False
+
+    def save(
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
+    ) -> ModelVersion:
+        if self.full:
+            raise Unavailable("memory: no space left")
+        return super().save(name, bundle, created_at, details)
+
+
+class FlakyRun(MemoryRun):
+    """A run whose tracker is gone as soon as one of its methods is called."""
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        self._fail("log_metrics")
+
+    def log_artifact(self, name: str, content: bytes) -> None:
+        self._fail("log_artifact")
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        self._fail("log_tags")
+
+    def _fail(self, step: str) -> None:
+        if self.name == step:
+            raise Unavailable(f"tracker is gone at {step}")
+
+
+class FlakyTracker(MemoryTracker):
+    """A tracker that goes away at one step."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self.step = step
+
+    @contextmanager
+    def run(
+        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+    ) -> Iterator[MemoryRun]:
+        if self.step == "open":
+            raise Unavailable("tracker is gone at open")
+        with super().run(name, params, data) as run:
+            yield FlakyRun(run.id, self.step, run.params, data)
+        if self.step == "close":
+            raise Unavailable("tracker is gone at close")
+
+
+@dataclass(frozen=True)
+class Skewed:
+    """A predictor that is off by a millionth."""
+
+    sound: LinearPredictor
+
+    def predict(self, matrix: Matrix) -> Vector:
+        return self.sound.predict(matrix) * (1 + 1e-6)
+
+
+class SkewedRuntime(MemoryRuntime):
+    """A runtime whose serving form does not answer like the trained estimator."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
+        return Skewed(super().load(schema, files))
+
+
+def with_file(name: str, content: bytes) -> Callable[[Bundle], Bundle]:
+    """Return what spoils a bundle by exchanging one of its files."""
+    return lambda bundle: Bundle({**bundle.files, name: content})
+
+
+def split_of(spec: TrainingSpec, holdout: float, seed: int) -> TrainingSpec:
+    """Return the specification with another split."""
+    return TrainingSpec(spec.estimator, spec.parameters, Split(holdout, seed))

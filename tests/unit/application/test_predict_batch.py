@@ -1,0 +1,225 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.memory import MemorySink, MemorySource
+from application.predict_one import PredictOne
+from application.progress import Progress
+from domain.errors import InvalidData, InvalidRows, NotFound, Unavailable
+from domain.model import ModelRef
+from domain.table import Coded, Table, plain
+from tests.unit.application.houses import (
+    DUMMY,
+    HOUSES,
+    SCHEMA,
+    World,
+    columns,
+    source,
+    without,
+)
+from tests.unit.strategies import CELLS, objects
+
+
+def _trained() -> World:
+    world = World()
+    world.train()
+    return world
+
+
+WORLD = _trained()
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "age": st.one_of(st.none(), st.floats(-10, 210), st.just("old")),
+            "rooms": st.one_of(st.none(), st.integers(0, 9)),
+            "place": st.one_of(st.sampled_from(["sea", "land", "moon"]), st.none()),
+            "note": CELLS,
+        }
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def _source(rows: list[dict[str, Any]]) -> MemorySource:
+    names = ("note", *SCHEMA.names)
+    return MemorySource(Table.of({n: objects([row[n] for row in rows]) for n in names}))
+
+
+def _output(sink: MemorySink) -> tuple[dict[str, list[Any]], list[Any]]:
+    ((job, table),) = sink.tables.items()
+    cells = {name: plain(column).tolist() for name, column in table.columns.items()}
+    return cells, [reject.to_mapping() for reject in sink.rejects[job]]
+
+
+def _one_by_one(rows: list[dict[str, Any]]) -> tuple[list[float], list[int]]:
+    model = WORLD.load(HOUSES)
+    predict = PredictOne(lambda: model, 1)
+    values, rejected = [], []
+    for number, row in enumerate(rows, 1):
+        try:
+            values += predict([{name: row[name] for name in SCHEMA.names}]).values
+        except InvalidRows:
+            rejected.append(number)
+    return values, rejected
+
+
+@given(ROWS, st.integers(1, 30))
+def test_a_batch_answers_like_one_by_one_whatever_the_chunks(
+    rows: list[dict[str, Any]], chunk_rows: int
+) -> None:
+    sink = MemorySink()
+    report = WORLD.predict(_source(rows), sink, HOUSES, keep=["note"], chunk_rows=chunk_rows)
+    cells, rejects = _output(sink)
+    values, rejected = _one_by_one(rows)
+    assert cells["prediction"] == values
+    assert [reject["row"] for reject in rejects] == rejected
+    assert cells["model"] == ["houses/1"] * len(values)
+    kept = [row["note"] for number, row in enumerate(rows, 1) if number not in rejected]
+    assert all(found is given for found, given in zip(cells["note"], kept, strict=True))
+    assert (report.rows, report.rejected) == (len(rows), len(rejected))
+    assert report.chunks == -(-len(rows) // chunk_rows)
+    assert (report.rejects is None) == (not rejected)
+
+
+@given(ROWS, st.integers(1, 10), st.data())
+def test_an_interrupted_batch_goes_on_to_the_same_result(
+    rows: list[dict[str, Any]], chunk_rows: int, data: st.DataObject
+) -> None:
+    chunks = -(-len(rows) // chunk_rows)
+    done = data.draw(st.integers(0, chunks - 1))
+    once, sink = MemorySink(), MemorySink(fail_after=done)
+    whole = WORLD.predict(_source(rows), once, HOUSES, chunk_rows=chunk_rows)
+    with pytest.raises(Unavailable):
+        WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows)
+    assert sink.tables == {}
+    sink.fail_after = None
+    resumed = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows)
+    assert _output(sink) == _output(once)
+    assert (whole.resumed_chunks, resumed.resumed_chunks) == (0, done)
+    assert (resumed.job, resumed.rows, resumed.rejected, resumed.chunks) == (
+        whole.job,
+        whole.rows,
+        whole.rejected,
+        whole.chunks,
+    )
+    assert sink.writes == once.writes
+
+
+def test_the_chunks_of_another_job_are_not_taken_over() -> None:
+    sink = MemorySink(fail_after=2)
+    with pytest.raises(Unavailable):
+        WORLD.predict(source(), sink, HOUSES, chunk_rows=10)
+    sink.fail_after = None
+    for other, chunk_rows in ((source(), 20), (source(seed=1), 10)):
+        assert WORLD.predict(other, sink, HOUSES, chunk_rows=chunk_rows).resumed_chunks == 0
+    assert WORLD.predict(source(), sink, HOUSES, chunk_rows=10).resumed_chunks == 2
+
+
+def test_the_report_says_what_was_done() -> None:
+    report = WORLD.predict(source(), MemorySink(), HOUSES, chunk_rows=25)
+    assert (report.rows, report.rejected, report.chunks) == (60, 0, 3)
+    assert (report.model, report.output, report.rejects) == (
+        "houses/1",
+        f"memory:{report.job}",
+        None,
+    )
+    assert report.seconds == 1.0
+
+
+def test_columns_are_kept_in_the_order_asked_for_before_the_answer() -> None:
+    sink = MemorySink()
+    WORLD.predict(source(), sink, HOUSES, keep=["price", "place"])
+    cells, _ = _output(sink)
+    assert list(cells) == ["price", "place", "prediction", "model"]
+    assert cells["price"] == plain(columns()["price"]).tolist()
+    assert cells["place"] == plain(columns()["place"]).tolist()
+
+
+def test_a_column_is_kept_as_it_stands() -> None:
+    sink, codes = MemorySink(), np.zeros(60, dtype=np.int32)
+    data = source(changed={"zip": np.arange(60), "city": Coded(codes, ("Ulm",))})
+    WORLD.predict(data, sink, HOUSES, keep=["zip", "city"])
+    cells, _ = _output(sink)
+    assert cells["zip"] == list(range(60))
+    assert cells["city"] == ["Ulm"] * 60
+
+
+def test_rejects_tell_the_row_of_the_input_counted_from_one() -> None:
+    rooms = objects([3] * 60)
+    rooms[0], rooms[33] = None, 2.5
+    place = plain(columns()["place"]).copy()
+    place[33] = "moon"
+    sink = MemorySink()
+    WORLD.predict(source(changed={"rooms": rooms, "place": place}), sink, HOUSES, chunk_rows=7)
+    _, rejects = _output(sink)
+    assert [(r["row"], [e["field"] for e in r["errors"]]) for r in rejects] == [
+        (1, ["rooms"]),
+        (34, ["rooms", "place"]),
+    ]
+
+
+def test_a_batch_of_bad_rows_only_has_rejects_only() -> None:
+    sink = MemorySink()
+    report = WORLD.predict(source(changed={"rooms": np.zeros(60)}), sink, HOUSES)
+    cells, rejects = _output(sink)
+    assert (report.rows, report.rejected, len(rejects)) == (60, 60, 60)
+    assert cells == {"prediction": [], "model": []}
+
+
+def test_progress_grows_to_the_total_also_when_resumed() -> None:
+    sink = MemorySink(fail_after=3)
+    told: list[Progress] = []
+    with pytest.raises(Unavailable):
+        WORLD.predict(source(), sink, HOUSES, chunk_rows=8, progress=told.append)
+    assert [progress.rows for progress in told] == [8, 16, 24]
+    sink.fail_after = None
+    told.clear()
+    WORLD.predict(source(), sink, HOUSES, chunk_rows=8, progress=told.append)
+    assert told == [Progress(rows, 60) for rows in (8, 16, 24, 32, 40, 48, 56, 60)]
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "why"),
+    [
+        (source(0), {}, r"^houses\.csv: there are no rows$"),
+        (without("rooms"), {}, r"no column 'rooms'; it has 'age', 'place', 'price'"),
+        (source(), {"keep": ["zip"]}, r"no column 'zip' to keep; it has 'age', 'rooms', 'place'"),
+        (source(), {"keep": ["prediction"]}, r"column 'prediction' cannot be kept"),
+        (source(), {"keep": ["model"]}, r"column 'model' cannot be kept"),
+        (source(), {"keep": ["age", "age"]}, r"a column to keep is named twice"),
+        (source(), {"chunk_rows": 0}, r"chunk rows: 0 is not at least 1"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_before_anything_is_written(
+    data: MemorySource, arguments: dict[str, Any], why: str
+) -> None:
+    sink = MemorySink()
+    with pytest.raises(InvalidData, match=why):
+        WORLD.predict(data, sink, HOUSES, **arguments)
+    assert (sink.writes, sink.tables) == (0, {})
+
+
+def test_the_target_is_not_needed() -> None:
+    assert WORLD.predict(without("price"), MemorySink(), HOUSES).rows == 60
+
+
+def test_the_model_that_was_named_is_asked() -> None:
+    world = _trained()
+    world.train(DUMMY)
+    sink = MemorySink()
+    report = world.predict(source(), sink, ModelRef("houses", None, 2))
+    cells, _ = _output(sink)
+    assert report.model == "houses/2"
+    assert {*cells["model"]} == {"houses/2"}
+    assert len({*cells["prediction"]}) == 1
+
+
+def test_an_unknown_model_writes_nothing() -> None:
+    sink = MemorySink()
+    with pytest.raises(NotFound):
+        WORLD.predict(source(), sink, ModelRef("flats"))
+    assert sink.writes == 0
