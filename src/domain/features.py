@@ -27,7 +27,8 @@ class FeatureEncoding:
     """Median imputation, one indicator column per category, and the ratios of the schema.
 
     `fill` holds, by name, what stands in for a missing number or an undefined ratio: the median
-    of the training rows. A missing category is a row of zero indicators.
+    of the training rows. A ratio is undefined where one of its numbers is missing: divided by a
+    stand-in it would be far off. A missing category is a row of zero indicators.
     """
 
     schema: Schema
@@ -48,7 +49,7 @@ class FeatureEncoding:
         numbers = matrix[:, layout.sources[: len(layout.numbers)]]
         medians = np.array([_median(column) for column in numbers.T])
         quotients = np.full((len(matrix), len(layout.ratios)), np.nan)
-        layout.divide(np.where(np.isnan(numbers), medians, numbers), quotients)
+        layout.divide(numbers, quotients)
         ratios = [_median(column) for column in quotients.T]
         names = (*layout.numbers, *layout.ratios)
         return cls(schema, dict(zip(names, [*medians.tolist(), *ratios], strict=True)))
@@ -67,10 +68,10 @@ class FeatureEncoding:
         columns = matrix.take(layout.sources, axis=1)
         numbers, ratios = columns[:, :first_code], columns[:, first_ratio:]
         indicators = columns[:, first_code:first_ratio]
-        np.copyto(numbers, self._fill[:first_code], where=np.isnan(numbers))
-        np.equal(indicators, layout.codes, out=indicators)
         ratios[:] = self._fill[first_code:]
         layout.divide(numbers, ratios)
+        np.copyto(numbers, self._fill[:first_code], where=np.isnan(numbers))
+        np.equal(indicators, layout.codes, out=indicators)
         return columns
 
     def to_mapping(self) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class _Layout:
         )
 
     def divide(self, numbers: Matrix, ratios: Matrix) -> None:
-        """Write the ratios of numbers without gaps where they are defined."""
+        """Write the ratios of known numbers whose quotient is finite; leave the others alone."""
         numerators = numbers.take(self.numerators, axis=1)
         denominators = numbers.take(self.denominators, axis=1)
         defined = np.abs(denominators) > np.abs(numerators) / _LARGEST_RATIO

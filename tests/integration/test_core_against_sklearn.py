@@ -64,7 +64,7 @@ def test_an_encoding_is_median_imputation_one_hot_indicators_and_ratios(seed: in
     one_hot = OneHotEncoder(
         categories=[[0.0, 1.0, 2.0]], handle_unknown="ignore", sparse_output=False
     ).fit(np.array([[0.0], [1.0], [2.0]]))
-    medians, filled = imputer.transform(training[:, numbers]), imputer.transform(rows[:, numbers])
+    filled = imputer.transform(rows[:, numbers])
 
     def ratio(table: Matrix, over: int, under: int) -> Matrix:
         quotient = np.full(len(table), np.nan)
@@ -73,8 +73,10 @@ def test_an_encoding_is_median_imputation_one_hot_indicators_and_ratios(seed: in
 
     ratios = []
     for over, under in ((1, 0), (0, 1)):
-        learnt = SimpleImputer(strategy="median").fit(ratio(medians, over, under)[:, None])
-        ratios.append(learnt.transform(ratio(filled, over, under)[:, None]))
+        learnt = SimpleImputer(strategy="median").fit(
+            ratio(training[:, numbers], over, under)[:, None]
+        )
+        ratios.append(learnt.transform(ratio(rows[:, numbers], over, under)[:, None]))
     expected = np.column_stack([filled, one_hot.transform(rows[:, [1]]), *ratios])
     assert encoding.transform(rows).tobytes() == expected.tobytes()
 

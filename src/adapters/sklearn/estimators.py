@@ -18,14 +18,15 @@ _BUILDERS: dict[Estimator, Callable[[int], Any]] = {
     Estimator.DUMMY: lambda _: DummyRegressor(),
     Estimator.LINEAR: lambda _: LinearRegression(),
     Estimator.RIDGE: lambda _: Ridge(alpha=1.0),
-    Estimator.TREE: lambda seed: DecisionTreeRegressor(min_samples_leaf=10, random_state=seed),
+    Estimator.TREE: lambda seed: DecisionTreeRegressor(min_samples_leaf=20, random_state=seed),
     Estimator.RANDOM_FOREST: lambda seed: RandomForestRegressor(
         n_estimators=100, min_samples_leaf=3, max_features=0.5, n_jobs=-1, random_state=seed
     ),
     Estimator.HIST_GRADIENT_BOOSTING: lambda seed: HistGradientBoostingRegressor(
-        max_iter=500,
-        learning_rate=0.05,
+        max_iter=400,
+        learning_rate=0.08,
         max_leaf_nodes=31,
+        l2_regularization=10.0,
         early_stopping=False,
         random_state=seed,
     ),

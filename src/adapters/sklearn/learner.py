@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from adapters.sklearn.estimators import build
 from adapters.sklearn.onnx_export import export
@@ -60,7 +61,9 @@ class SklearnLearner:
 
 def _fit(estimator: Any, columns: Matrix, target: Vector) -> None:
     try:
-        estimator.fit(columns, target)
+        # One thread gives the same model, and is faster than two that wait for a busy core.
+        with threadpool_limits(1, user_api="openmp"):
+            estimator.fit(columns, target)
     except (ValueError, TypeError) as error:
         raise Misconfigured(f"the estimator cannot be fitted: {error}") from error
     if hasattr(estimator, "n_jobs"):

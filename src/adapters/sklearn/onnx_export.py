@@ -114,6 +114,8 @@ def _boosting(estimator: Any, width: int) -> onnx.ModelProto:
             f"loss {estimator.loss!r} cannot be served; allowed: squared_error, absolute_error, "
             f"quantile"
         )
+    if estimator.is_categorical_ is not None:
+        raise Misconfigured("categorical splits cannot be served; leave categorical_features unset")
     baseline = float(np.ravel(estimator._baseline_prediction)[0])
     trees = _Trees()
     for iteration, predictors in enumerate(estimator._predictors):

@@ -1,7 +1,8 @@
 """Fitted estimators as skops files: no pickle, and the same bytes for the same estimator.
 
-skops numbers objects by their memory addresses and stamps entries with the time; `dump` rewrites
-both. What a file may construct is decided here, by a constant, never by the file.
+skops numbers objects by their memory addresses and stamps entries with the time, and the nodes of
+trees carry whatever the memory held between their fields; `dump` rewrites all three. What a file
+may construct is decided here, by a constant, never by the file.
 """
 
 import io
@@ -10,6 +11,7 @@ import zipfile
 from copy import copy
 from typing import Any
 
+import numpy as np
 import skops.io
 
 _SCHEMA = "schema.json"
@@ -48,7 +50,7 @@ def canonical(content: bytes) -> bytes:
         schema = json.loads(source.read(_SCHEMA))
         names: dict[str, str] = {}
         _renumber(schema, {}, names)
-        members = {new: source.read(old) for old, new in names.items()}
+        members = {new: _without_padding(new, source.read(old)) for old, new in names.items()}
     members[_SCHEMA] = json.dumps(schema, separators=(",", ":")).encode()
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -56,6 +58,20 @@ def canonical(content: bytes) -> bytes:
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, members[name])
+    return target.getvalue()
+
+
+def _without_padding(name: str, content: bytes) -> bytes:
+    if not name.endswith(".npy"):
+        return content
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.names is None:
+        return content
+    clean = np.zeros(array.shape, array.dtype)
+    for field in array.dtype.names:
+        clean[field] = array[field]
+    target = io.BytesIO()
+    np.save(target, clean, allow_pickle=False)
     return target.getvalue()
 
 

@@ -35,12 +35,12 @@ def test_columns_are_numbers_then_indicators_then_ratios() -> None:
     training = np.array([[2, 0, 8, 1], [4, 1, 2, 0], [NAN, 0, 9, 0]])
     encoding = FeatureEncoding.fit(SCHEMA, training)
     assert encoding.names == ("rooms", "people", "new", "place=sea", "place=land", "crowding")
-    assert encoding.fill == {"rooms": 3.0, "people": 8.0, "new": 0.0, "crowding": 3.0}
+    assert encoding.fill == {"rooms": 3.0, "people": 8.0, "new": 0.0, "crowding": 2.25}
     rows = np.array([[2, 1, 5, 1], [NAN, NAN, NAN, NAN], [0, 0, 7, 0]])
     assert encoding.transform(rows).tolist() == [
         [2.0, 5.0, 1.0, 0.0, 1.0, 2.5],
-        [3.0, 8.0, 0.0, 0.0, 0.0, 8 / 3],
-        [0.0, 7.0, 0.0, 1.0, 0.0, 3.0],
+        [3.0, 8.0, 0.0, 0.0, 0.0, 2.25],
+        [0.0, 7.0, 0.0, 1.0, 0.0, 2.25],
     ]
 
 
@@ -89,8 +89,12 @@ def test_every_column_follows_its_rule(drawn: tuple[Schema, Matrix]) -> None:
             expected = np.where(np.isnan(cells), encoding.fill[feature.name], cells)
             assert column[feature.name].tolist() == expected.tolist()
     for ratio in schema.ratios:
-        pairs = zip(column[ratio.numerator], column[ratio.denominator], strict=True)
-        quotients = [float(n / d) if d else encoding.fill[ratio.name] for n, d in pairs]
+        parts = [schema.names.index(name) for name in (ratio.numerator, ratio.denominator)]
+        known = [bool(d) and not np.isnan(n + d) for n, d in matrix[:, parts].tolist()]
+        quotients = [
+            n / d if ok else encoding.fill[ratio.name]
+            for (n, d), ok in zip(matrix[:, parts].tolist(), known, strict=True)
+        ]
         within = [abs(quotient) < 1e300 for quotient in quotients]
         found = column[ratio.name].tolist()
         assert [q for q, ok in zip(found, within, strict=True) if ok] == [
