@@ -3,12 +3,15 @@
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
+from application.ports import DataSource
 from application.predict_batch import PredictBatch
 from domain.batch import BatchReport
 from domain.errors import InvalidData
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Model, container, parse_ref
+from entrypoints.wiring.data import require_apart
 
 
 def predict(
@@ -38,12 +41,14 @@ def predict(
 
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
+    require_apart(source, target)
     wired = container()
     ref = parse_ref(model, wired.settings().model_ref)
     use_case: PredictBatch = wired.predict_batch()
+    rows: DataSource = wired.source(source)
     with output.progress("scoring") as tell:
         report = use_case(
-            wired.source(source),
+            rows,
             wired.sink(target),
             ref,
             keep=keep or (),
@@ -55,7 +60,8 @@ def predict(
     else:
         show_batch(report)
     if report.rejected == report.rows:
-        raise InvalidData(f"no row of {source} fits the schema; see {report.rejects}")
+        fault = InvalidData(f"no row of {rows.version.uri} fits the schema; see {report.rejects}")
+        raise typer.Exit(output.tell(fault))
 
 
 def batch_document(report: BatchReport) -> dict[str, Any]:
@@ -85,4 +91,6 @@ def show_batch(report: BatchReport) -> None:
         shown["resumed"] = f"{report.resumed_chunks} of {report.chunks} chunks were there already"
     output.show(output.facts(shown))
     if report.rejected:
-        output.say(f"[yellow]{report.rejected:,} rows rejected[/]: see {report.rejects}")
+        output.say(
+            f"[yellow]{report.rejected:,} rows rejected[/]: see {escape(report.rejects or '')}"
+        )

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from application.copy_data import CopyData
 from application.ports import DataSource
@@ -12,7 +13,7 @@ from domain.errors import InvalidData
 from domain.schema import Schema
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, SchemaFile, container
-from entrypoints.wiring.data import fetch_reference_data, open_source
+from entrypoints.wiring.data import fetch_reference_data, open_source, public_uri
 
 app = typer.Typer(help="Get, make and check data.", no_args_is_help=True)
 
@@ -26,12 +27,12 @@ def fetch(as_json: AsJson = False) -> None:
     Example: modelport data fetch
     """
     settings = container().settings()
-    with output.working(f"fetching {settings.data_url}"):
+    with output.working(f"fetching {public_uri(settings.data_url)}"):
         path = fetch_reference_data(settings)
         data = open_source(settings, str(path)).version
     if data.sha256 != settings.data_sha256:
         output.say(
-            f"[yellow]{path} was there already and is not the reference data[/]; "
+            f"[yellow]{escape(str(path))} was there already and is not the reference data[/]; "
             f"delete it to get that"
         )
     if as_json:
@@ -72,7 +73,7 @@ def check(
     wired = container(schema_file=schema)
     source: DataSource = wired.source(uri)
     table: Schema = wired.schema()
-    with output.working(f"checking {uri}"):
+    with output.working(f"checking {public_uri(uri)}"):
         found = check_labelled(source, table)
         data = source.version
     by_fault = Counter((v.field, v.problem, v.allowed) for v in found.violations)
@@ -91,14 +92,17 @@ def check(
     else:
         _show_check(found, table, data.uri)
     if found.rejected or not found.rows:
-        raise InvalidData(f"{data.uri}: {found.rejected} of {found.rows} rows break the schema")
+        broken = f"{found.rejected:,} of {found.rows:,} rows break the schema"
+        fault = InvalidData(f"{data.uri}: {broken if found.rows else 'there are no rows'}")
+        raise typer.Exit(output.tell(fault))
 
 
 def _show_check(found: DataCheck, schema: Schema, uri: str) -> None:
-    if not found.rejected:
-        output.show(f"{uri}: all {found.rows:,} rows fit the schema {schema.name!r}")
+    if found.rows and not found.rejected:
+        output.show(f"{escape(uri)}: all {found.rows:,} rows fit the schema {schema.name!r}")
         return
     rows = [(v.row, v.field, v.problem, v.allowed) for v in found.violations[:_SHOWN]]
-    output.show(output.grid(["row", "field", "problem", "allowed"], rows))
+    if rows:
+        output.show(output.grid(["row", "field", "problem", "allowed"], rows))
     if len(found.violations) > _SHOWN:
         output.show(f"and {len(found.violations) - _SHOWN:,} more")

@@ -1,7 +1,7 @@
 """`demo`: the whole way from a table to a prediction over HTTP, once, with an account of it."""
 
 import json
-import signal
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,8 +13,11 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from rich.markup import escape
+
 from application.copy_data import CopyData
 from application.ports import DataSource
+from application.predict_batch import PredictBatch
 from application.train_model import TrainingReport
 from domain.batch import BatchReport
 from domain.errors import NotFound, Unavailable
@@ -26,19 +29,23 @@ from entrypoints.cli.batch import batch_document, show_batch
 from entrypoints.cli.options import AsJson, container
 from entrypoints.cli.training import show_training, training_document
 from entrypoints.wiring.container import Container
+from entrypoints.wiring.settings import Variant
 
 _SAMPLE_ROWS = 20_640
 _START_SECONDS = 60.0
 _OUTPUTS = Path("outputs")
 
-NEXT = """
-[bold]What to try next[/]
-  modelport models list                     every version, and which is champion
-  modelport train --estimator ridge         a plainer model: the gate will refuse it
-  modelport predict-one                     one answer without a server
-  modelport serve                           then open http://127.0.0.1:8000/docs
-  modelport doctor                          what is configured, and whether it works
-  MODELPORT_VARIANT=api-baseline modelport demo     the same with files instead of MLflow"""
+_NEXT = {
+    "models list": "every version, and which is champion",
+    "train --estimator ridge": "a plainer model: the gate will refuse it",
+    "predict-one": "one answer without a server",
+    "serve": "then open http://127.0.0.1:8000/docs",
+    "doctor": "what is configured, and whether it works",
+}
+_OTHER = {
+    Variant.MAIN: (Variant.API_BASELINE, "the same with files in place of MLflow"),
+    Variant.API_BASELINE: (Variant.MAIN, "the same with MLflow in place of files"),
+}
 
 
 def demo(as_json: AsJson = False) -> None:
@@ -52,7 +59,7 @@ def demo(as_json: AsJson = False) -> None:
     wired = container()
     schema: Schema = wired.schema()
     spec = TrainingSpec()
-    input_uri, source = _data(wired)
+    source, rows = _data(wired)
     _headline(1, f"Train, judge on the hold-out, let the gate decide: {schema.name}", as_json)
     started = perf_counter()
     with output.working(f"training {spec.estimator.value}"):
@@ -61,76 +68,101 @@ def demo(as_json: AsJson = False) -> None:
     if not as_json:
         show_training(report, schema, spec, seconds)
     target = _OUTPUTS / "predictions.csv"
-    _headline(2, f"Score a file: {input_uri} into {target}", as_json)
-    batch = _score(wired, input_uri, target, ModelRef(schema.name))
+    _headline(2, f"Score a file: {rows.version.uri} into {target}", as_json)
+    batch = _score(wired, rows, target, ModelRef(schema.name))
     if not as_json:
         show_batch(batch)
     _headline(3, "Serve, and ask for one prediction over HTTP", as_json)
-    answer = _ask_server(wired, schema)
+    answer = _ask_server(schema)
     if as_json:
         training = training_document(report, spec, seconds)
         output.emit({"train": training, "predict": batch_document(batch), "serve": answer})
         return
     shown = {"asked": f"POST {answer['url']}", "row": json.dumps(schema.example)}
-    price = f"{answer['answer']['predictions'][0]:,.2f} {schema.target.unit}".rstrip()
-    shown |= {schema.target.name: price, "answered by": answer["answer"]["model"]}
+    value = f"{answer['answer']['predictions'][0]:,.2f} {schema.target.unit}".rstrip()
+    shown |= {schema.target.name: value, "answered by": answer["answer"]["model"]}
     output.show(output.facts(shown))
-    output.show(NEXT)
+    output.show("\n[bold]What to try next[/]")
+    output.show(output.facts(_next(_program(), wired.settings().variant)))
 
 
 def _headline(number: int, text: str, as_json: bool) -> None:
     if not as_json:
-        output.show(f"\n[bold cyan]{number}. {text}[/]")
+        output.show(f"\n[bold cyan]{number}. {escape(text)}[/]")
 
 
-def _data(wired: Container) -> tuple[str, DataSource]:
-    """Return the configured data, or simulated rows where the reference data is out of reach."""
+def _next(program: str, variant: Variant) -> dict[str, object]:
+    other, what = _OTHER[variant]
+    commands = {f"{program} {command}": meaning for command, meaning in _NEXT.items()}
+    return {**commands, f"MODELPORT_VARIANT={other.value} {program} demo": what}
+
+
+def _program() -> str:
+    """Return how this program is called from here: by name, or by path if it is not on PATH."""
+    own, found = Path(sys.argv[0]), shutil.which("modelport")
+    if own.name != "modelport" or (found and own.exists() and own.samefile(found)):
+        return "modelport"
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
+
+
+def _data(wired: Container) -> tuple[DataSource, DataSource]:
+    """Return what to train on and what to score: the configured data for both.
+
+    Where that is the reference data and out of reach: simulated rows, and a file of them.
+    """
     try:
         source: DataSource = wired.source()
-        return source.version.uri, source
+        return source, source
     except (Unavailable, NotFound) as error:
         if wired.settings().data is not None:
             raise
-        output.say(f"[yellow]the reference data cannot be fetched[/]: {error}")
+        output.say(f"[yellow]the reference data cannot be fetched[/]: {escape(str(error))}")
         output.say("[yellow bold]simulated data takes its place: the model is not a real one[/]")
     path = str(_OUTPUTS / "sample.csv")
     sample: DataSource = wired.source(f"sample:{_SAMPLE_ROWS}")
-    _OUTPUTS.mkdir(exist_ok=True)
     CopyData()(sample, wired.sink(path))
-    return path, sample
+    return sample, wired.source(path)
 
 
-def _score(wired: Container, source: str, target: Path, ref: ModelRef) -> BatchReport:
-    target.parent.mkdir(exist_ok=True)
+def _score(wired: Container, rows: DataSource, target: Path, ref: ModelRef) -> BatchReport:
+    use_case: PredictBatch = wired.predict_batch()
     with output.progress("scoring") as tell:
-        report: BatchReport = wired.predict_batch()(
-            wired.source(source), wired.sink(str(target)), ref, progress=tell
-        )
-    return report
+        return use_case(rows, wired.sink(str(target)), ref, progress=tell)
 
 
-def _ask_server(wired: Container, schema: Schema) -> dict[str, Any]:
-    with _server(wired) as url:
+def _ask_server(schema: Schema) -> dict[str, Any]:
+    with _server(ModelRef(schema.name)) as url:
         body = json.dumps({"data": [schema.example]}).encode()
         answer = _json(Request(f"{url}/predict", body, {"Content-Type": "application/json"}))
         return {"url": f"{url}/predict", "answer": answer}
 
 
 @contextmanager
-def _server(wired: Container) -> Iterator[str]:
+def _server(ref: ModelRef) -> Iterator[str]:
     """Run the real server as a process of its own; stop it as an operator would."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", str(port)]
-    command += ["--model", str(wired.settings().model_ref)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command += ["--model", str(ref)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             with output.working(f"starting the server on {url}"):
                 _wait_until_ready(url, process)
             yield url
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=_START_SECONDS)
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> str:
+    """End the server; return what it said."""
+    process.terminate()
+    try:
+        return process.communicate(timeout=_START_SECONDS)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()[1]
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
@@ -141,9 +173,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
             return
         except (URLError, OSError):
             sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, messages = process.communicate(timeout=_START_SECONDS)
-    raise Unavailable(f"the server did not become ready:\n{messages.strip()}")
+    raise Unavailable(f"the server did not become ready:\n{_stop(process).strip()}")
 
 
 def _json(request: Request) -> dict[str, Any]:

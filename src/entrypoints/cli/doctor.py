@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
 from application.loading import LoadedModel
 from domain.errors import ModelportError, NotFound, Unavailable
@@ -47,7 +48,8 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         colours = {"ok": "green", "note": "yellow", "problem": "red"}
         for f in findings:
-            output.show(f"[{colours[f.state]}]{f.state:>8}[/]  [bold]{f.check}[/]: {f.detail}")
+            verdict = f"[{colours[f.state]}]{f.state:>8}[/]  [bold]{f.check}[/]"
+            output.show(f"{verdict}: {escape(f.detail)}")
     code = next((f.exit_code for f in findings if f.exit_code != DONE), DONE)
     if code != DONE:
         raise typer.Exit(code)
@@ -64,6 +66,7 @@ def _examine() -> Iterator[Finding]:
     yield _check("schema", lambda: _schema(wired))
     yield _check("home", lambda: _home(settings.home))
     yield _check("data", lambda: _data(wired))
+    yield _check("tracker", lambda: _tracker(wired))
     yield _check("model store", lambda: _store(wired))
     yield _check("model", lambda: _model(wired))
 
@@ -109,6 +112,11 @@ def _data(wired: Container) -> Finding | str:
         return Finding("data", "note", detail)
     version = wired.source().version
     return f"{version.uri} has {version.rows:,} rows, SHA-256 {version.sha256[:12]}…"
+
+
+def _tracker(wired: Container) -> str:
+    wired.tracker()
+    return f"runs are recorded by: {wired.settings().tracker_kind.value}"
 
 
 def _store(wired: Container) -> str:

@@ -5,6 +5,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from application.predict_one import PredictOne
 from application.serving import Serving
@@ -42,7 +43,8 @@ def predict_one(
         output.say("no row was given: this is the schema's example")
         output.show(output.facts(schema.example))
     for value in answer.values:
-        output.show(f"{schema.target.name}: [bold]{value:,.2f}[/] {schema.target.unit}".rstrip())
+        unit = escape(schema.target.unit)
+        output.show(f"{escape(schema.target.name)}: [bold]{value:,.2f}[/] {unit}".rstrip())
     output.show(f"[dim]{answer.model}[/]")
 
 

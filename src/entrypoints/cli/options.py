@@ -12,7 +12,10 @@ from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import load_settings
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on stdout.", show_default=False)
+    bool,
+    typer.Option(
+        "--json", metavar="", help="Print one JSON document on stdout.", show_default=False
+    ),
 ]
 Model = Annotated[
     str | None,

@@ -19,18 +19,23 @@ from entrypoints.errors import outcome_of
 
 _QUIET_SECONDS = 60.0
 
-_results = Console(soft_wrap=True, highlight=False)
-_messages = Console(stderr=True, soft_wrap=True, highlight=False)
+# Where no terminal sets a width, a row of a table is one line, to be searched and cut.
+_UNBOUNDED = 10_000
 
 
 def say(markup: str) -> None:
     """Tell the user something that is not the result."""
-    _messages.print(markup)
+    _messages().print(markup)
 
 
 def show(renderable: Any) -> None:
-    """Print a part of the result for a person to read."""
-    _results.print(renderable)
+    """Print a part of the result for a person to read; a text may have markup."""
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    Console(soft_wrap=True, highlight=False, width=width).print(renderable)
+
+
+def _messages() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def emit(document: Mapping[str, Any]) -> None:
@@ -38,14 +43,27 @@ def emit(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def failure(error: ModelportError) -> int:
-    """Tell what went wrong, as JSON too where that was asked for, and return the exit code."""
+def tell(error: ModelportError) -> int:
+    """Tell what went wrong, and return the exit code."""
     outcome = outcome_of(error)
     say(f"[red]{outcome.title.lower()}[/]: {escape(str(error))}")
-    if "--json" in sys.argv:
-        problem = {"title": outcome.title, "detail": str(error), "exit_code": outcome.exit_code}
-        emit({"error": problem})
     return outcome.exit_code
+
+
+def failure(error: ModelportError, *, as_json: bool) -> int:
+    """Tell what went wrong where there is no result, and return the exit code."""
+    code = tell(error)
+    if as_json:
+        emit(
+            {
+                "error": {
+                    "title": outcome_of(error).title,
+                    "detail": str(error),
+                    "exit_code": code,
+                }
+            }
+        )
+    return code
 
 
 def facts(rows: Mapping[str, object], title: str | None = None) -> Table:
@@ -82,22 +100,24 @@ def _written(cell: object) -> str:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show that something is going on."""
-    if _messages.is_terminal:
-        with _messages.status(what):
+    messages = _messages()
+    if messages.is_terminal:
+        with messages.status(escape(what)):
             yield
     else:
-        say(what)
+        say(escape(what))
         yield
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[Progress], None]]:
     """Show how far a job has come: a bar on a terminal, a line a minute elsewhere."""
-    if not _messages.is_terminal:
+    messages = _messages()
+    if not messages.is_terminal:
         yield _line_a_minute(what)
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=_messages, transient=True) as bar:
+    with Bar(*columns, console=messages, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done: bar.update(task, completed=done.rows, total=done.total)
 

@@ -4,6 +4,7 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from application.evaluate_model import EvaluationReport
 from application.train_model import TrainingReport
@@ -28,7 +29,8 @@ def train(
     data: Data = None,
     schema: SchemaFile = None,
     estimator: Annotated[
-        Estimator, typer.Option(help="What to fit.")
+        Estimator,
+        typer.Option(metavar="KIND", help=f"What to fit: {', '.join(Estimator)}."),
     ] = Estimator.HIST_GRADIENT_BOOSTING,
     param: Annotated[
         list[str] | None,
@@ -39,7 +41,8 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of split and estimator.")] = 42,
     holdout: Annotated[float, typer.Option(help="Fraction of rows to judge by.")] = 0.2,
     promote: Annotated[
-        bool, typer.Option("--promote/--no-promote", help="Let the winner become champion.")
+        bool,
+        typer.Option("--promote/--no-promote", metavar="", help="Let the winner become champion."),
     ] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -93,7 +96,7 @@ def show_training(
     output.show(output.grid(["model", f"RMSE{unit}", f"MAE{unit}", "R²", "hold-out rows"], rows))
     output.show("")
     verdict = "[green]promoted[/]" if report.decision.promoted else "[yellow]not promoted[/]"
-    output.show(f"{verdict}: {'; '.join(report.decision.reasons)}")
+    output.show(f"{verdict}: {escape('; '.join(report.decision.reasons))}")
     output.show(
         output.facts(
             {

@@ -14,6 +14,7 @@ DATA_URIS = (
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SECRETS = re.compile(r"(?<=://).*@|(?<=\?)[^#]*")
 
 
 def open_source(settings: Settings, uri: str | None = None) -> DataSource:
@@ -44,10 +45,29 @@ def open_sink(uri: str) -> PredictionSink:
     """
     scheme = _scheme(uri)
     if scheme in ("http", "https") or uri.startswith("sample:"):
-        raise Misconfigured(f"{uri} cannot be written to; allowed: a path or a database URL")
+        raise Misconfigured(
+            f"{public_uri(uri)} cannot be written to; allowed: a path or a database URL"
+        )
     if scheme in ("", "file"):
         return _open_file_sink(_path(uri))
     return _open_table_sink(uri)
+
+
+def public_uri(uri: str) -> str:
+    """Return a data URI without user, password and query, which may be secret."""
+    return _SECRETS.sub("…", uri) if _scheme(uri) else uri
+
+
+def require_apart(source: str, target: str) -> None:
+    """Check that the output would not replace the input.
+
+    Raises:
+        Misconfigured: both are the same file.
+    """
+    if {_scheme(source), _scheme(target)} <= {"", "file"}:
+        path, output = _path(source), _path(target)
+        if path.exists() and output.exists() and path.samefile(output):
+            raise Misconfigured(f"{target} is the input; name another file to write to")
 
 
 def fetch_reference_data(settings: Settings) -> Path:
