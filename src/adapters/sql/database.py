@@ -128,10 +128,27 @@ class Database:
 
     def has_file(self) -> bool:
         """Whether the database's file is there; true where it is not a file."""
+        return self._file is None or self._file.is_file()
+
+    def make_folder(self) -> None:
+        """Make the folder that the database's file is in, where there is none.
+
+        Raises:
+            Unavailable: it cannot be made.
+        """
+        if self._file is None:
+            return
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"{self.uri}: the folder cannot be made: {error.strerror}") from error
+
+    @property
+    def _file(self) -> Path | None:
         path = self.url.database
         if self.dialect != SQLITE or not path or path == ":memory:" or path.startswith("file:"):
-            return True
-        return Path(path).is_file()
+            return None
+        return Path(path)
 
     def create(self, *tables: sa.Table) -> None:
         """Create those of the tables that are not there, also while somebody else does so."""

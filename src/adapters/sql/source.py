@@ -20,6 +20,7 @@ from domain.table import Table
 _ROWS_AT_ONCE = 8192
 _AS_THEY_ARE = (sa.Boolean, sa.Integer, sa.Float, sa.Numeric, sa.Date, sa.DateTime, sa.LargeBinary)
 _TEXTS = (sa.String, sa.Text, sa.TEXT, sa.VARCHAR, sa.CHAR)
+_BYTEWISE = {POSTGRESQL: "C", SQLITE: "BINARY"}
 _ROW_IDS = ("_rowid_", "rowid", "oid")
 
 Order: TypeAlias = Sequence[sa.ColumnElement[Any]]
@@ -151,7 +152,9 @@ class SqlSource:
         source = sa.table(table.name, *map(sa.column, types), schema=table.schema)
         dialect = table.database.dialect
         range_key = _range_key(source, types, key, rowids=dialect == SQLITE and not is_view)
-        order = [_ordered(source.c[n], types[n], dialect) for n in key or types]
+        order = [_by_bytes(source.c[n], types[n], dialect) for n in key or types]
+        if not key and dialect == POSTGRESQL:
+            order = [column.nulls_first() for column in order]
         return Layout(
             source,
             {name: _readable(source.c[name], types[name], dialect) for name in types},
@@ -275,13 +278,12 @@ def _readable(
     return sa.cast(column, sa.Text)
 
 
-def _ordered(
+def _by_bytes(
     column: sa.ColumnElement[Any], kind: sa.types.TypeEngine[Any], dialect: str
 ) -> sa.ColumnElement[Any]:
-    """Order by a column in a way that depends on no locale, missing values first."""
+    """Return what orders by a column in a way that depends on no locale."""
     if isinstance(kind, sa.JSON) and dialect == POSTGRESQL:
         column, kind = sa.cast(column, sa.Text), sa.Text()
-    if isinstance(kind, sa.String) and not isinstance(kind, sa.Enum):
-        column = sa.collate(column, "C") if dialect == POSTGRESQL else column
-        column = sa.collate(column, "BINARY") if dialect == SQLITE else column
-    return column.nulls_first() if dialect in (POSTGRESQL, SQLITE) else column
+    if isinstance(kind, sa.String) and not isinstance(kind, sa.Enum) and dialect in _BYTEWISE:
+        return sa.collate(column, _BYTEWISE[dialect])
+    return column

@@ -100,6 +100,7 @@ class SqlTracker:
 
     @contextmanager
     def run(self, name: str, params: Mapping[str, Any], data: DatasetVersion) -> Iterator[SqlRun]:
+        self._database.make_folder()
         self._database.create(*METADATA.sorted_tables)
         run = SqlRun(self._database, self._new_id())
         self._start(run.id, name, params, data)

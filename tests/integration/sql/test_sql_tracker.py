@@ -1,5 +1,6 @@
 import multiprocessing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,7 @@ def _record(url: str, start: "multiprocessing.synchronize.Barrier") -> None:
         run.log_metrics({"rmse": 1.0})
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_make_the_tables_once(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(PROCESSES)
@@ -129,10 +131,18 @@ def test_a_server_that_is_down_is_unavailable() -> None:
     assert "hush" not in str(e.value)
 
 
-def test_a_folder_that_is_not_there_is_unavailable(tmp_path: object) -> None:
-    tracker = SqlTracker(f"sqlite:///{tmp_path}/none/x.db")
+def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new/runs/x.db"
+    with SqlTracker(url).run("orchard", {}, sample_data()):
+        pass
+    assert rows_of(url, "SELECT status FROM modelport_runs") == [("finished",)]
+
+
+def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    tracker = SqlTracker(f"sqlite:///{tmp_path}/file/x.db")
     with (
-        pytest.raises(Unavailable, match="unable to open"),
+        pytest.raises(Unavailable, match="the folder cannot be made"),
         tracker.run("orchard", {}, sample_data()),
     ):
         raise AssertionError

@@ -1,0 +1,360 @@
+import multiprocessing
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from adapters.memory import MemoryRuntime, MemoryStore
+from adapters.sql.sink import SqlSink
+from adapters.sql.source import SqlSource
+from application.loading import LoadModel
+from application.predict_batch import PredictBatch
+from domain.batch import BatchJob, ChunkReceipt, Reject
+from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Violation
+from domain.model import ModelRef
+from domain.table import Coded, Table, plain
+from tests.integration.contracts.samples import NAME, sample_bundle, sample_table
+from tests.integration.processes import free_port
+from tests.integration.sql.tables import connected, execute, rows_of, tables_of
+
+JOB = BatchJob("0" * 64, "orchard/1", "1" * 64, 3, ("sort", "age"))
+OTHER = replace(JOB, model="orchard/2")
+MISSING = Violation(0, "height", "is missing", "a number from 0.5 to 12 (m)")
+TOO_OLD = Violation(0, "age", "is out of range", "an integer of at least 1 (years)")
+REJECTS = (Reject(2, (MISSING, TOO_OLD)), Reject(5, (MISSING,)))
+ALL = 'SELECT job, chunk, "row", sort, age, prediction, model FROM scored ORDER BY 1, 2, 3'
+FAULTS = 'SELECT chunk, "row", error, field, problem, allowed FROM scored_rejects ORDER BY 1, 2, 3'
+PROCESSES = 4
+
+
+def scored(predictions: Sequence[float], model: str = "orchard/1") -> Table:
+    rows = len(predictions)
+    return Table(
+        {
+            "sort": Coded(np.arange(rows, dtype=np.int32) % 3 - 1, ("apple", "pear")),
+            "age": np.array([np.nan if i == 0 else i + 0.5 for i in range(rows)]),
+            "prediction": np.array(predictions, dtype=np.float64),
+            "model": Coded(np.zeros(rows, dtype=np.int32), (model,)),
+        },
+        rows,
+    )
+
+
+def lines(job: BatchJob, chunk: int, predictions: Sequence[float]) -> list[tuple[Any, ...]]:
+    table = scored(predictions, job.model)
+    columns = [plain(column).tolist() for column in table.columns.values()]
+    ages = [None if np.isnan(age) else age for age in columns[1]]
+    cells = zip(columns[0], ages, *columns[2:], strict=True)
+    return [(job.id, chunk, row, *line) for row, line in enumerate(cells)]
+
+
+@pytest.fixture
+def sink(database_url: str) -> SqlSink:
+    return SqlSink(f"{database_url}#scored")
+
+
+class TestWriting:
+    def test_rows_say_where_they_belong(self, sink: SqlSink, database_url: str) -> None:
+        assert sink.write(JOB, 1, scored([4.5]), ()) == ChunkReceipt(1, 1, 0)
+        assert sink.write(JOB, 0, scored([1.5, 2.5, 1 / 3]), REJECTS) == ChunkReceipt(0, 3, 2)
+        found = rows_of(database_url, ALL)
+        assert found == [*lines(JOB, 0, [1.5, 2.5, 1 / 3]), *lines(JOB, 1, [4.5])]
+
+    def test_every_fault_of_a_reject_is_a_line(self, sink: SqlSink, database_url: str) -> None:
+        sink.write(JOB, 0, scored([1.5]), REJECTS)
+        words = {v: (v.field, v.problem, v.allowed) for v in (MISSING, TOO_OLD)}
+        assert rows_of(database_url, FAULTS) == [
+            (0, 2, 0, *words[MISSING]),
+            (0, 2, 1, *words[TOO_OLD]),
+            (0, 5, 0, *words[MISSING]),
+        ]
+
+    def test_a_chunk_that_is_written_again_is_replaced(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        sink.write(JOB, 0, scored([1.5, 2.5, 3.5]), REJECTS)
+        sink.write(JOB, 1, scored([9.5]), REJECTS[1:])
+        sink.write(JOB, 0, scored([7.5]), REJECTS[:1])
+        assert rows_of(database_url, ALL) == [*lines(JOB, 0, [7.5]), *lines(JOB, 1, [9.5])]
+        assert [line[:3] for line in rows_of(database_url, FAULTS)] == [
+            (0, 2, 0),
+            (0, 2, 1),
+            (1, 5, 0),
+        ]
+        assert sink.completed(JOB) == {0: ChunkReceipt(0, 1, 1), 1: ChunkReceipt(1, 1, 1)}
+
+    def test_jobs_are_appended_to_each_other(self, sink: SqlSink, database_url: str) -> None:
+        sink.write(JOB, 0, scored([1.5]), ())
+        sink.write(OTHER, 0, scored([2.5], "orchard/2"), ())
+        expected = sorted([*lines(JOB, 0, [1.5]), *lines(OTHER, 0, [2.5])])
+        assert rows_of(database_url, ALL) == expected
+
+    def test_a_chunk_without_a_scored_row_has_a_receipt(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        assert sink.write(JOB, 0, scored([]), REJECTS) == ChunkReceipt(0, 0, 2)
+        assert rows_of(database_url, ALL) == []
+        assert sink.completed(JOB) == {0: ChunkReceipt(0, 0, 2)}
+
+    def test_columns_keep_their_types(self, sink: SqlSink, database_url: str) -> None:
+        columns: dict[str, Any] = {
+            "whole": np.array([2**53 + 1, -5]),
+            "gaps": np.array([2**60, None], dtype=object),
+            "number": np.array([0.1, 1e300]),
+            "mixed": np.array([1, 2.5], dtype=object),
+            "flag": np.array([True, False]),
+            "text": np.array(["naïve", None], dtype=object),
+            "none": np.array([None, None], dtype=object),
+            "any": np.array(["a", 5], dtype=object),
+            "a b%": np.array(['quote"d', ""], dtype=object),
+            "day": np.array(["2024-02-29", "NaT"], dtype="datetime64[D]"),
+        }
+        sink.write(JOB, 0, Table.of(columns), ())
+        with connected(database_url) as connection:
+            table = sa.Table("scored", sa.MetaData(), autoload_with=connection)
+            rows = connection.execute(sa.select(table).order_by(table.c.row)).mappings().all()
+        assert [{name: row[name] for name in columns} for row in rows] == [
+            {
+                "whole": 2**53 + 1,
+                "gaps": 2**60,
+                "number": 0.1,
+                "mixed": 1.0,
+                "flag": True,
+                "text": "naïve",
+                "none": None,
+                "any": "a",
+                "a b%": 'quote"d',
+                "day": "2024-02-29",
+            },
+            {
+                "whole": -5,
+                "gaps": None,
+                "number": 1e300,
+                "mixed": 2.5,
+                "flag": False,
+                "text": None,
+                "none": None,
+                "any": "5",
+                "a b%": "",
+                "day": None,
+            },
+        ]
+
+    def test_a_table_that_is_there_is_written_to(self, sink: SqlSink, database_url: str) -> None:
+        execute(
+            database_url,
+            'CREATE TABLE scored (id INTEGER, job TEXT, chunk INTEGER, "row" INTEGER, '
+            "sort VARCHAR(9), age NUMERIC(9, 2), prediction REAL, model TEXT)",
+        )
+        sink.write(JOB, 0, scored([1.5, 2.5]), ())
+        assert rows_of(database_url, ALL) == lines(JOB, 0, [1.5, 2.5])
+
+    def test_a_schema_may_be_named(self, postgres_url: str) -> None:
+        execute(postgres_url, "CREATE SCHEMA results")
+        sink = SqlSink(f"{postgres_url}#results.scored")
+        sink.write(JOB, 0, scored([1.5]), REJECTS)
+        assert sink.completed(JOB) == {0: ChunkReceipt(0, 1, 2)}
+        assert sink.seal(JOB, 1).output.endswith(f"#results.scored (job {JOB.id})")
+        assert rows_of(postgres_url, "SELECT prediction FROM results.scored") == [(1.5,)]
+        assert tables_of(postgres_url) == set()
+
+
+class TestSealing:
+    def test_a_job_is_finished_when_it_is_sealed(self, sink: SqlSink, database_url: str) -> None:
+        query = "SELECT job, status, model, finished_at IS NULL FROM scored_jobs"
+        sink.write(JOB, 0, scored([1.5]), ())
+        assert rows_of(database_url, query) == [(JOB.id, "running", "orchard/1", True)]
+        sealed = sink.seal(JOB, 1)
+        assert rows_of(database_url, query) == [(JOB.id, "finished", "orchard/1", False)]
+        assert sealed.output.endswith(f"#scored (job {JOB.id})")
+        assert sealed.rejects is None
+        assert "sesame" not in sealed.output
+
+    def test_rejects_are_reported_where_there_are_some(self, sink: SqlSink) -> None:
+        sink.write(JOB, 0, scored([1.5]), ())
+        sink.write(JOB, 1, scored([1.5]), REJECTS)
+        rejects = sink.seal(JOB, 2).rejects
+        assert rejects is not None
+        assert rejects.endswith(f"#scored_rejects (job {JOB.id})")
+
+    def test_a_chunk_that_is_missing_keeps_the_job_open(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        sink.write(JOB, 0, scored([1.5]), ())
+        sink.write(JOB, 2, scored([1.5]), ())
+        with pytest.raises(Unavailable, match="chunk 1 of 3 is not written"):
+            sink.seal(JOB, 3)
+        assert rows_of(database_url, "SELECT status FROM scored_jobs") == [("running",)]
+
+    def test_an_identical_job_does_not_double_the_rows(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        for again in (sink, SqlSink(f"{database_url}#scored")):
+            assert again.completed(JOB) == {}
+            again.write(JOB, 0, scored([1.5, 2.5]), REJECTS)
+            again.seal(JOB, 1)
+        assert rows_of(database_url, ALL) == lines(JOB, 0, [1.5, 2.5])
+        assert len(rows_of(database_url, FAULTS)) == 3
+        assert rows_of(database_url, "SELECT job, status FROM scored_jobs") == [
+            (JOB.id, "finished")
+        ]
+
+
+class TestResuming:
+    def test_nothing_is_made_by_asking(self, sink: SqlSink, database_url: str) -> None:
+        assert sink.completed(JOB) == {}
+        assert tables_of(database_url) == set()
+
+    def test_a_later_process_finds_what_was_written(self, sink: SqlSink, database_url: str) -> None:
+        sink.write(JOB, 0, scored([1.5]), ())
+        sink.write(JOB, 3, scored([1.5, 2.5]), REJECTS)
+        later = pickle.loads(pickle.dumps(SqlSink(f"{database_url}#scored")))
+        assert later.completed(JOB) == {0: ChunkReceipt(0, 1, 0), 3: ChunkReceipt(3, 2, 2)}
+        assert later.completed(OTHER) == {}
+
+
+class TestRefusals:
+    def test_a_table_without_the_columns_is_left_alone(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        execute(database_url, "CREATE TABLE scored (job TEXT, prediction TEXT)")
+        with pytest.raises(
+            Conflict,
+            match="without column 'chunk', 'row', 'sort', 'age', 'model'; it has 'job', 'pred",
+        ):
+            sink.write(JOB, 0, scored([1.5]), ())
+        assert rows_of(database_url, "SELECT * FROM scored") == []
+        assert tables_of(database_url) == {"scored"}
+
+    def test_another_kind_of_value_is_refused_with_the_column(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        sink.write(JOB, 0, Table.of({"id": np.array([1, 2])}), ())
+        with pytest.raises(InvalidData, match=r"column 'id' \(BIGINT\) cannot take text"):
+            sink.write(JOB, 1, Table.of({"id": np.array(["x"], dtype=object)}), ())
+        assert rows_of(database_url, "SELECT id FROM scored ORDER BY 1") == [(1,), (2,)]
+
+    def test_a_text_column_takes_every_kind_of_value(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        kinds: list[list[Any]] = [[None, None], ["x", None], [1, 2], [0.5, None], [True, False]]
+        for index, values in enumerate(kinds):
+            sink.write(JOB, index, Table.of({"id": np.array(values, dtype=object)}), ())
+        found = rows_of(database_url, 'SELECT id FROM scored ORDER BY chunk, "row"')
+        assert [row[0] for row in found] == [
+            *(None, None, "x", None),
+            *("1", "2", "0.5", None, "True", "False"),
+        ]
+
+    @pytest.mark.parametrize("name", ["job", "Row"])
+    def test_a_column_named_like_the_bookkeeping_is_refused(self, name: str) -> None:
+        with pytest.raises(InvalidData, match=f"column '{name}' cannot be written"):
+            SqlSink("sqlite://#scored").write(JOB, 0, Table.of({name: np.array([1])}), ())
+
+    def test_a_chunk_that_fails_leaves_what_was_there(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        execute(
+            database_url,
+            'CREATE TABLE scored (job TEXT, chunk INTEGER, "row" INTEGER, sort TEXT, '
+            "age FLOAT, prediction FLOAT CHECK (prediction > 0), model TEXT)",
+        )
+        sink.write(JOB, 0, scored([1.5, 2.5]), REJECTS[:1])
+        with pytest.raises(Conflict, match=r"CHECK|check"):
+            sink.write(JOB, 0, scored([3.5, -1.0]), REJECTS)
+        assert rows_of(database_url, ALL) == lines(JOB, 0, [1.5, 2.5])
+        assert sink.completed(JOB) == {0: ChunkReceipt(0, 2, 1)}
+
+    def test_text_that_postgresql_cannot_keep_is_refused(self, postgres_url: str) -> None:
+        sink = SqlSink(f"{postgres_url}#scored")
+        with pytest.raises(InvalidData, match="NUL"):
+            sink.write(JOB, 0, Table.of({"note": np.array(["a\0b"], dtype=object)}), ())
+        assert sink.completed(JOB) == {}
+
+    def test_a_server_that_is_down_is_unavailable(self) -> None:
+        sink = SqlSink(f"postgresql+psycopg://modelport:hush@127.0.0.1:{free_port()}/db#scored")
+        for attempt in (
+            lambda: sink.completed(JOB),
+            lambda: sink.write(JOB, 0, scored([1.5]), ()),
+            lambda: sink.seal(JOB, 1),
+        ):
+            with pytest.raises(Unavailable, match="refused") as e:
+                attempt()
+            assert "hush" not in str(e.value)
+
+    def test_a_url_without_a_table_is_refused(self) -> None:
+        with pytest.raises(Misconfigured, match="name its table after a #"):
+            SqlSink("sqlite:///x.db")
+
+
+def _write(url: str, number: int, start: "multiprocessing.synchronize.Barrier") -> None:
+    sink = SqlSink(url)
+    start.wait(60)
+    for index in (0, 10 + number):
+        sink.write(JOB, index, scored([1.5, 2.5, 3.5]), REJECTS)
+
+
+@pytest.mark.slow
+def test_processes_that_write_at_once_do_not_disturb_each_other(
+    sink: SqlSink, database_url: str
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(PROCESSES)
+    url = f"{database_url}#scored"
+    workers = [
+        context.Process(target=_write, args=(url, number, start)) for number in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0] * PROCESSES
+    expected = [0, *(10 + number for number in range(PROCESSES))]
+    assert sorted(sink.completed(JOB)) == expected
+    assert rows_of(database_url, ALL) == [
+        line for index in expected for line in lines(JOB, index, [1.5, 2.5, 3.5])
+    ]
+
+
+def test_one_table_is_scored_into_another_of_the_same_database(database_url: str) -> None:
+    table = sample_table(25)
+    columns = {name: plain(column).tolist() for name, column in table.columns.items()}
+    columns["height"][4] = 99.0
+    columns["age"] = [None if np.isnan(age) else int(age) for age in columns["age"]]
+    types: dict[str, Any] = {
+        "height": sa.Double(),
+        "age": sa.Integer(),
+        "sort": sa.Text(),
+        "watered": sa.Boolean(),
+    }
+    trees = sa.Table(
+        "trees",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        *(sa.Column(name, kind) for name, kind in types.items()),
+    )
+    with connected(database_url) as connection:
+        trees.create(connection)
+        rows = zip(*(columns[name] for name in types), strict=True)
+        inserted = [{"id": i, **dict(zip(types, row, strict=True))} for i, row in enumerate(rows)]
+        connection.execute(sa.insert(trees), inserted)
+    store = MemoryStore()
+    version = store.save(NAME, sample_bundle(), datetime.now(UTC), {})
+    predict = PredictBatch(LoadModel(store, MemoryRuntime()))
+    for _ in range(2):
+        report = predict(
+            SqlSource(f"{database_url}#trees"),
+            SqlSink(f"{database_url}#scored"),
+            ModelRef(NAME, None, version.number),
+            keep=["id", "age"],
+            chunk_rows=7,
+        )
+        assert (report.rows, report.rejected, report.chunks) == (25, 1, 4)
+        found = rows_of(database_url, 'SELECT id, age FROM scored ORDER BY chunk, "row"')
+        assert found == [(i, columns["age"][i]) for i in range(25) if i != 4]
+        assert rows_of(database_url, 'SELECT "row", field FROM scored_rejects') == [(5, "height")]
