@@ -12,7 +12,7 @@ from typing import BinaryIO
 from adapters.arrow.formats import FORMATS, Format, concatenate
 from application.ports import Sealed
 from domain.batch import BatchJob, ChunkReceipt, Reject
-from domain.errors import Conflict, Misconfigured, Unavailable
+from domain.errors import InvalidData, Misconfigured, Unavailable
 from domain.table import Table
 
 
@@ -86,9 +86,11 @@ class FileSink:
         return receipt
 
     def seal(self, job: BatchJob, chunks: int) -> Sealed:
+        if not chunks:
+            raise InvalidData(f"{self._path}: there are no rows to write")
         lacking = sorted(set(range(chunks)) - set(self.completed(job)))
         if lacking:
-            raise Conflict(
+            raise Unavailable(
                 f"{self._path}: chunk {lacking[0]} of {chunks} is not written; run the same again"
             )
         folder = self._folder(job)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 
 from adapters.arrow.csv_source import CsvSource
 from adapters.arrow.file_sink import FileSink
@@ -28,7 +29,7 @@ def open_source(path: Path, uri: str | None = None) -> FileSource:
     source = _SOURCES.get(path.suffix.lower())
     if source is None:
         raise Misconfigured(f"{path}: the suffix must be one of {', '.join(_SOURCES)} to be read")
-    return source(path, uri)
+    return source(path, uri and _without_password(uri))
 
 
 def open_sink(path: Path) -> FileSink:
@@ -38,3 +39,8 @@ def open_sink(path: Path) -> FileSink:
         Misconfigured: the suffix is not that of a format that can be written.
     """
     return FileSink(path)
+
+
+def _without_password(uri: str) -> str:
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
