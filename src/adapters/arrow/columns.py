@@ -46,7 +46,12 @@ def text_to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
 def objects_to_column(values: list[Any], kind: Kind | None) -> Column:
     """Return Python objects as a column: typed where all of them fit the kind, else as objects."""
     objects = _objects(values)
-    wanted = {Kind.NUMBER: (int, float), Kind.INTEGER: (int, float), Kind.CATEGORY: (str,)}
+    wanted = {
+        Kind.NUMBER: (int, float),
+        Kind.INTEGER: (int, float),
+        Kind.CATEGORY: (str,),
+        Kind.BOOLEAN: (bool,),
+    }
     if kind in wanted and {type(value) for value in values} <= {*wanted[kind], type(None)}:
         try:
             return to_column(pa.chunked_array([pa.array(values)]), kind)

@@ -1,0 +1,165 @@
+"""What every prediction sink must do.
+
+A subclass provides the fixtures `reopened`, which returns a sink on the same place as another
+process would, and `read_back`, which returns the rows and the rejects that a job left there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+
+from application.ports import PredictionSink, Sealed
+from domain.batch import MODEL, PREDICTION, BatchJob, ChunkReceipt, Reject
+from domain.errors import Unavailable, Violation
+from domain.table import Coded, Table
+
+JOB = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=("id", "note"))
+OTHER_JOB = replace(JOB, model="orchard/2")
+NOTES = ("plain", "with, comma", 'a "quoted" word', "line\nbreak", None, "Zürich", "\\ back")
+VALUES = (452600.0, 0.1 + 0.2, 1e-300, -1.5, 1e21, 123456.789012345, 3.0)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a job left: the rows by column, in order, and the mappings of the rejects."""
+
+    rows: dict[str, list[Any]]
+    rejects: list[dict[str, Any]]
+
+
+Reopened = Callable[[], PredictionSink]
+
+
+class ReadBack(Protocol):
+    def __call__(self, job: BatchJob, sealed: Sealed) -> Written: ...
+
+
+def part(first: int, rows: int = 3) -> Table:
+    """Return scored rows whose ids count from `first`."""
+    ids = np.arange(first, first + rows)
+    notes = [NOTES[i % len(NOTES)] for i in ids.tolist()]
+    return Table(
+        {
+            "id": ids,
+            "note": np.fromiter(notes, dtype=object, count=rows),
+            PREDICTION: np.array([VALUES[i % len(VALUES)] for i in ids.tolist()], dtype=float),
+            MODEL: Coded(np.zeros(rows, dtype=np.int32), ("orchard/1",)),
+        },
+        rows,
+    )
+
+
+def reject(row: int) -> Reject:
+    faults = [
+        Violation(row - 1, "age", "is missing", "an integer (years)"),
+        Violation(row - 1, "sort", "is not a known category", "one of 'apple', 'plüm'"),
+    ]
+    return Reject(row, tuple(faults[: 1 + row % 2]))
+
+
+def expected(*tables: Table, rejects: Sequence[Reject] = ()) -> Written:
+    whole = Table.concat(tables)
+    rows = {name: np.asarray(column).tolist() for name, column in whole.columns.items()}
+    return Written(rows, [each.to_mapping() for each in rejects])
+
+
+class PredictionSinkContract:
+    def test_at_first_nothing_is_completed(self, reopened: Reopened) -> None:
+        assert dict(reopened().completed(JOB)) == {}
+
+    def test_what_is_sealed_is_there_as_it_was_written(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        sink = reopened()
+        assert sink.write(JOB, 0, part(0), []) == ChunkReceipt(0, 3, 0)
+        assert sink.write(JOB, 1, part(3), [reject(7)]) == ChunkReceipt(1, 3, 1)
+        assert sink.write(JOB, 2, part(6, 1), [reject(9), reject(10)]) == ChunkReceipt(2, 1, 2)
+        found = read_back(JOB, sink.seal(JOB, 3))
+        rejects = [reject(7), reject(9), reject(10)]
+        assert found == expected(part(0), part(3), part(6, 1), rejects=rejects)
+
+    def test_an_interrupted_job_goes_on_where_it_stopped(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        first = reopened()
+        first.write(JOB, 0, part(0), [reject(2)])
+        first.write(JOB, 2, part(6), [])
+        second = reopened()
+        assert dict(second.completed(JOB)) == {
+            0: ChunkReceipt(0, 3, 1),
+            2: ChunkReceipt(2, 3, 0),
+        }
+        second.write(JOB, 1, part(3), [])
+        found = read_back(JOB, second.seal(JOB, 3))
+        assert found == expected(part(0), part(3), part(6), rejects=[reject(2)])
+
+    def test_jobs_do_not_see_each_others_chunks(self, reopened: Reopened) -> None:
+        sink = reopened()
+        sink.write(JOB, 0, part(0), [])
+        assert dict(sink.completed(OTHER_JOB)) == {}
+        sink.write(OTHER_JOB, 1, part(3), [reject(1)])
+        assert dict(sink.completed(JOB)) == {0: ChunkReceipt(0, 3, 0)}
+
+    def test_a_chunk_that_is_written_again_replaces_the_first(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        sink = reopened()
+        sink.write(JOB, 0, part(90), [reject(1), reject(2)])
+        sink.write(JOB, 1, part(3), [])
+        sink.write(JOB, 0, part(0, 2), [reject(3)])
+        assert sink.completed(JOB)[0] == ChunkReceipt(0, 2, 1)
+        found = read_back(JOB, sink.seal(JOB, 2))
+        assert found == expected(part(0, 2), part(3), rejects=[reject(3)])
+
+    def test_the_order_is_that_of_the_chunks_not_that_of_writing(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        sink, order = reopened(), [11, 3, 0, 10, 7, 2, 9, 1, 5, 8, 4, 6]
+        for index in order:
+            sink.write(JOB, index, part(3 * index), [reject(3 * index + 1)])
+        found = read_back(JOB, sink.seal(JOB, len(order)))
+        rejects = [reject(3 * index + 1) for index in sorted(order)]
+        assert found == expected(*(part(3 * index) for index in sorted(order)), rejects=rejects)
+
+    def test_without_rejects_there_is_no_place_for_them(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        sink = reopened()
+        sink.write(JOB, 0, part(0), [])
+        sealed = sink.seal(JOB, 1)
+        assert sealed.rejects is None
+        assert read_back(JOB, sealed).rejects == []
+
+    def test_a_chunk_may_be_all_rejects(self, reopened: Reopened, read_back: ReadBack) -> None:
+        sink = reopened()
+        rejects = [reject(1), reject(2), reject(3)]
+        sink.write(JOB, 0, part(0)[0:0], rejects)
+        sink.write(JOB, 1, part(3), [])
+        assert sink.completed(JOB)[0] == ChunkReceipt(0, 0, 3)
+        assert read_back(JOB, sink.seal(JOB, 2)) == expected(part(3), rejects=rejects)
+
+    def test_a_job_that_lacks_a_chunk_is_not_sealed(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        sink = reopened()
+        sink.write(JOB, 0, part(0), [])
+        sink.write(JOB, 2, part(6), [])
+        with pytest.raises(Unavailable, match="chunk 1 of 3"):
+            sink.seal(JOB, 3)
+        sink.write(JOB, 1, part(3), [])
+        assert read_back(JOB, sink.seal(JOB, 3)) == expected(part(0), part(3), part(6))
+
+    def test_a_job_that_is_run_again_leaves_the_same(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        found = []
+        for _ in range(2):
+            sink = reopened()
+            assert dict(sink.completed(JOB)) == {}
+            sink.write(JOB, 0, part(0), [reject(4)])
+            sink.write(JOB, 1, part(3), [])
+            found.append(read_back(JOB, sink.seal(JOB, 2)))
+        assert found[0] == found[1] == expected(part(0), part(3), rejects=[reject(4)])

@@ -1,0 +1,23 @@
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from adapters.arrow.csv_source import CsvSource
+from application.ports import DataSource
+from domain.table import Table
+from tests.integration.contracts.data_source import TableSourceContract
+from tests.integration.contracts.files import write_table
+
+
+class TestCsvSource(TableSourceContract):
+    @pytest.fixture
+    def holding(self, tmp_path: Path) -> Callable[[Table], DataSource]:
+        numbers = count()
+
+        def hold(table: Table) -> DataSource:
+            path = tmp_path / f"table-{next(numbers)}.csv"
+            return CsvSource(write_table(path, table))
+
+        return hold

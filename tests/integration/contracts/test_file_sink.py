@@ -1,0 +1,67 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from adapters.arrow.file_sink import FileSink
+from application.ports import Sealed
+from domain.batch import MODEL, PREDICTION, BatchJob
+from tests.integration.contracts.prediction_sink import (
+    PredictionSinkContract,
+    ReadBack,
+    Reopened,
+    Written,
+)
+
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "id": int,
+    "note": lambda text: text or None,
+    PREDICTION: float,
+    MODEL: str,
+}
+
+
+def _read_csv(path: Path) -> dict[str, list[Any]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        header, *rows = csv.reader(stream)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    return {name: [_FROM_TEXT[name](cell) for cell in cells] for name, cells in columns.items()}
+
+
+def _read_json_lines(path: Path) -> dict[str, list[Any]]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _read_parquet(path: Path) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+    return columns
+
+
+_READERS = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}
+
+
+@pytest.mark.parametrize("suffix", _READERS)
+class TestFileSink(PredictionSinkContract):
+    @pytest.fixture
+    def reopened(self, tmp_path: Path, suffix: str) -> Reopened:
+        return lambda: FileSink(tmp_path / "scores" / f"output{suffix}")
+
+    @pytest.fixture
+    def read_back(self, tmp_path: Path, suffix: str) -> ReadBack:
+        output = tmp_path / "scores" / f"output{suffix}"
+        rejects = tmp_path / "scores" / f"output{suffix}.rejects.jsonl"
+
+        def read(job: BatchJob, sealed: Sealed) -> Written:
+            assert sealed.output == str(output)
+            assert sealed.rejects == (str(rejects) if rejects.exists() else None)
+            expected = [rejects, output] if sealed.rejects else [output]
+            assert sorted(output.parent.iterdir()) == sorted(expected), "nothing else is left"
+            lines = rejects.read_text(encoding="utf-8").splitlines() if sealed.rejects else []
+            return Written(_READERS[suffix](output), [json.loads(line) for line in lines])
+
+        return read

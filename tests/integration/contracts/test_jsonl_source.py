@@ -1,0 +1,23 @@
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from adapters.arrow.json_lines_source import JsonLinesSource
+from application.ports import DataSource
+from domain.table import Table
+from tests.integration.contracts.data_source import TableSourceContract
+from tests.integration.contracts.files import write_table
+
+
+class TestJsonLinesSource(TableSourceContract):
+    @pytest.fixture
+    def holding(self, tmp_path: Path) -> Callable[[Table], DataSource]:
+        numbers = count()
+
+        def hold(table: Table) -> DataSource:
+            path = tmp_path / f"table-{next(numbers)}.jsonl"
+            return JsonLinesSource(write_table(path, table))
+
+        return hold

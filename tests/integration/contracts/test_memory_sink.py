@@ -1,0 +1,30 @@
+import pytest
+
+from adapters.memory import MemorySink
+from application.ports import Sealed
+from domain.batch import BatchJob
+from tests.integration.contracts.data_source import contents
+from tests.integration.contracts.prediction_sink import (
+    PredictionSinkContract,
+    ReadBack,
+    Reopened,
+    Written,
+)
+
+
+class TestMemorySink(PredictionSinkContract):
+    @pytest.fixture
+    def sink(self) -> MemorySink:
+        return MemorySink()
+
+    @pytest.fixture
+    def reopened(self, sink: MemorySink) -> Reopened:
+        return lambda: sink
+
+    @pytest.fixture
+    def read_back(self, sink: MemorySink) -> ReadBack:
+        def read(job: BatchJob, sealed: Sealed) -> Written:
+            rejects = [reject.to_mapping() for reject in sink.rejects[job.id]]
+            return Written(contents(sink.tables[job.id]), rejects)
+
+        return read
