@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -25,8 +24,8 @@ POSTGRESQL = "postgresql"
 PSYCOPG = "psycopg"
 SQLITE = "sqlite"
 
-_FORM = "dialect+driver://user@host/database"
-_EXAMPLES = "postgresql+psycopg://user@host/db{0} or sqlite:///path/x.db{0}"
+FORM = "dialect+driver://user@host/database"
+EXAMPLES = "postgresql+psycopg://user@host/db{0} or sqlite:///path/x.db{0}"
 _CONNECT = {PSYCOPG: {"connect_timeout": 10}, "pysqlite": {"timeout": 30}}
 _SECRETS = ("pass", "pwd", "odbc_connect", "token", "secret")
 _CREATE_ATTEMPTS = 5
@@ -37,7 +36,6 @@ _MEANINGS: dict[str, type[ModelportError]] = {
     "InterfaceError": Unavailable,
     "InternalError": Unavailable,
 }
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,15 @@ class Database:
         """
         if "#" in url:
             raise Misconfigured(
-                f"a database URL without a #table is expected here: {_FORM}, "
-                f"such as {_EXAMPLES.format('')}"
+                f"a database URL without a #table is expected here: {FORM}, "
+                f"such as {EXAMPLES.format('')}"
             )
-        database = cls(_parsed(url, ""), unusable)
+        return cls.at(url, "", unusable)
+
+    @classmethod
+    def at(cls, url: str, fragment: str, unusable: type[ModelportError]) -> "Database":
+        """Return the database of a URL that is used with such a fragment, like `#table`."""
+        database = cls(_parsed(url, fragment), unusable)
         _ = database.engine
         return database
 
@@ -93,7 +96,7 @@ class Database:
         except exc.NoSuchModuleError as error:
             raise Misconfigured(
                 f"{self.uri}: no database dialect {self.url.drivername!r} is known; "
-                f"allowed: {_EXAMPLES.format('')}, or one that an installed package adds"
+                f"allowed: {EXAMPLES.format('')}, or one that an installed package adds"
             ) from error
         except ImportError as error:
             raise Misconfigured(_without_driver(self, error)) from error
@@ -184,58 +187,14 @@ class Database:
         return words.replace(str(password), "***") if password else words
 
 
-@dataclass(frozen=True)
-class TableName:
-    """A table of a database: the URL's fragment, `table` or `schema.table`."""
-
-    database: Database
-    name: str
-    schema: str | None = None
-
-    @classmethod
-    def parse(cls, url: str, unusable: type[ModelportError] = Unavailable) -> "TableName":
-        """Return the table that a URL names by its fragment.
-
-        Raises:
-            Misconfigured: it names none, this is no URL of a database, or its driver is missing.
-        """
-        address, hash_sign, fragment = url.rpartition("#")
-        schema, _, name = fragment.rpartition(".")
-        if not hash_sign or not name:
-            raise Misconfigured(
-                f"a database URL must name its table after a #: {_FORM}#table or "
-                f"{_FORM}#schema.table, such as {_EXAMPLES.format('#block_groups')}"
-            )
-        database = Database(_parsed(address, "#table"), unusable)
-        _ = database.engine
-        return cls(database, unquote(name), unquote(schema) or None)
-
-    @property
-    def uri(self) -> str:
-        """The URL without anything that is secret."""
-        return f"{self.database.uri}#{self}"
-
-    def __str__(self) -> str:
-        return self.name if self.schema is None else f"{self.schema}.{self.name}"
-
-    def missing(self, inspector: sa.Inspector) -> NotFound:
-        """Return the error that says which tables there are instead."""
-        there = sorted(
-            [*inspector.get_table_names(self.schema), *inspector.get_view_names(self.schema)]
-        )
-        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-        listed = f"{', '.join(there[:_SHOWN])}{more}" if there else "none"
-        return NotFound(f"{self.database.uri}: no table {str(self)!r}; tables there: {listed}")
-
-
 def _parsed(url: str, fragment: str) -> sa.URL:
     try:
         return sa.make_url(url)
     except (exc.ArgumentError, ValueError):
         # The vendor's message may repeat the URL, and with it the password.
         raise Misconfigured(
-            f"not the URL of a database; expected {_FORM}{fragment}, "
-            f"such as {_EXAMPLES.format(fragment)}"
+            f"not the URL of a database; expected {FORM}{fragment}, "
+            f"such as {EXAMPLES.format(fragment)}"
         ) from None
 
 

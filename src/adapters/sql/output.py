@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from adapters.sql.cells import as_text
-from adapters.sql.database import POSTGRESQL, PSYCOPG, TableName
+from adapters.sql.database import POSTGRESQL, PSYCOPG
+from adapters.sql.table_name import TableName
 from domain.errors import Conflict, InvalidData
 from domain.table import Column, Table, plain
 

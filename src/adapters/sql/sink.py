@@ -5,8 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.database import TableName
 from adapters.sql.output import OutputTables, cells_of, insert
+from adapters.sql.table_name import TableName
 from application.ports import Sealed
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.errors import Conflict, Unavailable
