@@ -70,21 +70,30 @@ class Cells:
     @classmethod
     def of(cls, column: Column) -> "Cells":
         """Return the cells of a column of a table."""
-        values = _values(plain(column))
+        array = plain(column)
+        match array.dtype.kind:
+            case "b":
+                return cls(Family.BOOLEAN, array.tolist())
+            case "i":
+                return cls(Family.INTEGER, array.tolist())
+            case "f":
+                return cls(Family.NUMBER, _numbers(array.tolist()))
+            case "M":
+                return cls(Family.TEXT, _times(array))
+            case _:
+                return cls._of_objects(array.tolist())
+
+    @classmethod
+    def _of_objects(cls, values: list[Any]) -> "Cells":
         types = frozenset(map(type, values)) - {type(None)}
-        if Decimal in types:
-            values = [float(v) if isinstance(v, Decimal) else v for v in values]
-            types = types - {Decimal} | {float}
-        if float in types:
-            values = [None if isinstance(v, float) and isnan(v) else v for v in values]
         if not types:
             return cls(Family.NOTHING, values)
         if types == {bool}:
             return cls(Family.BOOLEAN, values)
         if types == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
             return cls(Family.INTEGER, values)
-        if types <= {float, int}:
-            return cls(Family.NUMBER, [None if v is None else float(v) for v in values])
+        if types <= {float, int, Decimal}:
+            return cls(Family.NUMBER, _numbers(values))
         return cls(Family.TEXT, _texts(values))
 
     def to_fit(self, kind: sa.types.TypeEngine[Any]) -> list[Any]:
@@ -94,11 +103,12 @@ class Cells:
         return self.values
 
 
-def _values(column: NDArray[Any]) -> list[Any]:
-    """Return a column as Python values, times as text in ISO 8601."""
-    if column.dtype.kind != "M":
-        return list(column.tolist())
-    texts = np.datetime_as_string(column).tolist()
+def _numbers(values: Sequence[Any]) -> list[float | None]:
+    return [None if value is None or isnan(value) else float(value) for value in values]
+
+
+def _times(column: NDArray[Any]) -> list[str | None]:
+    texts: list[str] = np.datetime_as_string(column).tolist()
     return [None if text == "NaT" else text for text in texts]
 
 

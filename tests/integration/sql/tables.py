@@ -6,6 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from domain.table import Table
+from tests.integration.contracts.data_source import contents
+
 
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
@@ -52,3 +55,18 @@ def make_blocks(url: str, rows: Sequence[Sequence[Any]], *, key: bool = True) ->
             names = table.columns.keys()
             lines = [dict(zip(names, row, strict=True)) for row in rows]
             connection.execute(sa.insert(table), lines)
+
+
+def put(url: str, name: str, table: Table, key: str) -> None:
+    """Make a table with these rows, the types of its columns following from the values."""
+    columns = contents(table)
+    types = {float: sa.Double, int: sa.BigInteger, bool: sa.Boolean, str: sa.Text}
+    made = sa.Table(name, sa.MetaData())
+    for column, values in columns.items():
+        kind = types[next(type(value) for value in values if value is not None)]
+        made.append_column(sa.Column(column, kind, primary_key=column == key, autoincrement=False))
+    with connected(url) as connection:
+        made.create(connection)
+        rows = zip(*columns.values(), strict=True)
+        lines = [dict(zip(columns, row, strict=True)) for row in rows]
+        connection.execute(sa.insert(made), lines)

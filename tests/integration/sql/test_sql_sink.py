@@ -13,11 +13,18 @@ from adapters.memory import MemoryRuntime, MemoryStore
 from adapters.sql.sink import SqlSink
 from adapters.sql.source import SqlSource
 from application.loading import LoadModel
+from application.ports import Sealed
 from application.predict_batch import PredictBatch
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Violation
 from domain.model import ModelRef
 from domain.table import Coded, Table, plain
+from tests.integration.contracts.prediction_sink import (
+    PredictionSinkContract,
+    ReadBack,
+    Reopened,
+    Written,
+)
 from tests.integration.contracts.samples import NAME, sample_bundle, sample_table
 from tests.integration.processes import free_port
 from tests.integration.sql.tables import connected, execute, rows_of, tables_of
@@ -29,6 +36,7 @@ TOO_OLD = Violation(0, "age", "is out of range", "an integer of at least 1 (year
 REJECTS = (Reject(2, (MISSING, TOO_OLD)), Reject(5, (MISSING,)))
 ALL = 'SELECT job, chunk, "row", sort, age, prediction, model FROM scored ORDER BY 1, 2, 3'
 FAULTS = 'SELECT chunk, "row", error, field, problem, allowed FROM scored_rejects ORDER BY 1, 2, 3'
+NAMES = ("id", "note", "prediction", "model")
 PROCESSES = 4
 
 
@@ -56,6 +64,32 @@ def lines(job: BatchJob, chunk: int, predictions: Sequence[float]) -> list[tuple
 @pytest.fixture
 def sink(database_url: str) -> SqlSink:
     return SqlSink(f"{database_url}#scored")
+
+
+class TestSqlSink(PredictionSinkContract):
+    @pytest.fixture
+    def reopened(self, database_url: str) -> Reopened:
+        return lambda: SqlSink(f"{database_url}#scored")
+
+    @pytest.fixture
+    def read_back(self, database_url: str) -> ReadBack:
+        def read(job: BatchJob, sealed: Sealed) -> Written:
+            assert sealed.output.endswith(f"#scored (job {job.id})")
+            place = f"WHERE job = '{job.id}' ORDER BY chunk, \"row\""
+            query = f"SELECT {', '.join(NAMES)} FROM scored {place}"
+            columns = zip(*rows_of(database_url, query), strict=True)
+            rejects: dict[int, list[dict[str, str]]] = {}
+            query = f'SELECT "row", field, problem, allowed FROM scored_rejects {place}, error'
+            for row, field, problem, allowed in rows_of(database_url, query):
+                fault = {"field": field, "problem": problem, "allowed": allowed}
+                rejects.setdefault(row, []).append(fault)
+            assert (sealed.rejects is None) == (not rejects)
+            return Written(
+                {n: list(c) for n, c in zip(NAMES, columns, strict=True)},
+                [{"row": row, "errors": faults} for row, faults in rejects.items()],
+            )
+
+        return read
 
 
 class TestWriting:

@@ -1,4 +1,6 @@
 import pickle
+from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 
 from adapters.sql.source import SqlSource
+from application.ports import DataSource
 from domain.errors import (
     ChecksumMismatch,
     InvalidData,
@@ -16,8 +19,15 @@ from domain.errors import (
 )
 from domain.feature import Kind
 from domain.table import Table, plain
+from tests.integration.contracts.data_source import KINDS as KINDS_OF_CONTRACT
+from tests.integration.contracts.data_source import (
+    DataSourceContract,
+    TableSourceContract,
+    objects,
+    source_table,
+)
 from tests.integration.processes import Postgres, free_port
-from tests.integration.sql.tables import execute, make_blocks
+from tests.integration.sql.tables import execute, make_blocks, put
 
 ROWS: list[tuple[Any, ...]] = [
     (7, 1.5, 41, "INLAND", True, "plain"),
@@ -43,6 +53,33 @@ def read_all(source: SqlSource, columns: dict[str, Kind | None], rows_per_chunk:
 
 def cells(table: Table, name: str) -> list[Any]:
     return list(plain(table.columns[name]).tolist())
+
+
+class TestSqlSource(TableSourceContract):
+    @pytest.fixture
+    def holding(self, database_url: str) -> Callable[[Table], DataSource]:
+        numbers = count()
+
+        def hold(table: Table) -> DataSource:
+            name = f"table_{next(numbers)}"
+            put(database_url, name, table, key="homes")
+            return SqlSource(f"{database_url}#{name}")
+
+        return hold
+
+
+class TestSqlSourceByPosition(DataSourceContract):
+    @pytest.fixture
+    def source(self, database_url: str) -> DataSource:
+        table = source_table()
+        codes = [f"code {place % 7}/{place}" for place in range(len(table))]
+        coded = Table.of({"code": objects([*codes]), **table.columns})
+        put(database_url, "coded", coded, key="code")
+        return SqlSource(f"{database_url}#coded")
+
+    @pytest.fixture
+    def kinds(self) -> Mapping[str, Kind]:
+        return {"code": Kind.CATEGORY, **KINDS_OF_CONTRACT}
 
 
 class TestReading:
