@@ -137,18 +137,27 @@ class World:
 
 
 class RacingStore(MemoryStore):
-    """A store in which somebody else acts once, between another's reading and moving an alias."""
+    """A store in which somebody else acts once, before another saves or moves some alias."""
 
     def __init__(self, act: Callable[[MemoryStore], None], before: str = "champion") -> None:
         super().__init__()
         self.act, self.before = act, before
         self.armed = False
 
+    def save(
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
+    ) -> ModelVersion:
+        self._race("save")
+        return super().save(name, bundle, created_at, details)
+
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
-        if self.armed and alias == self.before:
+        self._race(alias)
+        super().set_alias(name, alias, to, expected)
+
+    def _race(self, step: str) -> None:
+        if self.armed and step == self.before:
             self.armed = False
             self.act(self)
-        super().set_alias(name, alias, to, expected)
 
 
 class SpoiledStore(MemoryStore):
@@ -228,6 +237,23 @@ class SkewedRuntime(MemoryRuntime):
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
         return Skewed(super().load(schema, files))
+
+
+@dataclass(frozen=True)
+class Gapless:
+    """A predictor that answers otherwise where a value is missing."""
+
+    sound: LinearPredictor
+
+    def predict(self, matrix: Matrix) -> Vector:
+        return self.sound.predict(matrix) * np.where(np.isnan(matrix).any(axis=1), 1.01, 1.0)
+
+
+class GaplessRuntime(MemoryRuntime):
+    """A runtime whose serving form has not learnt what to do about missing values."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
+        return Gapless(super().load(schema, files))
 
 
 def with_file(name: str, content: bytes) -> Callable[[Bundle], Bundle]:

@@ -30,6 +30,7 @@ from tests.unit.application.houses import (
     SCHEMA,
     FlakyTracker,
     FullStore,
+    GaplessRuntime,
     RacingStore,
     SkewedRuntime,
     SpoiledStore,
@@ -277,6 +278,15 @@ def test_a_serving_form_that_answers_otherwise_is_not_registered(world: World) -
     assert [run.status for run in world.tracker.runs] == ["failed"]
 
 
+def test_a_serving_form_is_compared_on_missing_values_though_the_data_has_none(
+    world: World,
+) -> None:
+    world.runtime = GaplessRuntime()
+    with pytest.raises(ArtefactRejected, match=r"^missing values: answers differ by up to 0\.01"):
+        world.train(LINEAR, source(changed={"age": np.linspace(1.0, 99.0, 60)}))
+    assert world.store.names() == []
+
+
 @pytest.mark.parametrize("step", ["open", "log_metrics", "log_artifact", "log_tags"])
 def test_a_tracker_that_goes_away_leaves_no_version(step: str) -> None:
     world = World(tracker=FlakyTracker(step))
@@ -309,11 +319,12 @@ def test_a_store_that_cannot_save_leaves_the_champion_and_a_failed_run() -> None
     assert [run.status for run in world.tracker.runs] == ["finished", "failed"]
 
 
-def test_a_champion_that_somebody_else_appointed_meanwhile_stays() -> None:
+@pytest.mark.parametrize("before", ["save", "champion"])
+def test_a_champion_that_somebody_else_appointed_meanwhile_stays(before: str) -> None:
     def appoint_other(store: MemoryStore) -> None:
         store.set_alias("houses", "champion", 2, 1)
 
-    store = RacingStore(appoint_other)
+    store = RacingStore(appoint_other, before)
     world = World(store)
     world.train(DUMMY)
     world.train(RIDGE, promote=False)

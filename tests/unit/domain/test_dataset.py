@@ -45,6 +45,12 @@ def test_a_split_is_disjoint_complete_and_repeatable(holdout: float, seed: int, 
     assert kept.tolist() == again[1].tolist()
 
 
+def test_the_rows_of_a_split_stay_what_they_are() -> None:
+    """Published figures hold for these rows only."""
+    training, kept = Split(0.2, 42).positions(10)
+    assert (training.tolist(), kept.tolist()) == ([5, 0, 7, 2, 9, 4, 3, 6], [8, 1])
+
+
 def test_another_seed_holds_out_other_rows() -> None:
     one, other = Split(seed=1).positions(1000)[1], Split(seed=2).positions(1000)[1]
     assert one.tolist() != other.tolist()

@@ -138,6 +138,19 @@ def test_a_coded_column_is_checked_like_its_texts(
     assert np.array_equal(coded[fine], slow[fine], equal_nan=True)
 
 
+def test_the_bounds_of_a_range_are_allowed_in_a_column_too() -> None:
+    values, problems = NUMBER.encode_column(np.array([0.0, 10.0, -0.5, 10.5]))
+    assert values[:2].tolist() == [0.0, 10.0]
+    assert problems == {2: "is out of range", 3: "is out of range"}
+
+
+def test_a_column_with_gaps_may_hold_integers() -> None:
+    gaps = Feature("x", Kind.INTEGER, nullable=True)
+    values, problems = gaps.encode_column(np.array([1.0, np.nan, 2.5]))
+    assert np.isnan(values[1])
+    assert problems == {2: "is not a whole number"}
+
+
 @given(features())
 def test_the_sample_of_a_feature_fits(feature: Feature) -> None:
     decoded = feature.decode(feature.encode(feature.sample))

@@ -37,6 +37,7 @@ def test_a_record_and_a_row_of_a_table_are_checked_alike(
     rows: list[dict[str, Any]] = data.draw(st.lists(row, max_size=6))
     encoded = schema.encode_table(table_of(rows, schema.names))
     accepted = encoded.accepted
+    assert [v.row for v in encoded.violations] == sorted(v.row for v in encoded.violations)
     for position, raw in enumerate(rows):
         record = {name: None if _is_nan(cell) else cell for name, cell in raw.items()}
         vector, violations = _check(schema, record)
@@ -81,9 +82,15 @@ def test_a_violation_never_repeats_what_was_given(schema: Schema, text: str, num
 
 
 def test_all_faults_of_all_rows_are_named_in_order() -> None:
-    rows = [{"age": 130, "place": "moon"}, {"age": 5, "place": "sea"}, {"rooms": 2.5, "odd": 1}]
+    rows: list[dict[str, Any]] = [
+        {"age": 130, "place": "moon"},
+        {"age": 5, "place": "sea"},
+        {"rooms": 2.5, "odd": 1},
+    ]
+    violations = SCHEMA.encode_table(table_of(rows, SCHEMA.names)).violations
     with pytest.raises(InvalidRows) as error:
         SCHEMA.encode_records(rows)
+    assert violations == error.value.violations[:-1]
     assert [(v.row, v.field, v.problem) for v in error.value.violations] == [
         (0, "age", "is out of range"),
         (0, "place", "is not a known category"),
