@@ -1,6 +1,5 @@
 """`predict-one` and `serve`."""
 
-import json
 import sys
 from typing import Annotated
 
@@ -9,9 +8,9 @@ from rich.markup import escape
 
 from application.predict_one import PredictOne
 from application.serving import Serving
-from domain.errors import UnreadableData
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Model, container
+from entrypoints.json_text import read_json
 
 
 def predict_one(
@@ -49,11 +48,8 @@ def predict_one(
 
 
 def _read_rows(text: str) -> list[object]:
-    content = sys.stdin.read() if text == "-" else text
-    try:
-        rows = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableData(f"the row is not JSON: {error}") from error
+    content = sys.stdin.buffer.read() if text == "-" else text.encode(errors="surrogateescape")
+    rows = read_json(content, "the row")
     return rows if isinstance(rows, list) else [rows]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from application.serving import Serving
 from domain.errors import ModelportError
@@ -41,6 +42,7 @@ def create_app(container: Container) -> FastAPI:
     app.add_route("/predict", predict, ["POST"], include_in_schema=False)
     app.add_exception_handler(ModelportError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
+    app.add_exception_handler(ClientDisconnect, problems.on_disconnect)
     app.add_exception_handler(Exception, problems.on_crash)
     _describe(app, settings.max_rows)
     return app
@@ -73,8 +75,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _load(serving: Serving, stopped: Event) -> None:
     """Try until there is a model: a server may start before the first one is trained."""
+    told = ""
     while not await to_thread(serving.refresh):
-        log.warning("not ready: %s", serving.problem)
+        if serving.problem != told:
+            told = serving.problem
+            log.warning("not ready: %s", told)
         try:
             await wait_for(stopped.wait(), problems.RETRY_AFTER_SECONDS)
         except TimeoutError:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from pydantic_core import from_json
 from starlette.requests import Request
 
-from domain.errors import InvalidData, UnreadableData
+from domain.errors import InvalidData
 from entrypoints.http.problems import UnsupportedMediaType, too_long
+from entrypoints.json_text import read_json
 
 
 async def read_records(request: Request, max_bytes: int) -> list[Any]:
@@ -25,7 +25,9 @@ async def read_records(request: Request, max_bytes: int) -> list[Any]:
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    if int(request.headers.get("content-length", 0)) > max_bytes:
+    # Only a hint to refuse early: what counts is what comes.
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise too_long(max_bytes)
     parts: list[bytes] = []
     size = 0
@@ -38,10 +40,7 @@ async def _read(request: Request, max_bytes: int) -> bytes:
 
 
 def _records(content: bytes) -> list[Any]:
-    try:
-        body = from_json(content, allow_inf_nan=False)
-    except ValueError as error:
-        raise UnreadableData(f"the body is not JSON: {error}") from None
+    body = read_json(content, "the body")
     allowed = 'allowed: {"data": [{…}, …]}'
     if not isinstance(body, dict) or "data" not in body:
         raise InvalidData(f"the body is not an object with the field 'data'; {allowed}")

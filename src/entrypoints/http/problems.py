@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from domain.errors import InvalidRows, ModelportError, TooLarge
 from entrypoints.errors import outcome_of
@@ -66,6 +66,11 @@ async def on_http_error(_: Request, error: Exception) -> JSONResponse:
     answer = problem(status, status.phrase, error.detail)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def on_disconnect(_: Request, __: Exception) -> Response:
+    """Answer to nobody: the caller hung up before the request was whole."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def on_crash(_: Request, __: Exception) -> JSONResponse:

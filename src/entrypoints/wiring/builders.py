@@ -32,7 +32,7 @@ def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Buil
                 if str(error.name).partition(".")[0] in _OURS:
                     raise
                 raise Misconfigured(
-                    f"{error.name} is not installed; it comes with pip install 'modelport[{extra}]'"
+                    f"{error.name} is not installed; it comes with pip install '.[{extra}]'"
                 ) from error
 
         return building

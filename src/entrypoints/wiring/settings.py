@@ -50,6 +50,13 @@ class StoreKind(StrEnum):
     FILE = "file"
 
 
+# What pydantic says at length, by its type of error.
+_ALLOWED = {
+    "int_parsing": "an integer",
+    "int_parsing_size": "a smaller integer",
+    "string_pattern_mismatch": "64 digits from 0 to f",
+}
+
 _PRESETS = {
     Variant.MAIN: (TrackerKind.MLFLOW, StoreKind.MLFLOW),
     Variant.API_BASELINE: (TrackerKind.FILE, StoreKind.FILE),
@@ -153,7 +160,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     Raises:
         Misconfigured: a value is not allowed or a name is not known; says what is.
     """
-    given = {**dotenv_values(".env"), **environ}
+    given = {**_dotenv(Path(".env")), **environ}
     by_variable = {variable: name for name, variable in variables().items()}
     _refuse_unknown(given, by_variable)
     values: dict[str, Any] = {
@@ -169,17 +176,27 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     return settings
 
 
+def _dotenv(path: Path) -> dict[str, str | None]:
+    try:
+        return dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}") from error
+
+
 def _refuse_unknown(given: Iterable[str], known: Mapping[str, str]) -> None:
     unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
-    if not unknown:
-        return
-    close = get_close_matches(unknown[0], known, 1)
+    if unknown:
+        raise Misconfigured("\n".join(_unknown(name, known) for name in unknown))
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    close = get_close_matches(name, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(sorted(known))}"
-    raise Misconfigured(f"unknown setting {', '.join(unknown)}; {hint}")
+    return f"unknown setting {name}; {hint}"
 
 
 def _explain(error: ErrorDetails, aliases: Mapping[str, str]) -> str:
     alias = str(error["loc"][0])
     name = next(name for name, known in aliases.items() if known == alias)
-    message = error["msg"].removeprefix("Input should be ")
+    message = _ALLOWED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
     return f"{variables()[name]}: {error['input']!r} is not allowed; allowed: {message}"
