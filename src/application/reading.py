@@ -1,6 +1,7 @@
 """Reading rows to learn from or to judge by: all of them, all of them good, with the target."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from domain.schema import Matrix, Schema
 from domain.table import Table
 
 _ROWS_AT_ONCE = 262_144
+_VIOLATIONS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,16 @@ class Divided:
 
 @dataclass(frozen=True, slots=True)
 class DataCheck:
-    """What is wrong with a source: `violations` counts data rows from one."""
+    """What is wrong with a source.
+
+    `violations` are the first ones, which count data rows from one; `faults` tells how often each
+    fault (field, problem, what is allowed) was found, over all rows.
+    """
 
     rows: int
     rejected: int
     violations: tuple[Violation, ...]
+    faults: Mapping[tuple[str, str, str], int]
 
 
 def read_labelled(source: DataSource, schema: Schema) -> LabelledRows:
@@ -62,7 +69,7 @@ def read_labelled(source: DataSource, schema: Schema) -> LabelledRows:
     parts: list[LabelledRows] = []
     check = check_labelled(source, schema, parts.append)
     if check.violations:
-        raise InvalidRows(check.violations)
+        raise InvalidRows(check.violations, sum(check.faults.values()))
     where = source.version.uri
     if not check.rows:
         raise InvalidData(f"{where}: there are no rows")
@@ -92,14 +99,18 @@ def check_labelled(
         raise InvalidData(f"{where}: no column {schema.target.name!r}, which is the target")
     wanted: dict[str, Kind | None] = {**schema.kinds, schema.target.name: Kind.NUMBER}
     violations: list[Violation] = []
-    rows = 0
+    faults: Counter[tuple[str, str, str]] = Counter()
+    rows = rejected = 0
     for chunk in source.plan(_ROWS_AT_ONCE):
         part, found = _encode(source.read(chunk, wanted), schema)
-        violations += [replace(v, row=chunk.start + v.row + 1) for v in found]
+        room = _VIOLATIONS_KEPT - len(violations)
+        violations += [replace(v, row=chunk.start + v.row + 1) for v in found[:room]]
+        faults.update((v.field, v.problem, v.allowed) for v in found)
         rows += len(part)
+        rejected += len({v.row for v in found})
         if keep is not None:
             keep(part)
-    return DataCheck(rows, len({v.row for v in violations}), tuple(violations))
+    return DataCheck(rows, rejected, tuple(violations), faults)
 
 
 def _encode(table: Table, schema: Schema) -> tuple[LabelledRows, list[Violation]]:

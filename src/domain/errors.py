@@ -47,18 +47,18 @@ class InvalidData(ModelportError):
 
 
 class InvalidRows(InvalidData):
-    """Some rows break the schema."""
+    """Some rows break the schema: `count` violations, of which the first ones are kept."""
 
     SHOWN = 3
 
-    def __init__(self, violations: Sequence[Violation]) -> None:
+    def __init__(self, violations: Sequence[Violation], count: int | None = None) -> None:
         self.violations = tuple(violations)
+        self.count = len(self.violations) if count is None else count
         shown = "\n".join(f"  {violation}" for violation in self.violations[: self.SHOWN])
-        more = len(self.violations) - self.SHOWN
-        tail = f"\n  and {more} more" if more > 0 else ""
-        count = len(self.violations)
-        noun = "field breaks" if count == 1 else "fields break"
-        super().__init__(f"{count} {noun} the schema:\n{shown}{tail}")
+        more = self.count - self.SHOWN
+        tail = f"\n  and {more:,} more" if more > 0 else ""
+        noun = "field breaks" if self.count == 1 else "fields break"
+        super().__init__(f"{self.count:,} {noun} the schema:\n{shown}{tail}")
 
 
 class UnreadableData(InvalidData):

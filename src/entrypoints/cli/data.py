@@ -1,6 +1,5 @@
 """`data`: get, make and check data."""
 
-from collections import Counter
 from typing import Annotated
 
 import typer
@@ -76,7 +75,7 @@ def check(
     with output.working(f"checking {public_uri(uri)}"):
         found = check_labelled(source, table)
         data = source.version
-    by_fault = Counter((v.field, v.problem, v.allowed) for v in found.violations)
+    by_frequency = sorted(found.faults.items(), key=lambda fault: -fault[1])
     if as_json:
         output.emit(
             {
@@ -85,7 +84,7 @@ def check(
                 "rejected": found.rejected,
                 "faults": [
                     {"field": field, "problem": problem, "allowed": allowed, "rows": count}
-                    for (field, problem, allowed), count in by_fault.most_common()
+                    for (field, problem, allowed), count in by_frequency
                 ],
             }
         )
@@ -104,5 +103,5 @@ def _show_check(found: DataCheck, schema: Schema, uri: str) -> None:
     rows = [(v.row, v.field, v.problem, v.allowed) for v in found.violations[:_SHOWN]]
     if rows:
         output.show(output.grid(["row", "field", "problem", "allowed"], rows))
-    if len(found.violations) > _SHOWN:
-        output.show(f"and {len(found.violations) - _SHOWN:,} more")
+    if (more := sum(found.faults.values()) - len(rows)) > 0:
+        output.show(f"and {more:,} more")

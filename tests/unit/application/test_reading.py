@@ -49,6 +49,15 @@ def test_a_bad_row_far_down_is_counted_from_the_first() -> None:
         read_labelled(data, SCHEMA)
 
 
+def test_of_masses_of_bad_rows_all_are_counted_and_the_first_thousand_kept() -> None:
+    data = _large(300_000, Coded(np.ones(300_000, dtype=np.int32), ("sea", "moon")))
+    check = check_labelled(data, SCHEMA)
+    assert (check.rejected, len(check.violations)) == (300_000, 1000)
+    assert list(check.faults.values()) == [300_000]
+    with pytest.raises(InvalidRows, match=r"^300,000 fields break the schema"):
+        read_labelled(data, SCHEMA)
+
+
 def test_sound_rows_are_read_across_chunks() -> None:
     data = _large(300_000, Coded(np.zeros(300_000, dtype=np.int32), ("sea",)))
     assert read_labelled(data, SCHEMA).target.tolist() == list(range(300_000))
