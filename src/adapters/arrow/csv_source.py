@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
@@ -68,6 +67,8 @@ class CsvSource:
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         for name in columns:
             require_column(name, self.columns, self._uri)
+        if not columns:  # to Arrow, none would mean all
+            return Table({}, chunk.rows)
         with self._file.watched():
             parsed = self._parse(chunk, columns, _TYPES)
             if parsed is not None and not any(map(not_a_number, parsed.columns)):
@@ -90,7 +91,7 @@ class CsvSource:
         with self._file.opened() as stream:
             digests = Digests(stream)
             for piece in scan(digests, split_csv, self._uri):
-                require_utf8(piece, self._uri)
+                require_utf8(piece.raw, piece.at, self._file.path, self._uri)
                 rows += len(piece.starts)
         if rows < 0:
             raise UnreadableData(f"{self._uri} is empty")
@@ -108,12 +109,10 @@ class CsvSource:
 
     def _parse_header(self, piece: Rows) -> _Header:
         start, end = int(piece.starts[0]), int(piece.ends[0])
-        line = Rows(
-            piece.starts[:1], piece.ends[:1], start, piece.raw[start - piece.at :][: end - start]
-        )
-        require_utf8(line, self._uri)
+        raw = piece.raw[start - piece.at : end - piece.at]
+        require_utf8(raw, start, self._file.path, self._uri)
         try:
-            names = next(csv.reader(StringIO(line.raw.decode(), newline="")))
+            names = next(csv.reader(StringIO(raw.decode(), newline="")))
         except csv.Error as error:
             raise UnreadableData(f"{self._uri}: the header cannot be parsed: {error}") from error
         return _Header(tuple(names), end)
@@ -155,7 +154,7 @@ class CsvSource:
         with self._file.opened() as stream:
             line = line_number(stream, start)
             raw = stream.read(end - start)
-        require_utf8(Rows(np.array([start]), np.array([end]), start, raw), self._uri)
+        require_utf8(raw, start, self._file.path, self._uri)
         width = len(self.columns)
         cells = csv.reader(StringIO(raw.decode(), newline=""))
         before = 0
@@ -163,8 +162,8 @@ class CsvSource:
             for row in cells:
                 if row and len(row) != width:
                     return UnreadableData(
-                        f"{self._uri}, line {line + before}: {len(row)} cells where the header "
-                        f"has {width}"
+                        f"{self._uri}, line {line + before}: {len(row)} "
+                        f"{'cell' if len(row) == 1 else 'cells'} where the header has {width}"
                     )
                 before = cells.line_num
         except csv.Error:

@@ -50,7 +50,7 @@ class JsonLinesSource:
             with self._file.opened() as stream:
                 digests = Digests(stream)
                 for piece in scan(digests, split_lines, self._uri):
-                    require_utf8(piece, self._uri)
+                    require_utf8(piece.raw, piece.at, self._file.path, self._uri)
                     rows += len(piece.starts)
             if not rows:
                 raise UnreadableData(f"{self._uri} is empty")

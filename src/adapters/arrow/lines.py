@@ -8,6 +8,7 @@ inside; empty lines are no rows. JSON Lines: a row ends at a line feed; blank li
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -107,28 +108,30 @@ def cut(pieces: Iterable[Rows], rows_per_chunk: int) -> Iterator[Chunk]:
         yield Chunk(index, index * rows_per_chunk, rows, (start, end, longest, quotes))
 
 
-def require_utf8(rows: Rows, where: str) -> None:
-    """Check that rows are text.
+def require_utf8(raw: bytes, at: int, path: Path, where: str) -> None:
+    """Check that the bytes of a file from an offset on are text.
 
     Raises:
         UnreadableData: a byte is not UTF-8; names it.
     """
-    if rows.raw.isascii():
+    if raw.isascii():
         return
     try:
-        rows.raw.decode()
+        raw.decode()
     except UnicodeDecodeError as error:
+        offset = at + error.start
+        with path.open("rb") as stream:
+            line = line_number(stream, offset)
         raise UnreadableData(
-            f"{where}: not UTF-8: byte 0x{rows.raw[error.start]:02X} at offset "
-            f"{rows.at + error.start}; save the file as UTF-8"
+            f"{where}, line {line}: not UTF-8: byte 0x{raw[error.start]:02X} at offset "
+            f"{offset}; save the file as UTF-8"
         ) from None
 
 
 def line_number(stream: Stream, offset: int) -> int:
     """Return the line, counted from one, in which the byte at an offset of a new stream is."""
     line, before = 1, b""
-    while offset:
-        block = stream.read(min(offset, _BLOCK))
+    while block := stream.read(min(offset, _BLOCK)):
         line += block.count(b"\n") + block.count(b"\r") - (before + block).count(b"\r\n")
         before, offset = block[-1:], offset - len(block)
     return line

@@ -1,0 +1,327 @@
+import csv
+import gc
+import os
+import pickle
+from collections.abc import Mapping
+from hashlib import md5, sha256
+from io import StringIO
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.arrow.csv_source import CsvSource
+from domain.dataset import Chunk
+from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
+from domain.feature import Feature, Kind
+from domain.table import Coded, Table
+from tests.integration.contracts.data_source import cells, read_all
+
+WHOLE = 1_000_000
+
+
+def csv_file(folder: Path, content: str | bytes) -> Path:
+    path = folder / "blocks.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read(path: Path, kinds: Mapping[str, Kind | None]) -> dict[str, list[Any]]:
+    return read_all(CsvSource(path), kinds, WHOLE)
+
+
+def only_chunk(source: CsvSource) -> Chunk:
+    (chunk,) = source.plan(WHOLE)
+    return chunk
+
+
+def column(folder: Path, kind: Kind, *texts: str) -> Any:
+    """Return what comes of cells of these texts; they are quoted where they need to be."""
+    lines = StringIO(newline="")
+    csv.writer(lines).writerows([["x", "y"], *([text, "1"] for text in texts)])
+    source = CsvSource(csv_file(folder, lines.getvalue()))
+    return source.read(only_chunk(source), {"x": kind}).column("x")
+
+
+CELLS = st.one_of(
+    st.sampled_from(["", "1.5", "NaN", '"', ",", "\n", "\r\n", "\r", "a,b", '""', "x\n\ny"]),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
+)
+
+
+@st.composite
+def csv_texts(draw: st.DrawFn) -> tuple[str, list[list[str]]]:
+    """Draw a CSV file of two columns and the rows in it."""
+    rows = draw(st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=12))
+    end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    text = draw(st.sampled_from(["", "\ufeff"])) + f"x,y{end}"
+    for row in rows:
+        text += end * draw(st.integers(0, 1))
+        quoted = [draw(st.booleans()) or any(c in cell for c in '",\r\n') for cell in row]
+        shown = (
+            '"' + cell.replace('"', '""') + '"' if q else cell
+            for cell, q in zip(row, quoted, strict=True)
+        )
+        text += ",".join(shown) + end
+    shortened: bool = draw(st.booleans())
+    if rows and shortened:
+        text = text.removesuffix(end)
+    return text, rows
+
+
+@given(csv_texts(), st.integers(1, 5))
+def test_chunks_of_any_size_are_the_rows_whatever_the_quotes_and_line_ends(
+    drawn: tuple[str, list[list[str]]], size: int
+) -> None:
+    text, rows = drawn
+    with TemporaryDirectory() as folder:
+        source = CsvSource(csv_file(Path(folder), text))
+        assert source.columns == ("x", "y")
+        assert source.version.rows == len(rows)
+        found = read_all(source, {"x": None, "y": None}, size)
+    assert found == {name: [row[place] or None for row in rows] for place, name in enumerate("xy")}
+
+
+@given(st.lists(st.floats(allow_nan=False) | st.none(), min_size=1, max_size=20))
+def test_every_float_is_read_to_the_last_bit(numbers: list[float | None]) -> None:
+    with TemporaryDirectory() as folder:
+        found = column(Path(folder), Kind.NUMBER, *("" if n is None else repr(n) for n in numbers))
+    assert found.dtype == np.float64
+    assert cells(found) == numbers
+
+
+def test_the_reference_data_are_read_as_they_are(housing_csv: Path) -> None:
+    source = CsvSource(housing_csv)
+    version = source.version
+    assert version.sha256 == sha256(housing_csv.read_bytes()).hexdigest()
+    assert version.md5 == md5(housing_csv.read_bytes(), usedforsecurity=False).hexdigest()
+    assert version.rows == 20_640
+    assert not version.simulated
+    kinds = {"total_bedrooms": Kind.NUMBER, "ocean_proximity": Kind.CATEGORY}
+    found = read_all(source, kinds, 4_096)
+    with housing_csv.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert found["ocean_proximity"] == [row["ocean_proximity"] for row in rows]
+    assert found["total_bedrooms"].count(None) == 207
+    assert found["total_bedrooms"] == [
+        float(row["total_bedrooms"]) if row["total_bedrooms"] else None for row in rows
+    ]
+
+
+def test_the_version_names_the_uri_that_was_given(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "x\n1\n")
+    assert CsvSource(path).version.uri == str(path)
+    assert CsvSource(path, "https://host/blocks.csv").version.uri == "https://host/blocks.csv"
+
+
+@pytest.mark.parametrize("text", ["", '""'])
+def test_only_an_empty_cell_is_missing(tmp_path: Path, text: str) -> None:
+    path = csv_file(tmp_path, f"x,y\n{text},1\n2,3\n")
+    kinds: list[Kind | None] = [Kind.NUMBER, Kind.INTEGER, Kind.CATEGORY, Kind.BOOLEAN, None]
+    for kind in kinds:
+        assert read(path, {"x": kind})["x"][0] is None
+
+
+@pytest.mark.parametrize("text", ["NaN", "nan", "-nan", "NA", "null", "N/A", "n/a", "#N/A", " "])
+@pytest.mark.parametrize("kind", [Kind.NUMBER, Kind.INTEGER])
+def test_words_for_nothing_are_not_missing_numbers(tmp_path: Path, text: str, kind: Kind) -> None:
+    found = column(tmp_path, kind, "1", text, "")
+    assert found.tolist() == [1.0, text, None]
+    _, problems = Feature("x", kind, nullable=True).encode_column(found)
+    assert problems == {1: "is not a number"}
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "INF", "1e400", "-1e999"])
+@pytest.mark.parametrize("beside", ["", "three"])
+def test_what_is_beyond_all_numbers_is_infinite(tmp_path: Path, text: str, beside: str) -> None:
+    found = column(tmp_path, Kind.NUMBER, text, beside)
+    assert abs(found[0]) == inf
+    _, problems = Feature("x", Kind.NUMBER, nullable=True).encode_column(found)
+    assert problems[0] == "is not a finite number"
+
+
+@pytest.mark.parametrize("text", ["0x10", "1_000", "1,5", "1.2.3", "--1", "1e", "١", "true", "12a"])
+def test_a_cell_that_is_no_number_stays_text_among_numbers(tmp_path: Path, text: str) -> None:
+    found = column(tmp_path, Kind.NUMBER, "1.25", text, "", " -2e3 ", "+.5")
+    assert found.dtype == object
+    assert found.tolist() == [1.25, text, None, -2000.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("texts", "dtype", "values"),
+    [
+        (["1", "-2"], "int64", [1, -2]),
+        (["9007199254740993", "1"], "int64", [2**53 + 1, 1]),
+        (["1", ""], "float64", [1.0, None]),
+        (["1", "2.0"], "float64", [1.0, 2.0]),
+        (["1", "2.5"], "float64", [1.0, 2.5]),
+        (["+1", "99999999999999999999"], "float64", [1.0, 1e20]),
+        (["1", "two"], "object", [1.0, "two"]),
+    ],
+)
+def test_integers(tmp_path: Path, texts: list[str], dtype: str, values: list[Any]) -> None:
+    found = column(tmp_path, Kind.INTEGER, *texts)
+    assert found.dtype == dtype
+    assert cells(found) == values
+
+
+@pytest.mark.parametrize(
+    ("texts", "dtype", "values"),
+    [
+        (["true", "False", "TRUE", "0", "1"], "bool", [True, False, True, False, True]),
+        (["tRuE", " false"], "bool", [True, False]),
+        (["true", ""], "object", [True, None]),
+        (["true", "yes", ""], "object", [True, "yes", None]),
+    ],
+)
+def test_booleans(tmp_path: Path, texts: list[str], dtype: str, values: list[Any]) -> None:
+    found = column(tmp_path, Kind.BOOLEAN, *texts)
+    assert found.dtype == dtype
+    assert found.tolist() == values
+
+
+def test_categories_are_coded(tmp_path: Path) -> None:
+    found = column(tmp_path, Kind.CATEGORY, "INLAND", "", "<1H OCEAN", "INLAND", "NA")
+    assert isinstance(found, Coded)
+    assert found.decoded().tolist() == ["INLAND", None, "<1H OCEAN", "INLAND", "NA"]
+    assert len(found.values) == 3
+
+
+def test_one_bad_cell_leaves_the_other_columns_as_they_are(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "a,b,c,d\n1,x,true,k\n2,2.5,,\n")
+    source = CsvSource(path)
+    kinds = {"a": Kind.INTEGER, "b": Kind.NUMBER, "c": Kind.BOOLEAN, "d": Kind.CATEGORY}
+    table = source.read(only_chunk(source), kinds)
+    assert cells(table.column("a")) == [1, 2]
+    assert cells(table.column("b")) == ["x", 2.5]
+    assert cells(table.column("c")) == [True, None]
+    assert isinstance(table.column("d"), Coded)
+
+
+def test_columns_that_are_not_asked_for_may_hold_anything(tmp_path: Path) -> None:
+    width = 3_000
+    names = [f"junk {place}" for place in range(width)]
+    names[1_234] = "x"
+    lines = [",".join(names)]
+    for row in range(50):
+        cells_of_row = ['"a\nb"'] * width
+        cells_of_row[1_234] = str(row)
+        lines.append(",".join(cells_of_row))
+    source = CsvSource(csv_file(tmp_path, "\n".join(lines)))
+    assert len(source.columns) == width
+    assert read_all(source, {"x": Kind.NUMBER}, 7) == {"x": [float(row) for row in range(50)]}
+
+
+def test_a_row_longer_than_the_blocks_it_is_read_in(tmp_path: Path) -> None:
+    long = "x" * 3_000_000 + "\n" * 5_000_000
+    path = csv_file(tmp_path, f'x,y\n1,a\n2,"{long}"\n3,b\n')
+    assert read_all(CsvSource(path), {"x": Kind.INTEGER, "y": None}, 2) == {
+        "x": [1, 2, 3],
+        "y": ["a", long, "b"],
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n", b"\r\n"])
+def test_an_empty_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    source = CsvSource(csv_file(tmp_path, content))
+    for ask in (lambda: source.version, lambda: source.columns, lambda: list(source.plan(5))):
+        with pytest.raises(UnreadableData, match=r"blocks\.csv is empty"):
+            ask()
+
+
+@pytest.mark.parametrize("content", ["x,y", "x,y\n", "\ufeffx,y\r\n\r\n"])
+def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path, content: str) -> None:
+    source = CsvSource(csv_file(tmp_path, content))
+    assert source.columns == ("x", "y")
+    assert source.version.rows == 0
+    assert list(source.plan(5)) == []
+
+
+def test_names_of_columns_are_kept_as_they_stand(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, '\ufeff"first, ""x""\nline two", b ,,x,x,ü\n1,2,3,4,5,6\n')
+    source = CsvSource(path)
+    assert source.columns == ('first, "x"\nline two', " b ", "", "x", "x", "ü")
+    kinds = {'first, "x"\nline two': Kind.NUMBER, "ü": Kind.NUMBER, "": None}
+    assert read(path, kinds) == {'first, "x"\nline two': [1.0], "ü": [6.0], "": ["3"]}
+    with pytest.raises(InvalidData, match="'x' stands there twice"):
+        source.read(only_chunk(source), {"x": Kind.NUMBER})
+
+
+def test_a_byte_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, b"x,y\n1,caf\xc3\xa9\n2,caf\xe9\n"))
+    with pytest.raises(UnreadableData, match=r"blocks\.csv, line 3: .*byte 0xE9 at offset 17"):
+        _ = source.version
+    with pytest.raises(UnreadableData, match=r"blocks\.csv, line 3: .*byte 0xE9 at offset 17"):
+        source.read(only_chunk(source), {"y": None})
+
+
+def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableData, match=r"line 1: .*byte 0xFF at offset 0"):
+        _ = CsvSource(csv_file(tmp_path, "x,y\n1,2\n".encode("utf-16"))).columns
+
+
+@pytest.mark.parametrize(("row", "count"), [("1", 1), ("1,2,3", 3), (",,,", 4)])
+def test_a_row_of_another_width_is_named(tmp_path: Path, row: str, count: int) -> None:
+    source = CsvSource(csv_file(tmp_path, f'x,y\r\n"a\r\nb",1\r\n\r\n3,4\r\n{row}\r\n5,6\r\n'))
+    assert source.version.rows == 4
+    first, second = source.plan(2)
+    assert len(source.read(first, {"x": None})) == 2
+    with pytest.raises(UnreadableData, match=f"line 6: {count} cells? where the header has 2"):
+        source.read(second, {"x": None})
+
+
+def test_a_quote_that_is_not_closed_is_named(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, 'x,y\n1,2\n3,"4\n5,6\n'))
+    with pytest.raises(UnreadableData, match="the row that begins at byte 8 does not end"):
+        _ = source.version
+
+
+def test_errors_never_repeat_the_data(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, "x,y\nsecret,1,2\n"))
+    with pytest.raises(UnreadableData) as caught:
+        source.read(only_chunk(source), {"x": Kind.NUMBER})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "nothing/nothing.csv", "", "blocks.csv/x.csv"])
+def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    csv_file(tmp_path, "x\n1\n")
+    source = CsvSource(tmp_path / name)
+    with pytest.raises(NotFound, match="file"):
+        _ = source.version
+    with pytest.raises(NotFound, match="file"):
+        _ = source.columns
+
+
+def test_a_file_that_changes_after_the_first_look_is_refused(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "x,y\n1,2\n3,4\n")
+    source = CsvSource(path)
+    _ = source.version
+    (chunk,) = source.plan(5)
+    sent = pickle.dumps(source)
+    path.write_text("x,y\n5,6\n7,8\n")
+    os.utime(path, ns=(1, 1))
+    for each in (source, pickle.loads(sent)):
+        with pytest.raises(ChecksumMismatch, match=r"blocks\.csv was changed"):
+            each.read(chunk, {"x": Kind.NUMBER})
+    with pytest.raises(ChecksumMismatch, match=r"blocks\.csv was changed"):
+        list(source.plan(5))
+
+
+def test_a_plan_that_is_not_read_to_its_end_leaves_no_file_open(tmp_path: Path) -> None:
+    plan = CsvSource(csv_file(tmp_path, "x\n1\n2\n3\n")).plan(1)
+    assert next(plan).rows == 1
+    del plan
+    gc.collect()  # a file left open would be a warning, and so an error
+
+
+def test_no_columns_of_a_chunk_are_still_its_rows(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, "x,y\n1,2\n3,4\n"))
+    table = source.read(only_chunk(source), {})
+    assert isinstance(table, Table)
+    assert len(table) == 2
