@@ -54,6 +54,8 @@ def parse_parameters(pairs: list[str]) -> dict[str, Parameter]:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise Misconfigured(f"--param {pair!r} is not of the form name=value")
+        if name in parameters:
+            raise Misconfigured(f"--param {name} is given twice")
         parameters[name] = _parse_value(value)
     return parameters
 

@@ -40,7 +40,7 @@ def _messages() -> Console:
 
 def emit(document: Mapping[str, Any]) -> None:
     """Print the result as one JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def tell(error: ModelportError) -> int:
@@ -114,7 +114,7 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
     """Show how far a job has come: a bar on a terminal, a line a minute elsewhere."""
     messages = _messages()
     if not messages.is_terminal:
-        yield _line_a_minute(what)
+        yield line_a_minute(what)
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=messages, transient=True) as bar:
@@ -122,13 +122,17 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
         yield lambda done: bar.update(task, completed=done.rows, total=done.total)
 
 
-def _line_a_minute(what: str) -> Callable[[Progress], None]:
-    last = monotonic()
+def line_a_minute(
+    what: str, seconds: Callable[[], float] = monotonic
+) -> Callable[[Progress], None]:
+    """Return what tells of progress once a minute, where no bar can be drawn."""
+    last = seconds()
 
     def tell(done: Progress) -> None:
         nonlocal last
-        if monotonic() - last >= _QUIET_SECONDS:
-            last = monotonic()
+        now = seconds()
+        if now - last >= _QUIET_SECONDS:
+            last = now
             say(f"{what}: {done.rows:,} of {done.total:,} rows")
 
     return tell

@@ -80,10 +80,11 @@ def row_schema(schema: Schema) -> dict[str, Any]:
 
 def _property(feature: Feature) -> dict[str, Any]:
     kind = _TYPES[feature.kind]
-    unit = f" Unit: {feature.unit}." if feature.unit else ""
+    unit = f"Unit: {feature.unit}" if feature.unit else ""
+    sentences = (feature.description, unit, f"Allowed: {feature.allowed}")
     described: dict[str, Any] = {
         "type": [kind, "null"] if feature.nullable else kind,
-        "description": f"{feature.description}{unit} Allowed: {feature.allowed}.".strip(),
+        "description": " ".join(f"{each.rstrip('.')}." for each in sentences if each),
     }
     if feature.low is not None:
         described["minimum"] = feature.low

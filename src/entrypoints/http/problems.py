@@ -44,7 +44,8 @@ def from_error(error: ModelportError) -> JSONResponse:
             for v in error.violations[:_SHOWN]
         ]
         count = len(error.violations)
-        detail = f"{count} field{'s' if count > 1 else ''} of the request break the schema"
+        which = "field of the request breaks" if count == 1 else "fields of the request break"
+        detail = f"{count} {which} the schema"
         if count > _SHOWN:
             detail += f"; the first {_SHOWN} are listed"
         return problem(outcome.status, outcome.title, detail, errors=entries)

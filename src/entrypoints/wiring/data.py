@@ -14,7 +14,7 @@ DATA_URIS = (
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SECRETS = re.compile(r"(?<=://).*@|(?<=\?)[^#]*")
+_SECRETS = re.compile(r"(?<=://).*@|\?[^#]*")
 
 
 def open_source(settings: Settings, uri: str | None = None) -> DataSource:
@@ -31,7 +31,7 @@ def open_source(settings: Settings, uri: str | None = None) -> DataSource:
         return _open_sample(uri.removeprefix("sample:"))
     scheme = _scheme(uri)
     if scheme in ("http", "https"):
-        return _open_file(_fetched(uri, None, settings), uri)
+        return _open_file(_fetched(uri, None, settings), public_uri(uri))
     if scheme in ("", "file"):
         return _open_file(_path(uri))
     return _open_table(uri)
@@ -55,7 +55,7 @@ def open_sink(uri: str) -> PredictionSink:
 
 def public_uri(uri: str) -> str:
     """Return a data URI without user, password and query, which may be secret."""
-    return _SECRETS.sub("…", uri) if _scheme(uri) else uri
+    return uri if _scheme(uri) in ("", "file") else _SECRETS.sub("", uri)
 
 
 def require_apart(source: str, target: str) -> None:

@@ -1,0 +1,44 @@
+"""A container whose ports are all in memory, with a model of the orchard."""
+
+from dependency_injector import providers
+
+from adapters.memory import (
+    MemoryLearner,
+    MemoryRuntime,
+    MemorySink,
+    MemorySource,
+    MemoryStore,
+    MemoryTracker,
+)
+from domain.model import ModelRef
+from domain.training import Estimator, TrainingSpec
+from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.settings import Settings
+from tests.integration.contracts.samples import NAME, SCHEMA, sample_table
+
+ORCHARD = ModelRef(NAME)
+
+
+def orchard(store: MemoryStore | None = None, **settings: int) -> Container:
+    """Return a container for the orchard, without a model."""
+    wired = build_container(Settings.model_validate({"model": NAME, **settings}))
+    wired.store.override(providers.Object(store or MemoryStore()))
+    wired.tracker.override(providers.Object(MemoryTracker()))
+    wired.learner.override(providers.Object(MemoryLearner()))
+    wired.runtime.override(providers.Object(MemoryRuntime()))
+    wired.schema.override(providers.Object(SCHEMA))
+    wired.source.override(providers.Object(MemorySource(sample_table())))
+    wired.sink.override(providers.Object(MemorySink()))
+    return wired
+
+
+def train(wired: Container, estimator: Estimator = Estimator.LINEAR) -> None:
+    """Train a model of the orchard, which becomes its champion if it is better."""
+    wired.train_model()(wired.source(), wired.schema(), TrainingSpec(estimator))
+
+
+def planted(**settings: int) -> Container:
+    """Return a container for the orchard, with a champion."""
+    wired = orchard(None, **settings)
+    train(wired)
+    return wired

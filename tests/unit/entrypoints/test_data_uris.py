@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from domain.errors import Misconfigured
+from entrypoints.wiring.data import open_sink, open_source, public_uri, require_apart
+from entrypoints.wiring.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("data/housing.csv", "data/housing.csv"),
+        ("odd?name@here.csv", "odd?name@here.csv"),
+        ("file:///a@b/c.csv", "file:///a@b/c.csv"),
+        ("sample:10", "sample:10"),
+        ("https://example.org/h.csv", "https://example.org/h.csv"),
+        ("https://me:secret@example.org/h.csv?key=secret", "https://example.org/h.csv"),
+        ("postgresql+psycopg://me:se/cr@et@host/db#t", "postgresql+psycopg://host/db#t"),
+        ("postgresql://host/db?password=secret#t", "postgresql://host/db#t"),
+    ],
+)
+def test_a_uri_is_shown_without_its_secrets(uri: str, shown: str) -> None:
+    assert public_uri(uri) == shown
+
+
+@pytest.mark.parametrize("rows", ["0", "-1", "", "1e3", "1.5", "ten", "9" * 13, "1#x", "١"])
+def test_a_sample_has_a_whole_number_of_rows(rows: str) -> None:
+    with pytest.raises(Misconfigured, match="like sample:1000"):
+        open_source(Settings(), f"sample:{rows}")
+
+
+@pytest.mark.parametrize("uri", ["https://me:secret@example.org/o.csv", "sample:10"])
+def test_what_cannot_be_written_to_is_said_with_what_can(uri: str) -> None:
+    with pytest.raises(Misconfigured, match="a path or a database URL") as caught:
+        open_sink(uri)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_output_must_not_replace_its_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.csv").write_text("a\n1\n")
+    Path("link.csv").symlink_to("in.csv")
+    for target in ("in.csv", "./in.csv", f"file://{tmp_path}/in.csv", "link.csv"):
+        with pytest.raises(Misconfigured, match="is the input"):
+            require_apart("in.csv", target)
+    require_apart("in.csv", "out.csv")
+    require_apart("absent.csv", "absent.csv")
+    require_apart("sqlite:///in.csv#t", "in.csv")
