@@ -96,15 +96,11 @@ def _integers(values: pa.ChunkedArray) -> NDArray[Any]:
 
 
 def _coded(values: pa.ChunkedArray) -> Coded:
-    if not len(values):
-        return Coded(np.empty(0, dtype=np.int32), ())
     merged = pa.chunked_array(values.unify_dictionaries().chunks, values.type)
     categories = merged.chunk(0).dictionary.to_pylist()
     codes = pa.chunked_array([chunk.indices for chunk in merged.chunks])
     numbers: NDArray[np.int32] = codes.fill_null(-1).to_numpy().astype(np.int32)
-    if None in categories:
-        numbers[numbers == categories.index(None)] = -1
-    return Coded(numbers, tuple(str(category) for category in categories))
+    return Coded(numbers, tuple(categories))
 
 
 def _numbers_from_text(values: pa.ChunkedArray) -> NDArray[Any]:
@@ -133,11 +129,11 @@ def _booleans_from_text(values: pa.ChunkedArray) -> NDArray[Any]:
 
 
 def _whole_microseconds(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times that Python can hold; as text where they are finer than that."""
+    """Return times that Python can hold; as ISO 8601 where they are finer than that."""
     try:
         return values.cast(pa.timestamp("us", values.type.tz))
     except pa.ArrowInvalid:
-        return values.cast(pa.string())
+        return pc.replace_substring(values.cast(pa.string()), " ", "T")
 
 
 def _objects(values: list[Any]) -> NDArray[Any]:

@@ -1,0 +1,203 @@
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from adapters.arrow.parquet_source import ParquetSource
+from domain.dataset import Chunk
+from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
+from domain.feature import Kind
+from domain.table import Coded, Column
+from tests.integration.contracts.data_source import cells, read_all
+
+WHOLE = 1_000_000
+
+
+def parquet_file(folder: Path, columns: Mapping[str, Any], **options: Any) -> Path:
+    path = folder / "blocks.parquet"
+    parquet.write_table(pa.table(dict(columns)), path, **options)
+    return path
+
+
+def only_chunk(source: ParquetSource) -> Chunk:
+    (chunk,) = source.plan(WHOLE)
+    return chunk
+
+
+def column(folder: Path, values: Any, kind: Kind | None) -> Column:
+    source = ParquetSource(parquet_file(folder, {"x": values}))
+    return source.read(only_chunk(source), {"x": kind}).column("x")
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(1, 20))
+def test_chunks_may_lie_across_row_groups_of_any_size(groups: list[int], size: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "blocks.parquet"
+        schema = pa.schema([("x", pa.int64())])
+        with parquet.ParquetWriter(path, schema) as writer:
+            for number, rows in enumerate(groups):
+                values = [100 * number + row for row in range(rows)]
+                writer.write_table(pa.table({"x": values}, schema=schema))
+        source = ParquetSource(path)
+        expected = [100 * number + row for number, rows in enumerate(groups) for row in range(rows)]
+        assert source.version.rows == len(expected)
+        assert read_all(source, {"x": Kind.INTEGER}, size) == {"x": expected}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "form", "expected"),
+    [
+        (pa.array([1, None, 3], pa.int32()), Kind.NUMBER, "float64", [1.0, None, 3.0]),
+        (pa.array([0.5, None], pa.float32()), Kind.NUMBER, "float64", [0.5, None]),
+        (pa.array([0.5, float("nan")]), Kind.NUMBER, "float64", [0.5, None]),
+        (pa.array([Decimal("1.50"), None]), Kind.NUMBER, "float64", [1.5, None]),
+        (pa.array([2**53 + 1], pa.int64()), Kind.NUMBER, "float64", [2.0**53]),
+        (pa.array(["1.5", None]), Kind.NUMBER, "object", ["1.5", None]),
+        (pa.array([True, False]), Kind.NUMBER, "bool", [True, False]),
+        (pa.array([2**53 + 1, 2], pa.int64()), Kind.INTEGER, "int64", [2**53 + 1, 2]),
+        (pa.array([1, 2], pa.uint8()), Kind.INTEGER, "int64", [1, 2]),
+        (pa.array([2**63], pa.uint64()), Kind.INTEGER, "float64", [2.0**63]),
+        (pa.array([1, None], pa.int64()), Kind.INTEGER, "float64", [1.0, None]),
+        (pa.array([1.0, 2.5]), Kind.INTEGER, "float64", [1.0, 2.5]),
+        (pa.array([True, False]), Kind.BOOLEAN, "bool", [True, False]),
+        (pa.array([True, None]), Kind.BOOLEAN, "object", [True, None]),
+        (pa.array([1, 0]), Kind.BOOLEAN, "int64", [1, 0]),
+        (pa.array([5, None]), Kind.CATEGORY, "object", [5, None]),
+        (pa.nulls(2), Kind.NUMBER, "object", [None, None]),
+    ],
+)
+def test_kinds(
+    tmp_path: Path, values: pa.Array, kind: Kind, form: str, expected: list[Any]
+) -> None:
+    found = column(tmp_path, values, kind)
+    assert not isinstance(found, Coded)
+    assert found.dtype == form
+    assert cells(found) == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["b", None, "a", "b"]),
+        pa.array(["b", None, "a", "b"], pa.large_string()),
+        pa.array(["b", None, "a", "b"]).dictionary_encode(),
+        pa.DictionaryArray.from_arrays(pa.array([0, None, 1, 0], pa.int8()), ["b", "a", "c"]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, WHOLE])
+def test_texts_are_coded_however_they_are_kept(tmp_path: Path, values: pa.Array, size: int) -> None:
+    source = ParquetSource(parquet_file(tmp_path, {"x": values}, row_group_size=2))
+    assert read_all(source, {"x": Kind.CATEGORY}, size) == {"x": ["b", None, "a", "b"]}
+    (chunk,) = source.plan(WHOLE)
+    assert isinstance(source.read(chunk, {"x": Kind.CATEGORY}).column("x"), Coded)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pa.array([2**60, None], pa.int64()), [2**60, None]),
+        (pa.array([1, 2], pa.int16()), [1, 2]),
+        (pa.array(["a", None, ""]), ["a", None, ""]),
+        (pa.array(["a", None]).dictionary_encode(), ["a", None]),
+        (pa.array([Decimal("1.50"), None]), [Decimal("1.50"), None]),
+        (pa.array([date(1990, 4, 1)]), [date(1990, 4, 1)]),
+        (pa.array([time(1, 2, 3)]), [time(1, 2, 3)]),
+        (
+            pa.array([datetime(1990, 4, 1, 12, 30)]),  # noqa: DTZ001 - a time without a zone
+            [datetime(1990, 4, 1, 12, 30)],  # noqa: DTZ001
+        ),
+        (
+            pa.array([datetime(1990, 4, 1, 12, tzinfo=UTC), None]),
+            [datetime(1990, 4, 1, 12, tzinfo=UTC), None],
+        ),
+        (pa.array([[1, 2], [3, 4], None]), [[1, 2], [3, 4], None]),
+        (pa.array([b"\x00\xff"]), [b"\x00\xff"]),
+    ],
+)
+def test_columns_without_a_kind_come_as_they_stand(
+    tmp_path: Path, values: pa.Array, expected: list[Any]
+) -> None:
+    assert cells(column(tmp_path, values, None)) == expected
+
+
+def test_times_finer_than_python_can_hold_come_as_text(tmp_path: Path) -> None:
+    values = pa.array([1, 2_000], pa.timestamp("ns", "UTC"))
+    assert cells(column(tmp_path, values, None)) == [
+        "1970-01-01T00:00:00.000000001Z",
+        "1970-01-01T00:00:00.000002000Z",
+    ]
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.parquet"
+    path.touch()
+    with pytest.raises(UnreadableData, match=r"blocks\.parquet is empty"):
+        _ = ParquetSource(path).version
+
+
+def test_a_table_without_rows_has_no_chunks(tmp_path: Path) -> None:
+    source = ParquetSource(parquet_file(tmp_path, {"x": pa.array([], pa.float64())}))
+    assert source.version.rows == 0
+    assert source.columns == ("x",)
+    assert list(source.plan(5)) == []
+
+
+@pytest.mark.parametrize("keep", [4, 30, -1, -200])
+def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
+    path = parquet_file(tmp_path, {"x": np.arange(1_000.0)})
+    path.write_bytes(path.read_bytes()[:keep])
+    for ask in (lambda s: s.version, lambda s: s.columns, lambda s: list(s.plan(5))):
+        with pytest.raises(UnreadableData, match=r"blocks\.parquet is not whole Parquet"):
+            ask(ParquetSource(path))
+
+
+def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.parquet"
+    path.write_text("x,y\n1,2\n")
+    with pytest.raises(UnreadableData, match=r"blocks\.parquet is not whole Parquet"):
+        _ = ParquetSource(path).columns
+
+
+def test_damaged_rows_are_refused_when_they_are_read(tmp_path: Path) -> None:
+    path = parquet_file(tmp_path, {"x": np.arange(1_000.0)}, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[4:24] = b"\xff" * 20
+    path.write_bytes(content)
+    source = ParquetSource(path)
+    (chunk,) = source.plan(WHOLE)
+    with pytest.raises(UnreadableData, match=r"blocks\.parquet is not whole Parquet"):
+        source.read(chunk, {"x": Kind.NUMBER})
+
+
+def test_a_name_that_stands_there_twice(tmp_path: Path) -> None:
+    path = tmp_path / "blocks.parquet"
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], ["x", "x", "x.y"])
+    parquet.write_table(table, path)
+    source = ParquetSource(path)
+    assert source.columns == ("x", "x", "x.y")
+    assert cells(source.read(only_chunk(source), {"x.y": Kind.NUMBER}).column("x.y")) == [3.0]
+    with pytest.raises(InvalidData, match="'x' stands there twice"):
+        source.read(only_chunk(source), {"x": Kind.NUMBER})
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing.parquet", tmp_path):
+        with pytest.raises(NotFound):
+            _ = ParquetSource(path).version
+
+
+def test_a_file_that_is_replaced_after_the_plan_is_refused(tmp_path: Path) -> None:
+    source = ParquetSource(parquet_file(tmp_path, {"x": [1, 2]}))
+    chunk = only_chunk(source)
+    parquet_file(tmp_path, {"x": [1, 2, 3]})
+    with pytest.raises(ChecksumMismatch, match=r"blocks\.parquet was changed"):
+        source.read(chunk, {"x": Kind.NUMBER})
