@@ -43,7 +43,7 @@ def test_a_message_names_the_first_faults_and_counts_the_rest(
     violations = [Violation(row, "age", "is missing", "a number") for row in range(count)]
     error = InvalidRows(violations)
     lines = str(error).splitlines()
-    assert lines[0] == f"{count} field{' breaks' if count == 1 else 's break'} the schema:"
+    assert lines[0] == f"{count:,} field{' breaks' if count == 1 else 's break'} the schema:"
     assert lines[1 : shown + 1] == [f"  {violation}" for violation in violations[:shown]]
     assert [line.strip() for line in lines[shown + 1 :]] == ([tail] if tail else [])
     assert error.violations == tuple(violations)
