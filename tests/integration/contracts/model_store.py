@@ -1,4 +1,8 @@
-"""What every model store must do. A subclass provides the fixture `store`, empty each time."""
+"""What every model store must do, in three parts, since a store may leave the saving to another.
+
+A subclass provides the fixture `store`, empty each time, and where that does not save, the fixture
+`saver`, a store for the same versions that does.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +46,13 @@ def at_once(tasks: Sequence[Callable[[], object]]) -> list[object]:
         return list(threads.map(attempt, tasks))
 
 
-class ModelStoreContract:
+class ModelStoreReading:
+    """Finding and loading what was saved."""
+
+    @pytest.fixture
+    def saver(self, store: ModelStore) -> ModelStore:
+        return store
+
     def test_an_empty_store_has_no_models_and_says_so(self, store: ModelStore) -> None:
         assert list(store.names()) == []
         with pytest.raises(NotFound, match=r"'orchard'.*no models yet"):
@@ -52,17 +62,19 @@ class ModelStoreContract:
                 store.resolve(ModelRef.parse(reference))
 
     def test_versions_are_numbered_from_one_and_listed_oldest_first(
-        self, store: ModelStore
+        self, store: ModelStore, saver: ModelStore
     ) -> None:
-        saved = [save(store, seed) for seed in range(3)]
+        saved = [save(saver, seed) for seed in range(3)]
         assert [version.number for version in saved] == [1, 2, 3]
         assert [version.label for version in saved] == ["orchard/1", "orchard/2", "orchard/3"]
         assert list(store.versions(NAME)) == saved
 
-    def test_a_version_keeps_what_it_was_saved_with(self, store: ModelStore) -> None:
+    def test_a_version_keeps_what_it_was_saved_with(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
         bundle = sample_bundle()
         local = CREATED.astimezone(timezone(timedelta(hours=5, minutes=30)))
-        store.save(NAME, bundle, local, DETAILS)
+        saver.save(NAME, bundle, local, DETAILS)
         version = store.resolve(ModelRef.parse("orchard/1"))
         assert version.name == NAME
         assert version.bundle_id == bundle.id
@@ -71,23 +83,165 @@ class ModelStoreContract:
         assert dict(version.details) == DETAILS
         assert version.aliases == frozenset()
 
-    def test_a_bundle_comes_back_byte_for_byte(self, store: ModelStore) -> None:
+    def test_a_bundle_comes_back_byte_for_byte(self, store: ModelStore, saver: ModelStore) -> None:
         bundle = sample_bundle()
-        loaded = store.load(save(store))
+        loaded = store.load(save(saver))
         assert dict(loaded.files) == dict(bundle.files)
         assert loaded.verified(bundle.id).name == NAME
 
-    def test_each_version_has_its_own_bundle(self, store: ModelStore) -> None:
-        versions = [save(store, seed) for seed in range(2)]
+    def test_each_version_has_its_own_bundle(self, store: ModelStore, saver: ModelStore) -> None:
+        versions = [save(saver, seed) for seed in range(2)]
         assert [store.load(version).id for version in versions] == [
             sample_bundle(seed).id for seed in range(2)
         ]
 
-    def test_a_model_that_was_saved_can_be_asked(self, store: ModelStore) -> None:
-        version = save(store)
+    def test_a_model_that_was_saved_can_be_asked(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        version = save(saver)
         model = LoadModel(store, MemoryRuntime())(ModelRef.parse("orchard/1"))
         assert model.version == version
         assert model.manifest.name == NAME
+
+    def test_models_are_listed_by_name_and_numbered_apart(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        for name in ("vineyard", "orchard", "apiary-2.x_b"):
+            assert save(saver, name=name).number == 1
+        assert list(store.names()) == ["apiary-2.x_b", "orchard", "vineyard"]
+        assert [version.label for version in store.versions("vineyard")] == ["vineyard/1"]
+
+    def test_a_reference_is_resolved_in_all_three_forms(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        save(saver)
+        save(saver, seed=1)
+        saver.set_alias(NAME, "champion", 2, None)
+        saver.set_alias(NAME, "previous", 1, None)
+        assert store.resolve(ModelRef.parse("orchard")).number == 2
+        assert store.resolve(ModelRef.parse("orchard@previous")).number == 1
+        assert store.resolve(ModelRef.parse("orchard/1")).number == 1
+
+    def test_what_is_unknown_is_named_with_what_there_is(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        version = save(saver)
+        save(saver, seed=1)
+        with pytest.raises(NotFound, match="orchard has no alias 'champion'; it has no aliases"):
+            store.resolve(ModelRef.parse("orchard"))
+        saver.set_alias(NAME, "champion", 2, None)
+        with pytest.raises(NotFound, match=r"no alias 'staging'; it has champion \(version 2\)"):
+            store.resolve(ModelRef.parse("orchard@staging"))
+        with pytest.raises(NotFound, match="orchard has no version 3; the latest are 1, 2"):
+            store.resolve(ModelRef.parse("orchard/3"))
+        with pytest.raises(NotFound, match="no model 'vineyard'; there is orchard"):
+            store.resolve(ModelRef.parse("vineyard"))
+        with pytest.raises(NotFound, match="no model 'vineyard'; there is orchard"):
+            store.versions("vineyard")
+        with pytest.raises(NotFound, match="orchard has no version 9"):
+            store.load(ModelVersion(NAME, 9, version.bundle_id, version.created_at))
+
+    def test_aliases_are_seen_on_the_versions(self, store: ModelStore, saver: ModelStore) -> None:
+        save(saver)
+        save(saver, seed=1)
+        for alias in ("champion", "staging"):
+            saver.set_alias(NAME, alias, 2, None)
+        assert [version.aliases for version in store.versions(NAME)] == [
+            frozenset(),
+            {"champion", "staging"},
+        ]
+        assert store.resolve(ModelRef.parse("orchard@staging")).aliases == {"champion", "staging"}
+        assert store.resolve(ModelRef.parse("orchard/1")).aliases == frozenset()
+
+
+class ModelStoreAliases:
+    """Moving aliases."""
+
+    @pytest.fixture
+    def saver(self, store: ModelStore) -> ModelStore:
+        return store
+
+    def test_an_alias_cannot_point_to_what_is_not_there(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        with pytest.raises(NotFound, match="no model 'orchard'"):
+            store.set_alias(NAME, "champion", 1, None)
+        save(saver)
+        with pytest.raises(NotFound, match="orchard has no version 2"):
+            store.set_alias(NAME, "champion", 2, None)
+        assert store.resolve(ModelRef.parse("orchard/1")).aliases == frozenset()
+
+    def test_an_alias_moves_from_where_it_was_expected(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        save(saver)
+        save(saver, seed=1)
+        store.set_alias(NAME, "champion", 1, None)
+        store.set_alias(NAME, "champion", 2, 1)
+        assert store.resolve(ModelRef.parse("orchard")).number == 2
+        assert store.resolve(ModelRef.parse("orchard/1")).aliases == frozenset()
+
+    @pytest.mark.parametrize("expected", [None, 2, 7])
+    def test_an_alias_that_points_elsewhere_stays_and_says_where(
+        self, store: ModelStore, saver: ModelStore, expected: int | None
+    ) -> None:
+        save(saver)
+        save(saver, seed=1)
+        store.set_alias(NAME, "champion", 1, None)
+        with pytest.raises(Conflict, match="orchard@champion points to version 1, not to"):
+            store.set_alias(NAME, "champion", 2, expected)
+        assert store.resolve(ModelRef.parse("orchard")).number == 1
+
+    def test_an_alias_that_is_not_there_is_not_moved_from_a_version(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        save(saver)
+        with pytest.raises(Conflict, match="points to no version, not to version 1"):
+            store.set_alias(NAME, "champion", 1, 1)
+        with pytest.raises(NotFound):
+            store.resolve(ModelRef.parse("orchard"))
+
+    def test_aliases_of_one_model_are_not_those_of_another(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        save(saver)
+        save(saver, name="vineyard")
+        store.set_alias(NAME, "champion", 1, None)
+        with pytest.raises(NotFound, match="vineyard has no alias 'champion'"):
+            store.resolve(ModelRef.parse("vineyard"))
+
+    def test_of_many_that_move_an_alias_at_once_exactly_one_wins(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        for seed in range(3):
+            save(saver, seed)
+        store.set_alias(NAME, "champion", 1, None)
+
+        def move(to: int) -> int:
+            store.set_alias(NAME, "champion", to, 1)
+            return to
+
+        outcomes = at_once([partial(move, 2 + turn % 2) for turn in range(8)])
+        (winner,) = [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]
+        assert store.resolve(ModelRef.parse("orchard")).number == winner
+
+    def test_of_many_that_set_a_new_alias_at_once_exactly_one_wins(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        save(saver)
+        save(saver, seed=1)
+
+        def move(to: int) -> int:
+            store.set_alias(NAME, "champion", to, None)
+            return to
+
+        outcomes = at_once([partial(move, 1 + turn % 2) for turn in range(8)])
+        (winner,) = [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]
+        assert store.resolve(ModelRef.parse("orchard")).number == winner
+
+
+class ModelStoreContract(ModelStoreReading, ModelStoreAliases):
+    """All of it, by one store."""
 
     def test_the_same_bundle_keeps_its_version(self, store: ModelStore) -> None:
         first = save(store)
@@ -100,93 +254,6 @@ class ModelStoreContract:
         assert again.aliases == {"champion"}
         assert len(store.versions(NAME)) == 2
 
-    def test_models_are_listed_by_name_and_numbered_apart(self, store: ModelStore) -> None:
-        for name in ("vineyard", "orchard", "apiary-2.x_b"):
-            assert save(store, name=name).number == 1
-        assert list(store.names()) == ["apiary-2.x_b", "orchard", "vineyard"]
-        assert [version.label for version in store.versions("vineyard")] == ["vineyard/1"]
-
-    def test_a_reference_is_resolved_in_all_three_forms(self, store: ModelStore) -> None:
-        save(store)
-        save(store, seed=1)
-        store.set_alias(NAME, "champion", 2, None)
-        store.set_alias(NAME, "previous", 1, None)
-        assert store.resolve(ModelRef.parse("orchard")).number == 2
-        assert store.resolve(ModelRef.parse("orchard@previous")).number == 1
-        assert store.resolve(ModelRef.parse("orchard/1")).number == 1
-
-    def test_what_is_unknown_is_named_with_what_there_is(self, store: ModelStore) -> None:
-        version = save(store)
-        save(store, seed=1)
-        with pytest.raises(NotFound, match="orchard has no alias 'champion'; it has no aliases"):
-            store.resolve(ModelRef.parse("orchard"))
-        store.set_alias(NAME, "champion", 2, None)
-        with pytest.raises(NotFound, match=r"no alias 'staging'; it has champion \(version 2\)"):
-            store.resolve(ModelRef.parse("orchard@staging"))
-        with pytest.raises(NotFound, match="orchard has no version 3; the latest are 1, 2"):
-            store.resolve(ModelRef.parse("orchard/3"))
-        with pytest.raises(NotFound, match="no model 'vineyard'; there is orchard"):
-            store.resolve(ModelRef.parse("vineyard"))
-        with pytest.raises(NotFound, match="no model 'vineyard'; there is orchard"):
-            store.versions("vineyard")
-        with pytest.raises(NotFound, match="orchard has no version 9"):
-            store.load(ModelVersion(NAME, 9, version.bundle_id, version.created_at))
-
-    def test_an_alias_cannot_point_to_what_is_not_there(self, store: ModelStore) -> None:
-        with pytest.raises(NotFound, match="no model 'orchard'"):
-            store.set_alias(NAME, "champion", 1, None)
-        save(store)
-        with pytest.raises(NotFound, match="orchard has no version 2"):
-            store.set_alias(NAME, "champion", 2, None)
-        assert store.resolve(ModelRef.parse("orchard/1")).aliases == frozenset()
-
-    def test_aliases_are_seen_on_the_versions(self, store: ModelStore) -> None:
-        save(store)
-        save(store, seed=1)
-        for alias in ("champion", "staging"):
-            store.set_alias(NAME, alias, 2, None)
-        assert [version.aliases for version in store.versions(NAME)] == [
-            frozenset(),
-            {"champion", "staging"},
-        ]
-        assert store.resolve(ModelRef.parse("orchard@staging")).aliases == {"champion", "staging"}
-        assert store.resolve(ModelRef.parse("orchard/1")).aliases == frozenset()
-
-    def test_an_alias_moves_from_where_it_was_expected(self, store: ModelStore) -> None:
-        save(store)
-        save(store, seed=1)
-        store.set_alias(NAME, "champion", 1, None)
-        store.set_alias(NAME, "champion", 2, 1)
-        assert store.resolve(ModelRef.parse("orchard")).number == 2
-        assert store.resolve(ModelRef.parse("orchard/1")).aliases == frozenset()
-
-    @pytest.mark.parametrize("expected", [None, 2, 7])
-    def test_an_alias_that_points_elsewhere_stays_and_says_where(
-        self, store: ModelStore, expected: int | None
-    ) -> None:
-        save(store)
-        save(store, seed=1)
-        store.set_alias(NAME, "champion", 1, None)
-        with pytest.raises(Conflict, match="orchard@champion points to version 1, not to"):
-            store.set_alias(NAME, "champion", 2, expected)
-        assert store.resolve(ModelRef.parse("orchard")).number == 1
-
-    def test_an_alias_that_is_not_there_is_not_moved_from_a_version(
-        self, store: ModelStore
-    ) -> None:
-        save(store)
-        with pytest.raises(Conflict, match="points to no version, not to version 1"):
-            store.set_alias(NAME, "champion", 1, 1)
-        with pytest.raises(NotFound):
-            store.resolve(ModelRef.parse("orchard"))
-
-    def test_aliases_of_one_model_are_not_those_of_another(self, store: ModelStore) -> None:
-        save(store)
-        save(store, name="vineyard")
-        store.set_alias(NAME, "champion", 1, None)
-        with pytest.raises(NotFound, match="vineyard has no alias 'champion'"):
-            store.resolve(ModelRef.parse("vineyard"))
-
     @pytest.mark.parametrize("name", ["", "../orchard", "a/b", ".hidden", "a b", "a\n"])
     def test_a_name_that_no_reference_can_have_is_refused(
         self, store: ModelStore, name: str
@@ -197,31 +264,6 @@ class ModelStoreContract:
         with pytest.raises(Misconfigured, match="is not a model reference"):
             store.set_alias(NAME, name, 1, None)
         assert list(store.names()) == [NAME]
-
-    def test_of_many_that_move_an_alias_at_once_exactly_one_wins(self, store: ModelStore) -> None:
-        for seed in range(3):
-            save(store, seed)
-        store.set_alias(NAME, "champion", 1, None)
-
-        def move(to: int) -> int:
-            store.set_alias(NAME, "champion", to, 1)
-            return to
-
-        outcomes = at_once([partial(move, 2 + turn % 2) for turn in range(8)])
-        (winner,) = [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]
-        assert store.resolve(ModelRef.parse("orchard")).number == winner
-
-    def test_of_many_that_set_a_new_alias_at_once_exactly_one_wins(self, store: ModelStore) -> None:
-        save(store)
-        save(store, seed=1)
-
-        def move(to: int) -> int:
-            store.set_alias(NAME, "champion", to, None)
-            return to
-
-        outcomes = at_once([partial(move, 1 + turn % 2) for turn in range(8)])
-        (winner,) = [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]
-        assert store.resolve(ModelRef.parse("orchard")).number == winner
 
     def test_bundles_saved_at_once_get_numbers_of_their_own(self, store: ModelStore) -> None:
         tasks = [partial(save, store, seed) for seed in range(4)]
