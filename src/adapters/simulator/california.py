@@ -65,8 +65,8 @@ _BAY_LATITUDE, _BAY_LONGITUDE = 37.75, -122.2
 def place(regions: NDArray[np.intp], deviates: Degrees) -> tuple[Degrees, Degrees]:
     """Return latitude and longitude, to two decimals, of block groups in these regions.
 
-    `deviates` are standard normal, shape (2, rows). Who would land in the sea or in the next
-    state is put as far on this side of the line.
+    `deviates` are standard normal, shape (2, rows). Who would land in the next state is put as
+    far on this side of the border; who would land in the sea, on the shore, where many live.
     """
     centres = np.array(REGIONS)[regions]
     latitude = centres[:, 0] + centres[:, 2] * deviates[0]
@@ -75,8 +75,8 @@ def place(regions: NDArray[np.intp], deviates: Degrees) -> tuple[Degrees, Degree
     border = np.interp(latitude, *_BORDER.T)
     longitude = border - np.abs(border - longitude)
     coast = np.interp(latitude, *_COAST.T)
-    on_land = coast + np.abs(longitude - coast)
-    longitude = np.where(regions == _ISLAND, longitude, on_land)
+    at_sea = (longitude < coast) & (regions != _ISLAND)
+    longitude = np.where(at_sea, coast + 0.2 * (coast - longitude), longitude)
     return latitude, np.round(np.clip(longitude, WEST, EAST), 2)
 
 
