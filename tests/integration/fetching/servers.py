@@ -39,8 +39,9 @@ def serving(behave: Behaviour) -> Iterator[Server]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            server.requests.append({**headers, "path": self.path})
+            server.requests.append({**headers, "path": self.path, "method": self.command})
             answer = server.behave(server.requests[-1])
             self.send_response(answer.status)
             for name, value in answer.headers.items():
@@ -51,6 +52,8 @@ def serving(behave: Behaviour) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(answer.body)
             self.close_connection = length != len(answer.body)
+
+        do_POST = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
