@@ -79,7 +79,8 @@ class SimulatedSource:
 
 
 def _block(seed: int, index: int) -> dict[str, Column]:
-    made = draw(_ROWS_AT_ONCE, np.random.Generator(np.random.Philox(key=[seed, index])))
+    key = np.array([seed, index], dtype=np.uint64)
+    made = draw(_ROWS_AT_ONCE, np.random.Generator(np.random.Philox(key=key)))
     value = np.clip(np.round(made.house_value, -2), LOWEST_VALUE, None)
     return {
         "longitude": made.longitude,
