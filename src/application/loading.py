@@ -40,12 +40,22 @@ class LoadModel:
         """Return a version that was resolved before."""
         bundle = self.store.load(version)
         try:
-            manifest = bundle.verified(version.bundle_id)
-            predictor = self.runtime.load(manifest.schema, bundle.files)
-            _ask_golden_rows(bundle, predictor)
+            manifest, predictor = open_bundle(bundle, version.bundle_id, self.runtime)
         except ArtefactRejected as error:
             raise ArtefactRejected(f"{version.label}: {error}") from error
         return LoadedModel(version, manifest, predictor)
+
+
+def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> tuple[Manifest, Predictor]:
+    """Verify a bundle, load it, and ask it its golden rows.
+
+    Raises:
+        ArtefactRejected: it failed a check; says which.
+    """
+    manifest = bundle.verified(bundle_id)
+    predictor = runtime.load(manifest.schema, bundle.files)
+    _ask_golden_rows(bundle, predictor)
+    return manifest, predictor
 
 
 def _ask_golden_rows(bundle: Bundle, predictor: Predictor) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
+from shutil import copy
 
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.processes import Postgres, running_postgres
+from tests.integration.processes import Postgres, running_mlflow, running_postgres
 
 _NUMBERS = count(1)
 
@@ -30,3 +32,39 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     yield postgres.url(name)
     with engine.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the tables of an empty MLflow, which takes seconds to make; to copy."""
+    from adapters.mlflow.client import Mlflow
+
+    home = tmp_path_factory.mktemp("mlflow-tables")
+    with Mlflow(f"sqlite:///{home / 'empty.db'}", home).client():
+        pass
+    return home / "empty.db"
+
+
+@pytest.fixture
+def mlflow_database(mlflow_tables: Path, tmp_path: Path) -> str:
+    """The tracking URI of an empty MLflow on SQLite that is this test's own."""
+    return f"sqlite:///{copy(mlflow_tables, tmp_path / 'mlflow.db')}"
+
+
+@pytest.fixture(scope="session")
+def mlflow_process(mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an MLflow server; each worker of pytest-xdist has its own."""
+    home = tmp_path_factory.mktemp("mlflow-server")
+    with running_mlflow(home, Path(copy(mlflow_tables, home / "mlflow.db"))) as url:
+        yield url
+
+
+@pytest.fixture
+def mlflow_server(mlflow_process: str) -> str:
+    """The address of an MLflow server without registered models; experiments may be there."""
+    from adapters.mlflow.client import Mlflow, pages
+
+    with Mlflow(mlflow_process, Path()).client() as client:
+        for model in list(pages(client.search_registered_models)):
+            client.delete_registered_model(model.name)
+    return mlflow_process

@@ -1,0 +1,22 @@
+"""The entry point of a model in MLflow: MLflow imports it by name and calls `_load_pyfunc`.
+
+It is shipped with every model, together with the modules that it needs (see
+`adapters.mlflow.package`), and runs in programs that do not have modelport installed. There it is
+what wires the adapters up. That is why it may name two of them, and why this folder is not a
+package: nothing in modelport imports it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from adapters.mlflow.frame import FrameModel
+from adapters.onnx.runtime import OnnxRuntime
+from application.loading import open_bundle
+from domain.model import Bundle
+
+
+def _load_pyfunc(data_path: str, model_config: dict[str, Any]) -> FrameModel:
+    """Return the model of a bundle that is whole, and the one that was saved."""
+    files = {file.name: file.read_bytes() for file in Path(data_path).iterdir()}
+    manifest, predictor = open_bundle(Bundle(files), model_config["bundle"], OnnxRuntime())
+    return FrameModel(manifest.schema, predictor)
