@@ -4,20 +4,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from application.loading import LoadedModel
-from domain.errors import InvalidData, TooLarge
+from domain.errors import InvalidData, InvalidRows, TooLarge
+from domain.feature import Vector
+from domain.schema import Matrix
+from domain.table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """One value per row, in units of the target, and the version that gave them."""
+    """One value per row, shape (rows,), in units of the target; and the version that gave them."""
 
-    values: list[float]
+    vector: Vector
     model: str
+
+    @property
+    def values(self) -> list[float]:
+        """The predictions as Python numbers."""
+        return self.vector.tolist()
 
 
 @dataclass(frozen=True)
 class PredictOne:
-    """Checks records against the model's schema and predicts; `model` gives the one to ask."""
+    """Checks rows against the model's schema and predicts; `model` gives the one to ask.
+
+    Rows come as records by the call itself, or as columns by `table`: the same rules, the same
+    answers to the last bit.
+    """
 
     model: Callable[[], LoadedModel]
     max_rows: int
@@ -31,10 +43,36 @@ class PredictOne:
             TooLarge: there are too many.
             Unavailable: no model is loaded yet.
         """
-        if not records:
-            raise InvalidData("there are no rows to predict; allowed: at least one")
-        if len(records) > self.max_rows:
-            raise TooLarge(f"{len(records)} rows in one request; allowed: {self.max_rows}")
+        self.admit(len(records))
         model = self.model()
-        matrix = model.manifest.schema.encode_records(records)
-        return Predictions(model.predictor.predict(matrix).tolist(), model.version.label)
+        return _answer(model, model.manifest.schema.encode_records(records))
+
+    def table(self, table: Table, model: LoadedModel) -> Predictions:
+        """Return one prediction per row of a table that was read by the schema of this model.
+
+        Raises:
+            InvalidRows: a field is not allowed; all of them are named, none is scored.
+            InvalidData: there are no rows, or a feature has no column.
+            TooLarge: there are too many.
+        """
+        self.admit(len(table))
+        encoded = model.manifest.schema.encode_table(table)
+        if encoded.violations:
+            raise InvalidRows(encoded.violations)
+        return _answer(model, encoded.matrix)
+
+    def admit(self, rows: int) -> None:
+        """Check a number of rows, as can be done before any of them is read.
+
+        Raises:
+            InvalidData: there are none.
+            TooLarge: there are too many.
+        """
+        if not rows:
+            raise InvalidData("there are no rows to predict; allowed: at least one")
+        if rows > self.max_rows:
+            raise TooLarge(f"{rows} rows in one request; allowed: {self.max_rows}")
+
+
+def _answer(model: LoadedModel, matrix: Matrix) -> Predictions:
+    return Predictions(model.predictor.predict(matrix), model.version.label)

@@ -11,15 +11,17 @@ from domain.errors import InvalidData, InvalidRows, UnreadableData, Violation
 _TWICE = object()
 
 
-def read_json(content: bytes, where: str) -> Any:
+def read_json(content: bytes, where: str, *, nan: bool = False) -> Any:
     """Return the value of a JSON text; `where` names the text in messages.
+
+    With `nan` the words NaN and Infinity are numbers, as many a writer of JSON has it.
 
     Raises:
         UnreadableData: it is not JSON; says where.
         InvalidData: an object has a name twice, so that it is open which value is meant.
     """
     try:
-        value = from_json(content, allow_inf_nan=False)
+        value = from_json(content, allow_inf_nan=nan)
     except ValueError as error:
         raise UnreadableData(f"{where} is not JSON: {error}") from None
     # Each name of an object is followed by a colon: as many colons as names leave none for a

@@ -11,22 +11,38 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from application.serving import Serving
 from domain.errors import ModelportError
 from entrypoints.http import problems
 from entrypoints.http.openapi import openapi_document
-from entrypoints.http.routes import predict, router
+from entrypoints.http.predict import PredictEndpoint
+from entrypoints.http.routes import router
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import load_settings
 
 log = logging.getLogger("modelport")
 
 
-def create_app(container: Container) -> FastAPI:
+class Application(FastAPI):
+    """A FastAPI application that answers `POST /predict` before it looks for a route."""
+
+    predict: PredictEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or one event of the server's life."""
+        if scope["type"] == "http" and scope["path"] == "/predict" and scope["method"] == "POST":
+            await self.predict(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create_app(container: Container) -> Application:
     """Return the application for a container; the model is loaded when the server starts."""
     settings = container.settings()
-    app = FastAPI(
+    app = Application(
         title="modelport",
         version=version("modelport"),
         description="Predictions by a governed model. `GET /model` says which, and what made it.",
@@ -36,19 +52,21 @@ def create_app(container: Container) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.serving = container.serving()
-    app.state.predict_one = container.predict_one()
-    app.state.max_body_bytes = settings.max_body_bytes
+    app.predict = PredictEndpoint(
+        container.serving(), container.predict_one(), settings.max_body_bytes
+    )
     app.include_router(router)
-    app.add_route("/predict", predict, ["POST"], include_in_schema=False)
+    # For other methods than POST the router answers that they are not allowed.
+    app.routes.append(Route("/predict", app.predict, methods=["POST"], include_in_schema=False))
     app.add_exception_handler(ModelportError, problems.on_error)
-    app.add_exception_handler(HTTPException, problems.on_http_error)
+    app.add_exception_handler(HTTPException, problems.on_error)
     app.add_exception_handler(ClientDisconnect, problems.on_disconnect)
-    app.add_exception_handler(Exception, problems.on_crash)
+    app.add_exception_handler(Exception, problems.on_error)
     _describe(app, settings.max_rows)
     return app
 
 
-def from_environment() -> FastAPI:
+def from_environment() -> Application:
     """Return the application for the settings in force: what each server process calls."""
     return create_app(build_container(load_settings()))
 

@@ -2,44 +2,69 @@
 
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from domain.errors import InvalidData
 from entrypoints.http.problems import UnsupportedMediaType, too_long
 from entrypoints.json_text import read_json
 
 
-async def read_records(request: Request, max_bytes: int) -> list[Any]:
-    """Return the list under `data`.
+def header(scope: Scope, name: bytes) -> bytes:
+    """Return the first header of a name (in lower case), empty where there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
+
+
+def require_json(scope: Scope) -> None:
+    """Check what the body is said to be.
 
     Raises:
-        UnsupportedMediaType: the body is said to be something else than JSON.
-        TooLarge: it has more bytes than allowed; the rest is not read.
-        UnreadableData: it is not JSON; says where.
-        InvalidData: it is JSON of another form.
+        UnsupportedMediaType: something else than JSON.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    said = header(scope, b"content-type")
+    if said != b"application/json" and _media_type(said) != b"application/json":
         raise UnsupportedMediaType
-    return _records(await _read(request, max_bytes))
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip().lower()
+
+
+async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        TooLarge: it has more bytes than allowed; the rest is not read.
+        ClientDisconnect: the caller hung up before it was whole.
+    """
     # Only a hint to refuse early: what counts is what comes.
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > max_bytes:
+    announced = header(scope, b"content-length")
+    if announced.isdigit() and int(announced[:20]) > max_bytes:
         raise too_long(max_bytes)
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         if size > max_bytes:
             raise too_long(max_bytes)
-        parts.append(part)
-    return b"".join(parts)
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
-def _records(content: bytes) -> list[Any]:
+def records_of(content: bytes) -> list[Any]:
+    """Return the list under `data`.
+
+    Raises:
+        UnreadableData: the body is not JSON; says where.
+        InvalidData: it is JSON of another form.
+    """
     body = read_json(content, "the body")
     allowed = 'allowed: {"data": [{…}, …]}'
     if not isinstance(body, dict) or "data" not in body:

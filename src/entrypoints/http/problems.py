@@ -1,5 +1,6 @@
 """Errors as RFC 9457 `application/problem+json`: never the caller's data, never a traceback."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from domain.errors import InvalidRows, ModelportError, TooLarge
 from entrypoints.errors import outcome_of
+
+log = logging.getLogger("modelport")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -52,32 +55,33 @@ def from_error(error: ModelportError) -> JSONResponse:
     return problem(outcome.status, outcome.title, str(error))
 
 
-async def on_error(_: Request, error: Exception) -> JSONResponse:
-    """Answer for a domain error that a route raised."""
-    if isinstance(error, ModelportError):
-        return from_error(error)
-    raise error
-
-
-async def on_http_error(_: Request, error: Exception) -> JSONResponse:
-    """Answer for an unknown path, a wrong method and the like."""
-    if not isinstance(error, HTTPException):
-        raise error
+def from_http_error(error: HTTPException) -> JSONResponse:
+    """Return what an unknown path, a wrong method and the like are to a caller."""
     status = HTTPStatus(error.status_code)
     answer = problem(status, status.phrase, error.detail)
     answer.headers.update(error.headers or {})
     return answer
 
 
+def present(error: Exception) -> JSONResponse:
+    """Return what an error is to a caller; the traceback of a fault of ours goes to the log."""
+    if isinstance(error, ModelportError):
+        return from_error(error)
+    if isinstance(error, HTTPException):
+        return from_http_error(error)
+    log.error("a request failed", exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(status, "Internal error", "the request failed by a fault of the server")
+
+
+async def on_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer for an error that a route raised."""
+    return present(error)
+
+
 async def on_disconnect(_: Request, __: Exception) -> Response:
     """Answer to nobody: the caller hung up before the request was whole."""
     return Response(status_code=HTTPStatus.BAD_REQUEST)
-
-
-async def on_crash(_: Request, __: Exception) -> JSONResponse:
-    """Answer for a fault of the program; the traceback goes to the log."""
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, "Internal error", "the request failed by a fault of the server")
 
 
 def too_long(limit: int) -> TooLarge:

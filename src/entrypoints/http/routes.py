@@ -1,22 +1,15 @@
 """The endpoints: each parses a request, calls a use case, and presents the answer."""
 
-import json
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
-from application.predict_one import PredictOne
 from application.serving import Serving
 from domain.errors import Unavailable
-from entrypoints.http.body import read_records
 from entrypoints.http.problems import MEDIA_TYPE, from_error
 from entrypoints.words import describe_model
-
-# Fewer rows than this are answered before a thread could have been woken.
-_ROWS_WORTH_A_THREAD = 64
 
 router = APIRouter()
 
@@ -26,19 +19,6 @@ _NOT_READY: dict[int | str, dict[str, Any]] = {
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 }
-
-
-async def predict(request: Request) -> Response:
-    """Answer `POST /predict`, described in `openapi`; kept off FastAPI's slower path."""
-    state = request.app.state
-    use_case: PredictOne = state.predict_one
-    records = await read_records(request, state.max_body_bytes)
-    if len(records) < _ROWS_WORTH_A_THREAD:
-        answer = use_case(records)
-    else:
-        answer = await run_in_threadpool(use_case, records)
-    content = json.dumps({"predictions": answer.values, "model": answer.model})
-    return Response(content, media_type="application/json")
 
 
 @router.get("/health", tags=["health"], summary="Whether the server runs")

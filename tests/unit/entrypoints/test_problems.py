@@ -1,16 +1,12 @@
 import json
-from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, TypeAlias
 
 import pytest
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
 
 from domain import errors
 from entrypoints.errors import OUTCOMES
 from entrypoints.http import problems
-
-Handler: TypeAlias = Callable[[Request, Exception], Coroutine[Any, Any, object]]
 
 
 @pytest.mark.parametrize("kind", OUTCOMES, ids=lambda kind: kind.__name__)
@@ -48,7 +44,16 @@ def test_what_passes_says_when_to_try_again(status: HTTPStatus) -> None:
     assert "retry-after" not in problems.problem(422, "t", "d").headers
 
 
-@pytest.mark.parametrize("handler", [problems.on_error, problems.on_http_error])
-def test_a_handler_hands_on_what_is_not_its_business(handler: Handler) -> None:
-    with pytest.raises(ZeroDivisionError):
-        handler(Request({"type": "http"}), ZeroDivisionError()).send(None)
+def test_a_fault_of_the_program_is_told_to_the_log_and_not_to_the_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer = problems.present(ZeroDivisionError("secret"))
+    assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert b"secret" not in bytes(answer.body)
+    assert "ZeroDivisionError: secret" in caplog.text
+
+
+def test_an_unknown_path_is_a_problem_too() -> None:
+    answer = problems.present(HTTPException(HTTPStatus.NOT_FOUND, headers={"X-Why": "because"}))
+    assert json.loads(bytes(answer.body))["title"] == "Not Found"
+    assert answer.headers["x-why"] == "because"

@@ -1,0 +1,60 @@
+"""One call of the model for all requests that are there at the same moment.
+
+Requests that arrive while the event loop is busy are answered by one call of the model; one that
+arrives alone is answered at once, for nothing is waited for. A row's prediction does not depend
+on the rows beside it (see `Predictor`), so every caller gets what it would have got alone.
+"""
+
+from asyncio import AbstractEventLoop, Future, get_running_loop
+from itertools import groupby
+
+import numpy as np
+
+from application.loading import LoadedModel
+from domain.feature import Vector
+from entrypoints.http.row_reader import Rows
+
+_Waiting = tuple[LoadedModel, Rows, "Future[Vector]"]
+
+
+def ask(model: LoadedModel, rows: Rows) -> Vector:
+    """Return the predictions for some rows, at once; shape (rows,)."""
+    return model.predictor.predict(np.array(rows, dtype=np.float64))
+
+
+class Coalescer:
+    """Gathers the rows of concurrent requests; lives on one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Waiting] = []
+
+    def predict(self, model: LoadedModel, rows: Rows) -> "Future[Vector]":
+        """Return the predictions to come for these rows, by this model."""
+        loop: AbstractEventLoop = get_running_loop()
+        answer: Future[Vector] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._answer_all)
+        self._waiting.append((model, rows, answer))
+        return answer
+
+    def _answer_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for _, group in groupby(waiting, key=lambda request: id(request[0])):
+            _answer([*group])
+
+
+def _answer(requests: list[_Waiting]) -> None:
+    model = requests[0][0]
+    try:
+        rows = [row for _, part, _ in requests for row in part]
+        values = ask(model, rows)
+    except Exception as error:  # noqa: BLE001 - whatever it is, each caller must hear of it
+        for _, _, answer in requests:
+            if not answer.done():
+                answer.set_exception(error)
+        return
+    start = 0
+    for _, part, answer in requests:
+        if not answer.done():
+            answer.set_result(values[start : start + len(part)])
+        start += len(part)
