@@ -94,6 +94,32 @@ class MemoryStore:
         )
 
 
+class MemoryBundleCache:
+    """A `BundleCache` of the `versions` kept last, and of the last of each reference."""
+
+    def __init__(self, versions: int = 5) -> None:
+        self._versions = versions
+        self._bundles: dict[str, Bundle] = {}
+        self._last: dict[ModelRef, ModelVersion] = {}
+        self._lock = Lock()
+
+    def get(self, bundle_id: str) -> Bundle | None:
+        return self._bundles.get(bundle_id)
+
+    def keep(self, ref: ModelRef, version: ModelVersion, bundle: Bundle) -> None:
+        with self._lock:
+            self._bundles.pop(bundle.id, None)
+            self._bundles[bundle.id] = bundle
+            self._last[ref] = version
+            needed = {version.bundle_id for version in self._last.values()}
+            for bundle_id in [*self._bundles][: -self._versions]:
+                if bundle_id not in needed:
+                    del self._bundles[bundle_id]
+
+    def recall(self, ref: ModelRef) -> ModelVersion | None:
+        return self._last.get(ref)
+
+
 @dataclass(slots=True)
 class MemoryRun:
     """A `Run`, and all that was recorded of it."""

@@ -139,6 +139,29 @@ class ModelStore(Protocol):
         ...
 
 
+class BundleCache(Protocol):
+    """Keeps the bundles that were served last, so that a server starts while the store is down.
+
+    Raises `Unavailable` when it cannot be read or written, `ArtefactRejected` where what it holds
+    is not what it has written.
+    """
+
+    def get(self, bundle_id: str) -> Bundle | None:
+        """Return a bundle that was kept, not yet verified; None where there is none."""
+        ...
+
+    def keep(self, ref: ModelRef, version: ModelVersion, bundle: Bundle) -> None:
+        """Keep a version that passed every check as the last good one of a reference.
+
+        Bundles that were kept long ago and are no reference's last good one are let go.
+        """
+        ...
+
+    def recall(self, ref: ModelRef) -> ModelVersion | None:
+        """Return the last good version of a reference; None where there never was one."""
+        ...
+
+
 class Run(Protocol):
     """One tracked run."""
 

@@ -2,20 +2,12 @@
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters.filesystem.files import (
-    child,
-    create_file,
-    locked,
-    reaching,
-    replace_file,
-    sync_folder,
-    write_durably,
-)
+from adapters.filesystem.bundles import read_bundle, write_bundle
+from adapters.filesystem.files import create_file, locked, reaching, replace_file
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.mapping import Reader
@@ -73,7 +65,7 @@ class FileStore:
     ) -> ModelVersion:
         ModelRef(name)
         with reaching(self._root), locked(self._lock):
-            self._keep(bundle)
+            write_bundle(self._bundles, bundle)
             aliases, numbers = self._aliases(name), self._numbers(name)
             for number in numbers:
                 version = self._version(name, number, aliases)
@@ -93,7 +85,7 @@ class FileStore:
         folder = self._bundles / registered.bundle_id
         with reaching(folder):
             try:
-                return Bundle({file.name: file.read_bytes() for file in folder.iterdir()})
+                return read_bundle(folder)
             except (FileNotFoundError, IsADirectoryError) as error:
                 raise ArtefactRejected(
                     f"{error.filename}: the bundle is not whole: {error.strerror}"
@@ -108,21 +100,6 @@ class FileStore:
                 raise alias_moved(name, alias, aliases.get(alias), expected)
             moved = dict(sorted({**aliases, alias: to}.items()))
             replace_file(self._aliases_file(name), json_bytes(moved))
-
-    def _keep(self, bundle: Bundle) -> None:
-        """Write the files of a bundle, unless exactly these are there already."""
-        final, partial = self._bundles / bundle.id, self._bundles / ".partial"
-        if _holds(final, bundle):
-            return
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for name, content in bundle.files.items():
-            write_durably(child(partial, name), content)
-        sync_folder(partial)
-        if final.exists():
-            shutil.rmtree(final)
-        partial.rename(final)
-        sync_folder(self._bundles)
 
     def _known(self, name: str) -> list[int]:
         numbers = self._numbers(name)
@@ -175,9 +152,3 @@ def _read(path: Path) -> Reader:
         return Reader(json.loads(content), str(path))
     except (ValueError, RecursionError, Misconfigured) as error:
         raise ArtefactRejected(f"{path}: not a record of the registry: {error}") from error
-
-
-def _holds(folder: Path, bundle: Bundle) -> bool:
-    if not folder.is_dir() or {file.name for file in folder.iterdir()} != {*bundle.files}:
-        return False
-    return all((folder / name).read_bytes() == content for name, content in bundle.files.items())

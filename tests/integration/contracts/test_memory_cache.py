@@ -1,0 +1,11 @@
+import pytest
+
+from adapters.memory import MemoryBundleCache
+from application.ports import BundleCache
+from tests.integration.contracts.bundle_cache import BundleCacheContract
+
+
+class TestMemoryBundleCache(BundleCacheContract):
+    @pytest.fixture
+    def cache(self) -> BundleCache:
+        return MemoryBundleCache(versions=3)
