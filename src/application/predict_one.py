@@ -20,7 +20,8 @@ class Predictions:
     @property
     def values(self) -> list[float]:
         """The predictions as Python numbers."""
-        return self.vector.tolist()
+        values: list[float] = self.vector.tolist()
+        return values
 
 
 @dataclass(frozen=True)

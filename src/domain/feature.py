@@ -146,6 +146,8 @@ class Feature:
         """
         if isinstance(column, Coded):
             return self._encode_coded(column)
+        if column.dtype == bool and self.kind is Kind.BOOLEAN:
+            return column.astype(np.float64), {}
         if column.dtype == object or self.kind in (Kind.CATEGORY, Kind.BOOLEAN):
             return self._encode_each(column)
         if column.dtype.kind not in "iuf":
