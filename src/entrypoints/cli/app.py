@@ -9,7 +9,6 @@ from entrypoints.cli import batch, data, demo, doctor, models, online, training
 
 app = typer.Typer(
     name="modelport",
-    help="Train, gate, register and serve tabular models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

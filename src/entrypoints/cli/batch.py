@@ -91,6 +91,5 @@ def show_batch(report: BatchReport) -> None:
         shown["resumed"] = f"{report.resumed_chunks} of {report.chunks} chunks were there already"
     output.show(output.facts(shown))
     if report.rejected:
-        output.say(
-            f"[yellow]{report.rejected:,} rows rejected[/]: see {escape(report.rejects or '')}"
-        )
+        rows = f"{report.rejected:,} row{'s' if report.rejected > 1 else ''}"
+        output.say(f"[yellow]{rows} rejected[/]: see {escape(report.rejects or '')}")

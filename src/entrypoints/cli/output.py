@@ -30,8 +30,13 @@ def say(markup: str) -> None:
 
 def show(renderable: Any) -> None:
     """Print a part of the result for a person to read; a text may have markup."""
-    width = None if sys.stdout.isatty() else _UNBOUNDED
-    Console(soft_wrap=True, highlight=False, width=width).print(renderable)
+    if sys.stdout.isatty():
+        Console(soft_wrap=True, highlight=False).print(renderable)
+        return
+    console = Console(soft_wrap=True, highlight=False, width=_UNBOUNDED)
+    with console.capture() as captured:
+        console.print(renderable)
+    sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
 
 
 def _messages() -> Console:

@@ -90,7 +90,7 @@ def show_training(
 ) -> None:
     """Print what training came to, for a person to read."""
     rows: list[tuple[object, ...]] = [(report.version.label, *_figures(report.metrics))]
-    if isinstance(report.champion, Candidate):
+    if isinstance(report.champion, Candidate) and report.champion.label != report.version.label:
         rows.append((f"{report.champion.label} (champion)", *_figures(report.champion.metrics)))
     unit = f" ({schema.target.unit})" if schema.target.unit else ""
     output.show(output.grid(["model", f"RMSE{unit}", f"MAE{unit}", "R²", "hold-out rows"], rows))

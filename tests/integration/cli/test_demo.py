@@ -1,0 +1,85 @@
+"""What a newcomer sees first, as a process of its own."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.files import read_rows
+from tests.integration.program import SCHEMA_FILE, Place, Ran, place
+
+pytestmark = pytest.mark.slow
+
+
+def newcomer(folder: Path, variant: str, url: str) -> Place:
+    """Return a place as it is after a clone, but for the code."""
+    (folder / "data").mkdir()
+    (folder / "data/housing.toml").write_bytes(SCHEMA_FILE.read_bytes())
+    made = place(folder, variant, MODELPORT_DATA_URL=url)
+    return Place(folder, {k: v for k, v in made.settings.items() if k != "MODELPORT_SCHEMA"})
+
+
+def account(ran: Ran) -> list[str]:
+    """Return the headlines of the account that a demo prints."""
+    assert ran.code == 0, ran
+    return [line for line in ran.out.splitlines() if re.match(r"\d\. ", line)]
+
+
+@pytest.mark.parametrize("variant", ["api-baseline", "main"])
+def test_the_demo_goes_all_the_way(tmp_path: Path, housing_csv: Path, variant: str) -> None:
+    where = newcomer(tmp_path, variant, housing_csv.as_uri())
+    ran = where.run("demo")
+    assert len(account(ran)) == 3
+    assert "promoted: there is no champion yet" in ran.out
+    assert "20,640 of 20,640 rows with housing/1" in ran.out
+    assert "simulated" not in ran.out + ran.err
+    (value,) = re.findall(r"median_house_value +([\d,.]+) USD", ran.out)
+    assert "modelport models list" in ran.out
+    predictions = read_rows(tmp_path / "outputs/predictions.csv")
+    assert len(predictions) == 20_640
+    assert f"{predictions[0]['prediction']:,.2f}" == value
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "artifacts", "outputs"}
+    assert (tmp_path / "data/raw/housing.csv").read_bytes() == housing_csv.read_bytes()
+
+
+def test_a_second_demo_keeps_the_version_and_a_document_may_be_had(
+    tmp_path: Path, housing_csv: Path
+) -> None:
+    where = newcomer(tmp_path, "api-baseline", housing_csv.as_uri())
+    first, second = (where.run("demo", "--json") for _ in range(2))
+    assert first.code == second.code == 0
+    one, other = first.document, second.document
+    assert other["train"]["model"] == one["train"]["model"] == "housing/1"
+    assert other["train"]["reasons"] == ["identical to the champion housing/1"]
+    assert other["serve"]["answer"] == one["serve"]["answer"]
+    assert other["predict"]["rows"] == 20_640
+    assert where.registered() == [("housing/1", ["champion"])]
+
+
+def test_without_the_reference_data_the_demo_makes_do_and_says_so(tmp_path: Path) -> None:
+    where = newcomer(tmp_path, "api-baseline", "file:///nowhere/housing.csv")
+    ran = where.run("demo")
+    assert len(account(ran)) == 3
+    assert "the reference data cannot be fetched: file:///nowhere/housing.csv" in ran.err
+    assert "simulated data takes its place: the model is not a real one" in ran.err
+    assert "trained on simulated data: not for real decisions" in ran.err
+    described = where.good("models", "show", "housing", "--json").document
+    assert described["data"]["simulated"] is True
+    assert "(simulated)" in where.good("models", "list").out
+    assert len(read_rows(tmp_path / "outputs/predictions.csv")) == 20_640
+
+
+def test_training_never_makes_do(tmp_path: Path) -> None:
+    where = newcomer(tmp_path, "api-baseline", "file:///nowhere/housing.csv")
+    ran = where.call("train")
+    assert ran.code == 66
+    assert "/nowhere/housing.csv" in ran.err
+    assert where.registered() == []
+
+
+def test_data_that_somebody_named_is_not_replaced_by_simulated_data(tmp_path: Path) -> None:
+    where = newcomer(tmp_path, "api-baseline", "file:///nowhere/housing.csv")
+    ran = where.having(MODELPORT_DATA="mine.csv").call("demo")
+    assert ran.code == 66
+    assert "mine.csv" in ran.err
+    assert not (tmp_path / "outputs").exists()

@@ -1,0 +1,77 @@
+import re
+
+import pytest
+
+from tests.integration.program import Place
+
+COMMANDS = (
+    "demo",
+    "data fetch",
+    "data sample",
+    "data check",
+    "train",
+    "evaluate",
+    "predict",
+    "predict-one",
+    "serve",
+    "models list",
+    "models show",
+    "models promote",
+    "models rollback",
+    "doctor",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_by_an_example(empty: Place, command: str) -> None:
+    shown = empty.good(*command.split(), "--help").out
+    (example,) = re.findall(r"Example: (modelport .*)", shown)
+    assert example.startswith(f"modelport {command}")
+    assert f"Usage: modelport {command}" in shown
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c != "serve"])
+def test_every_command_that_has_a_result_has_it_as_json(empty: Place, command: str) -> None:
+    assert "--json" in empty.good(*command.split(), "--help").out
+
+
+def test_the_help_lists_every_command_and_exit_code(empty: Place) -> None:
+    shown = empty.good("--help").out
+    for command in COMMANDS:
+        assert f" {command.split()[0]} " in shown
+    for code in (0, 2, 3, 65, 66, 69, 70, 75, 77, 78):
+        assert re.search(rf"\b{code} ", shown)
+
+
+def test_the_version_is_told(empty: Place) -> None:
+    assert re.fullmatch(r"modelport \d+\.\d+\.\d+\n", empty.good("--version").out)
+
+
+@pytest.mark.parametrize("group", ["data", "models"])
+def test_a_group_lists_its_commands(empty: Place, group: str) -> None:
+    shown = empty.good(group, "--help").out
+    for command in COMMANDS:
+        if command.startswith(f"{group} "):
+            assert f" {command.split()[1]} " in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("trian", "train"),
+        ("train --estimatr ridge", "--estimator"),
+        ("train --estimator forest", "random_forest"),
+        ("train --seed x", "--seed"),
+        ("predict only-one", "OUTPUT"),
+        ("predict a.csv b.csv --chunk-rows 0", "--chunk-rows"),
+        ("serve --port 65536", "--port"),
+        ("serve --workers 0", "--workers"),
+        ("models show", "REF"),
+        ("data sample --rows 0 --out x.csv", "--rows"),
+    ],
+)
+def test_wrong_usage_is_told_with_what_is_right(empty: Place, arguments: str, said: str) -> None:
+    ran = empty.call(*arguments.split())
+    assert ran.code == 2
+    assert ran.out == ""
+    assert said in ran.err

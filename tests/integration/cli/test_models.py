@@ -1,0 +1,81 @@
+import pytest
+
+from tests.integration.program import Place
+
+
+def test_versions_are_listed_with_what_tells_them_apart(trained: Place) -> None:
+    header, first, second = trained.good("models", "list").out.splitlines()
+    assert header.split() == ["model", "aliases", "estimator", "RMSE", "R²", "data", "created"]
+    assert first.split()[:3] == ["housing/1", "previous", "dummy"]
+    assert second.split()[:3] == ["housing/2", "champion", "ridge"]
+    document = trained.good("models", "list", "--json").document["versions"][1]
+    assert document["details"]["estimator"] == "ridge"
+    assert document["version"] == 2
+
+
+def test_without_models_it_is_said_how_to_make_one(empty: Place) -> None:
+    ran = empty.good("models", "list")
+    assert ran.out == ""
+    assert "modelport train" in ran.err
+    assert empty.good("models", "list", "--json").document == {"versions": []}
+
+
+def test_a_version_is_shown_with_its_features_and_figures(trained: Place) -> None:
+    shown = trained.good("models", "show", "housing").out
+    assert "housing/2" in shown
+    assert "champion" in shown
+    assert "a number from -90 to 90 (degrees north)" in shown
+    assert "rooms_per_household" in shown
+    for title in ("metrics", "training", "data", "code", "libraries", "origin"):
+        assert f"\n{title}\n" in shown
+    document = trained.good("models", "show", "housing/1", "--json").document
+    assert (document["model"], document["aliases"]) == ("housing/1", ["previous"])
+
+
+def test_a_champion_is_appointed_by_hand_and_taken_back(trained: Place) -> None:
+    ran = trained.good("models", "promote", "housing/1", "--json")
+    assert ran.document == {"champion": "housing/1", "replaced": "housing/2", "changed": True}
+    assert trained.registered() == [("housing/1", ["champion"]), ("housing/2", ["previous"])]
+    told = trained.good("models", "rollback")
+    assert told.out == "housing/2 is champion now; before: housing/1\n"
+    assert trained.registered() == [("housing/1", ["previous"]), ("housing/2", ["champion"])]
+    again = trained.good("models", "rollback", "--to", "housing/2")
+    assert again.out == "housing/2 is champion already\n"
+
+
+def test_a_rollback_may_name_the_version(trained: Place) -> None:
+    ran = trained.good("models", "rollback", "--to", "housing/1", "--json")
+    assert ran.document["champion"] == "housing/1"
+
+
+def test_without_a_champion_before_there_is_no_way_back(empty: Place) -> None:
+    empty.good("train", "--estimator", "dummy")
+    ran = empty.call("models", "rollback")
+    assert ran.code == 66
+    assert "none was ever replaced" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("reference", "code", "said"),
+    [
+        ("houses", 66, "no model 'houses'; there is housing"),
+        ("housing/3", 66, "housing has no version 3; the latest are 1, 2"),
+        ("housing@best", 66, "has no alias 'best'; it has champion (version 2)"),
+        ("housing/0", 78, "NAME@ALIAS or NAME/VERSION"),
+        ("housing/../x", 78, "NAME@ALIAS or NAME/VERSION"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    ["models show {}", "models promote {}", "models rollback --to {}", "evaluate --model {}",
+     "predict-one --model {}"],
+)  # fmt: skip
+def test_a_reference_that_leads_nowhere_says_what_there_is(
+    trained: Place, command: str, reference: str, code: int, said: str
+) -> None:
+    before = trained.registered()
+    ran = trained.call(*command.format(reference).split())
+    assert ran.code == code
+    assert ran.out == ""
+    assert said in ran.err
+    assert trained.registered() == before

@@ -1,0 +1,150 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.program import Place, place
+
+
+def test_training_reports_what_it_came_to(empty: Place, sample_csv: Path) -> None:
+    report = empty.good("train", "--estimator", "ridge", "--param", "alpha=2", "--json").document
+    assert (report["model"], report["version"], report["promoted"]) == ("housing/1", 1, True)
+    assert report["reasons"] == ["there is no champion yet"]
+    assert report["champion"] is None
+    assert report["training"]["parameters"] == {"alpha": 2}
+    assert report["metrics"]["rmse"] > report["metrics"]["mae"] > 0
+    assert report["metrics"]["r2"] < 1
+    assert report["metrics"]["rows"] == 80
+    assert report["data"]["rows"] == 400
+    assert report["data"]["uri"] == str(sample_csv)
+    assert len(report["data"]["sha256"]) == 64
+    assert len(report["data"]["md5"]) == 32
+    assert report["seconds"] > 0
+    (line,) = (empty / "artifacts/runs/runs.jsonl").read_text().splitlines()
+    assert json.loads(line)["id"] == report["run"]
+
+
+def test_training_is_told_to_a_person_too(empty: Place) -> None:
+    shown = empty.good("train", "--estimator", "ridge").out
+    assert "RMSE (USD)" in shown
+    assert "promoted: there is no champion yet" in shown
+    assert "400 rows, SHA-256" in shown
+
+
+def test_training_twice_makes_one_version(empty: Place) -> None:
+    first, second = (
+        empty.good("train", "--estimator", "tree", "--json").document for _ in range(2)
+    )
+    assert second["bundle"] == first["bundle"]
+    assert second["model"] == first["model"] == "housing/1"
+    assert second["reasons"] == ["identical to the champion housing/1"]
+    assert second["run"] != first["run"]
+    assert empty.registered() == [("housing/1", ["champion"])]
+
+
+def test_a_model_is_the_same_whoever_trains_it(tmp_path: Path, sample_csv: Path) -> None:
+    bundles = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        where = place(
+            tmp_path / name, MODELPORT_DATA=str(sample_csv), PYTHONHASHSEED=str(len(name))
+        )
+        ran = where.good("train", "--json", process=True)
+        bundles.append(ran.document["bundle"])
+    assert bundles[0] == bundles[1]
+
+
+def test_the_seed_makes_the_split(empty: Place) -> None:
+    one, other = (
+        empty.good("train", "--estimator", "ridge", "--seed", seed, "--no-promote", "--json")
+        for seed in ("1", "2")
+    )
+    assert one.document["metrics"] != other.document["metrics"]
+
+
+def test_the_gate_refuses_a_worse_model_and_keeps_it_as_a_version(trained: Place) -> None:
+    ran = trained.call("train", "--estimator", "dummy", "--seed", "7", "--json")
+    assert ran.code == 3
+    assert ran.document["promoted"] is False
+    assert "is higher than the" in ran.document["reasons"][0]
+    assert "of housing/2" in ran.document["reasons"][0]
+    assert trained.registered()[1:] == [("housing/2", ["champion"]), ("housing/3", [])]
+    told = trained.call("train", "--estimator", "dummy", "--seed", "7")
+    assert told.code == 3
+    assert "not promoted: RMSE" in told.out
+    assert "housing/2 (champion)" in told.out
+
+
+def test_promotion_may_be_left_out(trained: Place) -> None:
+    ran = trained.good("train", "--estimator", "random_forest", "--no-promote", "--json")
+    assert ran.document["promoted"] is False
+    assert trained.registered()[1] == ("housing/2", ["champion"])
+
+
+def test_a_champion_is_judged_on_its_own_holdout_or_on_all_of_other_data(
+    trained: Place, tmp_path: Path
+) -> None:
+    own = trained.good("evaluate", "--json").document
+    assert (own["model"], own["rows"], own["metrics"]["rows"]) == ("housing/2", "hold-out", 80)
+    shown = trained.good("models", "show", "housing", "--json").document
+    assert own["metrics"]["rmse"] == pytest.approx(shown["metrics"]["rmse"], rel=1e-12)
+    other = trained.good("evaluate", "--model", "housing/1", "--data", "sample:50", "--json")
+    assert (other.document["model"], other.document["rows"]) == ("housing/1", "all rows")
+    assert other.document["metrics"]["rows"] == 50
+    assert "rows (all rows)" in trained.good("evaluate", "--data", "sample:50").out
+
+
+def test_simulated_data_is_named_wherever_a_model_made_of_it_is_shown(empty: Place) -> None:
+    ran = empty.good("train", "--data", "sample:300", "--estimator", "ridge")
+    assert "trained on simulated data" in ran.err
+    assert "(simulated)" in empty.good("models", "list").out
+    assert empty.good("models", "show", "housing", "--json").document["data"]["simulated"] is True
+
+
+def test_a_real_model_takes_over_from_a_simulated_one_and_not_the_other_way(empty: Place) -> None:
+    empty.good("train", "--data", "sample:300", "--estimator", "ridge")
+    ran = empty.good("train", "--estimator", "dummy", "--json")
+    assert ran.document["reasons"] == [
+        "trained on real data, while housing/1 learnt from simulated data"
+    ]
+    back = empty.call("train", "--data", "sample:300", "--estimator", "tree", "--json")
+    assert back.code == 3
+    assert "while housing/2 learnt from real data" in back.document["reasons"][0]
+
+
+def test_the_default_model_reaches_the_published_figures(housing_csv: Path, tmp_path: Path) -> None:
+    where = place(tmp_path, MODELPORT_DATA=str(housing_csv))
+    report = where.good("train", "--json").document
+    assert report["training"] == {
+        "estimator": "hist_gradient_boosting",
+        "parameters": {},
+        "holdout": 0.2,
+        "seed": 42,
+    }
+    assert report["metrics"]["rows"] == 4128
+    assert report["metrics"]["rmse"] <= 45_800
+    assert report["metrics"]["r2"] >= 0.84
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--param", "alpha"], "--param 'alpha' is not of the form name=value"),
+        (["--param", "aplha=1"], "alpha"),
+        (["--param", "alpha=much"], "alpha"),
+        (["--seed", "-1"], "seed: -1 is not from 0 to 4294967295"),
+        (["--holdout", "1.5"], "hold-out fraction: 1.5 is not between 0 and 1"),
+        (["--holdout", "nan"], "hold-out fraction"),
+        (["--schema", "absent.toml"], "absent.toml"),
+        (["--data", "data.xlsx"], "the suffix must be one of .csv, .parquet, .jsonl"),
+        (["--data", "sample:many"], "like sample:1000"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_trained_is_told_and_leaves_nothing(
+    empty: Place, options: list[str], said: str
+) -> None:
+    ran = empty.call("train", "--estimator", "ridge", *options)
+    assert ran.code == 78
+    assert said in ran.err
+    assert empty.registered() == []

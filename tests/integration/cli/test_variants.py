@@ -1,0 +1,129 @@
+"""One row, asked in every way there is, in every variant: always the same number."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.integration.cli.files import read_rows
+from tests.integration.processes import START_SECONDS, wait_until
+from tests.integration.program import Place, place, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("variants")]
+
+VARIANTS = ("api-baseline", "main")
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What a variant answered for all rows of the sample."""
+
+    where: Place
+    trained: dict[str, Any]
+    evaluated: dict[str, Any]
+    batch: list[float]
+    alone: list[float]
+    online: list[float]
+
+
+@pytest.fixture(scope="module")
+def journeys(
+    sample_csv: Path, mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Journey]:
+    made = {}
+    for variant in VARIANTS:
+        where = place(tmp_path_factory.mktemp(variant), variant, MODELPORT_DATA=str(sample_csv))
+        if variant == "main":
+            (where / "artifacts").mkdir()
+            shutil.copy(mlflow_tables, where / "artifacts/mlflow.db")
+        made[variant] = travel(where, sample_csv)
+    return made
+
+
+def travel(where: Place, data: Path) -> Journey:
+    trained = where.run("train", "--estimator", "ridge", "--json")
+    assert trained.code == 0, trained
+    evaluated = where.run("evaluate", "--json")
+    assert evaluated.code == 0, evaluated
+    scored = where.run("predict", data, "out.parquet", "--json")
+    assert scored.code == 0, scored
+    rows = [
+        {name: None if value == "" else value for name, value in row.items()}
+        for row in read_rows(data)
+    ]
+    for row in rows:
+        del row["median_house_value"]
+    alone = where.run("predict-one", "-", "--json", stdin=json.dumps(rows).encode())
+    assert alone.code == 0, alone
+    return Journey(
+        where,
+        trained.document,
+        evaluated.document,
+        [row["prediction"] for row in read_rows(where / "out.parquet")],
+        alone.document["predictions"],
+        online(where, rows),
+    )
+
+
+def online(where: Place, rows: list[dict[str, Any]]) -> list[float]:
+    with serving(where) as server:
+        body = json.dumps({"data": rows}).encode()
+        headers = {"Content-Type": "application/json"}
+        wait_until(lambda: "ready: housing/1" in server.said(), START_SECONDS, server.said)
+        with urlopen(Request(f"{server.url}/predict", body, headers), timeout=30) as answer:
+            document = json.load(answer)
+    assert document["model"] == "housing/1"
+    return list(document["predictions"])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_row_has_the_same_prediction_however_it_is_asked(
+    journeys: dict[str, Journey], variant: str
+) -> None:
+    journey = journeys[variant]
+    assert len(journey.batch) == 400
+    assert journey.alone == journey.batch
+    assert journey.online == journey.batch
+
+
+def test_the_variants_make_the_same_model(journeys: dict[str, Journey]) -> None:
+    baseline, main = (journeys[variant] for variant in VARIANTS)
+    assert main.batch == baseline.batch
+    assert main.trained["bundle"] == baseline.trained["bundle"]
+    assert main.trained["metrics"] == baseline.trained["metrics"]
+    assert main.evaluated["metrics"] == baseline.evaluated["metrics"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_everything_is_kept_in_the_home_folder(journeys: dict[str, Journey], variant: str) -> None:
+    journey = journeys[variant]
+    found = {path.name for path in journey.where.folder.iterdir()}
+    assert found == {"artifacts", "out.parquet", "server.log"}
+    kept = {path.name for path in (journey.where / "artifacts").iterdir()}
+    if variant == "main":
+        assert {"mlflow.db", "mlartifacts"} <= kept
+    else:
+        assert kept == {"models", "runs"}
+
+
+def test_the_home_folder_may_be_elsewhere(
+    sample_csv: Path, mlflow_tables: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cwd").mkdir()
+    (tmp_path / "home").mkdir()
+    shutil.copy(mlflow_tables, tmp_path / "home/mlflow.db")
+    where = place(
+        tmp_path / "cwd",
+        "main",
+        MODELPORT_DATA=str(sample_csv),
+        MODELPORT_HOME=str(tmp_path / "home"),
+    )
+    ran = where.run("train", "--estimator", "dummy", "--json")
+    assert ran.code == 0, ran
+    assert [*where.folder.iterdir()] == []
+    listed = where.run("models", "list", "--json").document["versions"]
+    assert [version["model"] for version in listed] == ["housing/1"]
