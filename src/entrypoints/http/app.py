@@ -19,6 +19,7 @@ from domain.errors import ModelportError
 from entrypoints.http import problems
 from entrypoints.http.openapi import openapi_document
 from entrypoints.http.predict import PredictEndpoint
+from entrypoints.http.protocols.routes import protocol_routes
 from entrypoints.http.routes import router
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import load_settings
@@ -52,12 +53,12 @@ def create_app(container: Container) -> Application:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.serving = container.serving()
-    app.predict = PredictEndpoint(
-        container.serving(), container.predict_one(), settings.max_body_bytes
-    )
+    plane = (container.serving(), container.predict_one(), settings.max_body_bytes)
+    app.predict = PredictEndpoint(*plane)
     app.include_router(router)
     # For other methods than POST the router answers that they are not allowed.
     app.routes.append(Route("/predict", app.predict, methods=["POST"], include_in_schema=False))
+    app.routes.extend(protocol_routes(*plane))
     app.add_exception_handler(ModelportError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_error)
     app.add_exception_handler(ClientDisconnect, problems.on_disconnect)

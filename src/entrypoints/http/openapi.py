@@ -8,6 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from domain.feature import Feature, Kind
 from domain.schema import Schema
 from entrypoints.http.problems import MEDIA_TYPE
+from entrypoints.http.protocols.mlflow_openapi import mlflow_paths, mlflow_schemas
+from entrypoints.http.protocols.v2_openapi import v2_paths, v2_schemas
 
 _TYPES = {
     Kind.NUMBER: "number",
@@ -63,6 +65,8 @@ def openapi_document(app: FastAPI, schema: Schema | None, max_rows: int) -> dict
     schemas["PredictRequest"] = _request_schema(max_rows)
     schemas["PredictResponse"] = _response_schema(schema)
     document["paths"]["/predict"] = {"post": _predict_operation(schema)}
+    document["paths"] |= v2_paths(schema) | mlflow_paths(schema)
+    schemas |= v2_schemas() | mlflow_schemas()
     return document
 
 
