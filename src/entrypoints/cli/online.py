@@ -7,7 +7,6 @@ import typer
 from rich.markup import escape
 
 from application.predict_one import PredictOne
-from application.serving import Serving
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Model, container
 from entrypoints.json_text import read_json
@@ -30,8 +29,7 @@ def predict_one(
     Example: modelport predict-one - < row.json
     """
     wired = container(model=model)
-    serving: Serving = wired.serving()
-    loaded = serving.load(serving.ref)
+    loaded = wired.load_model()(wired.settings().model_ref)
     schema = loaded.manifest.schema
     records = [schema.example] if row is None else _read_rows(row)
     answer = PredictOne(lambda: loaded, wired.settings().max_rows)(records)
