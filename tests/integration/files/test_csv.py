@@ -275,6 +275,17 @@ def test_a_row_of_another_width_is_named(tmp_path: Path, row: str, count: int) -
         source.read(second, {"x": None})
 
 
+def test_a_row_of_another_width_behind_a_huge_cell(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, "x,y\n1," + "z" * 200_000 + "\n3\n"))
+    with pytest.raises(UnreadableData, match="the rows from line 2 on cannot be parsed"):
+        source.read(only_chunk(source), {"x": None})
+
+
+def test_a_header_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableData, match="the header cannot be parsed: field larger"):
+        _ = CsvSource(csv_file(tmp_path, "x" * 200_000 + "\n")).columns
+
+
 def test_a_quote_that_is_not_closed_is_named(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, 'x,y\n1,2\n3,"4\n5,6\n'))
     with pytest.raises(UnreadableData, match="the row that begins at byte 8 does not end"):

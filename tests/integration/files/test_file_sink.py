@@ -222,7 +222,8 @@ from domain.errors import Unavailable
 from domain.table import Table
 from tests.integration.files.test_file_sink import JOB
 
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # like a disk with no more room
+usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))  # like a disk with no more room
 sink = FileSink(Path(sys.argv[1]))
 sink.write(JOB, 0, Table.of({"x": np.arange(3_000.0)}), [])
 sink.write(JOB, 1, Table.of({"x": np.arange(3_000.0)}), [])
@@ -234,6 +235,7 @@ for attempt in (
         attempt()
     except Unavailable as error:
         print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 """
     path = tmp_path / "out.csv"
     done = subprocess.run(
@@ -260,6 +262,48 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(Unavailable, match=r"folder\.csv is a directory; name a file"):
         FileSink(tmp_path / "folder.csv").completed(JOB)
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
+    script = """
+import os, sys, tempfile
+from pathlib import Path
+import numpy as np
+from adapters.arrow.csv_source import CsvSource
+from adapters.arrow.file_sink import FileSink
+from domain.errors import Unavailable
+from domain.table import Table
+from tests.integration.files.test_file_sink import JOB
+
+with tempfile.TemporaryDirectory() as name:
+    folder = Path(name)
+    path = folder / "in.csv"
+    path.write_text("x\\n1\\n")
+    path.chmod(0)
+    folder.chmod(0o555)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65_534)  # root may do everything
+    part = Table.of({"x": np.array([1.0])})
+    sink = FileSink(folder / "out.csv")
+    for attempt in (lambda: CsvSource(path).version, lambda: sink.write(JOB, 0, part, [])):
+        try:
+            attempt()
+        except Unavailable as error:
+            print(error)
+    os.seteuid(me)
+    folder.chmod(0o755)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    reading, writing = done.stdout.splitlines()
+    assert reading.endswith("in.csv cannot be read: Permission denied")
+    assert "out.csv cannot be written: Permission denied; mend that" in writing
 
 
 def test_a_job_without_chunks_is_refused(tmp_path: Path) -> None:
@@ -370,6 +414,13 @@ def test_many_small_chunks_become_few_row_groups(tmp_path: Path) -> None:
     write(tmp_path / "out.parquet", [table(x=np.array([float(i)])) for i in range(40)])
     metadata = parquet.read_metadata(tmp_path / "out.parquet")
     assert (metadata.num_rows, metadata.num_row_groups) == (40, 1)
+
+
+def test_large_chunks_keep_row_groups_of_their_own(tmp_path: Path) -> None:
+    write(tmp_path / "out.parquet", [table(x=np.zeros(70_000))] * 5)
+    metadata = parquet.read_metadata(tmp_path / "out.parquet")
+    sizes = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
+    assert sizes == [140_000, 140_000, 70_000]
 
 
 def test_the_source_of_a_table_does_not_matter(tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_texts_are_coded_however_they_are_kept(tmp_path: Path, values: pa.Array,
         ),
         (pa.array([[1, 2], [3, 4], None]), [[1, 2], [3, 4], None]),
         (pa.array([b"\x00\xff"]), [b"\x00\xff"]),
+        (pa.array([b"\x00\xff"]).dictionary_encode(), [b"\x00\xff"]),
     ],
 )
 def test_columns_without_a_kind_come_as_they_stand(

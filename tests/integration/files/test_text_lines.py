@@ -43,6 +43,7 @@ def parsed(text: str) -> list[list[str]]:
 @example('a"b\n"c"\n', [1])
 @example('"a\r\nb",c\r\n\r\nd\r', [2])
 @example('x,\n"y"z"\n",', [3])
+@example('a\nb"c,', [3])
 def test_rows_end_where_the_reader_of_the_standard_library_ends_them(
     text: str, sizes: list[int]
 ) -> None:
