@@ -1,6 +1,8 @@
 """From a data URI to the adapter that reads or writes it."""
 
 import re
+import shutil
+from os import getpid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -77,8 +79,9 @@ def fetch_reference_data(settings: Settings) -> Path:
     cached = _fetched(settings.data_url, settings.data_sha256, settings)
     try:
         REFERENCE_PATH.parent.mkdir(parents=True, exist_ok=True)
-        partial = REFERENCE_PATH.with_suffix(".partial")
-        partial.write_bytes(cached.read_bytes())
+        # Two processes may be here at once: each writes a file of its own, the last one stays.
+        partial = REFERENCE_PATH.with_suffix(f".{getpid()}.partial")
+        shutil.copyfile(cached, partial)
         partial.replace(REFERENCE_PATH)
     except OSError as error:
         raise Unavailable(f"{REFERENCE_PATH} cannot be written: {error.strerror}") from error
