@@ -71,7 +71,11 @@ check: setup ## format, lint, types, import contracts, docs
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@if [ -d tests/unit/docs ]; then $(BIN)/pytest -q tests/unit/docs; fi
+	@$(BIN)/python docs/reference/generate.py --check
+
+.PHONY: docs
+docs: setup ## write the reference pages under docs/reference/ anew from the code
+	@$(BIN)/python docs/reference/generate.py
 
 .PHONY: format
 format: setup ## format the code and apply the linter's safe fixes
