@@ -107,8 +107,11 @@ def _numbers(elements: Sequence[Any], datatype: str, where: str) -> NDArray[Any]
 
 
 def _fits(value: float, kind: np.dtype[Any]) -> bool:
-    limits = np.finfo(np.float64) if kind.kind == "f" else np.iinfo(kind)
-    return bool(limits.min <= value <= limits.max)
+    try:
+        np.array(value, dtype=np.float64 if kind.kind == "f" else kind)
+    except OverflowError:
+        return False
+    return True
 
 
 def _texts_from_bytes(content: memoryview, count: int, where: str) -> Coded:
