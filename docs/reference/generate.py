@@ -183,7 +183,8 @@ def _http() -> Iterator[str]:
         "`GET /openapi.json` describes the same, for the model that is being served; `GET /docs`",
         "shows it in the browser, without the internet, and `GET /` leads there. The row below is",
         "that of the reference schema, `data/housing.toml`. An error is `application/problem+json`",
-        "as in RFC 9457: it names fields and what is allowed, and never repeats the caller's data.",
+        "as in RFC 9457, but under `/v2` and where MLflow's contract has its own form. It names",
+        "fields and what is allowed, and never repeats the caller's data.",
         "",
     ]
     for path, operations in sorted(document["paths"].items()):
@@ -200,7 +201,7 @@ def _others(routes: Iterable[Any], described: Iterable[str]) -> Iterator[str]:
     rows = [
         (f"`{route.path}`", ", ".join(sorted(route.methods or ["any"])))
         for route in found
-        if not route.path.startswith("/swagger/")
+        if not route.path.startswith("/swagger/") and not route.path.endswith(":path}")
     ]
     yield from [*_table(("path", "methods"), rows), ""]
 
@@ -208,14 +209,19 @@ def _others(routes: Iterable[Any], described: Iterable[str]) -> Iterator[str]:
 def _endpoint(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     yield from [f"## `{method} {path}`", "", operation["description"], ""]
     for media, body in operation.get("requestBody", {}).get("content", {}).items():
-        yield from [f"Takes {media}: {_type(body['schema'])}.", "", "```json"]
-        yield from [json.dumps(body["example"], indent=2, ensure_ascii=False), "```", ""]
+        yield from [f"Takes {media}: {_type(body['schema'])}.", "", *_example(body["example"]), ""]
     rows = [
         (status, answer["description"], ", ".join(answer.get("content", {})))
         for status, answer in sorted(operation["responses"].items())
     ]
     yield from _table(("status", "when", "type"), rows)
     yield ""
+
+
+def _example(example: Any) -> list[str]:
+    if isinstance(example, str):
+        return ["```text", example.rstrip(), "```"]
+    return ["```json", json.dumps(example, indent=2, ensure_ascii=False), "```"]
 
 
 def _object(schema: dict[str, Any]) -> Iterator[str]:
