@@ -38,7 +38,14 @@ class LoadModel:
 
     def version(self, version: ModelVersion) -> LoadedModel:
         """Return a version that was resolved before."""
-        bundle = self.store.load(version)
+        return self.opened(version, self.store.load(version))
+
+    def opened(self, version: ModelVersion, bundle: Bundle) -> LoadedModel:
+        """Return a version whose bundle is at hand.
+
+        Raises:
+            ArtefactRejected: the bundle failed a check; says which.
+        """
         try:
             manifest, predictor = open_bundle(bundle, version.bundle_id, self.runtime)
         except ArtefactRejected as error:

@@ -3,7 +3,7 @@
 import logging
 from asyncio import Event, create_task, to_thread, wait_for
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from application.serving import Serving
+from application.serving import Serving, ServingState
 from domain.errors import ModelportError
 from entrypoints.http import problems
 from entrypoints.http.openapi import openapi_document
@@ -53,6 +53,7 @@ def create_app(container: Container) -> Application:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.serving = container.serving()
+    app.state.poll_seconds = settings.poll_seconds
     plane = (container.serving(), container.predict_one(), settings.max_body_bytes)
     app.predict = PredictEndpoint(*plane)
     app.include_router(router)
@@ -86,22 +87,37 @@ def _describe(app: FastAPI, max_rows: int) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     stopped = Event()
-    loading = create_task(_load(app.state.serving, stopped))
+    following = create_task(_follow(app.state.serving, app.state.poll_seconds, stopped))
     yield
     stopped.set()
-    await loading
+    await following
 
 
-async def _load(serving: Serving, stopped: Event) -> None:
-    """Try until there is a model: a server may start before the first one is trained."""
-    told = ""
-    while not await to_thread(serving.refresh):
-        if serving.problem != told:
-            told = serving.problem
-            log.warning("not ready: %s", told)
+async def _follow(serving: Serving, seconds: float, stopped: Event) -> None:
+    """Keep up with the model reference; a server may start before there is a model."""
+    told: tuple[str, ...] = ()
+    while not stopped.is_set():
         try:
-            await wait_for(stopped.wait(), problems.RETRY_AFTER_SECONDS)
-        except TimeoutError:
-            continue
-        return
-    log.info("ready: %s", serving.model().version.label)
+            await to_thread(serving.refresh)
+        except Exception:
+            log.exception("the model store or the bundle cache failed in an unforeseen way")
+        told = _tell(serving.state, told)
+        with suppress(TimeoutError):
+            await wait_for(stopped.wait(), seconds)
+
+
+def _tell(state: ServingState, told: tuple[str, ...]) -> tuple[str, ...]:
+    """Log what is served and what is wrong, unless it has been told."""
+    label = state.model.version.label if state.model else ""
+    news = (label, state.problem, state.unkept)
+    if news == told:
+        return told
+    if not label:
+        log.warning("not ready: %s", state.problem)
+    elif state.problem:
+        log.warning("degraded, %s goes on answering: %s", label, state.problem)
+    else:
+        log.info("ready: %s", label)
+    if state.unkept:
+        log.warning("not kept for a start while the store is down: %s", state.unkept)
+    return news

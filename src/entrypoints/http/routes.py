@@ -41,12 +41,26 @@ async def live() -> dict[str, bool]:
     response_model=None,
 )
 async def ready(request: Request) -> JSONResponse:
-    """Answer 200 once a model has passed every check, 503 with the reason until then."""
+    """Answer 200 once a model has passed every check, 503 with the reason until then.
+
+    A server that cannot follow the model reference, since the registry is down or the new version
+    failed a check, goes on answering with the version before: it is `degraded`, and `problem` says
+    why.
+    """
     serving: Serving = request.app.state.serving
-    try:
-        return JSONResponse({"ready": True, "model": serving.model().version.label})
-    except Unavailable as error:
-        return from_error(error)
+    state = serving.state
+    if state.model is None:
+        return from_error(Unavailable(f"not ready: {state.problem}"))
+    return JSONResponse(
+        {
+            "ready": True,
+            "model": state.model.version.label,
+            "since": state.since.isoformat() if state.since else None,
+            "degraded": state.degraded,
+            "problem": state.problem or None,
+            "reloads": state.reloads,
+        }
+    )
 
 
 @router.get(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from application.ports import Learner, ModelStore, Runtime, Tracker
+from application.ports import BundleCache, Learner, ModelStore, Runtime, Tracker
 from domain.errors import Misconfigured
 from domain.schema import Schema
 from entrypoints.wiring.settings import Settings
@@ -53,6 +53,21 @@ def mlflow_store(settings: Settings) -> ModelStore:
     from adapters.mlflow.model_store import MlflowStore
 
     return MlflowStore(settings.mlflow_uri, settings.home)
+
+
+@needs("api")
+def http_store(settings: Settings) -> ModelStore:
+    """Model versions in the registry of an MLflow server, read without the mlflow package."""
+    from adapters.http.model_store import HttpStore
+
+    return HttpStore(settings.mlflow_uri, settings.mlflow_tracking_token)
+
+
+def bundle_cache(settings: Settings) -> BundleCache:
+    """Bundles that were served last, in the home folder."""
+    from adapters.filesystem.bundle_cache import FileBundleCache
+
+    return FileBundleCache(settings.home / "cache" / "bundles", settings.registry)
 
 
 def file_tracker(settings: Settings) -> Tracker:

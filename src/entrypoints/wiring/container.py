@@ -34,8 +34,10 @@ class Container(containers.DeclarativeContainer):
         **{
             StoreKind.MLFLOW: providers.ThreadSafeSingleton(builders.mlflow_store, settings),
             StoreKind.FILE: providers.ThreadSafeSingleton(builders.file_store, settings),
+            StoreKind.HTTP: providers.ThreadSafeSingleton(builders.http_store, settings),
         },
     )
+    bundle_cache = providers.ThreadSafeSingleton(builders.bundle_cache, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
     runtime = providers.ThreadSafeSingleton(builders.runtime)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
@@ -56,7 +58,13 @@ class Container(containers.DeclarativeContainer):
     evaluate_model = providers.Factory(EvaluateModel, load_model)
     promote_model = providers.Factory(PromoteModel, store, load_model)
     predict_batch = providers.Factory(PredictBatch, load_model)
-    serving = providers.ThreadSafeSingleton(Serving, load_model, settings.provided.model_ref)
+    serving = providers.ThreadSafeSingleton(
+        Serving,
+        load_model,
+        settings.provided.model_ref,
+        bundle_cache,
+        providers.Object(builders.now),
+    )
     predict_one = providers.Factory(PredictOne, serving.provided.model, settings.provided.max_rows)
 
 

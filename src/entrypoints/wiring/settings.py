@@ -48,10 +48,12 @@ class StoreKind(StrEnum):
 
     MLFLOW = "mlflow"
     FILE = "file"
+    HTTP = "http"
 
 
 # What pydantic says at length, by its type of error.
 _ALLOWED = {
+    "float_parsing": "a number",
     "int_parsing": "an integer",
     "int_parsing_size": "a smaller integer",
     "string_pattern_mismatch": "64 digits from 0 to f",
@@ -84,7 +86,10 @@ class Settings(BaseModel):
     ] = None
     model_store: Annotated[
         StoreKind | None,
-        Field(description="Where model versions are kept; unset: what the variant says."),
+        Field(
+            description="Where model versions are kept: `http` reads the registry of an MLflow "
+            "server without the mlflow package; unset: what the variant says."
+        ),
     ] = None
     data: Annotated[
         str | None,
@@ -106,6 +111,15 @@ class Settings(BaseModel):
     model: Annotated[
         str, Field(description="Model reference that is served and that scores files.")
     ] = "housing@champion"
+    poll_seconds: Annotated[
+        float,
+        Field(
+            description="How often a server asks whether the model reference means another "
+            "version by now.",
+            gt=0,
+            le=86_400,
+        ),
+    ] = 5.0
     max_rows: Annotated[int, Field(description="Most rows that one request may hold.", ge=1)] = (
         10_000
     )
@@ -118,6 +132,14 @@ class Settings(BaseModel):
             alias="MLFLOW_TRACKING_URI",
             description="MLflow's tracking and registry server or database; "
             "unset: `mlflow.db` in the home folder.",
+        ),
+    ] = None
+    mlflow_tracking_token: Annotated[
+        str | None,
+        Field(
+            alias="MLFLOW_TRACKING_TOKEN",
+            description="Bearer token for the MLflow server.",
+            repr=False,
         ),
     ] = None
 
@@ -135,6 +157,14 @@ class Settings(BaseModel):
     def mlflow_uri(self) -> str:
         """The MLflow tracking URI in force."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def registry(self) -> str:
+        """What tells the model store in force from others of the same home; without secrets."""
+        if self.store_kind is StoreKind.FILE:
+            return "file"
+        scheme, _, rest = self.mlflow_uri.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
 
     @property
     def runs_url(self) -> str:

@@ -107,7 +107,7 @@ def test_everything_is_kept_in_the_home_folder(journeys: dict[str, Journey], var
     if variant == "main":
         assert {"mlflow.db", "mlartifacts"} <= kept
     else:
-        assert kept == {"models", "runs"}
+        assert kept == {"cache", "models", "runs"}
 
 
 def test_the_home_folder_may_be_elsewhere(

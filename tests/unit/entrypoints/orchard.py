@@ -3,6 +3,7 @@
 from dependency_injector import providers
 
 from adapters.memory import (
+    MemoryBundleCache,
     MemoryLearner,
     MemoryRuntime,
     MemorySink,
@@ -19,10 +20,11 @@ from tests.integration.contracts.samples import NAME, SCHEMA, sample_table
 ORCHARD = ModelRef(NAME)
 
 
-def orchard(store: MemoryStore | None = None, **settings: int) -> Container:
+def orchard(store: MemoryStore | None = None, **settings: float) -> Container:
     """Return a container for the orchard, without a model."""
     wired = build_container(Settings.model_validate({"model": NAME, **settings}))
     wired.store.override(providers.Object(store or MemoryStore()))
+    wired.bundle_cache.override(providers.Object(MemoryBundleCache()))
     wired.tracker.override(providers.Object(MemoryTracker()))
     wired.learner.override(providers.Object(MemoryLearner()))
     wired.runtime.override(providers.Object(MemoryRuntime()))
@@ -37,7 +39,7 @@ def train(wired: Container, estimator: Estimator = Estimator.LINEAR) -> None:
     wired.train_model()(wired.source(), wired.schema(), TrainingSpec(estimator))
 
 
-def planted(**settings: int) -> Container:
+def planted(**settings: float) -> Container:
     """Return a container for the orchard, with a champion."""
     wired = orchard(None, **settings)
     train(wired)

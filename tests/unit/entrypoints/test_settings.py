@@ -27,9 +27,11 @@ GIVEN: dict[str, tuple[str, object]] = {
     "schema_file": ("other.toml", Path("other.toml")),
     "home": ("/elsewhere", Path("/elsewhere")),
     "model": ("housing/3", "housing/3"),
+    "poll_seconds": ("0.5", 0.5),
     "max_rows": ("7", 7),
     "max_body_bytes": ("99", 99),
     "mlflow_tracking_uri": ("http://mlflow:5000", "http://mlflow:5000"),
+    "mlflow_tracking_token": ("sesame", "sesame"),
 }
 
 
@@ -146,7 +148,10 @@ def test_a_variant_is_a_preset_that_single_settings_override(
     [
         ("MODELPORT_VARIANT", "api-baselin", "'main' or 'api-baseline'"),
         ("MODELPORT_TRACKER", "mlfow", "'mlflow', 'file', 'sql' or 'none'"),
-        ("MODELPORT_MODEL_STORE", "sql", "'mlflow' or 'file'"),
+        ("MODELPORT_MODEL_STORE", "sql", "'mlflow', 'file' or 'http'"),
+        ("MODELPORT_POLL_SECONDS", "0", "greater than 0"),
+        ("MODELPORT_POLL_SECONDS", "nan", "less than or equal to 86400"),
+        ("MODELPORT_POLL_SECONDS", "often", "allowed: a number"),
         ("MODELPORT_MAX_ROWS", "many", "allowed: an integer"),
         ("MODELPORT_MAX_ROWS", "1.5", "allowed: an integer"),
         ("MODELPORT_MAX_ROWS", "9" * 5000, "allowed: a smaller integer"),
@@ -162,6 +167,25 @@ def test_a_misspelt_value_is_refused_and_the_valid_ones_named(
         load_settings()
     assert str(caught.value).startswith(f"{variable}: ")
     assert allowed in str(caught.value)
+
+
+def test_the_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "sesame")
+    settings = load_settings()
+    assert settings.mlflow_tracking_token == "sesame"
+    assert "sesame" not in repr(settings)
+    assert "sesame" not in str(settings)
+
+
+def test_a_registry_is_told_from_others_whoever_reads_it() -> None:
+    def registry(uri: str, store: StoreKind) -> str:
+        given = {"MLFLOW_TRACKING_URI": uri, "model_store": store}
+        return Settings.model_validate(given).registry
+
+    here = registry("https://ann:sesame@mlflow:5000/x", StoreKind.HTTP)
+    assert here == registry("https://mlflow:5000/x", StoreKind.MLFLOW) == "https://mlflow:5000/x"
+    assert registry("https://mlflow:5001/x", StoreKind.HTTP) != here
+    assert registry("https://mlflow:5000/x", StoreKind.FILE) != here
 
 
 def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
