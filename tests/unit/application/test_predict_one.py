@@ -1,20 +1,39 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
+from application.loading import LoadedModel
 from application.predict_one import PredictOne
 from domain.errors import InvalidData, InvalidRows, TooLarge, Unavailable
+from domain.table import Coded, Table
 from tests.unit.application.houses import HOUSES, SCHEMA, World
 
 HOUSE: dict[str, Any] = {"age": 10.0, "rooms": 4, "place": "sea"}
 
 
 @pytest.fixture
-def predict() -> PredictOne:
+def model() -> LoadedModel:
     world = World()
     world.train()
-    model = world.load(HOUSES)
+    return world.load(HOUSES)
+
+
+@pytest.fixture
+def predict(model: LoadedModel) -> PredictOne:
     return PredictOne(lambda: model, max_rows=3)
+
+
+def houses(places: tuple[int, ...] = (0, 1, 0), age: float = 10.0) -> Table:
+    """Return houses as columns: by the sea (0), on land (1), or on the moon (2)."""
+    rows = len(places)
+    return Table.of(
+        {
+            "age": np.full(rows, age),
+            "rooms": np.full(rows, 4),
+            "place": Coded(np.array(places, dtype=np.int32), ("sea", "land", "moon")),
+        }
+    )
 
 
 def test_each_record_gets_its_prediction_and_the_version_is_named(predict: PredictOne) -> None:
@@ -68,3 +87,39 @@ def test_limits_are_checked_before_a_model_is_asked_for() -> None:
         predict([HOUSE, HOUSE])
     with pytest.raises(Unavailable):
         predict([HOUSE])
+
+
+def test_a_table_is_answered_as_its_rows_are_to_the_last_bit(
+    predict: PredictOne, model: LoadedModel
+) -> None:
+    answer = predict.table(houses(age=np.nan), model)
+    rows = [{"rooms": 4, "place": place} for place in ("sea", "land", "sea")]
+    assert answer.model == "houses/1"
+    assert answer.values == predict(rows).values
+    assert answer.vector.dtype == np.float64
+
+
+def test_a_table_is_answered_by_the_model_that_it_was_read_for(model: LoadedModel) -> None:
+    def none_any_more() -> Any:
+        raise Unavailable("not ready")
+
+    assert PredictOne(none_any_more, max_rows=3).table(houses(), model).model == "houses/1"
+
+
+def test_a_table_has_the_limits_of_records(predict: PredictOne, model: LoadedModel) -> None:
+    with pytest.raises(TooLarge, match=r"^4 rows in one request; allowed: 3$"):
+        predict.table(houses((0, 0, 0, 0)), model)
+    with pytest.raises(InvalidData, match=r"there are no rows to predict"):
+        predict.table(houses(()), model)
+
+
+def test_one_bad_row_of_a_table_refuses_all(predict: PredictOne, model: LoadedModel) -> None:
+    with pytest.raises(InvalidRows) as error:
+        predict.table(houses((0, 2, 2)), model)
+    assert [(v.row, v.field) for v in error.value.violations] == [(1, "place"), (2, "place")]
+    assert "moon" not in str(error.value)
+
+
+def test_a_table_that_lacks_a_feature_is_refused(predict: PredictOne, model: LoadedModel) -> None:
+    with pytest.raises(InvalidData, match="no column 'rooms', 'place'"):
+        predict.table(Table.of({"age": np.ones(1)}), model)
