@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -187,5 +188,5 @@ def serving(where: Place, *options: str, name: str = "server") -> Iterator[Serve
 
 
 def _address(log: Path) -> str | None:
-    words = log.read_text().split()
-    return next((word for word in words if word.startswith("http://127.0.0.1:")), None)
+    said = re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text())
+    return said[1] if said else None

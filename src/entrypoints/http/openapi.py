@@ -1,5 +1,6 @@
 """The OpenAPI document, with a row described field by field from the model's schema."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +11,8 @@ from domain.schema import Schema
 from entrypoints.http.problems import MEDIA_TYPE
 from entrypoints.http.protocols.mlflow_openapi import mlflow_paths, mlflow_schemas
 from entrypoints.http.protocols.v2_openapi import v2_paths, v2_schemas
+
+_SPECIAL = re.compile(r"[\\`*_{}\[\]#|~&]")
 
 _TYPES = {
     Kind.NUMBER: "number",
@@ -141,9 +144,11 @@ def _response_schema(schema: Schema | None) -> dict[str, Any]:
 
 
 def _predict_operation(schema: Schema | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/PredictRequest"}}
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/PredictRequest"}}
+    body: dict[str, Any] = {"required": True, "content": {"application/json": content}}
     if schema is not None:
-        body["example"] = {"data": [schema.example]}
+        content["example"] = {"data": [schema.example]}
+        body["description"] = _fields(schema)
     answer = {"schema": {"$ref": "#/components/schemas/PredictResponse"}}
     fault = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
@@ -151,7 +156,7 @@ def _predict_operation(schema: Schema | None) -> dict[str, Any]:
         "summary": "Predict",
         "description": "Return one prediction per row, all by the same model version.",
         "operationId": "predict",
-        "requestBody": {"required": True, "content": {"application/json": body}},
+        "requestBody": body,
         "responses": {
             "200": {"description": "Predictions.", "content": {"application/json": answer}},
             **{
@@ -160,3 +165,16 @@ def _predict_operation(schema: Schema | None) -> dict[str, Any]:
             },
         },
     }
+
+
+def _fields(schema: Schema) -> str:
+    """Return the fields of a row as a Markdown table, to be read beside the example."""
+    lines = ["| field | allowed | meaning |", "| --- | --- | --- |"]
+    for feature in schema.features:
+        cells = (feature.name, feature.allowed, feature.description)
+        lines.append(f"| {' | '.join(map(_in_markdown, cells))} |")
+    return "\n".join(lines)
+
+
+def _in_markdown(text: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split())).replace("<", "&lt;")

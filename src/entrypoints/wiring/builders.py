@@ -7,6 +7,7 @@ configuration needs.
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
+from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
 from application.ports import BundleCache, Learner, ModelStore, Runtime, Tracker
@@ -40,6 +41,12 @@ def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Buil
     return decorate
 
 
+def _require(library: str) -> None:
+    """Notice now that a library is missing which its adapter imports at its first use."""
+    if find_spec(library) is None:
+        raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+
+
 def file_store(settings: Settings) -> ModelStore:
     """Model versions as files in the home folder."""
     from adapters.filesystem.model_store import FileStore
@@ -52,6 +59,7 @@ def mlflow_store(settings: Settings) -> ModelStore:
     """Model versions in MLflow's registry."""
     from adapters.mlflow.model_store import MlflowStore
 
+    _require("mlflow")
     return MlflowStore(settings.mlflow_uri, settings.home)
 
 
@@ -82,6 +90,7 @@ def mlflow_tracker(settings: Settings) -> Tracker:
     """Runs in MLflow's tracking server or database."""
     from adapters.mlflow.tracker import MlflowTracker
 
+    _require("mlflow")
     return MlflowTracker(settings.mlflow_uri, settings.home)
 
 

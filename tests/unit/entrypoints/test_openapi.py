@@ -96,6 +96,22 @@ def test_the_operation_has_an_example_and_says_every_error() -> None:
         assert [*operation["responses"][status]["content"]] == ["application/problem+json"]
 
 
+def test_the_fields_stand_beside_the_example_with_their_units() -> None:
+    table = document(SCHEMA)["paths"]["/predict"]["post"]["requestBody"]["description"]
+    assert table.splitlines()[:3] == [
+        "| field | allowed | meaning |",
+        "| --- | --- | --- |",
+        "| height | a number from 0.5 to 12 (m) |  |",
+    ]
+
+
+def test_no_text_of_a_schema_is_markup() -> None:
+    odd = Feature("a|b_c", Kind.CATEGORY, categories=("<1H", "`x`"), description="two\nlines *x*")
+    schema = Schema("s", Target("y"), (odd,))
+    table = document(schema)["paths"]["/predict"]["post"]["requestBody"]["description"]
+    assert table.splitlines()[2] == (r"| a\|b\_c | one of '&lt;1H', '\`x\`' | two lines \*x\* |")
+
+
 def test_before_there_is_a_model_a_row_is_any_object() -> None:
     early = document(None)
     assert early["components"]["schemas"]["Row"] == {"type": "object"}

@@ -1,0 +1,175 @@
+"""Another table with its own schema file: trained, scored and served without a change of code."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from sklearn.datasets import load_diabetes
+
+from tests.integration.processes import START_SECONDS, wait_until
+from tests.integration.program import Place, place, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("second_table")]
+
+SCHEMA = """
+name = "diabetes"
+description = "Progression of diabetes within a year of the first examination"
+target = { name = "progression", unit = "points" }
+
+[[features]]
+name = "age"
+kind = "integer"
+unit = "years"
+range = [0, 120]
+example = 59
+
+[[features]]
+name = "sex"
+kind = "category"
+categories = ["one", "two"]
+
+[[features]]
+name = "overweight"
+kind = "boolean"
+description = "Whether the body mass index is above 25"
+
+[[features]]
+name = "body mass index"
+kind = "number"
+unit = "kg/m²"
+range = [10, 80]
+nullable = true
+
+[[features]]
+name = "blood pressure"
+kind = "number"
+unit = "mmHg"
+range = [30, 200]
+example = 101
+
+[[derived]]
+name = "mass per pressure"
+ratio = ["body mass index", "blood pressure"]
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    where: Place
+    data: Path
+    rows: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    folder = tmp_path_factory.mktemp("diabetes")
+    bunch = load_diabetes(scaled=False)
+    rows = [
+        {
+            "age": int(age),
+            "sex": ("one", "two")[int(sex) - 1],
+            "overweight": bool(index > 25),
+            "body mass index": None if number % 50 == 0 else index,
+            "blood pressure": pressure,
+            "progression": target,
+        }
+        for number, ((age, sex, index, pressure), target) in enumerate(
+            zip(bunch.data[:, :4].tolist(), bunch.target.tolist(), strict=True)
+        )
+    ]
+    with (folder / "diabetes.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (folder / "diabetes.toml").write_text(SCHEMA)
+    where = place(
+        folder,
+        MODELPORT_SCHEMA="diabetes.toml",
+        MODELPORT_DATA="diabetes.csv",
+        MODELPORT_MODEL="diabetes",
+    )
+    where.good("train", "--estimator", "ridge")
+    return Table(where, folder / "diabetes.csv", rows)
+
+
+@pytest.fixture(scope="module")
+def server(table: Table) -> Iterator[str]:
+    with serving(table.where) as server:
+        wait_until(lambda: "ready: diabetes/1" in server.said(), START_SECONDS, server.said)
+        yield server.url
+
+
+def features(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "progression"}
+
+
+def get(url: str, body: object = None) -> Any:
+    content = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(url, content, {"Content-Type": "application/json"}), timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_it_is_learnt(table: Table) -> None:
+    described = table.where.good("models", "show", "diabetes", "--json").document
+    assert described["target"] == {"name": "progression", "unit": "points"}
+    assert described["metrics"]["r2"] > 0.2
+    assert described["derived"] == [
+        {"name": "mass per pressure", "is": "body mass index / blood pressure"}
+    ]
+
+
+@pytest.mark.parametrize("estimator", ["hist_gradient_boosting", "random_forest", "linear"])
+def test_every_kind_of_model_learns_it(table: Table, estimator: str) -> None:
+    ran = table.where.good("train", "--estimator", estimator, "--no-promote", "--json")
+    assert ran.document["metrics"]["rows"] == 89
+
+
+def test_a_row_has_the_same_prediction_in_a_batch_alone_and_online(
+    table: Table, server: str
+) -> None:
+    where = table.where
+    where.good("predict", table.data, "out.jsonl", "--keep", "overweight", "--keep", "age")
+    scored = [json.loads(line) for line in (where / "out.jsonl").read_text().splitlines()]
+    rows = [features(row) for row in table.rows]
+    online = get(f"{server}/predict", {"data": rows})
+    assert online["model"] == "diabetes/1"
+    assert online["predictions"] == [row["prediction"] for row in scored]
+    alone = where.good("predict-one", json.dumps(rows[:20]), "--json").document
+    assert alone["predictions"] == online["predictions"][:20]
+    assert len(scored) == 442
+
+
+def test_its_fields_are_in_the_documentation(server: str) -> None:
+    row = get(f"{server}/openapi.json")["components"]["schemas"]["Row"]
+    assert row["title"] == "diabetes"
+    assert [*row["properties"]] == ["age", "sex", "overweight", "body mass index", "blood pressure"]
+    assert row["required"] == ["age", "sex", "overweight", "blood pressure"]
+    assert row["properties"]["age"]["type"] == "integer"
+    assert row["properties"]["sex"]["enum"] == ["one", "two"]
+    assert row["properties"]["overweight"]["type"] == "boolean"
+    assert "Unit: kg/m²." in row["properties"]["body mass index"]["description"]
+    assert get(f"{server}/predict", {"data": [row["example"]]})["model"] == "diabetes/1"
+
+
+def test_its_bad_rows_are_refused_by_its_own_rules(table: Table) -> None:
+    row = features(table.rows[0]) | {"age": 41.5, "sex": "three", "overweight": 1}
+    ran = table.where.call("predict-one", json.dumps(row))
+    assert ran.code == 65
+    for said in (
+        "age: is not a whole number; allowed: an integer from 0 to 120 (years)",
+        "sex: is not a known category; allowed: one of 'one', 'two'",
+        "overweight: is not true or false; allowed: true or false",
+    ):
+        assert said in ran.err
+
+
+def test_the_schema_may_be_named_on_the_command_line(table: Table) -> None:
+    settings = {k: v for k, v in table.where.settings.items() if k != "MODELPORT_SCHEMA"}
+    plain = Place(table.where.folder, settings)
+    ran = plain.good("data", "check", "diabetes.csv", "--schema", "diabetes.toml", "--json")
+    assert (ran.document["rows"], ran.document["rejected"]) == (442, 0)

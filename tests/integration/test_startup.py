@@ -1,0 +1,129 @@
+"""What is loaded, and when: a server in the baseline variant is light, an import does nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.program import PROGRAM, Place, place
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("mlflow", "sklearn", "pandas", "sqlalchemy", "pyarrow", "ray", "skops", "scipy", "onnx")
+
+ANSWERING = """
+import json, sys, time
+from urllib.request import Request, urlopen
+from threading import Thread
+
+import uvicorn
+
+from entrypoints.http.app import from_environment
+
+server = uvicorn.Server(uvicorn.Config(from_environment(), port=0, log_level="error"))
+thread = Thread(target=server.run)
+thread.start()
+try:
+    deadline = time.monotonic() + 60
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    body = open("row.json", "rb").read()
+    headers = {"Content-Type": "application/json"}
+    request = Request(f"http://127.0.0.1:{port}/predict", body, headers)
+    while True:
+        try:
+            with urlopen(request, timeout=30) as answer:
+                document = json.load(answer)
+            break
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+finally:
+    server.should_exit = True
+    thread.join()
+print(json.dumps({"answer": document, "modules": sorted(sys.modules)}))
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Place:
+    return place(tmp_path)
+
+
+def modules(where: Place, code: str) -> set[str]:
+    """Return the modules that a program of its own has loaded at its end."""
+    code += "\nimport sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=where.folder,
+        env=where.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return {*done.stdout.split()}
+
+
+def test_a_server_that_answers_has_loaded_no_training_library(here: Place) -> None:
+    here.good("train", "--data", "sample:200", "--estimator", "ridge")
+    row = here.good("models", "show", "housing", "--json").document["features"]
+    assert len(row) == 9
+    example = {
+        "longitude": -122.23, "latitude": 37.88, "housing_median_age": 41, "total_rooms": 880,
+        "total_bedrooms": None, "population": 322, "households": 126, "median_income": 8.3252,
+        "ocean_proximity": "NEAR BAY",
+    }  # fmt: skip
+    (here / "row.json").write_text(json.dumps({"data": [example]}))
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERING],
+        cwd=here.folder,
+        env=here.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed["answer"]["model"] == "housing/1"
+    assert {*HEAVY} & {*printed["modules"]} == set()
+    assert "onnxruntime" in printed["modules"]
+
+
+def test_importing_the_application_loads_none_of_them_and_does_nothing(here: Place) -> None:
+    (here / ".env").write_text("MODELPORT_VARIANT=nonsense\n")
+    loaded = modules(here, "import entrypoints.http.app, entrypoints.http.server")
+    assert {*HEAVY, "onnxruntime"} & loaded == set()
+    assert [path.name for path in here.folder.iterdir()] == [".env"]
+
+
+@pytest.mark.parametrize("arguments", ["--help", "train --help", "models list", "--version"])
+def test_the_command_line_loads_what_a_command_needs(here: Place, arguments: str) -> None:
+    words = arguments.split()
+    loaded = modules(
+        here, f"from entrypoints.cli import main\ntry: main({words!r})\nexcept SystemExit: pass"
+    )
+    assert {*HEAVY, "onnxruntime", "uvicorn", "httpx"} & loaded == set()
+    assert [*here.folder.iterdir()] == []
+
+
+@pytest.mark.parametrize("name", ["domain", "application", "adapters", "entrypoints"])
+def test_the_import_names_are_those_of_this_repository(name: str, tmp_path: Path) -> None:
+    code = f"import {name}; print({name}.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert Path(done.stdout.strip()) == ROOT / "src" / name / "__init__.py"
+
+
+def test_the_program_is_installed(here: Place) -> None:
+    assert PROGRAM.exists()
+    ran = here.run("--version")
+    assert ran.code == 0
+    module = subprocess.run(
+        [sys.executable, "-m", "entrypoints.cli", "--version"], capture_output=True, text=True
+    )
+    assert module.stdout == ran.out

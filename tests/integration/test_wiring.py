@@ -1,0 +1,171 @@
+"""Every adapter that a configuration can name, resolved for real."""
+
+import importlib.abc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from dependency_injector import providers
+
+from adapters.filesystem.model_store import FileStore
+from adapters.filesystem.tracker import FileTracker
+from adapters.http.model_store import HttpStore
+from adapters.mlflow.model_store import MlflowStore
+from adapters.mlflow.tracker import MlflowTracker
+from adapters.none import NoTracker
+from adapters.sql.tracker import SqlTracker
+from domain.errors import Misconfigured
+from entrypoints.wiring import builders
+from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.data import open_sink, open_source
+from entrypoints.wiring.provenance import code_version
+from entrypoints.wiring.settings import Settings, StoreKind, TrackerKind, Variant
+from tests.integration.program import SCHEMA_FILE
+
+TRACKERS: dict[TrackerKind, type] = {
+    TrackerKind.FILE: FileTracker,
+    TrackerKind.MLFLOW: MlflowTracker,
+    TrackerKind.SQL: SqlTracker,
+    TrackerKind.NONE: NoTracker,
+}
+STORES: dict[StoreKind, type] = {
+    StoreKind.FILE: FileStore,
+    StoreKind.MLFLOW: MlflowStore,
+    StoreKind.HTTP: HttpStore,
+}
+
+
+def settings(home: Path, **given: Any) -> Settings:
+    return Settings.model_validate({"home": home, "MODELPORT_SCHEMA": SCHEMA_FILE, **given})
+
+
+@pytest.mark.parametrize(
+    ("variant", "tracker", "store"),
+    list(product(Variant, [None, *TrackerKind], [None, *StoreKind])),
+)
+def test_every_provider_resolves_in_every_configuration(
+    tmp_path: Path, variant: Variant, tracker: TrackerKind | None, store: StoreKind | None
+) -> None:
+    given = settings(tmp_path, variant=variant, tracker=tracker, model_store=store)
+    if given.store_kind is StoreKind.HTTP:
+        given = given.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
+    wired = build_container(given)
+    csv = tmp_path / "x.csv"
+    csv.write_text("a\n1\n")
+    arguments = {"source": (str(csv),), "sink": (str(tmp_path / "out.csv"),)}
+    resolved = {
+        name: provider(*arguments.get(name, ()))
+        for name, provider in Container.providers.items()
+        if not isinstance(provider, providers.Dependency)
+        for provider in [getattr(wired, name)]
+    }
+    assert {"tracker", "store", "train_model", "predict_one", "serving"} <= {*resolved}
+    assert type(resolved["tracker"]) is TRACKERS[given.tracker_kind]
+    assert type(resolved["store"]) is STORES[given.store_kind]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_an_adapter_is_built_once(tmp_path: Path) -> None:
+    wired = build_container(settings(tmp_path, variant=Variant.API_BASELINE))
+    assert wired.store() is wired.store()
+    assert wired.load_model().store is wired.promote_model().store
+    assert wired.serving() is wired.serving()
+    assert build_container(wired.settings()).store() is not wired.store()
+
+
+def test_building_a_container_builds_nothing(tmp_path: Path) -> None:
+    build_container(settings(tmp_path / "absent", MODELPORT_SCHEMA=tmp_path / "absent.toml"))
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_container_takes_settings_only() -> None:
+    wired = Container(settings=object())
+    with pytest.raises(Exception, match="is not an instance of"):
+        wired.store()
+
+
+class Missing(importlib.abc.MetaPathFinder):
+    """Finds nothing under some names, as if the libraries were not installed."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None
+
+
+@contextmanager
+def without(*libraries: str) -> Iterator[None]:
+    """Let libraries be as if not installed, and the adapters as if never imported."""
+    hidden: dict[str, ModuleType] = {
+        name: module
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] in libraries or name.startswith("adapters.")
+    }
+    finder = Missing({*libraries})
+    for name in hidden:
+        del sys.modules[name]
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [n for n in sys.modules if n.startswith("adapters.")]:
+            del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+@pytest.mark.parametrize(
+    ("library", "extra", "build"),
+    [
+        ("sklearn", "train", lambda s: builders.learner()),
+        ("onnxruntime", "api", lambda s: builders.runtime()),
+        ("sqlalchemy", "sql", builders.sql_tracker),
+        ("mlflow", "mlflow", builders.mlflow_tracker),
+        ("pyarrow", "train", lambda s: open_source(s, "x.csv")),
+        ("pyarrow", "train", lambda s: open_sink("x.csv")),
+        ("sqlalchemy", "sql", lambda s: open_source(s, "sqlite:///x.db#t")),
+        ("sqlalchemy", "sql", lambda s: open_sink("sqlite:///x.db#t")),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named_with_where_it_comes_from(
+    tmp_path: Path, library: str, extra: str, build: Any
+) -> None:
+    with without(library), pytest.raises(Misconfigured) as caught:
+        build(settings(tmp_path))
+    assert str(caught.value) == (
+        f"{library} is not installed; it comes with pip install '.[{extra}]'"
+    )
+
+
+def test_a_module_of_our_own_that_is_missing_is_a_fault_of_the_program() -> None:
+    @builders.needs("train")
+    def build() -> None:
+        raise ModuleNotFoundError("No module named 'adapters.oops'", name="adapters.oops")
+
+    with pytest.raises(ModuleNotFoundError):
+        build()
+
+
+def test_the_code_is_told_by_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    unknown = code_version()
+    assert (unknown["revision"], unknown["changed"]) == ("unknown", None)
+    monkeypatch.delenv("GIT_DIR")
+    known = code_version()
+    assert known["modelport"] == unknown["modelport"]
+    assert len(known["revision"]) == 40
+    assert known["changed"] in (True, False)
+
+
+def test_without_git_the_revision_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert code_version()["revision"] == "unknown"
