@@ -3,16 +3,11 @@
 DVC runs from an environment of its own: a library it needs brings a package named `entrypoints`.
 """
 
-import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -20,10 +15,10 @@ from urllib.request import url2pathname
 import pytest
 import yaml
 
+from tests.integration.environments import INSTALL_SECONDS, programs_of
+
 ROOT = Path(__file__).parents[2]
-REQUIREMENTS = ROOT / "requirements" / "dvc.txt"
 POINTER = ROOT / "data" / "raw" / "housing.csv.dvc"
-INSTALL_SECONDS = 900
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,14 +30,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def dvc() -> Path:
     """Return the `dvc` command of an environment that is made once per machine and lock file."""
-    lock = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    home = _cache_home() / f"dvc-{lock}"
-    installed = home / "installed"
-    with _exclusively(home.with_suffix(".lock")):
-        if not installed.exists():
-            _install(home)
-            installed.touch()
-    return home / "bin" / "dvc"
+    return programs_of("dvc") / "dvc"
 
 
 @pytest.fixture
@@ -167,41 +155,3 @@ def _reference_data() -> bytes:
             if hashlib.md5(content).hexdigest() == _pointed_at()["md5"]:
                 return content
     pytest.skip("the reference data is not on this machine: `modelport data fetch` gets it")
-
-
-def _cache_home() -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    try:
-        (caches / "modelport").mkdir(parents=True, exist_ok=True)
-    except OSError:  # an account without a home of its own
-        caches = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
-        (caches / "modelport").mkdir(parents=True, exist_ok=True)
-    return caches / "modelport"
-
-
-@contextmanager
-def _exclusively(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _install(home: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--retries", "1"]
-    result = subprocess.run(
-        [
-            *pip,
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "--requirement",
-            str(REQUIREMENTS),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=INSTALL_SECONDS,
-    )
-    if result.returncode != 0 and "Retrying (" in result.stderr:
-        pytest.skip("DVC cannot be installed: the package index is out of reach")
-    assert result.returncode == 0, result.stderr

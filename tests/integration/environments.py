@@ -1,0 +1,64 @@
+"""Environments for programs that must not enter the project's own, made once per lock file."""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+REQUIREMENTS = Path(__file__).parents[2] / "requirements"
+INSTALL_SECONDS = 900
+
+
+def programs_of(name: str) -> Path:
+    """Return the folder of the programs that `requirements/<name>.txt` pins.
+
+    The test is left out where they cannot be installed, the package index being out of reach.
+    """
+    requirements = REQUIREMENTS / f"{name}.txt"
+    lock = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    home = _cache_home() / f"{name}-{lock}"
+    installed = home / "installed"
+    with _exclusively(home.with_suffix(".lock")):
+        if not installed.exists():
+            _install(requirements, home)
+            installed.touch()
+    return home / "bin"
+
+
+def _cache_home() -> Path:
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        (caches / "modelport").mkdir(parents=True, exist_ok=True)
+    except OSError:  # an account without a home of its own
+        caches = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
+        (caches / "modelport").mkdir(parents=True, exist_ok=True)
+    return caches / "modelport"
+
+
+@contextmanager
+def _exclusively(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install(requirements: Path, home: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--retries", "1"]
+    result = subprocess.run(
+        [*pip, "--disable-pip-version-check", "--require-hashes", "-r", str(requirements)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=INSTALL_SECONDS,
+    )
+    if result.returncode != 0 and "Retrying (" in result.stderr:
+        pytest.skip(f"{requirements.name} cannot be installed: the package index is out of reach")
+    assert result.returncode == 0, result.stderr

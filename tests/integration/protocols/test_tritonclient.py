@@ -1,0 +1,103 @@
+"""The clients of Triton, unmodified, against a real server."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.environments import INSTALL_SECONDS, programs_of
+from tests.integration.protocols.conftest import Asked
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(INSTALL_SECONDS + 120),
+    pytest.mark.xdist_group("protocols"),
+]
+
+SCRIPT = Path(__file__).with_name("ask_by_triton.py")
+
+
+@pytest.fixture(scope="module")
+def both(server: Asked) -> dict[str, Any]:
+    asked = {"host": server.url.removeprefix("http://"), "model": "housing", "rows": server.rows}
+    done = subprocess.run(
+        [programs_of("tritonclient") / "python", SCRIPT],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return answers
+
+
+@pytest.fixture(params=["sync", "aio"])
+def answers(both: dict[str, Any], request: pytest.FixtureRequest) -> dict[str, Any]:
+    return dict(both[request.param])
+
+
+def test_server_and_model_are_ready_and_no_other(answers: dict[str, Any]) -> None:
+    questions = ("live", "ready", "model_ready", "version_ready")
+    assert [answers[question] for question in questions] == [True] * 4
+    assert [answers["other_ready"], answers["other_version_ready"]] == [False, False]
+
+
+def test_metadata_tells_what_to_send(answers: dict[str, Any], server: Asked) -> None:
+    model = answers["model"]
+    assert answers["server"]["extensions"] == ["binary_tensor_data"]
+    assert (model["name"], model["versions"]) == ("housing", ["1"])
+    assert [tensor["name"] for tensor in model["inputs"]] == [*server.rows[0]]
+    assert model["inputs"][-1] == {"name": "ocean_proximity", "datatype": "BYTES", "shape": [-1]}
+    assert model["outputs"] == [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
+
+
+def test_every_form_gives_what_the_native_api_gives_to_the_last_bit(
+    answers: dict[str, Any], server: Asked
+) -> None:
+    assert len(answers["infers"]) == 8
+    for form, answer in answers["infers"].items():
+        assert answer["values"] == server.predictions, form
+        assert answer["dtype"] == "float64"
+        assert answer["response"]["id"] == "a question"
+        assert answer["response"]["model_name"] == "housing"
+        assert answer["response"]["model_version"] == "1"
+
+
+def test_the_form_of_the_output_is_the_one_asked_for(answers: dict[str, Any]) -> None:
+    for form, answer in answers["infers"].items():
+        (output,) = answer["response"]["outputs"]
+        assert ("data" in output) is ("wanted=False" in form)
+        assert ("parameters" in output) is ("wanted=True" in form)
+
+
+def test_nothing_need_be_asked_for(answers: dict[str, Any], server: Asked) -> None:
+    assert answers["plain"]["values"] == server.predictions
+    assert answers["of_version"]["values"] == server.predictions
+    assert "id" not in answers["plain"]["response"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "message"),
+    [
+        ("another model", "404", "the model here is 'housing'"),
+        ("another version", "404", "version 1 is"),
+        ("another output", "400", "allowed: 'prediction'"),
+        ("a strange category", "400", "row 0, ocean_proximity: is not a known category"),
+        ("a shape that lies", "400", "inputs[1]: has another number of rows than inputs[0]"),
+        ("too few tensors", "400", "'longitude' missing"),
+        ("compressed", "415", "content encoding"),
+        ("metadata", "404", "the model here is 'housing'"),
+        ("not of this protocol", "404", "Not Found"),
+    ],
+)
+def test_the_client_understands_every_error(
+    answers: dict[str, Any], fault: str, status: str, message: str
+) -> None:
+    said = answers["faults"][fault]
+    assert said["status"] == status, said
+    assert message in said["message"]
+    assert "SESAME" not in said["message"]
+    assert "exception occurred in the client" not in said["message"]
