@@ -1,0 +1,254 @@
+"""Measures servers side by side: each on one core to itself, the load on another.
+
+In every round each server is started anew, timed until its first right answer, asked every
+question and compared, warmed up under load with every answer compared, measured, asked again,
+and stopped. Rounds interleave the servers, so that a slow minute of the machine hits all of them.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from subprocess import Popen
+
+from domain.dataset import Split
+from tests.benchmarks.models import Models, require_same
+from tests.benchmarks.places import KEPT, Unusable
+from tests.benchmarks.processes import Memory, last_words, memory, pinned, running
+from tests.benchmarks.servers import Server
+from tests.benchmarks.wrk import Load, Requests, put_load
+from tests.integration.processes import free_port
+
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.005
+_SOAK_STEPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of load: so many different bodies of so many rows, over so many connections."""
+
+    name: str
+    rows: int
+    connections: int
+    bodies: int
+
+
+CROWD = Shape("1 row, 32 connections", rows=1, connections=32, bodies=64)
+ALONE = Shape("1 row, 1 connection", rows=1, connections=1, bodies=64)
+HUNDRED = Shape("100 rows, 4 connections", rows=100, connections=4, bodies=16)
+SHAPES = (CROWD, ALONE, HUNDRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long to measure; `soak` is how many requests to send while watching memory."""
+
+    rounds: int
+    seconds: int
+    warm_up: int
+    soak: int
+    server_core: int
+    load_core: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One round of one server.
+
+    `start` is in seconds from the start of the process to the first right answer, `ready` its
+    memory then, `used` its memory after `requests` requests; `loads` is by the name of the shape.
+    """
+
+    start: float
+    ready: Memory
+    used: Memory
+    requests: int
+    loads: Mapping[str, Load]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers, and the seconds it took to get there."""
+
+    port: int
+    start: float
+    process: "Popen[bytes]"
+
+
+def cores() -> tuple[int, int]:
+    """Return a core for the server and one for the load.
+
+    Raises:
+        Unusable: there are not two.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        raise Unusable("two cores are needed: one for the server, one for the load")
+    return allowed[0], allowed[1]
+
+
+def measure(servers: Sequence[Server], models: Models, plan: Plan) -> dict[str, list[Visit]]:
+    """Return the rounds of each server, by its name.
+
+    Raises:
+        Unusable: a server failed, or one answer was wrong.
+    """
+    questions = {server.name: Questions(server, models) for server in servers}
+    visits: dict[str, list[Visit]] = {server.name: [] for server in servers}
+    with _this_process_on(plan.load_core):
+        for number in range(1, plan.rounds + 1):
+            for server in servers:
+                _say(f"round {number} of {plan.rounds}: {server.title}")
+                visits[server.name].append(_visit(questions[server.name], plan))
+    return visits
+
+
+def soak(server: Server, models: Models, plan: Plan) -> list[tuple[int, Memory]]:
+    """Send `plan.soak` requests and return the memory every so many."""
+    questions = Questions(server, models)
+    with _this_process_on(plan.load_core), _started(questions, plan) as running_server:
+        requests = questions.asked(CROWD, running_server.port)
+        _say(f"{plan.soak:,} requests to {server.title}")
+        sent, seconds = 0, plan.warm_up
+        memories: list[tuple[int, Memory]] = []
+        while sent < plan.soak:
+            load = _put(running_server, requests, CROWD, seconds, plan)
+            sent += load.requests
+            memories.append((sent, memory(running_server.process.pid)))
+            seconds = max(1, round(plan.soak / _SOAK_STEPS / load.rate))
+    return memories
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a server is asked, and what is right."""
+
+    server: Server
+    models: Models
+
+    def rows(self, shape: Shape) -> list[Sequence[int]]:
+        """Return the rows of the reference data that each body asks for: rows of the hold-out."""
+        _, holdout = Split().positions(len(self.models.matrix))
+        chosen = holdout[: shape.bodies * shape.rows].reshape(shape.bodies, shape.rows)
+        return [rows.tolist() for rows in chosen]
+
+    def answer(self, body: bytes, rows: Sequence[int], connection: HTTPConnection) -> bytes:
+        """Ask once and return the answer.
+
+        Raises:
+            Unusable: it is wrong.
+            OSError, HTTPException, Refused: there is none.
+        """
+        server = self.server
+        connection.request("POST", server.path, body, dict(server.headers))
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise Refused(f"{server.name} answered {response.status}: {answer[:500]!r}")
+        values = server.decode(answer)
+        if server.answers is not None:
+            require_same(server.answers[list(rows)], values, server.title)
+        return answer
+
+    def asked(self, shape: Shape, port: int) -> Path:
+        """Ask everything of a shape, and return the file of requests and their answers."""
+        asked = self.rows(shape)
+        bodies = [self.server.encode(rows) for rows in asked]
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            answers = [
+                self.answer(body, rows, connection)
+                for body, rows in zip(bodies, asked, strict=True)
+            ]
+        except (OSError, HTTPException, Refused) as error:
+            raise Unusable(f"{self.server.title}: {error}") from error
+        finally:
+            connection.close()
+        file = _folder(self.server) / f"requests-{shape.rows}.lua"
+        requests = Requests(self.server.path, self.server.headers, bodies, answers)
+        file.write_bytes(requests.to_lua())
+        return file
+
+
+class Refused(Exception):
+    """A server answered, but not with predictions."""
+
+
+def _visit(questions: Questions, plan: Plan) -> Visit:
+    with _started(questions, plan) as server:
+        ready = memory(server.process.pid)
+        loads: dict[str, Load] = {}
+        sent = 0
+        for shape in SHAPES:
+            requests = questions.asked(shape, server.port)
+            warm = _put(server, requests, shape, plan.warm_up, plan, check=True)
+            load = loads[shape.name] = _put(server, requests, shape, plan.seconds, plan)
+            questions.asked(shape, server.port)
+            sent += warm.requests + load.requests + 2 * shape.bodies
+        return Visit(server.start, ready, memory(server.process.pid), sent, loads)
+
+
+def _put(
+    server: Running, requests: Path, shape: Shape, seconds: int, plan: Plan, *, check: bool = False
+) -> Load:
+    return put_load(
+        server.port,
+        requests,
+        connections=shape.connections,
+        seconds=seconds,
+        core=plan.load_core,
+        check=check,
+    )
+
+
+@contextmanager
+def _started(questions: Questions, plan: Plan) -> Iterator[Running]:
+    """Run a server in the block, from its first right answer on."""
+    server, port = questions.server, free_port()
+    folder = _folder(server)
+    command = pinned(plan.server_core, server.command(port, folder))
+    rows = questions.rows(ALONE)[0]
+    body = server.encode(rows)
+    began = time.perf_counter()
+    with running(command, server.settings, folder / "log") as process:
+        while not _answers(questions, body, rows, port):
+            if process.poll() is not None or time.perf_counter() - began > _START_SECONDS:
+                raise Unusable(f"{server.title} does not start:\n{last_words(folder / 'log')}")
+            time.sleep(_LOOK_SECONDS)
+        yield Running(port, time.perf_counter() - began, process)
+
+
+def _answers(questions: Questions, body: bytes, rows: Sequence[int], port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        questions.answer(body, rows, connection)
+    except (OSError, HTTPException, Refused):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+@contextmanager
+def _this_process_on(core: int) -> Iterator[None]:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def _folder(server: Server) -> Path:
+    folder = KEPT / "servers" / server.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,161 @@
+"""Where the time of a batch goes: the real use case, its ports wrapped in clocks.
+
+usage: python -m tests.benchmarks.stages HOME VARIANT INPUT OUTPUT (prints JSON: seconds by stage)
+"""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import perf_counter
+
+from application.loading import LoadedModel, LoadModel
+from application.ports import DataSource, PredictionSink, Predictor, Sealed
+from application.predict_batch import PredictBatch
+from domain.batch import BatchJob, ChunkReceipt, Reject
+from domain.dataset import Chunk, DatasetVersion
+from domain.feature import Kind, Vector
+from domain.features import FeatureEncoding
+from domain.model import ENCODING, ModelRef
+from domain.schema import Matrix
+from domain.table import Table
+from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.settings import Settings, Variant
+
+FINGERPRINT, READING, CHECKING = "fingerprint of the input", "reading", "checking rows"
+FEATURES, MODEL, WRITING = "features", "model", "writing"
+LOADING, MEASURING = "loading the model", "measuring"
+
+
+@dataclass
+class Clock:
+    """Adds up seconds by stage; time between stages is that of the use case itself."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Count the time of the block."""
+        started = perf_counter()
+        yield
+        self.seconds[stage] += perf_counter() - started
+
+
+@dataclass
+class TimedSource:
+    """A data source with a clock."""
+
+    source: DataSource
+    clock: Clock
+
+    @property
+    def version(self) -> DatasetVersion:
+        with self.clock(FINGERPRINT):
+            return self.source.version
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.source.columns
+
+    def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        chunks = self.source.plan(rows_per_chunk)
+        while True:
+            with self.clock(READING):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
+        with self.clock(READING):
+            return self.source.read(chunk, columns)
+
+
+@dataclass
+class TimedSink:
+    """A sink with a clock."""
+
+    sink: PredictionSink
+    clock: Clock
+
+    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+        with self.clock(WRITING):
+            return self.sink.completed(job)
+
+    def write(
+        self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
+    ) -> ChunkReceipt:
+        with self.clock(WRITING):
+            return self.sink.write(job, index, table, rejects)
+
+    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+        with self.clock(WRITING):
+            return self.sink.seal(job, chunks)
+
+
+@dataclass
+class TimedPredictor:
+    """A predictor with a clock.
+
+    It makes features of rows before it predicts; how long that takes is measured by doing it once
+    more, and taken off the time of the model.
+    """
+
+    predictor: Predictor
+    encoding: FeatureEncoding
+    clock: Clock
+    repeated: float = 0.0
+
+    def predict(self, matrix: Matrix) -> Vector:
+        started = perf_counter()
+        self.encoding.transform(matrix)
+        encoded = perf_counter()
+        predictions = self.predictor.predict(matrix)
+        features, both = encoded - started, perf_counter() - encoded
+        self.clock.seconds[FEATURES] += features
+        self.clock.seconds[MODEL] += both - features
+        self.repeated += features
+        return predictions
+
+
+@dataclass(frozen=True)
+class Loaded(LoadModel):
+    """Returns a model that was loaded before."""
+
+    model: LoadedModel
+
+    def __call__(self, ref: ModelRef) -> LoadedModel:
+        return self.model
+
+
+def profile(container: Container, source: str, target: str) -> dict[str, float]:
+    """Score a file in this process and return the seconds by stage."""
+    clock = Clock()
+    ref: ModelRef = container.settings().model_ref
+    load: LoadModel = container.load_model()
+    with clock(LOADING):
+        model = load(ref)
+    mapping = json.loads(load.store.load(model.version).files[ENCODING])
+    encoding = FeatureEncoding.from_mapping(model.manifest.schema, mapping)
+    predictor = TimedPredictor(model.predictor, encoding, clock)
+    timed = Loaded(load.store, load.runtime, replace(model, predictor=predictor))
+    started = perf_counter()
+    timed_source = TimedSource(container.source(source), clock)
+    timed_sink = TimedSink(container.sink(target), clock)
+    PredictBatch(timed)(timed_source, timed_sink, ref, keep=("row",))
+    total = perf_counter() - started - predictor.repeated
+    known = sum(seconds for stage, seconds in clock.seconds.items() if stage != LOADING)
+    return {**clock.seconds, CHECKING: total - known, MEASURING: predictor.repeated}
+
+
+def main(home: str, variant: str, source: str, target: str) -> None:
+    """Print the profile."""
+    container = build_container(Settings(variant=Variant(variant), home=Path(home)))
+    print(json.dumps(profile(container, source, target)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
