@@ -1,6 +1,7 @@
 """The clients of Triton, unmodified, against a real server."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ pytestmark = [
 ]
 
 SCRIPT = Path(__file__).with_name("ask_by_triton.py")
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "protocols.md"
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +103,16 @@ def test_the_client_understands_every_error(
     assert message in said["message"]
     assert "SESAME" not in said["message"]
     assert "exception occurred in the client" not in said["message"]
+
+
+def test_the_example_of_the_documentation_prints_the_prediction(server: Asked) -> None:
+    (example,) = re.findall(r"^```python no-run\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    done = subprocess.run(
+        [programs_of("tritonclient") / "python", "-"],
+        input=example.replace("127.0.0.1:8000", server.url.removeprefix("http://")),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.strip("[]\n")) == pytest.approx(server.predictions[0])
