@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from application.ports import Sealed, Trained
+from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
 from domain.errors import ArtefactRejected, Misconfigured, Unavailable
@@ -312,3 +313,22 @@ class MemoryRuntime:
         if len(predictor.coefficients) != len(encoding.names):
             raise ArtefactRejected(f"{NUMERIC}: there must be one coefficient for each column")
         return predictor
+
+
+class MemoryKeyStore:
+    """A `KeyStore`; `problem` makes it one that cannot be read."""
+
+    def __init__(self, *keys: ApiKey) -> None:
+        self._ring = KeyRing(keys)
+        self.problem = ""
+
+    def read(self) -> KeyRing:
+        if self.problem:
+            raise Misconfigured(self.problem)
+        return self._ring
+
+    def add(self, key: ApiKey) -> None:
+        self._ring = self.read().adding(key)
+
+    def revoke(self, which: str) -> None:
+        self._ring = self.read().without(which)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
 from domain.feature import Kind, Vector
@@ -220,3 +221,33 @@ class Sealed:
 
     output: str
     rejects: str | None
+
+
+class KeyStore(Protocol):
+    """Where the API keys of a server are kept; a few, read often and changed seldom."""
+
+    def read(self) -> KeyRing:
+        """Return the keys as they are now; cheap when nothing has changed.
+
+        Raises:
+            Misconfigured: they cannot be read, or are none.
+        """
+        ...
+
+    def add(self, key: ApiKey) -> None:
+        """Keep one more key, wholly or not at all.
+
+        Raises:
+            InvalidData: there is one of this name already.
+            Misconfigured, Unavailable: the store cannot be read or written.
+        """
+        ...
+
+    def revoke(self, which: str) -> None:
+        """Drop the key of an id or a name.
+
+        Raises:
+            NotFound: there is none.
+            Misconfigured, Unavailable: the store cannot be read or written.
+        """
+        ...

@@ -1,0 +1,10 @@
+import pytest
+
+from adapters.memory import MemoryKeyStore
+from tests.integration.contracts.key_store import KeyStoreContract
+
+
+class TestMemoryKeys(KeyStoreContract):
+    @pytest.fixture
+    def store(self) -> MemoryKeyStore:
+        return MemoryKeyStore()
