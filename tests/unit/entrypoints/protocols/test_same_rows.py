@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.feature import Kind
+from domain.errors import InvalidData
+from domain.feature import Feature, Kind
 from domain.schema import Schema, Target
 from domain.table import Table
 from entrypoints.http.protocols.mlflow_payload import read_csv_rows, read_json_rows
@@ -144,3 +145,19 @@ def test_one_row_of_values_by_column_is_a_row(small_schema: Schema) -> None:
     assert_same(
         read_json_rows(content, small_schema, any_number), small_schema, [small_schema.example]
     )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "text"),
+    [
+        ([tensor("features", "FP64", [1, 2, 3], 3)], "shape: allowed: [rows, 2]: a, b"),
+        ([tensor("features", "FP64", [1, 2])], "shape: allowed: [rows, 2]: a, b"),
+        ([tensor("features", "BOOL", [True, True], 2)], "datatype: allowed: FP16, FP32, FP64"),
+        ([tensor("other", "FP64", [1])], "allowed: a, b, or all of them in 'features'"),
+    ],
+)
+def test_one_tensor_of_numbers_must_hold_each_feature(inputs: list[Any], text: str) -> None:
+    schema = Schema("s", Target("y"), (Feature("a", Kind.NUMBER), Feature("b", Kind.INTEGER)))
+    with pytest.raises(InvalidData) as refused:
+        v2(as_json(inputs), schema, any_number)
+    assert text in str(refused.value)
