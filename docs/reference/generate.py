@@ -93,6 +93,9 @@ def _bounds(annotation: Any, metadata: Iterable[Any]) -> str:
     lowest = [constraint.ge for constraint in metadata if hasattr(constraint, "ge")]
     if annotation is int:
         return f"an integer of at least {lowest[0]:,}" if lowest else "an integer"
+    if annotation is float:
+        above = [constraint.gt for constraint in metadata if hasattr(constraint, "gt")]
+        return f"a number above {above[0]:g}" if above else "a number"
     kinds = (annotation, *get_args(annotation))
     return "a path" if Path in kinds else "text"
 
