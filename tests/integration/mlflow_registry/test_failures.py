@@ -11,8 +11,8 @@ import pytest
 
 from adapters.mlflow.model_store import MlflowStore
 from adapters.mlflow.tracker import MlflowTracker
-from domain.errors import ArtefactRejected, Misconfigured, NotFound, Unavailable
-from domain.model import ModelRef
+from domain.errors import ArtefactRejected, InvalidData, Misconfigured, NotFound, Unavailable
+from domain.model import Bundle, ModelRef
 from tests.integration.contracts.samples import CREATED, NAME, sample_bundle, sample_data
 from tests.integration.mlflow_registry.cutting import network_before
 from tests.integration.mlflow_registry.reading import client_of, train
@@ -257,3 +257,22 @@ def test_aliases_that_mlflow_keeps_to_itself_are_no_aliases(
             store.set_alias(NAME, alias, 1, None)
     with pytest.raises(NotFound, match=r"orchard has no alias 'a\.b'"):
         store.resolve(ModelRef(NAME, "a.b"))
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden"])
+def test_a_file_is_kept_under_a_plain_name_or_not_at_all(
+    mlflow_database: str, tmp_path: Path, name: str
+) -> None:
+    store = MlflowStore(mlflow_database, tmp_path)
+    tracker = MlflowTracker(mlflow_database, tmp_path)
+    bundle = sample_bundle()
+    manifest = bundle.verified(bundle.id)
+    others = {file: content for file, content in bundle.files.items() if file in manifest.files}
+    with pytest.raises(InvalidData, match="is not a plain file name"):
+        store.save(NAME, Bundle.seal(manifest, {**others, name: b"x"}), CREATED, {})
+    assert store.names() == []
+    with (
+        pytest.raises(InvalidData, match="is not a plain file name"),
+        tracker.run(NAME, {}, sample_data()) as run,
+    ):
+        run.log_artifact(name, b"x")
