@@ -1,7 +1,8 @@
 """Loads the serving form of a bundle into ONNX Runtime."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from domain.schema import Matrix, Schema
 
 _INPUT = "features"
 _FATAL_ONLY = 4
+_NO_FALLBACK = 0
+_PROBED = 2
 
 
 class OnnxRuntime:
@@ -31,13 +34,7 @@ class OnnxRuntime:
         if lacking:
             raise ArtefactRejected(f"the bundle has no {', '.join(lacking)}")
         encoding = _read_encoding(schema, files[ENCODING])
-        session = _open_session(files[NUMERIC])
-        width = session.get_inputs()[0].shape[-1]
-        if width != len(encoding.names):
-            raise ArtefactRejected(
-                f"{NUMERIC} takes {width} columns where {ENCODING} makes {len(encoding.names)}"
-            )
-        return OnnxPredictor(encoding, session)
+        return OnnxPredictor(encoding, _open_session(files[NUMERIC], len(encoding.names)))
 
 
 class OnnxPredictor:
@@ -59,12 +56,12 @@ class OnnxPredictor:
 def _read_encoding(schema: Schema, content: bytes) -> FeatureEncoding:
     try:
         return FeatureEncoding.from_mapping(schema, json.loads(content))
-    except (ValueError, Misconfigured) as error:
+    except (ValueError, RecursionError, Misconfigured) as error:
         raise ArtefactRejected(f"{ENCODING} cannot be read: {error}") from error
 
 
-def _open_session(model: bytes) -> Any:
-    """Open a session that answers on the caller's thread.
+def _open_session(model: bytes, width: int) -> Any:
+    """Open a session that answers on the caller's thread, and has proven that it can.
 
     With one thread, trees are added in one order whatever the number of rows: a row's answer is
     the same to the last bit alone and in a batch. Work is spread over cores by chunks instead.
@@ -73,7 +70,23 @@ def _open_session(model: bytes) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
+    with _rejecting_what_fails():
+        session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=_NO_FALLBACK
+        )
+        taken = session.get_inputs()[0].shape[-1]
+    if taken != width:
+        raise ArtefactRejected(f"{NUMERIC} takes {taken} columns where {ENCODING} makes {width}")
+    with _rejecting_what_fails():
+        answers = [np.asarray(a) for a in session.run(None, {_INPUT: np.zeros((_PROBED, width))})]
+    if [(a.shape, a.dtype) for a in answers] != [((_PROBED,), np.dtype(np.float64))]:
+        raise ArtefactRejected(f"{NUMERIC} does not answer with one float64 per row")
+    return session
+
+
+@contextmanager
+def _rejecting_what_fails() -> Iterator[None]:
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        yield
     except Exception as error:
         raise ArtefactRejected(f"{NUMERIC} is not a model that can be run: {error}") from error

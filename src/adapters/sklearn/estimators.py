@@ -17,7 +17,7 @@ from domain.training import Estimator, TrainingSpec
 _BUILDERS: dict[Estimator, Callable[[int], Any]] = {
     Estimator.DUMMY: lambda _: DummyRegressor(),
     Estimator.LINEAR: lambda _: LinearRegression(),
-    Estimator.RIDGE: lambda _: Ridge(alpha=1.0),
+    Estimator.RIDGE: lambda seed: Ridge(alpha=1.0, random_state=seed),
     Estimator.TREE: lambda seed: DecisionTreeRegressor(min_samples_leaf=20, random_state=seed),
     Estimator.RANDOM_FOREST: lambda seed: RandomForestRegressor(
         n_estimators=100, min_samples_leaf=3, max_features=0.5, n_jobs=-1, random_state=seed

@@ -1,19 +1,22 @@
 """Fits an estimator and puts it in the files of a bundle."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from platform import python_version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from adapters.sklearn.estimators import build
 from adapters.sklearn.onnx_export import export
 from adapters.sklearn.skops_file import dump
 from application.ports import Trained
-from domain.errors import Misconfigured
+from domain.errors import InvalidData, Misconfigured
 from domain.feature import Vector
 from domain.features import FeatureEncoding
 from domain.model import ENCODING, NUMERIC, json_bytes
@@ -27,15 +30,28 @@ _LIBRARIES = ("numpy", "scikit-learn", "onnx", "onnxruntime", "skops")
 
 @dataclass(frozen=True, slots=True)
 class EstimatorPredictor:
-    """Answers with the fitted estimator itself."""
+    """Answers with the fitted estimator itself.
+
+    The last bits of a linear model's answer depend on how many rows are asked together.
+    """
 
     encoding: FeatureEncoding
     estimator: Any
 
     def predict(self, matrix: Matrix) -> NDArray[np.float64]:
-        """Return one prediction per row of `matrix`, shape (rows, features)."""
+        """Return one prediction per row of `matrix`, shape (rows, features).
+
+        Raises:
+            InvalidData: a value is beyond what the estimator can take: for trees, beyond float32.
+        """
+        if not len(matrix):
+            return np.empty(0)
         columns = self.encoding.transform(matrix)
-        return np.asarray(self.estimator.predict(columns), dtype=np.float64)
+        try:
+            with _on_one_thread():
+                return np.asarray(self.estimator.predict(columns), dtype=np.float64)
+        except ValueError as error:
+            raise InvalidData(f"the estimator cannot answer: {error}") from error
 
 
 class SklearnLearner:
@@ -49,7 +65,10 @@ class SklearnLearner:
         """
         estimator, parameters = build(spec)
         encoding = FeatureEncoding.fit(schema, matrix)
-        _fit(estimator, encoding.transform(matrix), target)
+        try:
+            _fit(estimator, encoding.transform(matrix), target)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise Misconfigured(f"{spec.estimator.value} cannot be fitted: {error}") from error
         files = {
             ENCODING: json_bytes(encoding.to_mapping()),
             NUMERIC: export(estimator, len(encoding.names)),
@@ -60,12 +79,25 @@ class SklearnLearner:
 
 
 def _fit(estimator: Any, columns: Matrix, target: Vector) -> None:
-    try:
-        # One thread gives the same model, and is faster than two that wait for a busy core.
-        with threadpool_limits(1, user_api="openmp"):
-            estimator.fit(columns, target)
-    except (ValueError, TypeError) as error:
-        raise Misconfigured(f"the estimator cannot be fitted: {error}") from error
+    with _on_one_thread():
+        estimator.fit(columns, target)
     if hasattr(estimator, "n_jobs"):
         # Threads add up a forest's trees in any order; one thread always in the same.
         estimator.set_params(n_jobs=None)
+
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Boosting on one thread is faster than on two that wait for each other on busy cores.
+
+    And how a matrix product is rounded depends on the number of threads that share it. Numbers
+    that overflow are refused by scikit-learn itself, with an error.
+    """
+    with _pools().limit(limits=1), np.errstate(over="ignore", invalid="ignore"):
+        yield
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """The libraries with threads of their own: all were loaded together with scikit-learn."""
+    return ThreadpoolController()

@@ -46,18 +46,24 @@ def _dummy(estimator: Any, width: int) -> onnx.ModelProto:
 
 
 def _linear(estimator: Any, width: int) -> onnx.ModelProto:
-    return _weighted_sum(np.ravel(estimator.coef_), float(np.ravel(estimator.intercept_)[0]), width)
+    return _model(*_weighted_sum("features", estimator, width), width)
 
 
 def _scaled_linear(pipeline: Any, width: int) -> onnx.ModelProto:
-    """Fold the scaler, (x - mean) / scale, into the coefficients."""
+    """Scale as the estimator does: folded into the coefficients, large means would cancel out."""
     scaler, linear = pipeline[0], pipeline[-1]
-    weights = np.ravel(linear.coef_) / scaler.scale_
-    intercept = float(np.ravel(linear.intercept_)[0]) - float(np.sum(weights * scaler.mean_))
-    return _weighted_sum(weights, intercept, width)
+    scaling = [
+        helper.make_node("Sub", ["features", "mean"], ["centred"]),
+        helper.make_node("Div", ["centred", "scale"], ["scaled"]),
+    ]
+    nodes, constants = _weighted_sum("scaled", linear, width)
+    constants += [_tensor("mean", scaler.mean_), _tensor("scale", scaler.scale_)]
+    return _model([*scaling, *nodes], constants, width)
 
 
-def _weighted_sum(weights: NDArray[np.float64], intercept: float, width: int) -> onnx.ModelProto:
+def _weighted_sum(
+    features: str, linear: Any, width: int
+) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     columns = [f"term_{position}" for position in range(width)]
     split = (
         helper.make_node("Split", ["terms"], columns, axis=1, num_outputs=width)
@@ -65,13 +71,17 @@ def _weighted_sum(weights: NDArray[np.float64], intercept: float, width: int) ->
         else helper.make_node("Identity", ["terms"], columns)
     )
     nodes = [
-        helper.make_node("Mul", ["features", "weights"], ["terms"]),
+        helper.make_node("Mul", [features, "weights"], ["terms"]),
         split,
         helper.make_node("Sum", [*columns, "intercept"], ["total"]),
         _squeeze("total", "prediction"),
     ]
-    constants = [_tensor("weights", weights), _tensor("intercept", [intercept]), _axis()]
-    return _model(nodes, constants, width)
+    constants = [
+        _tensor("weights", np.ravel(linear.coef_)),
+        _tensor("intercept", np.ravel(linear.intercept_)[:1]),
+        _axis(),
+    ]
+    return nodes, constants
 
 
 def _tree(estimator: Any, width: int) -> onnx.ModelProto:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import skops.io
 
+from domain.errors import ArtefactRejected
+
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -26,22 +28,29 @@ TRUSTED_TYPES = (
 
 def dump(estimator: Any) -> bytes:
     """Return a skops file of a fitted estimator."""
-    mapper = getattr(estimator, "_bin_mapper", None)
-    if mapper is not None:
-        # Boosting remembers how many threads fitted it, which is not part of the model.
-        estimator = copy(estimator)
-        estimator._bin_mapper = copy(mapper)
-        estimator._bin_mapper.n_threads = 1
-    return canonical(skops.io.dumps(estimator))
+    return canonical(skops.io.dumps(_without_traces_of_fitting(estimator)))
 
 
 def load(content: bytes) -> Any:
     """Return the estimator of a skops file whose checksum was verified before.
 
     Raises:
-        skops.io.exceptions.UntrustedTypesFoundException: it holds a type that is not trusted.
+        ArtefactRejected: it cannot be read or holds a type that is not trusted.
     """
-    return skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+    try:
+        return skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+    except Exception as error:
+        raise ArtefactRejected(f"the skops file cannot be loaded: {error}") from error
+
+
+def _without_traces_of_fitting(estimator: Any) -> Any:
+    """Boosting remembers what it scored itself with while fitting, which is not the model's."""
+    if not hasattr(estimator, "_scorer"):
+        return estimator
+    bare = copy(estimator)
+    bare._scorer = None
+    vars(bare).pop("_raw_predict", None)
+    return bare
 
 
 def canonical(content: bytes) -> bytes:
