@@ -1,0 +1,28 @@
+import pytest
+
+from adapters.onnx.runtime import OnnxRuntime
+from adapters.sklearn.learner import SklearnLearner
+from domain.training import Estimator, Parameter, TrainingSpec
+from tests.integration.contracts.learner import LearnerContract
+from tests.integration.sklearn_learner.specs import QUICK, WRONG
+
+
+class TestSklearnLearner(LearnerContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def learner(cls) -> SklearnLearner:
+        return SklearnLearner()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runtime(cls) -> OnnxRuntime:
+        return OnnxRuntime()
+
+    @pytest.fixture(scope="class", params=Estimator)
+    @classmethod
+    def spec(cls, request: pytest.FixtureRequest) -> TrainingSpec:
+        return QUICK[request.param]
+
+    @pytest.fixture
+    def wrong(self, spec: TrainingSpec) -> dict[str, Parameter]:
+        return WRONG[spec.estimator]
