@@ -1,9 +1,12 @@
 """Score a whole source into a sink, chunk by chunk."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 
@@ -36,9 +39,13 @@ class PredictBatch:
         *,
         keep: Sequence[str] = (),
         chunk_rows: int = 100_000,
+        workers: int = 1,
         progress: Callable[[Progress], None] = silent,
     ) -> BatchReport:
         """Score every row: afterwards, rows scored and rows rejected add up to the rows read.
+
+        The model is asked on `workers` threads, for a chunk each; the result does not depend on
+        how many there are.
 
         Raises:
             InvalidData: the input has no rows or lacks a column; nothing was written.
@@ -52,11 +59,12 @@ class PredictBatch:
             raise InvalidData(f"{data.uri}: there are no rows")
         completed = sink.completed(job)
         receipts: list[ChunkReceipt] = []
-        for chunk in source.plan(chunk_rows):
-            receipt = completed.get(chunk.index)
-            if receipt is None:
-                receipt = sink.write(job, chunk.index, *_score(source, chunk, model, keep))
-            receipts.append(receipt)
+        scoring = _Scoring(source, model, keep, completed)
+        for chunk, scored in scoring.in_order(source.plan(chunk_rows), workers):
+            done = (
+                completed[chunk.index] if scored is None else sink.write(job, chunk.index, *scored)
+            )
+            receipts.append(done)
             progress(Progress(chunk.start + chunk.rows, data.rows))
         sealed = sink.seal(job, len(receipts))
         rejected = sum(receipt.rejected for receipt in receipts)
@@ -84,24 +92,61 @@ def _require_columns(source: DataSource, model: LoadedModel, keep: Sequence[str]
         )
 
 
-def _score(
-    source: DataSource, chunk: Chunk, model: LoadedModel, keep: Sequence[str]
-) -> tuple[Table, list[Reject]]:
-    schema = model.manifest.schema
-    wanted: Mapping[str, Kind | None] = {**dict.fromkeys(keep), **schema.kinds}
-    table = source.read(chunk, wanted)
-    encoded = schema.encode_table(table)
-    accepted = encoded.accepted
-    kept = Table({name: table.column(name) for name in keep}, len(table))[accepted]
-    scored = Table(
-        {
-            **kept.columns,
-            PREDICTION: model.predictor.predict(encoded.matrix[accepted]),
-            MODEL: Coded(np.zeros(len(kept), dtype=np.int32), (model.version.label,)),
-        },
-        len(kept),
-    )
-    return scored, _rejects(encoded.violations, chunk.start + 1)
+_Scored: TypeAlias = tuple[Table, list[Reject]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """Reads chunks one after the other and asks the model for several at a time."""
+
+    source: DataSource
+    model: LoadedModel
+    keep: Sequence[str]
+    completed: Container[int]
+
+    def in_order(
+        self, chunks: Iterator[Chunk], workers: int
+    ) -> Iterator[tuple[Chunk, _Scored | None]]:
+        """Give each chunk with what it came to, None for a completed one.
+
+        No more than one chunk per worker, and one more, is in memory.
+        """
+        under_way: deque[tuple[Chunk, Future[_Scored] | None]] = deque()
+        with ThreadPoolExecutor(workers, "scoring") as pool:
+            for chunk in chunks:
+                begun = None
+                if chunk.index not in self.completed:
+                    begun = pool.submit(self._score, chunk, self._read(chunk))
+                under_way.append((chunk, begun))
+                if len(under_way) > workers:
+                    yield _finished(*under_way.popleft())
+            while under_way:
+                yield _finished(*under_way.popleft())
+
+    def _read(self, chunk: Chunk) -> Table:
+        wanted: Mapping[str, Kind | None] = {
+            **dict.fromkeys(self.keep),
+            **self.model.manifest.schema.kinds,
+        }
+        return self.source.read(chunk, wanted)
+
+    def _score(self, chunk: Chunk, table: Table) -> _Scored:
+        encoded = self.model.manifest.schema.encode_table(table)
+        accepted = encoded.accepted
+        kept = Table({name: table.column(name) for name in self.keep}, len(table))[accepted]
+        scored = Table(
+            {
+                **kept.columns,
+                PREDICTION: self.model.predictor.predict(encoded.matrix[accepted]),
+                MODEL: Coded(np.zeros(len(kept), dtype=np.int32), (self.model.version.label,)),
+            },
+            len(kept),
+        )
+        return scored, _rejects(encoded.violations, chunk.start + 1)
+
+
+def _finished(chunk: Chunk, begun: Future[_Scored] | None) -> tuple[Chunk, _Scored | None]:
+    return chunk, None if begun is None else begun.result()
 
 
 def _rejects(violations: Sequence[Violation], first: int) -> list[Reject]:

@@ -1,5 +1,6 @@
 """`predict`: score a file or a table."""
 
+from os import cpu_count
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,10 @@ def predict(
         ),
     ] = None,
     chunk_rows: Annotated[int, typer.Option(min=1, help="Rows to hold at once.")] = 100_000,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Chunks to score at once.", show_default="the number of cores"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score every row of the input.
@@ -53,6 +58,7 @@ def predict(
             ref,
             keep=keep or (),
             chunk_rows=chunk_rows,
+            workers=workers or cpu_count() or 1,
             progress=tell,
         )
     if as_json:

@@ -67,12 +67,14 @@ def _one_by_one(rows: list[dict[str, Any]]) -> tuple[list[float], list[int]]:
     return values, rejected
 
 
-@given(ROWS, st.integers(1, 30))
-def test_a_batch_answers_like_one_by_one_whatever_the_chunks(
-    rows: list[dict[str, Any]], chunk_rows: int
+@given(ROWS, st.integers(1, 30), st.integers(1, 4))
+def test_a_batch_answers_like_one_by_one_whatever_the_chunks_and_workers(
+    rows: list[dict[str, Any]], chunk_rows: int, workers: int
 ) -> None:
     sink = MemorySink()
-    report = WORLD.predict(_source(rows), sink, HOUSES, keep=["note"], chunk_rows=chunk_rows)
+    report = WORLD.predict(
+        _source(rows), sink, HOUSES, keep=["note"], chunk_rows=chunk_rows, workers=workers
+    )
     cells, rejects = _output(sink)
     values, rejected = _one_by_one(rows)
     assert cells["prediction"] == values
