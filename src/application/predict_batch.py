@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
 from typing import TypeAlias
@@ -18,6 +18,7 @@ from domain.dataset import Chunk
 from domain.errors import InvalidData, Violation
 from domain.feature import Kind
 from domain.model import ModelRef
+from domain.prediction import unanswered
 from domain.table import Coded, Table
 
 
@@ -132,17 +133,22 @@ class _Scoring:
 
     def _score(self, chunk: Chunk, table: Table) -> _Scored:
         encoded = self.model.manifest.schema.encode_table(table)
-        accepted = encoded.accepted
-        kept = Table({name: table.column(name) for name in self.keep}, len(table))[accepted]
+        rows = np.flatnonzero(encoded.accepted)
+        predictions = self.model.predictor.predict(encoded.matrix[rows])
+        lacking = [replace(v, row=int(rows[v.row])) for v in unanswered(predictions)]
+        if lacking:
+            answered = np.isfinite(predictions)
+            rows, predictions = rows[answered], predictions[answered]
+        kept = Table({name: table.column(name) for name in self.keep}, len(table))[rows]
         scored = Table(
             {
                 **kept.columns,
-                PREDICTION: self.model.predictor.predict(encoded.matrix[accepted]),
+                PREDICTION: predictions,
                 MODEL: Coded(np.zeros(len(kept), dtype=np.int32), (self.model.version.label,)),
             },
             len(kept),
         )
-        return scored, _rejects(encoded.violations, chunk.start + 1)
+        return scored, _rejects([*encoded.violations, *lacking], chunk.start + 1)
 
 
 def _finished(chunk: Chunk, begun: Future[_Scored] | None) -> tuple[Chunk, _Scored | None]:
@@ -150,5 +156,6 @@ def _finished(chunk: Chunk, begun: Future[_Scored] | None) -> tuple[Chunk, _Scor
 
 
 def _rejects(violations: Sequence[Violation], first: int) -> list[Reject]:
-    by_row = groupby(violations, key=lambda violation: violation.row)
+    in_order = sorted(violations, key=lambda violation: violation.row)
+    by_row = groupby(in_order, key=lambda violation: violation.row)
     return [Reject(first + row, tuple(found)) for row, found in by_row]

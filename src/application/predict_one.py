@@ -6,16 +6,25 @@ from dataclasses import dataclass
 from application.loading import LoadedModel
 from domain.errors import InvalidData, InvalidRows, TooLarge
 from domain.feature import Vector
+from domain.prediction import unanswered
 from domain.schema import Matrix
 from domain.table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """One value per row, shape (rows,), in units of the target; and the version that gave them."""
+    """One value per row, shape (rows,), in units of the target; and the version that gave them.
+
+    Raises:
+        InvalidRows: the model has no finite number as its answer to some row.
+    """
 
     vector: Vector
     model: str
+
+    def __post_init__(self) -> None:
+        if lacking := unanswered(self.vector):
+            raise InvalidRows(lacking)
 
     @property
     def values(self) -> list[float]:

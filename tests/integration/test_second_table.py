@@ -168,6 +168,30 @@ def test_its_bad_rows_are_refused_by_its_own_rules(table: Table) -> None:
         assert said in ran.err
 
 
+def test_a_row_too_extreme_for_the_model_is_refused_like_any_other(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "s.toml").write_text(
+        'name = "line"\ntarget = { name = "y" }\n[[features]]\nname = "x"\nkind = "number"\n'
+    )
+    lines = [f"{x},{1000 * x + x % 7}" for x in range(100)]
+    (tmp_path / "d.csv").write_text("\n".join(["x,y", *lines, ""]))
+    where = place(
+        tmp_path, MODELPORT_SCHEMA="s.toml", MODELPORT_DATA="d.csv", MODELPORT_MODEL="line"
+    )
+    where.good("train", "--estimator", "linear")
+    ran = where.call("predict-one", '[{"x": 1}, {"x": 1e308}]', "--json")
+    assert ran.code == 65
+    assert "row 1 has no finite prediction" in ran.document["error"]["detail"]
+    (tmp_path / "in.csv").write_text("x\nnone\n1e308\n3\n-1e308\n")
+    report = where.good("predict", "in.csv", "out.jsonl", "--json", "--keep", "x").document
+    assert (report["rows"], report["rejected"]) == (4, 3)
+    (scored,) = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert scored["x"] in (3, "3")
+    rejects = (tmp_path / "out.jsonl.rejects.jsonl").read_text().splitlines()
+    assert [json.loads(line)["row"] for line in rejects] == [1, 2, 4]
+
+
 def test_the_schema_may_be_named_on_the_command_line(table: Table) -> None:
     settings = {k: v for k, v in table.where.settings.items() if k != "MODELPORT_SCHEMA"}
     plain = Place(table.where.folder, settings)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from dependency_injector import providers
 from hypothesis import given, settings
@@ -401,6 +402,34 @@ def test_a_fault_of_the_program_is_told_without_its_traceback() -> None:
         row = {**ROW, "height": HIGHEST}
         document = problem(client.post("/predict", json={"data": [row]}), 500)
     assert document["detail"] == "the request failed by a fault of the server"
+
+
+@dataclass(frozen=True)
+class Overflowing:
+    """A predictor whose arithmetic overflows for the highest trees."""
+
+    sound: LinearPredictor
+
+    def predict(self, matrix: Matrix) -> Vector:
+        return np.where(matrix[:, 0] == HIGHEST, np.inf, self.sound.predict(matrix))
+
+
+class OverflowingRuntime(MemoryRuntime):
+    """A runtime of predictors that overflow."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
+        return Overflowing(super().load(schema, files))
+
+
+@pytest.mark.parametrize("rows", [2, 100])
+def test_what_is_no_number_is_no_answer(rows: int) -> None:
+    wired = planted()
+    wired.runtime.override(providers.Object(OverflowingRuntime()))
+    data = [ROW, {**ROW, "height": HIGHEST}, *[ROW] * (rows - 2)]
+    with client_of(wired) as client:
+        wait_until(lambda: is_ready(client), 20, lambda: client.get("/health/ready").text)
+        (entry,) = problem(client.post("/predict", json={"data": data}), 422)["errors"]
+    assert (entry["row"], entry["problem"]) == (1, "has no finite prediction")
 
 
 def test_before_there_is_a_model_nothing_is_predicted_and_then_it_is() -> None:
