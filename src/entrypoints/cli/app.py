@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import batch, data, demo, doctor, models, online, training
+from entrypoints.cli import batch, data, demo, doctor, keys, models, online, training
 
 app = typer.Typer(
     name="modelport",
@@ -47,4 +47,5 @@ app.command()(batch.predict)
 app.command("predict-one")(online.predict_one)
 app.command()(online.serve)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 app.command()(doctor.doctor)

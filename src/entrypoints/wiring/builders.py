@@ -10,7 +10,7 @@ from functools import wraps
 from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
-from application.ports import BundleCache, Learner, ModelStore, Runtime, Tracker
+from application.ports import BundleCache, KeyStore, Learner, ModelStore, Runtime, Tracker
 from domain.errors import Misconfigured
 from domain.schema import Schema
 from entrypoints.wiring.settings import Settings
@@ -76,6 +76,13 @@ def bundle_cache(settings: Settings) -> BundleCache:
     from adapters.filesystem.bundle_cache import FileBundleCache
 
     return FileBundleCache(settings.home / "cache" / "bundles", settings.registry)
+
+
+def key_store(settings: Settings) -> KeyStore | None:
+    """The keys that callers must show; None where everybody may call."""
+    from adapters.filesystem.api_keys import FileKeyStore
+
+    return None if settings.api_keys_file is None else FileKeyStore(settings.api_keys_file)
 
 
 def file_tracker(settings: Settings) -> Tracker:

@@ -38,6 +38,7 @@ class Container(containers.DeclarativeContainer):
         },
     )
     bundle_cache = providers.ThreadSafeSingleton(builders.bundle_cache, settings)
+    key_store = providers.ThreadSafeSingleton(builders.key_store, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
     runtime = providers.ThreadSafeSingleton(builders.runtime)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)

@@ -51,6 +51,20 @@ class StoreKind(StrEnum):
     HTTP = "http"
 
 
+class AccessLogKind(StrEnum):
+    """What is logged of each request."""
+
+    JSON = "json"
+    NONE = "none"
+
+
+class LogFormat(StrEnum):
+    """How a server writes what it has to say."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 # What pydantic says at length, by its type of error.
 _ALLOWED = {
     "float_parsing": "a number",
@@ -126,6 +140,51 @@ class Settings(BaseModel):
     max_body_bytes: Annotated[
         int, Field(description="Most bytes that a request's body may have.", ge=1)
     ] = 8_388_608
+    api_keys_file: Annotated[
+        Path | None,
+        Field(
+            description="File with the hashes of the keys that callers must show; "
+            "unset: everybody may call."
+        ),
+    ] = None
+    max_in_flight: Annotated[
+        int,
+        Field(
+            description="Most requests that a server process works on at once; "
+            "more are answered 503.",
+            ge=1,
+        ),
+    ] = 1024
+    header_seconds: Annotated[
+        float,
+        Field(description="Time for a caller to send the headers of a request.", gt=0, le=3600),
+    ] = 10.0
+    body_seconds: Annotated[
+        float,
+        Field(
+            description="Time for a caller to send the body of a request, "
+            "and to take some of the answer.",
+            gt=0,
+            le=3600,
+        ),
+    ] = 30.0
+    keep_alive_seconds: Annotated[
+        int,
+        Field(description="How long a connection without a request stays open.", ge=1, le=3600),
+    ] = 30
+    access_log: Annotated[
+        AccessLogKind, Field(description="Whether each request is a line of JSON on stdout.")
+    ] = AccessLogKind.JSON
+    log_format: Annotated[
+        LogFormat, Field(description="How a server writes its log to stderr.")
+    ] = LogFormat.TEXT
+    metrics_dir: Annotated[
+        Path | None,
+        Field(
+            description="Folder in which the processes of one server add up their metrics; "
+            "`serve` makes one for itself."
+        ),
+    ] = None
     mlflow_tracking_uri: Annotated[
         str | None,
         Field(

@@ -7,6 +7,8 @@ from domain.model import ModelRef
 from entrypoints.wiring.settings import (
     REFERENCE_SHA256,
     REFERENCE_URL,
+    AccessLogKind,
+    LogFormat,
     Settings,
     StoreKind,
     TrackerKind,
@@ -30,6 +32,14 @@ GIVEN: dict[str, tuple[str, object]] = {
     "poll_seconds": ("0.5", 0.5),
     "max_rows": ("7", 7),
     "max_body_bytes": ("99", 99),
+    "api_keys_file": ("keys.json", Path("keys.json")),
+    "max_in_flight": ("8", 8),
+    "header_seconds": ("2.5", 2.5),
+    "body_seconds": ("7", 7.0),
+    "keep_alive_seconds": ("9", 9),
+    "access_log": ("json", AccessLogKind.JSON),
+    "log_format": ("json", LogFormat.JSON),
+    "metrics_dir": ("/tmp/metrics", Path("/tmp/metrics")),
     "mlflow_tracking_uri": ("http://mlflow:5000", "http://mlflow:5000"),
     "mlflow_tracking_token": ("sesame", "sesame"),
 }
