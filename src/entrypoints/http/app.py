@@ -1,10 +1,12 @@
 """The application: routes, error handlers, and the loading of the model."""
 
 import logging
+import sys
 from asyncio import Event, create_task, to_thread, wait_for
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from time import monotonic
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,27 +19,45 @@ from starlette.types import Receive, Scope, Send
 from application.serving import Serving, ServingState
 from domain.errors import ModelportError
 from entrypoints.http import problems
+from entrypoints.http.access_log import AccessLog
+from entrypoints.http.front import Front
+from entrypoints.http.gate import Gate
+from entrypoints.http.metrics import Metrics
+from entrypoints.http.metrics_text import Shared
 from entrypoints.http.openapi import openapi_document
+from entrypoints.http.patience import Patience
 from entrypoints.http.predict import PredictEndpoint
 from entrypoints.http.protocols.routes import protocol_routes
 from entrypoints.http.routes import router
+from entrypoints.http.watching import Watch
+from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
-from entrypoints.wiring.settings import load_settings
+from entrypoints.wiring.settings import AccessLogKind, load_settings
 
 log = logging.getLogger("modelport")
 
 
 class Application(FastAPI):
-    """A FastAPI application that answers `POST /predict` before it looks for a route."""
+    """A FastAPI application that answers `POST /predict` before it looks for a route.
+
+    Every request passes the front first.
+    """
 
     predict: PredictEndpoint
+    front: Front
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or one event of the server's life."""
-        if scope["type"] == "http" and scope["path"] == "/predict" and scope["method"] == "POST":
-            await self.predict(scope, receive, send)
+        if scope["type"] == "http":
+            await self.front(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request that has passed the front."""
+        if scope["path"] == "/predict" and scope["method"] == "POST":
+            return self.predict(scope, receive, send)
+        return super().__call__(scope, receive, send)
 
 
 def create_app(container: Container) -> Application:
@@ -56,6 +76,7 @@ def create_app(container: Container) -> Application:
     app.state.poll_seconds = settings.poll_seconds
     plane = (container.serving(), container.predict_one(), settings.max_body_bytes)
     app.predict = PredictEndpoint(*plane)
+    _put_front(app, container)
     app.include_router(router)
     # For other methods than POST the router answers that they are not allowed.
     app.routes.append(Route("/predict", app.predict, methods=["POST"], include_in_schema=False))
@@ -73,6 +94,18 @@ def from_environment() -> Application:
     return create_app(build_container(load_settings()))
 
 
+def _put_front(app: Application, container: Container) -> None:
+    settings = container.settings()
+    metrics, gate = Metrics(), Gate(container.key_store(), now, monotonic)
+    access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
+    shared = None if settings.metrics_dir is None else Shared(settings.metrics_dir)
+    app.front = Front(app.answer, gate, metrics, access_log, settings.max_in_flight)
+    app.state.watch = Watch(metrics, gate, access_log, shared)
+    app.state.watch.observe(container.serving(), app.front, app.predict.coalescer, now)
+    app.state.patience = Patience(settings.header_seconds, settings.body_seconds)
+    app.routes.append(Route("/metrics", app.state.watch.show, include_in_schema=False))
+
+
 def _describe(app: FastAPI, max_rows: int) -> None:
     serving: Serving = app.state.serving
 
@@ -85,10 +118,11 @@ def _describe(app: FastAPI, max_rows: int) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Patience]]:
     stopped = Event()
     following = create_task(_follow(app.state.serving, app.state.poll_seconds, stopped))
-    yield
+    async with app.state.watch.running():
+        yield {"patience": app.state.patience}
     stopped.set()
     await following
 

@@ -23,10 +23,15 @@ def ask(model: LoadedModel, rows: Rows) -> Vector:
 
 
 class Coalescer:
-    """Gathers the rows of concurrent requests; lives on one event loop."""
+    """Gathers the rows of concurrent requests; lives on one event loop.
+
+    `calls` counts how often the rows that had gathered were answered.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
+        self._peak = 0
+        self.calls = 0
 
     def predict(self, model: LoadedModel, rows: Rows) -> "Future[Vector]":
         """Return the predictions to come for these rows, by this model."""
@@ -37,8 +42,15 @@ class Coalescer:
         self._waiting.append((model, rows, answer))
         return answer
 
+    def take_peak(self) -> int:
+        """Return how many requests waited together at most since this was last asked."""
+        peak, self._peak = self._peak, 0
+        return peak
+
     def _answer_all(self) -> None:
         waiting, self._waiting = self._waiting, []
+        self.calls += 1
+        self._peak = max(self._peak, len(waiting))
         for _, group in groupby(waiting, key=lambda request: id(request[0])):
             _answer([*group])
 

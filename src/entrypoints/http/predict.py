@@ -19,6 +19,7 @@ from application.serving import Serving
 from entrypoints.http import problems
 from entrypoints.http.body import read_body, records_of, require_json
 from entrypoints.http.coalescing import Coalescer, ask
+from entrypoints.http.exchange import note_answer, note_error
 from entrypoints.http.row_reader import RowReader
 
 # Beyond this the model is asked on a thread, so that small requests need not wait for a large one.
@@ -32,7 +33,7 @@ class PredictEndpoint:
         self._serving = serving
         self._predict_one = predict_one
         self._max_body_bytes = max_body_bytes
-        self._coalescer = Coalescer()
+        self.coalescer = Coalescer()
         self._reader: tuple[LoadedModel, RowReader] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,8 +45,10 @@ class PredictEndpoint:
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, answer
+            note_error(scope, error)
             await problems.present(error)(scope, receive, send)
             return
+        note_answer(scope, len(answer.vector), answer.model)
         await _send(answer, send)
 
     async def _answer(self, content: bytes) -> Predictions:
@@ -56,7 +59,7 @@ class PredictEndpoint:
         if len(rows) > _ROWS_WORTH_A_THREAD:
             vector = await to_thread(ask, model, rows)
         else:
-            vector = await self._coalescer.predict(model, rows)
+            vector = await self.coalescer.predict(model, rows)
         return Predictions(vector, model.version.label)
 
     def _reader_for(self, model: LoadedModel) -> RowReader:

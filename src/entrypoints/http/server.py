@@ -2,17 +2,34 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from os import environ
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import uvicorn
-from uvicorn.config import LOGGING_CONFIG
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess
 
 from domain.errors import Unavailable
 from entrypoints.errors import DONE
-from entrypoints.wiring.settings import load_settings, variables
+from entrypoints.http.connection import Connection
+from entrypoints.http.logs import log_config
+from entrypoints.wiring.container import build_container
+from entrypoints.wiring.settings import Settings, load_settings, variables
 
 _GRACE_SECONDS = 30
+
+
+class Workers(Multiprocess):
+    """Worker processes; when they stop, none of them or their parent holds the port any longer."""
+
+    def terminate_all(self) -> None:
+        """Let the port go first: a caller who comes now is refused, and not left waiting."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 def run(host: str, port: int, workers: int, model: str | None) -> None:
@@ -22,26 +39,20 @@ def run(host: str, port: int, workers: int, model: str | None) -> None:
     environment.
 
     Raises:
-        Misconfigured: a setting is wrong; said before the server starts.
+        Misconfigured: a setting or the file of keys is wrong; said before the server starts.
         Unavailable: the server cannot start, for example since the port is taken.
     """
-    load_settings({"model": model})
+    settings = load_settings({"model": model})
+    keys = build_container(settings).key_store()
+    if keys is not None:
+        keys.read()
     if model is not None:
         environ[variables()["model"]] = model
     # When all is finished, uvicorn raises the signal that ended it once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     try:
-        uvicorn.run(
-            "entrypoints.http.app:from_environment",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=False,
-            log_config=_log_config(),
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
+        with _shared_metrics(settings.metrics_dir, workers):
+            _serve(_config(host, port, workers, settings))
     except SystemExit as ended:
         if ended.code != DONE:
             raise Unavailable(
@@ -49,7 +60,40 @@ def run(host: str, port: int, workers: int, model: str | None) -> None:
             ) from None
 
 
-def _log_config() -> dict[str, Any]:
-    """Return uvicorn's configuration, with what the application says beside what uvicorn says."""
-    loggers = LOGGING_CONFIG["loggers"]
-    return {**LOGGING_CONFIG, "loggers": {**loggers, "modelport": loggers["uvicorn"]}}
+def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
+    return Config(
+        "entrypoints.http.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http=Connection,
+        ws="none",
+        access_log=False,
+        log_config=log_config(settings.log_format),
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+def _serve(config: Config) -> None:
+    if config.workers > 1:
+        Workers(config, [config.bind_socket()]).run()
+        return
+    server = Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+@contextmanager
+def _shared_metrics(folder: Path | None, workers: int) -> Iterator[None]:
+    """Give several processes a folder in which they add up their metrics."""
+    if folder is not None or workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="modelport-metrics-") as made:
+        environ[variables()["metrics_dir"]] = made
+        yield

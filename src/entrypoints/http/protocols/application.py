@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from domain.errors import InvalidData, ModelportError
 from entrypoints.errors import outcome_of
 from entrypoints.http import problems
+from entrypoints.http.exchange import note_error
 
 # What an error looks like in a protocol, from its status and what there is to say.
 Form: TypeAlias = Callable[[HTTPStatus, str], Mapping[str, Any]]
@@ -26,7 +27,8 @@ _BYTES_WORTH_A_THREAD = 4096
 def protocol(routes: Sequence[BaseRoute], form: Form) -> Starlette:
     """Return an application that answers whatever goes wrong in one form."""
 
-    async def on_error(_: Request, error: Exception) -> Response:
+    async def on_error(request: Request, error: Exception) -> Response:
+        note_error(request.scope, error)
         if isinstance(error, ModelportError):
             return refusal(form, _status(error), str(error))
         raise error

@@ -12,11 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from application.loading import LoadedModel
 from application.predict_one import PredictOne
 from application.serving import Serving
 from entrypoints.http.body import read_body
+from entrypoints.http.exchange import note_answer
 from entrypoints.http.protocols.application import compute, protocol
 from entrypoints.http.protocols.mlflow_payload import read_csv_rows, read_json_rows
 
@@ -25,6 +27,8 @@ MODEL_HEADER = "Modelport-Model"
 
 _READERS = {"application/json": read_json_rows, "text/csv": read_csv_rows}
 _CODES = {
+    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
+    HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
     HTTPStatus.NOT_FOUND: "ENDPOINT_NOT_FOUND",
     HTTPStatus.TOO_MANY_REQUESTS: "REQUEST_LIMIT_EXCEEDED",
     HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
@@ -40,10 +44,11 @@ def mlflow(serving: Serving, predict: PredictOne, max_body_bytes: int) -> Starle
         Route("/version", endpoints.server_version),
         Route("/invocations", endpoints.invocations, methods=["POST"]),
     ]
-    return protocol(routes, _form)
+    return protocol(routes, form)
 
 
-def _form(status: HTTPStatus, text: str) -> Mapping[str, str]:
+def form(status: HTTPStatus, text: str) -> Mapping[str, str]:
+    """Return an error as this protocol has it."""
     return {"error_code": _CODES.get(status, "BAD_REQUEST"), "message": text}
 
 
@@ -64,11 +69,13 @@ class _Endpoints:
         model = self.serving.model()
         media_type = _media_type(request)
         content = await read_body(request.scope, request.receive, self.max_body_bytes)
-        return await compute(partial(self._score, model, media_type, content), len(content))
+        work = partial(self._score, request.scope, model, media_type, content)
+        return await compute(work, len(content))
 
-    def _score(self, model: LoadedModel, media_type: str, content: bytes) -> Response:
+    def _score(self, scope: Scope, model: LoadedModel, media_type: str, content: bytes) -> Response:
         table = _READERS[media_type](content, model.manifest.schema, self.predict.admit)
         answer = self.predict.table(table, model)
+        note_answer(scope, len(answer.vector), answer.model)
         headers = {MODEL_HEADER: answer.model}
         return Response(
             dumps({"predictions": answer.values}), headers=headers, media_type="application/json"

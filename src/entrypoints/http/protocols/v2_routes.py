@@ -10,12 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from application.loading import LoadedModel
 from application.predict_one import PredictOne
 from application.serving import Serving
 from domain.errors import InvalidData, NotFound, Unavailable
 from entrypoints.http.body import read_body
+from entrypoints.http.exchange import note_answer
 from entrypoints.http.protocols.application import compute, protocol, refusal
 from entrypoints.http.protocols.v2_inputs import read_table
 from entrypoints.http.protocols.v2_metadata import model_metadata, server_metadata
@@ -43,10 +45,11 @@ def v2(serving: Serving, predict: PredictOne, max_body_bytes: int) -> Starlette:
             Route(f"{path}/ready", endpoints.model_ready),
             Route(f"{path}/infer", endpoints.infer, methods=["POST"]),
         ]
-    return protocol(routes, _form)
+    return protocol(routes, form)
 
 
-def _form(_: HTTPStatus, text: str) -> Mapping[str, str]:
+def form(_: HTTPStatus, text: str) -> Mapping[str, str]:
+    """Return an error as this protocol has it."""
     return {"error": text}
 
 
@@ -80,13 +83,17 @@ class _Endpoints:
         model = self._asked_for(request)
         _require_plain(request)
         content = await read_body(request.scope, request.receive, self.max_body_bytes)
-        work = partial(self._infer, model, content, _header(request))
+        work = partial(self._infer, request.scope, model, content, _header(request))
         return await compute(work, len(content))
 
-    def _infer(self, model: LoadedModel, content: bytes, header: str | None) -> Response:
+    def _infer(
+        self, scope: Scope, model: LoadedModel, content: bytes, header: str | None
+    ) -> Response:
         asked = read_request(content, header)
         table = read_table(asked.inputs, model.manifest.schema, self.predict.admit)
-        return answer(asked, self.predict.table(table, model), model.version)
+        predictions = self.predict.table(table, model)
+        note_answer(scope, len(predictions.vector), predictions.model)
+        return answer(asked, predictions, model.version)
 
     def _asked_for(self, request: Request) -> LoadedModel:
         """Return the model that the path names.
