@@ -61,12 +61,16 @@ def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> tuple[Manif
     """
     manifest = bundle.verified(bundle_id)
     predictor = runtime.load(manifest.schema, bundle.files)
-    _ask_golden_rows(bundle, predictor)
+    _ask_golden_rows(bundle, len(manifest.schema.features), predictor)
     return manifest, predictor
 
 
-def _ask_golden_rows(bundle: Bundle, predictor: Predictor) -> None:
+def _ask_golden_rows(bundle: Bundle, width: int, predictor: Predictor) -> None:
     if GOLDEN not in bundle.files:
         raise ArtefactRejected(f"the bundle has no {GOLDEN}")
     golden = GoldenRows.from_bytes(bundle.files[GOLDEN])
+    if golden.inputs.shape[1] != width:
+        raise ArtefactRejected(
+            f"{GOLDEN} has rows of {golden.inputs.shape[1]} features where the schema has {width}"
+        )
     golden.check(predictor.predict(golden.inputs))

@@ -22,6 +22,7 @@ from application.ports import Predictor
 from application.train_model import TrainingReport
 from domain.errors import ArtefactRejected
 from domain.features import FeatureEncoding
+from domain.golden import GoldenRows
 from domain.model import ENCODING, NUMERIC, Bundle, ModelRef
 from domain.schema import Schema
 from domain.training import Estimator, TrainingSpec
@@ -143,6 +144,21 @@ def test_a_registered_model_that_answers_like_another_is_rejected_by_its_golden_
     sealed = Bundle.seal(bundle.verified(report.version.bundle_id), files)
     version = store.save(NAME, sealed, CREATED, {})
     with pytest.raises(ArtefactRejected, match=f"^{version.label}: golden rows: answers differ"):
+        LoadModel(store, OnnxRuntime()).version(version)
+
+
+@pytest.mark.parametrize("width", [2, 5])
+def test_golden_rows_of_another_width_are_rejected(
+    trained: tuple[FileStore, TrainingReport], width: int
+) -> None:
+    store, report = trained
+    bundle = store.load(report.version)
+    files = {n: c for n, c in bundle.files.items() if n != Bundle.MANIFEST}
+    files[GOLDEN] = GoldenRows(np.ones((3, width)), np.ones(3)).to_bytes()
+    sealed = Bundle.seal(bundle.verified(report.version.bundle_id), files)
+    version = store.save(NAME, sealed, CREATED, {})
+    why = rf"golden\.json has rows of {width} features where the schema has 4"
+    with pytest.raises(ArtefactRejected, match=f"^{version.label}: {why}"):
         LoadModel(store, OnnxRuntime()).version(version)
 
 
