@@ -102,6 +102,6 @@ def _show_check(found: DataCheck, schema: Schema, uri: str) -> None:
         return
     rows = [(v.row, v.field, v.problem, v.allowed) for v in found.violations[:_SHOWN]]
     if rows:
-        output.show(output.grid(["row", "field", "problem", "allowed"], rows))
+        output.show_rows(["row", "field", "problem", "allowed"], rows)
     if (more := sum(found.faults.values()) - len(rows)) > 0:
         output.show(f"and {more:,} more")

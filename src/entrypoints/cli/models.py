@@ -34,7 +34,7 @@ def list_(as_json: AsJson = False) -> None:
         output.say("there are no models yet; make one with: modelport train")
         return
     header = ["model", "aliases", "estimator", "RMSE", "R²", "data", "created"]
-    output.show(output.grid(header, [_line(version) for version in versions]))
+    output.show_rows(header, [_line(version) for version in versions])
 
 
 def _line(version: ModelVersion) -> tuple[object, ...]:
@@ -79,7 +79,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
             output.show(output.facts(_flat(content), title=f"[bold]{title}[/]"))
         elif content and title in ("features", "derived"):
             output.show(f"[bold]{title}[/]")
-            output.show(output.grid(list(content[0]), [list(entry.values()) for entry in content]))
+            output.show_rows(list(content[0]), [list(entry.values()) for entry in content])
         elif content:
             text = ", ".join(content) if isinstance(content, list) else content
             output.show(output.facts({title: text}))

@@ -92,6 +92,19 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     return table
 
 
+def show_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; on a terminal that is too narrow for it, one row after the other."""
+    table, console = grid(header, rows), Console()
+    natural = console.options.update(max_width=_UNBOUNDED)
+    if not sys.stdout.isatty() or console.measure(table, options=natural).maximum <= console.width:
+        show(table)
+        return
+    for number, row in enumerate(rows):
+        if number:
+            show("")
+        show(facts(dict(zip(header, map(_written, row), strict=True))))
+
+
 def _is_figure(cell: object) -> bool:
     return isinstance(cell, int | float)
 

@@ -93,7 +93,7 @@ def show_training(
     if isinstance(report.champion, Candidate) and report.champion.label != report.version.label:
         rows.append((f"{report.champion.label} (champion)", *_figures(report.champion.metrics)))
     unit = f" ({schema.target.unit})" if schema.target.unit else ""
-    output.show(output.grid(["model", f"RMSE{unit}", f"MAE{unit}", "R²", "hold-out rows"], rows))
+    output.show_rows(["model", f"RMSE{unit}", f"MAE{unit}", "R²", "hold-out rows"], rows)
     output.show("")
     verdict = "[green]promoted[/]" if report.decision.promoted else "[yellow]not promoted[/]"
     output.show(f"{verdict}: {escape('; '.join(report.decision.reasons))}")
@@ -145,4 +145,4 @@ def evaluate(
         output.emit(document)
         return
     header = ["model", "RMSE", "MAE", "R²", f"rows ({which})"]
-    output.show(output.grid(header, [(report.version.label, *_figures(report.metrics))]))
+    output.show_rows(header, [(report.version.label, *_figures(report.metrics))])

@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -33,6 +34,11 @@ def on_terminal(act: Callable[[], None], monkeypatch: pytest.MonkeyPatch, column
     return shown.decode()
 
 
+def plain(shown: str) -> list[str]:
+    """Return the lines on a screen without colours."""
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
+
+
 def test_a_table_in_a_pipe_has_one_line_per_row(capsys: pytest.CaptureFixture[str]) -> None:
     output.show(output.grid(HEADER, [LINE, LINE]))
     header, *lines = capsys.readouterr().out.splitlines()
@@ -48,6 +54,26 @@ def test_a_table_fits_a_narrow_terminal_and_loses_nothing(monkeypatch: pytest.Mo
     lines = text.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
     assert max(map(len, lines)) <= 50
     assert "".join(text.split()).count("description") == 3
+
+
+def test_a_table_that_does_not_fit_is_shown_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    header, rows = (
+        ["model", "RMSE", "created"],
+        [("housing/1", 12.5, "today"), ("housing/2", 8, "")],
+    )
+    wide = on_terminal(lambda: output.show_rows(header, rows), monkeypatch, 40)
+    assert plain(wide)[0].split() == header
+    assert plain(wide)[1].split() == ["housing/1", "12.50", "today"]
+    narrow = on_terminal(lambda: output.show_rows(header, rows), monkeypatch, 20)
+    assert plain(narrow) == [
+        "model    housing/1",
+        "RMSE     12.50",
+        "created  today",
+        "",
+        "model    housing/2",
+        "RMSE     8",
+        "created",
+    ]
 
 
 def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
