@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from domain.feature import Feature, Kind
 from domain.schema import Schema
+from entrypoints.http.guarding import guarded
 from entrypoints.http.problems import MEDIA_TYPE
 from entrypoints.http.protocols.mlflow_openapi import mlflow_paths, mlflow_schemas
 from entrypoints.http.protocols.v2_openapi import v2_paths, v2_schemas
@@ -70,7 +71,7 @@ def openapi_document(app: FastAPI, schema: Schema | None, max_rows: int) -> dict
     document["paths"]["/predict"] = {"post": _predict_operation(schema)}
     document["paths"] |= v2_paths(schema) | mlflow_paths(schema)
     schemas |= v2_schemas() | mlflow_schemas()
-    return document
+    return guarded(document)
 
 
 def row_schema(schema: Schema) -> dict[str, Any]:

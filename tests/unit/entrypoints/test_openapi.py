@@ -91,7 +91,9 @@ def test_the_operation_has_an_example_and_says_every_error() -> None:
     operation = document(SCHEMA)["paths"]["/predict"]["post"]
     (content,) = operation["requestBody"]["content"].values()
     assert content["example"] == {"data": [SCHEMA.example]}
-    assert {*operation["responses"]} == {"200", "400", "413", "415", "422", "503"}
+    assert {*operation["responses"]} == {
+        *("200", "400", "401", "403", "408", "413", "415", "422", "429", "503")
+    }
     for status in ("400", "413", "415", "422", "503"):
         assert [*operation["responses"][status]["content"]] == ["application/problem+json"]
 

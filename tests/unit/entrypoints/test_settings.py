@@ -37,7 +37,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "header_seconds": ("2.5", 2.5),
     "body_seconds": ("7", 7.0),
     "keep_alive_seconds": ("9", 9),
-    "access_log": ("json", AccessLogKind.JSON),
+    "access_log": ("none", AccessLogKind.NONE),
     "log_format": ("json", LogFormat.JSON),
     "metrics_dir": ("/tmp/metrics", Path("/tmp/metrics")),
     "mlflow_tracking_uri": ("http://mlflow:5000", "http://mlflow:5000"),
