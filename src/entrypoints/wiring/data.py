@@ -11,10 +11,6 @@ from domain.errors import Misconfigured, Unavailable
 from entrypoints.wiring.builders import needs
 from entrypoints.wiring.settings import REFERENCE_PATH, Settings
 
-DATA_URIS = (
-    "a path, file://PATH, https://…, a database URL with its table as #TABLE, or sample:ROWS"
-)
-
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SECRETS = re.compile(r"(?<=://).*@|\?[^#]*")
 
