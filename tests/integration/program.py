@@ -150,6 +150,10 @@ class Server:
         """Return what the server has written to stderr."""
         return self.log.read_text()
 
+    def told(self) -> str:
+        """Return what the server has written to stdout."""
+        return self.log.with_suffix(".out").read_text()
+
     def stop(self) -> int:
         """Ask the server to end, as an operator would; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
@@ -160,12 +164,12 @@ class Server:
 def serving(where: Place, *options: str, name: str = "server") -> Iterator[Server]:
     """Run `modelport serve` on a port of its own choice, until it listens."""
     log = where / f"{name}.log"
-    with log.open("wb") as stderr:
+    with log.open("wb") as stderr, log.with_suffix(".out").open("wb") as stdout:
         process = subprocess.Popen(
             [PROGRAM, "serve", "--port", "0", *options],
             cwd=where.folder,
             env=where.environment,
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=stderr,
         )
     try:

@@ -46,7 +46,8 @@ def _refusing(place: Place, operation: dict[str, Any]) -> dict[str, Any]:
     }
     responses = {**refusals, **operation["responses"]}
     # The empty entry: where no keys are configured, none is needed.
-    security: list[dict[str, list[str]]] = [{}, *({scheme: []} for scheme in _KEYS)]
+    security: list[dict[str, list[str]]] = [{}]
+    security += [{scheme: []} for scheme in _KEYS]
     return {**operation, "responses": dict(sorted(responses.items())), "security": security}
 
 
