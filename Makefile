@@ -63,7 +63,7 @@ demo: setup ## train, gate, register, score a file, answer one prediction
 
 .PHONY: test
 test: setup ## all tests with coverage (JOBS=2 processes)
-	@$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
 
 .PHONY: check
 check: setup ## format, lint, types, import contracts, docs
