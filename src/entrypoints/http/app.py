@@ -28,6 +28,7 @@ from entrypoints.http.openapi import openapi_document
 from entrypoints.http.patience import Patience
 from entrypoints.http.predict import PredictEndpoint
 from entrypoints.http.protocols.routes import protocol_routes
+from entrypoints.http.refusing import on_http_error
 from entrypoints.http.routes import router
 from entrypoints.http.watching import Watch
 from entrypoints.wiring.builders import now
@@ -82,7 +83,7 @@ def create_app(container: Container) -> Application:
     app.routes.append(Route("/predict", app.predict, methods=["POST"], include_in_schema=False))
     app.routes.extend(protocol_routes(*plane))
     app.add_exception_handler(ModelportError, problems.on_error)
-    app.add_exception_handler(HTTPException, problems.on_error)
+    app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(ClientDisconnect, problems.on_disconnect)
     app.add_exception_handler(Exception, problems.on_error)
     _describe(app, settings.max_rows)

@@ -11,7 +11,6 @@ answered with `Connection: close`, so that its caller knows.
 
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from http import HTTPStatus
-from json import dumps
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -20,8 +19,8 @@ from uvicorn.server import ServerState
 
 from entrypoints.http.exchange import CUT
 from entrypoints.http.patience import Patience
-from entrypoints.http.places import Protocol, place_of
-from entrypoints.http.protocols import mlflow_routes, v2_routes
+from entrypoints.http.places import place_of
+from entrypoints.http.refusing import refuse
 
 _MOST_HEADER_BYTES = 65_536
 _LINGER_SECONDS = 1.0
@@ -147,15 +146,7 @@ class Connection(HttpToolsProtocol):
 
 def _answer(path: str, status: HTTPStatus, detail: str) -> bytes:
     """Return a whole answer, in the form of the path's protocol."""
-    protocol = place_of(path).protocol
-    document: Any = {"type": "about:blank", "title": status.phrase, "status": status}
-    document["detail"] = detail
-    media_type = "application/problem+json"
-    if protocol is not Protocol.NATIVE:
-        module = v2_routes if protocol is Protocol.V2 else mlflow_routes
-        document, media_type = module.form(status, detail), "application/json"
-    content = dumps(document)
-    return (
-        f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: {media_type}\r\n"
-        f"content-length: {len(content)}\r\nconnection: close\r\n\r\n{content}"
-    ).encode()
+    answer = refuse(place_of(path), status, detail)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+    head = f"HTTP/1.1 {status} {status.phrase}\r\n{headers}connection: close\r\n\r\n"
+    return head.encode() + bytes(answer.body)

@@ -12,17 +12,14 @@ from itertools import count
 from secrets import token_hex
 from time import perf_counter
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from entrypoints.http import problems
 from entrypoints.http.access_log import AccessLog
 from entrypoints.http.exchange import CUT, Exchange, carry
 from entrypoints.http.gate import Denied, Gate
 from entrypoints.http.metrics import Metrics
-from entrypoints.http.places import Place, Protocol, place_of
-from entrypoints.http.protocols import mlflow_routes, v2_routes
-from entrypoints.http.protocols.application import refusal
+from entrypoints.http.places import Place, place_of
+from entrypoints.http.refusing import refuse
 
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 _RETRY_SECONDS = "1"
@@ -60,7 +57,8 @@ class Front:
         try:
             exchange.key = self._admit(exchange.place, token, scope)
         except Denied as denied:
-            await _present(exchange.place, denied)(scope, receive, exchange.send)
+            answer = refuse(exchange.place, denied.status, denied.detail, denied.headers)
+            await answer(scope, receive, exchange.send)
             self._record(exchange, perf_counter() - start, scope)
             return
         self.in_flight += 1
@@ -105,15 +103,3 @@ def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
 
 def _unavailable(detail: str) -> Denied:
     return Denied(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_RETRY_SECONDS)
-
-
-def _present(place: Place, denied: Denied) -> JSONResponse:
-    """Return the answer in the form of the protocol."""
-    if place.protocol is Protocol.V2:
-        answer = refusal(v2_routes.form, denied.status, denied.detail)
-    elif place.protocol is Protocol.MLFLOW:
-        answer = refusal(mlflow_routes.form, denied.status, denied.detail)
-    else:
-        answer = problems.problem(denied.status, denied.status.phrase, denied.detail)
-    answer.headers.update(denied.headers)
-    return answer

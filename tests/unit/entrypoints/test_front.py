@@ -266,3 +266,14 @@ def test_lines_that_nobody_takes_are_dropped_and_counted() -> None:
     for _ in range(100_003):
         log.record(exchange, 0.0, "GET")
     assert log.dropped == 3
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/models/a%0Ab/ready", "/v2/%0A", "/v2/models/x%E2%80%A8/infer"]
+)
+def test_a_path_that_no_route_takes_is_refused_in_the_form_of_its_protocol(
+    client: TestClient, path: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code in (404, 405)
+    assert {*answer.json()} == {"error"}
