@@ -102,6 +102,7 @@ lock: setup ## pin the requirements anew (newer versions: LOCK_FLAGS=--upgrade)
 	  -c requirements/dev.txt -o requirements/train.txt
 	@echo hatchling | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
 	@echo dvc | $(COMPILE) - -o requirements/dvc.txt
+	@echo schemathesis | $(COMPILE) - -o requirements/schemathesis.txt
 	@echo 'tritonclient[http]' | $(COMPILE) - -o requirements/tritonclient.txt
 
 .PHONY: clean

@@ -1,0 +1,66 @@
+"""The server against its own OpenAPI document: no fault, and every answer as it is described.
+
+Schemathesis makes the requests, good and bad. It runs from an environment of its own, since it
+asks for other versions of libraries than the project does.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.environments import INSTALL_SECONDS, programs_of
+from tests.integration.program import Server
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(INSTALL_SECONDS + 120),
+    pytest.mark.xdist_group("http_api"),
+]
+
+SECONDS = 20
+CONFIG = """
+# A path that names another model or version is answered before anything else is looked at.
+[parameters]
+"path.model" = "housing"
+"path.version" = "1"
+
+# All checks are on by default. No key is configured, so that there is none to be ignored.
+[checks.ignored_auth]
+enabled = false
+
+# Too many rows are refused by 413, which Schemathesis does not know as a refusal.
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "413", "415", "422", "503"]
+
+# What JSON Schema cannot say of these: a tensor's shape is that of its data, the header with the
+# length of the JSON tells the truth, and the rows are given in one way only.
+[[operations]]
+include-path-regex = "^/(invocations|v2/.*/infer)$"
+checks.positive_data_acceptance.enabled = false
+"""
+
+
+@pytest.fixture(scope="module")
+def schemathesis() -> Path:
+    """Return the command of an environment that is made once per machine and lock file."""
+    return programs_of("schemathesis") / "st"
+
+
+def test_no_request_brings_a_fault_or_an_answer_that_is_not_described(
+    schemathesis: Path, server: Server, tmp_path: Path
+) -> None:
+    config, report = tmp_path / "schemathesis.toml", tmp_path / "report.ndjson"
+    config.write_text(CONFIG)
+    command = [schemathesis, "--config-file", config, "run", f"{server.url}/openapi.json"]
+    command += ["--phases", "examples,coverage,fuzzing", "--max-time", str(SECONDS)]
+    command += ["--continue-on-failure", "--seed", "1", "--no-color", "--report", "ndjson"]
+    command += ["--report-ndjson-path", report]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS + 100
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = [json.loads(line) for line in report.read_text().splitlines()]
+    assert sum("ScenarioFinished" in event for event in events) > 10
+    assert "Traceback" not in server.said()
