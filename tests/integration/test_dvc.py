@@ -23,7 +23,6 @@ POINTER = ROOT / "data" / "raw" / "housing.csv.dvc"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(INSTALL_SECONDS + 60),
-    pytest.mark.xdist_group("dvc"),
 ]
 
 

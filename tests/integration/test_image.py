@@ -173,7 +173,6 @@ def test_compose_keeps_artifacts_and_runs_in_volumes(services: Mapping[str, Any]
 
 @pytest.mark.slow
 @pytest.mark.timeout(BUILD_SECONDS)
-@pytest.mark.xdist_group("image")
 @pytest.mark.parametrize("library", FORBIDDEN)
 def test_the_image_lacks(image: Path, library: str) -> None:
     result = _inside(image, "python", "-c", f"import {library}")
@@ -183,7 +182,6 @@ def test_the_image_lacks(image: Path, library: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(BUILD_SECONDS)
-@pytest.mark.xdist_group("image")
 def test_the_image_holds_a_consistent_set_of_packages(image: Path) -> None:
     result = _inside(image, "python", "-m", "pip", "check")
     assert result.returncode == 0, result.stdout
@@ -191,7 +189,6 @@ def test_the_image_holds_a_consistent_set_of_packages(image: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(BUILD_SECONDS)
-@pytest.mark.xdist_group("image")
 @pytest.mark.parametrize("command", [[], ["serve"]])
 def test_the_command_runs_in_the_image(image: Path, command: list[str]) -> None:
     result = _inside(image, "modelport", *command, "--help")

@@ -14,7 +14,7 @@ from sklearn.datasets import load_diabetes
 from tests.integration.processes import START_SECONDS, wait_until
 from tests.integration.program import Place, place, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("second_table")]
+pytestmark = pytest.mark.slow
 
 SCHEMA = """
 name = "diabetes"

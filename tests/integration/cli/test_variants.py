@@ -13,7 +13,7 @@ from tests.integration.cli.files import read_rows
 from tests.integration.processes import START_SECONDS, wait_until
 from tests.integration.program import Place, place, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("variants")]
+pytestmark = pytest.mark.slow
 
 VARIANTS = ("api-baseline", "main")
 

@@ -11,7 +11,6 @@ from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("mlflow")
 class TestHttpStore(ModelStoreReading, ModelStoreAliases):
     """Reads what MLflow's own client has saved, and moves aliases; it saves nothing."""
 

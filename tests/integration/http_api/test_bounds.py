@@ -15,7 +15,7 @@ from tests.integration.http_api.test_server import BODY, ROW, ask, connected, he
 from tests.integration.processes import STOP_SECONDS, wait_until
 from tests.integration.program import Place, Server, place, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http_api")]
+pytestmark = pytest.mark.slow
 
 PROMPT_SECONDS = 5.0
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import IN_CI
 from tests.integration.program import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http_api")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from tests.integration.http_api.wire import Wire, wire
 from tests.integration.processes import wait_until
 from tests.integration.program import Place, Server, place, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http_api")]
+pytestmark = pytest.mark.slow
 
 HOUSING = ModelRef("housing")
 ALPHAS = (0.001, 1_000.0, 100_000.0, 10.0)

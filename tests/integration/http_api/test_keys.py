@@ -10,7 +10,7 @@ from tests.integration.http_api.test_server import BODY
 from tests.integration.processes import STOP_SECONDS, wait_until
 from tests.integration.program import Place, Server, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http_api")]
+pytestmark = pytest.mark.slow
 
 
 def made(where: Place, name: str, *scopes: str) -> str:

@@ -16,7 +16,6 @@ from tests.integration.program import Server
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(INSTALL_SECONDS + 120),
-    pytest.mark.xdist_group("http_api"),
 ]
 
 SECONDS = 20

@@ -16,7 +16,7 @@ from tests.integration.http_api.conftest import ready
 from tests.integration.processes import STOP_SECONDS, wait_until
 from tests.integration.program import Place, Server, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http_api")]
+pytestmark = pytest.mark.slow
 
 ROW = {
     "longitude": -122.23,

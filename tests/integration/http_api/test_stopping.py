@@ -14,7 +14,7 @@ from tests.integration.http_api.test_server import BODY, ask, connected
 from tests.integration.processes import STOP_SECONDS, wait_until
 from tests.integration.program import Place, Server, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http_api")]
+pytestmark = pytest.mark.slow
 
 CALLERS = 12
 HEADERS = {"Content-Type": "application/json"}

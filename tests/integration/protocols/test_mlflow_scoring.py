@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from tests.integration.program import Place
 from tests.integration.protocols.conftest import ROWS, Asked, exported
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("protocols")]
+pytestmark = pytest.mark.slow
 
 NAMES = [*ROWS[0]]
 LISTS = [[*row.values()] for row in ROWS]

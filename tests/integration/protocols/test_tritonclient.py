@@ -14,7 +14,6 @@ from tests.integration.protocols.conftest import Asked
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(INSTALL_SECONDS + 120),
-    pytest.mark.xdist_group("protocols"),
 ]
 
 SCRIPT = Path(__file__).with_name("ask_by_triton.py")
