@@ -79,6 +79,9 @@ class PredictBatch:
             chunks=len(receipts),
             resumed_chunks=sum(receipt.index in completed for receipt in receipts),
             seconds=self.seconds() - started,
+            ignored=tuple(
+                name for name in model.manifest.schema.unknown(source.columns) if name not in keep
+            ),
         )
 
 

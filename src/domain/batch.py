@@ -78,7 +78,10 @@ class ChunkReceipt:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What a batch job did: `rows` = scored + `rejected`."""
+    """What a batch job did: `rows` = scored + `rejected`.
+
+    `ignored` are the input's columns that the model does not know and that were not kept.
+    """
 
     job: str
     model: str
@@ -89,3 +92,4 @@ class BatchReport:
     chunks: int
     resumed_chunks: int
     seconds: float
+    ignored: tuple[str, ...] = ()

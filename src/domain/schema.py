@@ -143,6 +143,11 @@ class Schema:
                 f"it has {', '.join(map(repr, columns)) or 'no columns'}"
             )
 
+    def unknown(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns that are neither feature nor target, in their order."""
+        known = {*self.names, self.target.name}
+        return tuple(name for name in columns if name not in known)
+
     def encode_records(self, records: Sequence[object]) -> Matrix:
         """Return the rows of records, one mapping of feature name to value each, as a matrix.
 

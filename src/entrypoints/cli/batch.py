@@ -61,6 +61,7 @@ def predict(
             workers=workers or cpu_count() or 1,
             progress=tell,
         )
+    output.note_ignored(report.ignored, rows.version.uri)
     if as_json:
         output.emit(batch_document(report))
     else:
@@ -81,6 +82,7 @@ def batch_document(report: BatchReport) -> dict[str, Any]:
         "rejected": report.rejected,
         "chunks": report.chunks,
         "resumed_chunks": report.resumed_chunks,
+        "ignored_columns": list(report.ignored),
         "seconds": round(report.seconds, 3),
     }
 

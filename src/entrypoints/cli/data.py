@@ -8,7 +8,7 @@ from rich.markup import escape
 from application.copy_data import CopyData
 from application.ports import DataSource
 from application.reading import DataCheck, check_labelled
-from domain.errors import InvalidData
+from domain.errors import ChecksumMismatch, InvalidData
 from domain.schema import Schema
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, SchemaFile, container
@@ -30,9 +30,9 @@ def fetch(as_json: AsJson = False) -> None:
         path = fetch_reference_data(settings)
         data = open_source(settings, str(path)).version
     if data.sha256 != settings.data_sha256:
-        output.say(
-            f"[yellow]{escape(str(path))} was there already and is not the reference data[/]; "
-            f"delete it to get that"
+        raise ChecksumMismatch(
+            f"{path} was there already and is not the reference data: SHA-256 is {data.sha256}, "
+            f"expected was {settings.data_sha256}; it stays; delete it to get the reference data"
         )
     if as_json:
         output.emit({"path": str(path), **data.identity()})

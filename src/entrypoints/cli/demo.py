@@ -51,8 +51,8 @@ _OTHER = {
 def demo(as_json: AsJson = False) -> None:
     """Train, gate, register, score a file, start the server and ask it for one prediction.
 
-    Where the reference data cannot be fetched, simulated data takes its place, and the model
-    is marked as trained on it.
+    Where the reference data cannot be fetched, simulated data takes its place.
+    A model that was trained on simulated data is marked.
 
     Example: modelport demo
     """
@@ -83,7 +83,7 @@ def demo(as_json: AsJson = False) -> None:
     shown |= {schema.target.name: value, "answered by": answer["answer"]["model"]}
     output.show(output.facts(shown))
     output.show("\n[bold]What to try next[/]")
-    output.show(output.facts(_next(_program(), wired.settings().variant)))
+    output.show_commands(_next(_program(), wired.settings().variant))
 
 
 def _headline(number: int, text: str, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def _headline(number: int, text: str, as_json: bool) -> None:
         output.show(f"\n[bold cyan]{number}. {escape(text)}[/]")
 
 
-def _next(program: str, variant: Variant) -> dict[str, object]:
+def _next(program: str, variant: Variant) -> dict[str, str]:
     other, what = _OTHER[variant]
     commands = {f"{program} {command}": meaning for command, meaning in _NEXT.items()}
     return {**commands, f"MODELPORT_VARIANT={other.value} {program} demo": what}

@@ -74,15 +74,16 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
     if as_json:
         output.emit(described)
         return
-    for title, content in described.items():
-        if isinstance(content, Mapping) and content:
-            output.show(output.facts(_flat(content), title=f"[bold]{title}[/]"))
-        elif content and title in ("features", "derived"):
-            output.show(f"[bold]{title}[/]")
-            output.show_rows(list(content[0]), [list(entry.values()) for entry in content])
-        elif content:
-            text = ", ".join(content) if isinstance(content, list) else content
-            output.show(output.facts({title: text}))
+    described["aliases"] = ", ".join(described["aliases"])
+    parts = {title: part for title, part in described.items() if isinstance(part, dict | list)}
+    output.show(output.facts({t: text for t, text in described.items() if t not in parts and text}))
+    for title, part in parts.items():
+        if part:
+            output.show(f"\n[bold]{title}[/]")
+        if isinstance(part, dict):
+            output.show(output.facts(_flat(part)))
+        elif part:
+            output.show_rows(list(part[0]), [list(entry.values()) for entry in part])
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, object]:

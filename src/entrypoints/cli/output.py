@@ -71,9 +71,9 @@ def failure(error: ModelportError, *, as_json: bool) -> int:
     return code
 
 
-def facts(rows: Mapping[str, object], title: str | None = None) -> Table:
+def facts(rows: Mapping[str, object]) -> Table:
     """Return a table of two columns: what, and its value."""
-    table = Table(box=None, show_header=False, pad_edge=False, title=title, title_justify="left")
+    table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
@@ -94,15 +94,38 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
 
 def show_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; on a terminal that is too narrow for it, one row after the other."""
-    table, console = grid(header, rows), Console()
-    natural = console.options.update(max_width=_UNBOUNDED)
-    if not sys.stdout.isatty() or console.measure(table, options=natural).maximum <= console.width:
+    table = grid(header, rows)
+    if _fits(table):
         show(table)
         return
     for number, row in enumerate(rows):
         if number:
             show("")
         show(facts(dict(zip(header, map(_written, row), strict=True))))
+
+
+def show_commands(commands: Mapping[str, str]) -> None:
+    """Print commands and what they do; on a terminal that is too narrow, one below the other."""
+    table = facts(commands)
+    if _fits(table):
+        show(table)
+        return
+    for command, meaning in commands.items():
+        show(f"[dim]{escape(command)}[/]\n    {escape(meaning)}")
+
+
+def note_ignored(columns: Sequence[str], where: str) -> None:
+    """Tell of columns that nobody asked for; a misspelt one is found so."""
+    if columns:
+        named = escape(", ".join(map(repr, columns)))
+        say(f"[yellow]ignored[/]: {escape(where)} has columns that the schema lacks: {named}")
+
+
+def _fits(table: Table) -> bool:
+    console = Console()
+    natural = console.options.update(max_width=_UNBOUNDED)
+    wanted = console.measure(table, options=natural).maximum
+    return not sys.stdout.isatty() or wanted <= console.width
 
 
 def _is_figure(cell: object) -> bool:

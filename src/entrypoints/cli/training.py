@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from application.evaluate_model import EvaluationReport
+from application.ports import DataSource
 from application.train_model import TrainingReport
 from domain.dataset import Split
 from domain.evaluation import Candidate
@@ -57,7 +58,9 @@ def train(
     table = wired.schema()
     spec = TrainingSpec(estimator, parse_parameters(param or []), Split(holdout, seed))
     with output.working(f"training {estimator.value}"):
-        report = wired.train_model()(wired.source(data), table, spec, promote=promote)
+        source: DataSource = wired.source(data)
+        report = wired.train_model()(source, table, spec, promote=promote)
+    output.note_ignored(table.unknown(source.columns), report.data.uri)
     seconds = perf_counter() - started
     if as_json:
         output.emit(training_document(report, spec, seconds))
@@ -95,8 +98,7 @@ def show_training(
     unit = f" ({schema.target.unit})" if schema.target.unit else ""
     output.show_rows(["model", f"RMSE{unit}", f"MAE{unit}", "R²", "hold-out rows"], rows)
     output.show("")
-    verdict = "[green]promoted[/]" if report.decision.promoted else "[yellow]not promoted[/]"
-    output.show(f"{verdict}: {escape('; '.join(report.decision.reasons))}")
+    output.show(f"{_verdict(report)}: {escape('; '.join(report.decision.reasons))}")
     output.show(
         output.facts(
             {
@@ -110,6 +112,13 @@ def show_training(
     )
     if report.data.simulated:
         output.say("[yellow]trained on simulated data: not for real decisions[/]")
+
+
+def _verdict(report: TrainingReport) -> str:
+    if not report.decision.promoted:
+        return "[yellow]not promoted[/]"
+    unchanged = report.champion is not None and report.champion.label == report.version.label
+    return "[green]unchanged[/]" if unchanged else "[green]promoted[/]"
 
 
 def describe_data(uri: str, sha256: str, rows: int) -> str:

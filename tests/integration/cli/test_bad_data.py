@@ -193,6 +193,23 @@ def test_a_column_that_is_not_there_cannot_be_kept(trained: Place) -> None:
     assert not [*trained.folder.glob("*out*")]
 
 
+def test_a_column_that_the_schema_lacks_is_told_and_ignored(trained: Place) -> None:
+    rows = [{**row, "colour": "red", "id": "7"} for row in (ROW, OTHER)]
+    path = write_csv(trained / "in.csv", rows)
+    said = f"ignored: {path} has columns that the schema lacks: 'colour', 'id'"
+    ran = trained.good("predict", path, "out.csv", "--json")
+    assert ran.document["ignored_columns"] == ["colour", "id"]
+    assert said in ran.err
+    kept = trained.good("predict", path, "kept.csv", "--keep", "id", "--json")
+    assert kept.document["ignored_columns"] == ["colour"]
+    plain = write_csv(trained / "plain.csv", [ROW, OTHER])
+    assert "ignored" not in trained.good("predict", plain, "plain-out.csv").err
+    table = [row | {"longitude": str(-110 - place)} for place, row in enumerate(rows * 15)]
+    learnt = trained.call("train", "--data", write_csv(path, table), "--no-promote")
+    assert learnt.code == 0
+    assert said in learnt.err
+
+
 def test_a_column_of_the_output_cannot_be_kept(trained: Place) -> None:
     path = write_csv(trained / "in.csv", [ROW | {"model": "x"}])
     ran = trained.call("predict", path, "out.csv", "--keep", "model")
@@ -247,7 +264,10 @@ def test_reference_data_is_fetched_once_and_verified(
     gone = trained.having(MODELPORT_DATA_URL="file:///nowhere.csv")
     assert gone.good("data", "fetch").err.count("not the reference data") == 0
     (trained / "data/raw/housing.csv").write_text("a\n1\n")
-    assert "is not the reference data" in gone.good("data", "fetch").err
+    other = gone.call("data", "fetch")
+    assert other.code == 65
+    assert "is not the reference data" in other.err
+    assert (trained / "data/raw/housing.csv").read_text() == "a\n1\n"
 
 
 def test_a_password_in_an_address_is_not_repeated(trained: Place) -> None:

@@ -31,6 +31,12 @@ def test_training_is_told_to_a_person_too(empty: Place) -> None:
     assert "400 rows, SHA-256" in shown
 
 
+def test_a_person_is_told_that_training_again_changed_nothing(empty: Place) -> None:
+    shown = [empty.good("train", "--estimator", "ridge").out for _ in range(2)]
+    assert "promoted: there is no champion yet" in shown[0]
+    assert "unchanged: identical to the champion housing/1" in shown[1]
+
+
 def test_training_twice_makes_one_version(empty: Place) -> None:
     first, second = (
         empty.good("train", "--estimator", "tree", "--json").document for _ in range(2)

@@ -76,6 +76,21 @@ def test_a_table_that_does_not_fit_is_shown_row_by_row(monkeypatch: pytest.Monke
     ]
 
 
+def test_commands_that_do_not_fit_stand_above_their_meaning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands = {"modelport serve": "then open http://127.0.0.1:8000/docs", "modelport doctor": "?"}
+    wide = on_terminal(lambda: output.show_commands(commands), monkeypatch, 60)
+    assert plain(wide)[0] == "modelport serve   then open http://127.0.0.1:8000/docs"
+    narrow = on_terminal(lambda: output.show_commands(commands), monkeypatch, 45)
+    assert plain(narrow) == [
+        "modelport serve",
+        "    then open http://127.0.0.1:8000/docs",
+        "modelport doctor",
+        "    ?",
+    ]
+
+
 def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[1m" in on_terminal(lambda: output.show("[bold]x[/]"), monkeypatch)
 
