@@ -52,7 +52,13 @@ def test_no_request_brings_a_fault_or_an_answer_that_is_not_described(
 ) -> None:
     config, report = tmp_path / "schemathesis.toml", tmp_path / "report.ndjson"
     config.write_text(CONFIG)
-    command = [schemathesis, "--config-file", config, "run", f"{server.url}/openapi.json"]
+    command: list[str | Path] = [
+        schemathesis,
+        "--config-file",
+        config,
+        "run",
+        f"{server.url}/openapi.json",
+    ]
     command += ["--phases", "examples,coverage,fuzzing", "--max-time", str(SECONDS)]
     command += ["--continue-on-failure", "--seed", "1", "--no-color", "--report", "ndjson"]
     command += ["--report-ndjson-path", report]
