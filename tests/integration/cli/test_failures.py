@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 from contextlib import redirect_stdout
 from io import StringIO
@@ -176,22 +177,22 @@ def test_a_failure_with_json_is_one_document(trained: Place) -> None:
     }
 
 
-def test_an_interrupted_command_ends_at_once_and_leaves_nothing(
-    trained: Place, sample_csv: Path
-) -> None:
+def test_an_interrupted_command_ends_at_once_and_leaves_nothing(trained: Place) -> None:
     before = tree(trained / "artifacts/models")
-    os.mkfifo(trained / "slow.csv")
-    process = subprocess.Popen(
-        [PROGRAM, "train", "--data", trained / "slow.csv"],
-        cwd=trained.folder,
-        env=trained.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    assert process.stderr.readline() == b"training hist_gradient_boosting\n"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        process = subprocess.Popen(
+            [PROGRAM, "train", "--data", f"http://127.0.0.1:{silent.getsockname()[1]}/slow.csv"],
+            cwd=trained.folder,
+            env=trained.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        waiting, _ = silent.accept()
+        with waiting:
+            assert waiting.recv(3) == b"GET"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == b""
     assert b"Traceback" not in err
