@@ -84,14 +84,14 @@ class TrainModel:
                 "the challenger", metrics, data.identity(), spec.split, bundle.id
             )
             decision = self.policy.decide(challenger, champion)
+            if not promote:
+                decision = decision.withheld()
             run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
-            run.log_tags({"bundle": bundle.id, "decision": "; ".join(decision.reasons)})
+            run.log_tags({"bundle": bundle.id, **decision.to_tags()})
             details = {**manifest.details(), "data.uri": data.uri, "run": run.id}
             version = self.store.save(schema.name, bundle, self.clock(), details)
-        if decision.promoted and promote:
+        if decision.promoted:
             appoint(self.store, version, incumbent)
-        elif decision.promoted:
-            decision = PromotionDecision(False, ("promotion was not asked for", *decision.reasons))
         return TrainingReport(version, metrics, champion, decision, data, run.id)
 
     def _bundle(

@@ -122,6 +122,16 @@ class PromotionDecision:
     promoted: bool
     reasons: tuple[str, ...]
 
+    def withheld(self) -> "PromotionDecision":
+        """Return what the decision is where promotion was not asked for."""
+        if not self.promoted:
+            return self
+        return PromotionDecision(False, ("promotion was not asked for", *self.reasons))
+
+    def to_tags(self) -> dict[str, str]:
+        """Return what a tracker keeps with the run."""
+        return {"promoted": str(self.promoted).lower(), "decision": "; ".join(self.reasons)}
+
 
 @dataclass(frozen=True, slots=True)
 class PromotionPolicy:

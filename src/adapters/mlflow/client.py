@@ -181,15 +181,24 @@ class Mlflow:
         """Return an error's words in short, without the secrets of the URI."""
         cause = error.__context__ or error
         if type(cause).__module__.startswith("requests."):
-            return self._hide(f"the MLflow server does not answer ({_first_line(cause)})")
+            return f"the MLflow server does not answer: {_why_unreachable(cause)}"
         return self._hide(_first_line(error))
 
     def _hide(self, words: str) -> str:
         parts = urlsplit(self.uri)
         user, _, _ = parts.netloc.rpartition("@")
-        for secret in filter(None, (user, parts.password, unquote(parts.password or ""))):
+        secrets = (user and f"{user}@", parts.password, unquote(parts.password or ""))
+        for secret in filter(None, secrets):
             words = words.replace(secret, "***")
         return words
+
+
+def _why_unreachable(error: BaseException) -> str:
+    """Return the operating system's word for a broken connection, out of a nest of errors."""
+    found = re.search(r"\[Errno -?\d+\] ([A-Za-z ]+)", str(error))
+    if found is not None:
+        return found[1].strip().lower()
+    return "it took too long" if "timed out" in str(error) else type(error).__name__
 
 
 def _kind(error: Exception) -> type[ModelportError] | None:

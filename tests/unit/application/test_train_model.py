@@ -200,6 +200,7 @@ def test_the_run_is_tracked(world: World) -> None:
     assert run.metrics == report.metrics.to_mapping()
     assert run.tags == {
         "bundle": report.version.bundle_id,
+        "promoted": "true",
         "decision": "there is no champion yet",
     }
     assert Bundle({Bundle.MANIFEST: run.artifacts["manifest.json"]}).id == run.tags["bundle"]

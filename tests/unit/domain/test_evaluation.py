@@ -14,6 +14,7 @@ from domain.evaluation import (
     Candidate,
     Incomparable,
     Metrics,
+    PromotionDecision,
     PromotionPolicy,
     largest_deviation,
     measure,
@@ -213,3 +214,13 @@ def test_a_deviation_is_a_number_of_at_least_zero(a: list[float], b: list[float]
     deviation = largest_deviation(np.array(a), np.array(b))
     assert deviation >= 0
     assert isfinite(deviation) == (len(a) == len(b))
+
+
+def test_a_promotion_that_was_not_asked_for_is_withheld_and_says_so() -> None:
+    decision = PromotionDecision(True, ("RMSE is lower",)).withheld()
+    assert decision == PromotionDecision(False, ("promotion was not asked for", "RMSE is lower"))
+    assert decision.withheld() == decision
+    assert decision.to_tags() == {
+        "promoted": "false",
+        "decision": "promotion was not asked for; RMSE is lower",
+    }
