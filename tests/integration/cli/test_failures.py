@@ -177,6 +177,11 @@ def test_a_failure_with_json_is_one_document(trained: Place) -> None:
     }
 
 
+def _mind_interrupts() -> None:
+    """Undo what a shell does to the commands that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_command_ends_at_once_and_leaves_nothing(trained: Place) -> None:
     before = tree(trained / "artifacts/models")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -187,6 +192,7 @@ def test_an_interrupted_command_ends_at_once_and_leaves_nothing(trained: Place) 
             env=trained.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            preexec_fn=_mind_interrupts,  # noqa: PLW1509 - it takes no lock
         )
         waiting, _ = silent.accept()
         with waiting:
