@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from domain.errors import ModelportError
 from entrypoints.wiring.data import fetch_reference_data
 from entrypoints.wiring.settings import load_settings
 from tests.benchmarks import batch, environments, machine, models, online, servers, wrk
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         _run(chosen, reproduction(arguments))
-    except Unusable as error:
+    except (Unusable, ModelportError) as error:
         print(f"nothing is reported: {error}", file=sys.stderr)
         return 1
     return 0
