@@ -188,20 +188,6 @@ class Feature:
             _note(problems, values > self.high, "is out of range")
         return values, problems
 
-    def decode(self, value: float) -> float | int | str | bool | None:
-        """Return the value that a number stands for: the inverse of `encode`."""
-        if isnan(value):
-            return None
-        match self.kind:
-            case Kind.CATEGORY:
-                return self.categories[int(value)]
-            case Kind.BOOLEAN:
-                return bool(value)
-            case Kind.INTEGER:
-                return int(value)
-            case Kind.NUMBER:
-                return float(value)
-
 
 def _is_nan(value: object) -> bool:
     return isinstance(value, float | np.floating) and isnan(value)

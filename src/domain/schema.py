@@ -216,10 +216,3 @@ class Schema:
             Violation(row, feature.name, problem, feature.allowed)
             for row, problem in sorted(problems.items())
         )
-
-    def decode(self, vector: Sequence[float]) -> dict[str, float | int | str | bool | None]:
-        """Return the record that a vector stands for: the inverse of `encode_records`."""
-        return {
-            feature.name: feature.decode(float(value))
-            for feature, value in zip(self.features, vector, strict=True)
-        }

@@ -27,6 +27,7 @@ from entrypoints.wiring.settings import Settings, Variant
 from tests.benchmarks.environments import OURS, Environment
 from tests.benchmarks.places import KEPT, ROOT, Unusable
 from tests.benchmarks.processes import environment
+from tests.decoding import decoded_record
 
 # Relative. Sums of trees differ by rounding where another library adds them up.
 TOLERANCE = 1e-6
@@ -81,7 +82,7 @@ class Models:
     def records(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return some rows of the reference data by name; None where missing."""
         schema = self.default.loaded.manifest.schema
-        return [schema.decode(self.matrix[row].tolist()) for row in rows]
+        return [decoded_record(schema, self.matrix[row].tolist()) for row in rows]
 
 
 def train(data: Path) -> Models:

@@ -20,10 +20,11 @@ from entrypoints.http import problems
 from entrypoints.http.body import read_body, records_of, require_json
 from entrypoints.http.coalescing import Coalescer, ask
 from entrypoints.http.exchange import note_answer, note_error
-from entrypoints.http.row_reader import RowReader
+from entrypoints.http.row_reader import RowReader, Rows
 
-# Beyond this the model is asked on a thread, so that small requests need not wait for a large one.
-_ROWS_WORTH_A_THREAD = 64
+# A body beyond this, some sixty rows of JSON, is read and answered on a thread, so that small
+# requests need not wait for a large one, be it right or wrong.
+BYTES_WORTH_A_THREAD = 16_384
 
 
 class PredictEndpoint:
@@ -52,15 +53,25 @@ class PredictEndpoint:
         await _send(answer, send)
 
     async def _answer(self, content: bytes) -> Predictions:
+        if len(content) > BYTES_WORTH_A_THREAD:
+            return await to_thread(self._answer_alone, content)
         model = self._serving.model()
-        rows = self._reader_for(model).read(content)
-        if not rows or len(rows) > self._predict_one.max_rows:
+        rows = self._read(model, content)
+        if rows is None:
             return self._predict_one(records_of(content))
-        if len(rows) > _ROWS_WORTH_A_THREAD:
-            vector = await to_thread(ask, model, rows)
-        else:
-            vector = await self.coalescer.predict(model, rows)
-        return Predictions(vector, model.version.label)
+        return Predictions(await self.coalescer.predict(model, rows), model.version.label)
+
+    def _answer_alone(self, content: bytes) -> Predictions:
+        model = self._serving.model()
+        rows = self._read(model, content)
+        if rows is None:
+            return self._predict_one(records_of(content))
+        return Predictions(ask(model, rows), model.version.label)
+
+    def _read(self, model: LoadedModel, content: bytes) -> Rows | None:
+        """Return the rows of a body that is plainly right, else None."""
+        rows = self._reader_for(model).read(content)
+        return rows if rows and len(rows) <= self._predict_one.max_rows else None
 
     def _reader_for(self, model: LoadedModel) -> RowReader:
         if self._reader is None or self._reader[0] is not model:
