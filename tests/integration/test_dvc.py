@@ -9,8 +9,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pytest
 import yaml
@@ -54,8 +52,8 @@ def test_pull_brings_a_file_and_proves_its_md5(dvc: Path, checkout: Path) -> Non
     assert (checkout / "data/raw/small.csv").read_bytes() == content
 
 
-def test_pull_brings_the_reference_data(dvc: Path, checkout: Path) -> None:
-    reference = _reference_data()
+def test_pull_brings_the_reference_data(dvc: Path, checkout: Path, housing_csv: Path) -> None:
+    reference = housing_csv.read_bytes()
     shutil.copy(POINTER, checkout / "data/raw")
     _store(reference, checkout.parent / "dvc-storage")
 
@@ -140,17 +138,3 @@ def _pointed_at() -> dict[str, str | int]:
     (out,) = yaml.safe_load(POINTER.read_text())["outs"]
     assert isinstance(out, dict)
     return out
-
-
-def _reference_data() -> bytes:
-    """Return the reference data from where it lies on this machine; it is never fetched here."""
-    address = urlsplit(os.environ.get("MODELPORT_DATA_URL", ""))
-    places = [ROOT / "data" / "raw" / "housing.csv"]
-    if address.scheme == "file":
-        places.append(Path(url2pathname(address.path)))
-    for place in places:
-        if place.is_file():
-            content = place.read_bytes()
-            if hashlib.md5(content).hexdigest() == _pointed_at()["md5"]:
-                return content
-    pytest.skip("the reference data is not on this machine: `modelport data fetch` gets it")
