@@ -74,9 +74,11 @@ class PredictEndpoint:
         return rows if rows and len(rows) <= self._predict_one.max_rows else None
 
     def _reader_for(self, model: LoadedModel) -> RowReader:
-        if self._reader is None or self._reader[0] is not model:
-            self._reader = (model, RowReader(model.manifest.schema))
-        return self._reader[1]
+        # Looked at once: another thread may put the reader of another model there meanwhile.
+        reader = self._reader
+        if reader is None or reader[0] is not model:
+            reader = self._reader = (model, RowReader(model.manifest.schema))
+        return reader[1]
 
 
 async def _send(answer: Predictions, send: Send) -> None:
