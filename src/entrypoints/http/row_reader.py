@@ -5,6 +5,7 @@ accept is read again the thorough way, which finds the words for what is wrong.
 """
 
 from collections.abc import Callable
+from math import isnan
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -39,6 +40,11 @@ class RowReader:
             for position, feature in enumerate(schema.features)
             if feature.categories
         ]
+        self._integers = [
+            position
+            for position, feature in enumerate(schema.features)
+            if feature.kind is Kind.INTEGER
+        ]
         self._simple = len(schema.names) > 1
 
     def read(self, body: bytes) -> Rows | None:
@@ -51,7 +57,14 @@ class RowReader:
         # has a name twice.
         if body.count(b":") != 1 + sum(map(len, records)):
             return None
-        return [self._vector(record) for record in records]
+        vectors = [self._vector(record) for record in records]
+        return vectors if all(map(self._is_whole, vectors)) else None
+
+    def _is_whole(self, vector: list[float]) -> bool:
+        """Whether integers are integers; the validator would take 1e-270 for a multiple of one."""
+        return all(
+            vector[position].is_integer() or isnan(vector[position]) for position in self._integers
+        )
 
     def _vector(self, record: dict[str, Any]) -> list[float]:
         if self._simple and len(record) == len(self._names):
@@ -75,6 +88,5 @@ def _value(feature: Feature) -> CoreSchema:
             allow_inf_nan=False,
             ge=feature.low,
             le=feature.high,
-            multiple_of=1.0 if feature.kind is Kind.INTEGER else None,
         )
     return core_schema.nullable_schema(schema) if feature.nullable else schema

@@ -83,6 +83,12 @@ def test_a_body_of_another_form_is_left_to_the_thorough_way(content: bytes) -> N
     assert RowReader(SCHEMA).read(content) is None
 
 
+@pytest.mark.parametrize("age", [1e-270, 1.5, 2.0000000000000004, 1e15 + 0.5])
+def test_an_integer_with_the_smallest_fraction_is_none(age: float) -> None:
+    assert RowReader(SCHEMA).read(body({**ROW, "age": 9.0})) is not None
+    assert RowReader(SCHEMA).read(body({**ROW, "age": age})) is None
+
+
 def test_a_field_that_stands_there_twice_is_left_to_the_thorough_way() -> None:
     once = body(ROW)
     name = SCHEMA.names[0]
