@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from application.ports import Sealed, Trained
+from application.ports import Finished, Sealed, Trained
 from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
-from domain.errors import ArtefactRejected, Misconfigured, Unavailable
+from domain.errors import ArtefactRejected, Conflict, Misconfigured, Unavailable
 from domain.feature import Kind, Vector
 from domain.features import FeatureEncoding
 from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_version
@@ -215,6 +215,22 @@ class MemorySink:
         self.rejects: dict[str, list[Reject]] = {}
         self.writes = 0
         self._chunks: dict[str, dict[int, tuple[Table, tuple[Reject, ...]]]] = {}
+        self._finished: dict[str, Finished] = {}
+        self._reserved: set[str] = set()
+
+    @contextmanager
+    def reserved(self, job: BatchJob) -> Iterator[None]:
+        if job.id in self._reserved:
+            raise Conflict(f"memory:{job.id}: another run writes to it")
+        self._reserved.add(job.id)
+        try:
+            yield
+        finally:
+            self._reserved.remove(job.id)
+
+    def finished(self, job: BatchJob) -> Finished | None:
+        there = job.id in self.tables and job.id in self.rejects
+        return self._finished.get(job.id) if there else None
 
     def completed(self, job: BatchJob) -> dict[int, ChunkReceipt]:
         chunks = self._chunks.get(job.id, {})
@@ -239,7 +255,10 @@ class MemorySink:
         self.tables[job.id] = Table.concat(table for table, _ in ordered)
         self.rejects[job.id] = rejects
         self._chunks.pop(job.id, None)
-        return Sealed(f"memory:{job.id}", f"memory:{job.id}/rejects" if rejects else None)
+        sealed = Sealed(f"memory:{job.id}", f"memory:{job.id}/rejects" if rejects else None)
+        scored = len(self.tables[job.id])
+        self._finished[job.id] = Finished(sealed, chunks, scored, len(rejects))
+        return sealed
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ class CopyData:
         data, columns = source.version, dict.fromkeys(source.columns)
         job = BatchJob(data.sha256, "copy", "", _ROWS_AT_ONCE)
         count = 0
-        for chunk in source.plan(_ROWS_AT_ONCE):
-            sink.write(job, chunk.index, source.read(chunk, columns), ())
-            count += 1
-            progress(Progress(chunk.start + chunk.rows, data.rows))
-        return sink.seal(job, count).output
+        with sink.reserved(job):
+            for chunk in source.plan(_ROWS_AT_ONCE):
+                sink.write(job, chunk.index, source.read(chunk, columns), ())
+                count += 1
+                progress(Progress(chunk.start + chunk.rows, data.rows))
+            return sink.seal(job, count).output

@@ -200,6 +200,21 @@ class PredictionSink(Protocol):
     Raises `Unavailable` when it cannot write.
     """
 
+    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
+        """Keep every other run from what this job writes, until it is left or the process ends.
+
+        Raises:
+            Conflict: another run has it.
+        """
+        ...
+
+    def finished(self, job: BatchJob) -> "Finished | None":
+        """Return what an earlier run of this job has sealed, if all of it is still there as it was.
+
+        What was changed or removed since counts as not there.
+        """
+        ...
+
     def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
         """Return the chunks of an earlier, interrupted run of this job, by index."""
         ...
@@ -221,6 +236,16 @@ class Sealed:
 
     output: str
     rejects: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A batch job that was sealed before."""
+
+    sealed: Sealed
+    chunks: int
+    scored: int
+    rejected: int
 
 
 class KeyStore(Protocol):

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from application.loading import LoadedModel, LoadModel
-from application.ports import DataSource, PredictionSink, Predictor, Sealed
+from application.ports import DataSource, Finished, PredictionSink, Predictor, Sealed
 from application.predict_batch import PredictBatch
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
@@ -80,6 +80,15 @@ class TimedSink:
 
     sink: PredictionSink
     clock: Clock
+
+    @contextmanager
+    def reserved(self, job: BatchJob) -> Iterator[None]:
+        with self.sink.reserved(job):
+            yield
+
+    def finished(self, job: BatchJob) -> Finished | None:
+        with self.clock(WRITING):
+            return self.sink.finished(job)
 
     def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
         with self.clock(WRITING):

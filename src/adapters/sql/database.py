@@ -131,7 +131,7 @@ class Database:
 
     def has_file(self) -> bool:
         """Whether the database's file is there; true where it is not a file."""
-        return self._file is None or self._file.is_file()
+        return self.file is None or self.file.is_file()
 
     def make_folder(self) -> None:
         """Make the folder that the database's file is in, where there is none.
@@ -139,15 +139,16 @@ class Database:
         Raises:
             Unavailable: it cannot be made.
         """
-        if self._file is None:
+        if self.file is None:
             return
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Unavailable(f"{self.uri}: the folder cannot be made: {error.strerror}") from error
 
     @property
-    def _file(self) -> Path | None:
+    def file(self) -> Path | None:
+        """The file that an SQLite database is; None where it is not one."""
         path = self.url.database
         if self.dialect != SQLITE or not path or path == ":memory:" or path.startswith("file:"):
             return None

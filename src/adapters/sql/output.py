@@ -176,6 +176,12 @@ class OutputTables:
             ),
         )
 
+    @property
+    def places(self) -> sa.Table:
+        """The table of predictions, as far as it says where a row belongs."""
+        name = self.name
+        return sa.Table(name.name, sa.MetaData(), *_keys(*BOOKKEEPING), schema=name.schema)
+
     def rows(self, cells: Mapping[str, Cells]) -> sa.Table:
         """Return the table of predictions, made where it is missing.
 

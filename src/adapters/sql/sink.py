@@ -1,13 +1,16 @@
 """Writes predictions into a table of a database."""
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.sql.output import OutputTables, cells_of, insert
+from adapters.sql.reserving import reserved
 from adapters.sql.table_name import TableName
-from application.ports import Sealed
+from application.ports import Finished, Sealed
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.errors import Conflict, Unavailable
 from domain.table import Table
@@ -18,6 +21,8 @@ FINISHED = "finished"
 
 class SqlSink:
     """A `PredictionSink` that appends to a table, which is made where it is missing.
+
+    Several jobs may write to one table at the same time, each with one run.
 
     NAME            the scored rows with `job`, `chunk` and `row` (their place in the chunk)
     NAME_rejects    a line per fault, with the `row` of the input, counted from one
@@ -42,21 +47,25 @@ class SqlSink:
         """The table that is written to, without anything that is secret."""
         return self._tables.name.uri
 
+    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
+        return reserved(self._tables.name, job.id)
+
+    def finished(self, job: BatchJob) -> Finished | None:
+        """Return what was sealed, if the table has as many rows and rejects as then."""
+        status, receipts = self._found(job)
+        if status != FINISHED or None in receipts.values():
+            return None
+        whole = [receipt for receipt in receipts.values() if receipt is not None]
+        rejected = sum(receipt.rejected for receipt in whole)
+        scored = sum(receipt.scored for receipt in whole)
+        return Finished(self._sealed(job, rejected), len(whole), scored, rejected)
+
     def completed(self, job: BatchJob) -> dict[int, ChunkReceipt]:
         """Return the receipts of a job that is not finished; a finished one is written again."""
-        database, name = self._tables.name.database, self._tables.name
-        jobs, chunks = self._tables.jobs, self._tables.chunks
-        if not database.has_file():
+        status, receipts = self._found(job)
+        if status != RUNNING:
             return {}
-        status = sa.select(jobs.c.status).where(jobs.c.job == job.id)
-        receipts = sa.select(chunks).where(chunks.c.job == job.id)
-        with database.connect() as connection:
-            there = sa.inspect(connection).get_table_names(name.schema)
-            if not {jobs.name, chunks.name, name.name} <= {*there}:
-                return {}
-            if connection.scalar(status) != RUNNING:
-                return {}
-            return {r.chunk: _receipt(r) for r in connection.execute(receipts)}
+        return {index: receipt for index, receipt in receipts.items() if receipt is not None}
 
     def write(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
@@ -67,7 +76,7 @@ class SqlSink:
         values = [cells[name].to_fit(rows.c[name].type) for name in cells]
         receipt = ChunkReceipt(index, len(table), len(rejects))
         with self._tables.name.database.begin() as connection:
-            self._lock(connection, job)
+            self._lock(connection, job, status=RUNNING)
             for written in (rows, self._tables.rejects, self._tables.chunks):
                 of_chunk = (written.c.job == job.id) & (written.c.chunk == index)
                 connection.execute(sa.delete(written).where(of_chunk))
@@ -93,8 +102,33 @@ class SqlSink:
                     f"{self.uri}: job {job.id}: chunk {lacking[0]} of {chunks} is not written"
                 )
             connection.execute(done.values(status=FINISHED, finished_at=sa.func.now()))
-        rejects = f"{self.uri}_rejects (job {job.id})" if any(written.values()) else None
+        return self._sealed(job, sum(written.values()))
+
+    def _sealed(self, job: BatchJob, rejected: int) -> Sealed:
+        rejects = f"{self.uri}_rejects (job {job.id})" if rejected else None
         return Sealed(f"{self.uri} (job {job.id})", rejects)
+
+    def _found(self, job: BatchJob) -> tuple[str | None, dict[int, ChunkReceipt | None]]:
+        """Return the status of a job and its receipts; None for those that rows are missing of."""
+        database, name = self._tables.name.database, self._tables.name
+        tables = [self._tables.jobs, self._tables.chunks, self._tables.rejects]
+        if not database.has_file():
+            return None, {}
+        with database.connect() as connection:
+            there = sa.inspect(connection).get_table_names(name.schema)
+            if not {name.name, *(table.name for table in tables)} <= {*there}:
+                return None, {}
+            jobs, chunks, rejects = tables
+            status = connection.scalar(sa.select(jobs.c.status).where(jobs.c.job == job.id))
+            scored = _counts(connection, self._tables.places, job, sa.func.count())
+            distinct = sa.func.count(rejects.c.row.distinct())
+            rejected = _counts(connection, rejects, job, distinct)
+            receipts = connection.execute(sa.select(chunks).where(chunks.c.job == job.id))
+            found = [ChunkReceipt(r.chunk, r.scored, r.rejected) for r in receipts]
+        return status, {
+            r.index: r if r == ChunkReceipt(r.index, scored[r.index], rejected[r.index]) else None
+            for r in found
+        }
 
     def _register(self, job: BatchJob) -> None:
         """Make the tables and the line of the job where they are missing."""
@@ -118,15 +152,20 @@ class SqlSink:
             pass  # the job is known already, or another process has just made it known
         self._registered.add(job.id)
 
-    def _lock(self, connection: sa.Connection, job: BatchJob) -> None:
+    def _lock(self, connection: sa.Connection, job: BatchJob, **values: Any) -> None:
         """Let no other process write to this job until the transaction ends."""
         jobs = self._tables.jobs
-        same = jobs.c.status  # any write locks the line, also where FOR UPDATE is not known
-        connection.execute(sa.update(jobs).where(jobs.c.job == job.id).values(status=same))
+        # Any write locks the line, also where FOR UPDATE is not known.
+        new = {"status": jobs.c.status, **values}
+        connection.execute(sa.update(jobs).where(jobs.c.job == job.id).values(new))
 
 
-def _receipt(row: sa.Row[Any]) -> ChunkReceipt:
-    return ChunkReceipt(row.chunk, row.scored, row.rejected)
+def _counts(
+    connection: sa.Connection, table: sa.Table, job: BatchJob, count: sa.ColumnElement[int]
+) -> Counter[int]:
+    """Return how many there are in each chunk of a job."""
+    query = sa.select(table.c.chunk, count).where(table.c.job == job.id).group_by(table.c.chunk)
+    return Counter({row.chunk: row[1] for row in connection.execute(query)})
 
 
 def _faults(place: tuple[str, int], rejects: Sequence[Reject]) -> list[tuple[Any, ...]]:

@@ -1,7 +1,8 @@
 """What every prediction sink must do.
 
 A subclass provides the fixtures `reopened`, which returns a sink on the same place as another
-process would, and `read_back`, which returns the rows and the rejects that a job left there.
+process would, `read_back`, which returns the rows and the rejects that a job left there, and
+`remove_rows` and `remove_rejects`, which take some of what a sealed job left.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from application.ports import PredictionSink, Sealed
+from application.ports import Finished, PredictionSink, Sealed
 from domain.batch import MODEL, PREDICTION, BatchJob, ChunkReceipt, Reject
-from domain.errors import Unavailable, Violation
+from domain.errors import Conflict, Unavailable, Violation
 from domain.table import Coded, Table
 
 JOB = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=("id", "note"))
@@ -31,6 +32,7 @@ class Written:
 
 
 Reopened = Callable[[], PredictionSink]
+Damage = Callable[[BatchJob], None]
 
 
 class ReadBack(Protocol):
@@ -163,3 +165,52 @@ class PredictionSinkContract:
             sink.write(JOB, 1, part(3), [])
             found.append(read_back(JOB, sink.seal(JOB, 2)))
         assert found[0] == found[1] == expected(part(0), part(3), rejects=[reject(4)])
+
+    def test_a_job_is_finished_when_it_is_sealed_and_not_before(self, reopened: Reopened) -> None:
+        sink = reopened()
+        assert sink.finished(JOB) is None
+        sink.write(JOB, 0, part(0), [reject(4), reject(5)])
+        assert sink.finished(JOB) is None
+        sink.write(JOB, 1, part(3, 1), [])
+        assert sink.finished(JOB) is None
+        sealed = sink.seal(JOB, 2)
+        assert reopened().finished(JOB) == Finished(sealed, chunks=2, scored=4, rejected=2)
+        assert sink.finished(OTHER_JOB) is None
+
+    @pytest.mark.parametrize("what", ["rows", "rejects"])
+    def test_what_was_removed_since_is_written_again(
+        self,
+        reopened: Reopened,
+        read_back: ReadBack,
+        remove_rows: Damage,
+        remove_rejects: Damage,
+        what: str,
+    ) -> None:
+        def run() -> Sealed:
+            sink = reopened()
+            sink.write(JOB, 0, part(0), [reject(4)])
+            sink.write(JOB, 1, part(3), [reject(9)])
+            return sink.seal(JOB, 2)
+
+        sealed = run()
+        remove = remove_rows if what == "rows" else remove_rejects
+        remove(JOB)
+        assert reopened().finished(JOB) is None
+        assert run() == sealed
+        assert reopened().finished(JOB) == Finished(sealed, 2, 6, 2)
+        assert read_back(JOB, sealed) == expected(part(0), part(3), rejects=[reject(4), reject(9)])
+
+    def test_a_job_that_is_reserved_is_refused_to_another_run(self, reopened: Reopened) -> None:
+        with reopened().reserved(JOB):
+            with pytest.raises(Conflict, match="another run"), reopened().reserved(JOB):
+                pytest.fail("two runs at once")
+            with pytest.raises(Conflict), reopened().reserved(JOB):
+                pytest.fail("the second try has let go of the lock of the first run")
+        with reopened().reserved(JOB):
+            pass
+
+    def test_a_run_that_fails_lets_go(self, reopened: Reopened) -> None:
+        with pytest.raises(Unavailable, match="full"), reopened().reserved(JOB):
+            raise Unavailable("full")
+        with reopened().reserved(JOB):
+            reopened().write(JOB, 0, part(0), [])

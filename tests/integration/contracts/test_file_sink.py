@@ -11,6 +11,7 @@ from adapters.arrow.file_sink import FileSink
 from application.ports import Sealed
 from domain.batch import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
+    Damage,
     PredictionSinkContract,
     ReadBack,
     Reopened,
@@ -52,6 +53,14 @@ class TestFileSink(PredictionSinkContract):
         return lambda: FileSink(tmp_path / "scores" / f"output{suffix}")
 
     @pytest.fixture
+    def remove_rows(self, tmp_path: Path, suffix: str) -> Damage:
+        return lambda job: (tmp_path / "scores" / f"output{suffix}").unlink()
+
+    @pytest.fixture
+    def remove_rejects(self, tmp_path: Path, suffix: str) -> Damage:
+        return lambda job: (tmp_path / "scores" / f"output{suffix}.rejects.jsonl").unlink()
+
+    @pytest.fixture
     def read_back(self, tmp_path: Path, suffix: str) -> ReadBack:
         output = tmp_path / "scores" / f"output{suffix}"
         rejects = tmp_path / "scores" / f"output{suffix}.rejects.jsonl"
@@ -59,7 +68,8 @@ class TestFileSink(PredictionSinkContract):
         def read(job: BatchJob, sealed: Sealed) -> Written:
             assert sealed.output == str(output)
             assert sealed.rejects == (str(rejects) if rejects.exists() else None)
-            expected = [rejects, output] if sealed.rejects else [output]
+            receipt = output.with_name(f".{output.name}.receipt.json")
+            expected = [receipt, rejects, output] if sealed.rejects else [receipt, output]
             assert sorted(output.parent.iterdir()) == sorted(expected), "nothing else is left"
             lines = rejects.read_text(encoding="utf-8").splitlines() if sealed.rejects else []
             return Written(_READERS[suffix](output), [json.loads(line) for line in lines])

@@ -5,6 +5,7 @@ from application.ports import Sealed
 from domain.batch import BatchJob
 from tests.integration.contracts.data_source import contents
 from tests.integration.contracts.prediction_sink import (
+    Damage,
     PredictionSinkContract,
     ReadBack,
     Reopened,
@@ -20,6 +21,14 @@ class TestMemorySink(PredictionSinkContract):
     @pytest.fixture
     def reopened(self, sink: MemorySink) -> Reopened:
         return lambda: sink
+
+    @pytest.fixture
+    def remove_rows(self, sink: MemorySink) -> Damage:
+        return lambda job: sink.tables.clear()
+
+    @pytest.fixture
+    def remove_rejects(self, sink: MemorySink) -> Damage:
+        return lambda job: sink.rejects.clear()
 
     @pytest.fixture
     def read_back(self, sink: MemorySink) -> ReadBack:

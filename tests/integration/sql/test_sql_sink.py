@@ -20,6 +20,7 @@ from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Vio
 from domain.model import ModelRef
 from domain.table import Coded, Table, plain
 from tests.integration.contracts.prediction_sink import (
+    Damage,
     PredictionSinkContract,
     ReadBack,
     Reopened,
@@ -70,6 +71,16 @@ class TestSqlSink(PredictionSinkContract):
     @pytest.fixture
     def reopened(self, database_url: str) -> Reopened:
         return lambda: SqlSink(f"{database_url}#scored")
+
+    @pytest.fixture
+    def remove_rows(self, database_url: str) -> Damage:
+        query = "DELETE FROM scored WHERE chunk = 1 AND job = '{}'"
+        return lambda job: execute(database_url, query.format(job.id))
+
+    @pytest.fixture
+    def remove_rejects(self, database_url: str) -> Damage:
+        query = "DELETE FROM scored_rejects WHERE chunk = 0 AND job = '{}'"
+        return lambda job: execute(database_url, query.format(job.id))
 
     @pytest.fixture
     def read_back(self, database_url: str) -> ReadBack:

@@ -1,0 +1,77 @@
+"""Proof that a file is the output of a job: its receipt, a hidden file beside it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from io import BufferedRandom, BufferedReader
+from pathlib import Path
+from typing import Any, Self
+
+from adapters.arrow.writing import json_line, replacing
+from application.ports import Finished, Sealed
+from domain.batch import BatchJob
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file must hold."""
+
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, stream: BufferedReader | BufferedRandom) -> Self:
+        """Return what an open file holds, from its beginning."""
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return cls(stream.tell(), digest)
+
+    def is_in(self, path: Path) -> bool:
+        """Whether a file is there and holds just this."""
+        try:
+            if path.stat().st_size != self.bytes:
+                return False
+            with path.open("rb") as stream:
+                return Content.of(stream) == self
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a job has made of an output and of its rejects, None where there were none."""
+
+    job: str
+    model: str
+    data_sha256: str
+    chunks: int
+    scored: int
+    rejected: int
+    output: Content
+    rejects: Content | None
+
+    def write(self, path: Path, folder: Path) -> None:
+        """Keep it, by way of a folder on the same disk."""
+        with replacing(path, folder) as stream:
+            stream.write(json_line(asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Return what was kept; None where that is nothing."""
+        try:
+            kept: dict[str, Any] = json.loads(path.read_bytes())
+            rejects = kept["rejects"]
+            kept["output"] = Content(**kept["output"])
+            kept["rejects"] = None if rejects is None else Content(**rejects)
+            return cls(**kept)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def finished(self, job: BatchJob, output: Path, rejects: Path) -> Finished | None:
+        """Return what is finished, if this is the receipt of the job and the files are as then."""
+        if self.job != job.id or not self.output.is_in(output):
+            return None
+        if rejects.exists() if self.rejects is None else not self.rejects.is_in(rejects):
+            return None
+        sealed = Sealed(str(output), None if self.rejects is None else str(rejects))
+        return Finished(sealed, self.chunks, self.scored, self.rejected)

@@ -1,0 +1,95 @@
+"""One run of a job at a time, by a lock that is let go when the process ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+import sqlalchemy as sa
+
+from adapters.sql.database import POSTGRESQL
+from adapters.sql.table_name import TableName
+from domain.errors import Conflict, Unavailable
+
+
+@contextmanager
+def reserved(table: TableName, job: str) -> Iterator[None]:
+    """Hold a job against every other run of it.
+
+    PostgreSQL: an advisory lock of a session that does nothing else; SQLite: a lock file beside
+    the database. Other databases have neither: there the transactions of the chunks keep two runs
+    from disturbing each other.
+
+    Raises:
+        Conflict: another run holds it.
+    """
+    if table.database.dialect == POSTGRESQL:
+        with _advisory_lock(table, job):
+            yield
+    elif table.database.file is not None:
+        file = table.database.file
+        name = f".{file.name}.{_digest(table, job).hex()[:16]}.lock"
+        with _lock_file(file.with_name(name), table, job):
+            yield
+    else:
+        yield
+
+
+def _digest(table: TableName, job: str) -> bytes:
+    return sha256(f"modelport {table} {job}".encode()).digest()
+
+
+def _taken(table: TableName, job: str) -> Conflict:
+    return Conflict(
+        f"{table.uri}: job {job} is being written by another run; "
+        f"wait until it has ended and run the same again"
+    )
+
+
+@contextmanager
+def _advisory_lock(table: TableName, job: str) -> Iterator[None]:
+    key = int.from_bytes(_digest(table, job)[:8], "big", signed=True)
+    with table.database.connect() as connection:
+        alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not alone.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+            raise _taken(table, job)
+        try:
+            yield
+        finally:
+            with suppress(sa.exc.DBAPIError):  # a session that was cut off holds no lock any more
+                alone.scalar(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+@contextmanager
+def _lock_file(path: Path, table: TableName, job: str) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _locked(path)
+    except BlockingIOError:
+        raise _taken(table, job) from None
+    except OSError as error:
+        raise Unavailable(f"{table.uri}: {path} cannot be made: {error.strerror}") from error
+    with file:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            # Closing alone is not enough: a process forked meanwhile has the file open too.
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _locked(path: Path) -> BinaryIO:
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it before may just have removed it, and somebody else have made another.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
