@@ -1,17 +1,19 @@
 """Every port in memory: what the unit tests run on, held to the same contracts as the others."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import islice
 from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
 
-from application.ports import Finished, Sealed, Trained
+from application.ports import Finished, Item, Result, Sealed, Trained
 from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
@@ -259,6 +261,23 @@ class MemorySink:
         scored = len(self.tables[job.id])
         self._finished[job.id] = Finished(sealed, chunks, scored, len(rejects))
         return sealed
+
+
+class MemoryExecutor:
+    """An `Executor` that takes `workers` items at a time and works on the last of them first."""
+
+    def map(
+        self,
+        task: Callable[[Item], Result],
+        items: Iterable[Item],
+        workers: int | None = None,
+    ) -> Generator[Result]:
+        upcoming = iter(items)
+        with ThreadPoolExecutor(1) as one_by_one:
+            while taken := list(islice(upcoming, workers or 1)):
+                begun = [one_by_one.submit(task, item) for item in reversed(taken)]
+                for future in reversed(begun):
+                    yield future.result()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Getting a model ready to answer: resolve, fetch, verify, load, and ask it its golden rows."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 from application.ports import ModelStore, Predictor, Runtime
 from domain.errors import ArtefactRejected
@@ -17,6 +19,34 @@ class LoadedModel:
     version: ModelVersion
     manifest: Manifest
     predictor: Predictor
+
+
+@dataclass(frozen=True)
+class PortableModel:
+    """A model that can be sent to a worker as its files, and is loaded where it is asked for.
+
+    A copy verifies and loads them once, at the first use; it needs no model store for that.
+    """
+
+    version: ModelVersion
+    bundle: Bundle
+    runtime: Runtime
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The model in this process.
+
+        Raises:
+            ArtefactRejected: the bundle failed a check; says which.
+        """
+        try:
+            manifest, predictor = open_bundle(self.bundle, self.version.bundle_id, self.runtime)
+        except ArtefactRejected as error:
+            raise ArtefactRejected(f"{self.version.label}: {error}") from error
+        return LoadedModel(self.version, manifest, predictor)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[ModelVersion, Bundle, Runtime]]:
+        return type(self), (self.version, self.bundle, self.runtime)
 
 
 @dataclass(frozen=True)
@@ -46,11 +76,17 @@ class LoadModel:
         Raises:
             ArtefactRejected: the bundle failed a check; says which.
         """
-        try:
-            manifest, predictor = open_bundle(bundle, version.bundle_id, self.runtime)
-        except ArtefactRejected as error:
-            raise ArtefactRejected(f"{version.label}: {error}") from error
-        return LoadedModel(version, manifest, predictor)
+        return PortableModel(version, bundle, self.runtime).loaded
+
+    def portable(self, ref: ModelRef) -> PortableModel:
+        """Return the version that a reference means now, to be loaded here or elsewhere.
+
+        Raises:
+            NotFound: there is no such model, version or alias.
+            Unavailable: the store cannot be reached.
+        """
+        version = self.store.resolve(ref)
+        return PortableModel(version, self.store.load(version), self.runtime)
 
 
 def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> tuple[Manifest, Predictor]:

@@ -3,11 +3,11 @@
 Every adapter raises the errors of `domain.errors` and nothing of its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
@@ -17,6 +17,9 @@ from domain.model import Bundle, ModelRef, ModelVersion
 from domain.schema import Matrix, Schema
 from domain.table import Table
 from domain.training import TrainingSpec
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class DataSource(Protocol):
@@ -88,7 +91,7 @@ class Predictor(Protocol):
 
 
 class Runtime(Protocol):
-    """Turns the files of a bundle into a predictor."""
+    """Turns the files of a bundle into a predictor. Picklable: a worker loads its own."""
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
         """Load the serving form.
@@ -197,6 +200,9 @@ class Tracker(Protocol):
 class PredictionSink(Protocol):
     """Where a batch job writes. Writing a chunk again replaces it: each row is there once.
 
+    Picklable: a worker that is given one writes to the same place. Chunks may be written at the
+    same time, by threads or by processes, but never the same one.
+
     Raises `Unavailable` when it cannot write.
     """
 
@@ -246,6 +252,32 @@ class Finished:
     chunks: int
     scored: int
     rejected: int
+
+
+class Executor(Protocol):
+    """Where the tasks of a batch run: on the threads of a process, or on many machines."""
+
+    def map(
+        self,
+        task: Callable[[Item], Result],
+        items: Iterable[Item],
+        workers: int | None = None,
+    ) -> Generator[Result]:
+        """Yield what a task returns for each item, in the order of the items.
+
+        At most `workers` items are worked on at once (None: one per core). Items are taken when
+        they are needed, a few ahead; results are small, and wait for their turn. The task, the
+        items and the results are picklable. A task may be run again for an item where a worker
+        was lost, so it must leave the same as if it had run once.
+
+        The first error in the order of the items is raised as it is, after the results before it.
+        Then, and when the generator is closed, nothing more is begun, and nothing that was begun
+        is left running.
+
+        Raises:
+            Unavailable: the workers cannot be reached, or are lost again and again.
+        """
+        ...
 
 
 class KeyStore(Protocol):

@@ -1,17 +1,14 @@
 """Score a whole source into a sink, chunk by chunk."""
 
-from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
-from typing import TypeAlias
 
 import numpy as np
 
-from application.loading import LoadedModel, LoadModel
-from application.ports import DataSource, PredictionSink
+from application.loading import LoadedModel, LoadModel, PortableModel
+from application.ports import DataSource, Executor, PredictionSink
 from application.progress import Progress, silent
 from domain.batch import MODEL, PREDICTION, BatchJob, BatchReport, ChunkReceipt, Reject
 from domain.dataset import Chunk
@@ -30,6 +27,7 @@ class PredictBatch:
     """
 
     load: LoadModel
+    executor: Executor
     seconds: Callable[[], float] = perf_counter
 
     def __call__(
@@ -40,48 +38,41 @@ class PredictBatch:
         *,
         keep: Sequence[str] = (),
         chunk_rows: int = 100_000,
-        workers: int = 1,
+        workers: int | None = None,
         progress: Callable[[Progress], None] = silent,
     ) -> BatchReport:
         """Score every row: afterwards, rows scored and rows rejected add up to the rows read.
 
-        The model is asked on `workers` threads, for a chunk each; the result does not depend on
-        how many there are.
+        At most `workers` chunks are worked on at once (None: one per core of the executor); the
+        result does not depend on how many there are, nor on where they are.
 
         Raises:
             InvalidData: the input has no rows or lacks a column; nothing was written.
         """
         started = self.seconds()
-        model = self.load(ref)
+        model = self.load.portable(ref)
+        schema = model.loaded.manifest.schema
         data = source.version
         job = BatchJob.of(data, model.version, chunk_rows, keep)
-        _require_columns(source, model, keep)
+        _require_columns(source, model.loaded, keep)
         if not data.rows:
             raise InvalidData(f"{data.uri}: there are no rows")
-        completed = sink.completed(job)
-        receipts: list[ChunkReceipt] = []
-        scoring = _Scoring(source, model, keep, completed)
-        for chunk, scored in scoring.in_order(source.plan(chunk_rows), workers):
-            done = (
-                completed[chunk.index] if scored is None else sink.write(job, chunk.index, *scored)
-            )
-            receipts.append(done)
-            progress(Progress(chunk.start + chunk.rows, data.rows))
-        sealed = sink.seal(job, len(receipts))
-        rejected = sum(receipt.rejected for receipt in receipts)
+        done = _Done(sink.completed(job), data.rows, progress)
+        score = ScoreChunk(source, sink, model, job)
+        for receipt in self.executor.map(score, done.others(source.plan(chunk_rows)), workers):
+            done.add(receipt)
+        sealed = sink.seal(job, done.chunks)
         return BatchReport(
             job=job.id,
             model=job.model,
             output=sealed.output,
             rejects=sealed.rejects,
-            rows=rejected + sum(receipt.scored for receipt in receipts),
-            rejected=rejected,
-            chunks=len(receipts),
-            resumed_chunks=sum(receipt.index in completed for receipt in receipts),
+            rows=done.rows,
+            rejected=done.rejected,
+            chunks=done.chunks,
+            resumed_chunks=done.resumed,
             seconds=self.seconds() - started,
-            ignored=tuple(
-                name for name in model.manifest.schema.unknown(source.columns) if name not in keep
-            ),
+            ignored=tuple(name for name in schema.unknown(source.columns) if name not in keep),
         )
 
 
@@ -96,66 +87,78 @@ def _require_columns(source: DataSource, model: LoadedModel, keep: Sequence[str]
         )
 
 
-_Scored: TypeAlias = tuple[Table, list[Reject]]
+@dataclass
+class _Done:
+    """Counts what is written, now or by an earlier run of the job."""
+
+    completed: Mapping[int, ChunkReceipt]
+    total: int
+    progress: Callable[[Progress], None]
+    chunks: int = 0
+    resumed: int = 0
+    rows: int = 0
+    rejected: int = 0
+
+    def add(self, receipt: ChunkReceipt) -> None:
+        """Count a chunk, and tell."""
+        self.chunks += 1
+        self.rows += receipt.rows
+        self.rejected += receipt.rejected
+        self.progress(Progress(self.rows, self.total))
+
+    def others(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Yield the chunks that are still to be scored; the others are counted."""
+        for chunk in chunks:
+            if chunk.index in self.completed:
+                self.resumed += 1
+                self.add(self.completed[chunk.index])
+            else:
+                yield chunk
 
 
-@dataclass(frozen=True, slots=True)
-class _Scoring:
-    """Reads chunks one after the other and asks the model for several at a time."""
+@dataclass(frozen=True)
+class ScoreChunk:
+    """Reads a chunk, scores it and writes its part of the output: what a worker does.
+
+    It can be sent to another process, and leaves the same however often a chunk is scored.
+    """
 
     source: DataSource
-    model: LoadedModel
-    keep: Sequence[str]
-    completed: Container[int]
+    sink: PredictionSink
+    model: PortableModel
+    job: BatchJob
 
-    def in_order(
-        self, chunks: Iterator[Chunk], workers: int
-    ) -> Iterator[tuple[Chunk, _Scored | None]]:
-        """Give each chunk with what it came to, None for a completed one.
-
-        No more than one chunk per worker, and one more, is in memory.
-        """
-        under_way: deque[tuple[Chunk, Future[_Scored] | None]] = deque()
-        with ThreadPoolExecutor(workers, "scoring") as pool:
-            for chunk in chunks:
-                begun = None
-                if chunk.index not in self.completed:
-                    begun = pool.submit(self._score, chunk, self._read(chunk))
-                under_way.append((chunk, begun))
-                if len(under_way) > workers:
-                    yield _finished(*under_way.popleft())
-            while under_way:
-                yield _finished(*under_way.popleft())
+    def __call__(self, chunk: Chunk) -> ChunkReceipt:
+        """Return the receipt of the sink."""
+        table, rejects = self._score(chunk, self._read(chunk))
+        return self.sink.write(self.job, chunk.index, table, rejects)
 
     def _read(self, chunk: Chunk) -> Table:
         wanted: Mapping[str, Kind | None] = {
-            **dict.fromkeys(self.keep),
-            **self.model.manifest.schema.kinds,
+            **dict.fromkeys(self.job.keep),
+            **self.model.loaded.manifest.schema.kinds,
         }
         return self.source.read(chunk, wanted)
 
-    def _score(self, chunk: Chunk, table: Table) -> _Scored:
-        encoded = self.model.manifest.schema.encode_table(table)
+    def _score(self, chunk: Chunk, table: Table) -> tuple[Table, list[Reject]]:
+        model = self.model.loaded
+        encoded = model.manifest.schema.encode_table(table)
         rows = np.flatnonzero(encoded.accepted)
-        predictions = self.model.predictor.predict(encoded.matrix[rows])
+        predictions = model.predictor.predict(encoded.matrix[rows])
         lacking = [replace(v, row=int(rows[v.row])) for v in unanswered(predictions)]
         if lacking:
             answered = np.isfinite(predictions)
             rows, predictions = rows[answered], predictions[answered]
-        kept = Table({name: table.column(name) for name in self.keep}, len(table))[rows]
+        kept = Table({name: table.column(name) for name in self.job.keep}, len(table))[rows]
         scored = Table(
             {
                 **kept.columns,
                 PREDICTION: predictions,
-                MODEL: Coded(np.zeros(len(kept), dtype=np.int32), (self.model.version.label,)),
+                MODEL: Coded(np.zeros(len(kept), dtype=np.int32), (model.version.label,)),
             },
             len(kept),
         )
         return scored, _rejects([*encoded.violations, *lacking], chunk.start + 1)
-
-
-def _finished(chunk: Chunk, begun: Future[_Scored] | None) -> tuple[Chunk, _Scored | None]:
-    return chunk, None if begun is None else begun.result()
 
 
 def _rejects(violations: Sequence[Violation], first: int) -> list[Reject]:

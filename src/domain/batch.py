@@ -75,6 +75,11 @@ class ChunkReceipt:
     scored: int
     rejected: int
 
+    @property
+    def rows(self) -> int:
+        """The rows that the chunk had."""
+        return self.scored + self.rejected
+
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:

@@ -17,6 +17,7 @@ How an error leaves the program (HTTP status, exit code) is decided in `entrypoi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ class InvalidRows(InvalidData):
         tail = f"\n  and {more:,} more" if more > 0 else ""
         noun = "field breaks" if self.count == 1 else "fields break"
         super().__init__(f"{self.count:,} {noun} the schema:\n{shown}{tail}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[Violation, ...], int]]:
+        return type(self), (self.violations, self.count)
 
 
 class UnreadableData(InvalidData):

@@ -82,6 +82,10 @@ class ModelVersion:
     def __post_init__(self) -> None:
         object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        fixed = (self.name, self.number, self.bundle_id, self.created_at, self.aliases)
+        return type(self), (*fixed, dict(self.details))
+
     @property
     def label(self) -> str:
         """The version as a reference: `housing/7`."""
@@ -185,6 +189,9 @@ class Bundle:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, bytes]]]:
+        return type(self), (dict(self.files),)
 
     @classmethod
     def seal(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:

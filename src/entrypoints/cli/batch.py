@@ -1,6 +1,5 @@
 """`predict`: score a file or a table."""
 
-from os import cpu_count
 from typing import Annotated, Any
 
 import typer
@@ -58,7 +57,7 @@ def predict(
             ref,
             keep=keep or (),
             chunk_rows=chunk_rows,
-            workers=workers or cpu_count() or 1,
+            workers=workers,
             progress=tell,
         )
     output.note_ignored(report.ignored, rows.version.uri)

@@ -10,7 +10,7 @@ from functools import wraps
 from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
-from application.ports import BundleCache, KeyStore, Learner, ModelStore, Runtime, Tracker
+from application.ports import BundleCache, Executor, KeyStore, Learner, ModelStore, Runtime, Tracker
 from domain.errors import Misconfigured
 from domain.schema import Schema
 from entrypoints.wiring.settings import Settings
@@ -130,6 +130,13 @@ def runtime() -> Runtime:
     from adapters.onnx.runtime import OnnxRuntime
 
     return OnnxRuntime()
+
+
+def executor() -> Executor:
+    """Batches on the cores of this machine."""
+    from adapters.local.threads import ThreadExecutor
+
+    return ThreadExecutor()
 
 
 def schema(settings: Settings) -> Schema:

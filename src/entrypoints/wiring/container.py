@@ -44,6 +44,7 @@ class Container(containers.DeclarativeContainer):
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)
     sink = providers.Factory(data.open_sink)
+    executor = providers.ThreadSafeSingleton(builders.executor)
 
     load_model = providers.Factory(LoadModel, store, runtime)
     train_model = providers.Factory(
@@ -58,7 +59,7 @@ class Container(containers.DeclarativeContainer):
     )
     evaluate_model = providers.Factory(EvaluateModel, load_model)
     promote_model = providers.Factory(PromoteModel, store, load_model)
-    predict_batch = providers.Factory(PredictBatch, load_model)
+    predict_batch = providers.Factory(PredictBatch, load_model, executor)
     serving = providers.ThreadSafeSingleton(
         Serving,
         load_model,

@@ -6,7 +6,10 @@ process would, `read_back`, which returns the rows and the rejects that a job le
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from typing import Any, Protocol
 
 import numpy as np
@@ -214,3 +217,39 @@ class PredictionSinkContract:
             raise Unavailable("full")
         with reopened().reserved(JOB):
             reopened().write(JOB, 0, part(0), [])
+
+    def test_chunks_may_be_written_at_the_same_time(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        sink = reopened()
+        with ThreadPoolExecutor(4) as threads:
+            begun = [
+                threads.submit(sink.write, JOB, index, part(3 * index), [reject(3 * index + 1)])
+                for index in range(8)
+            ]
+        assert [future.result() for future in begun] == [
+            ChunkReceipt(index, 3, 1) for index in range(8)
+        ]
+        rejects = [reject(3 * index + 1) for index in range(8)]
+        found = read_back(JOB, sink.seal(JOB, 8))
+        assert found == expected(*(part(3 * index) for index in range(8)), rejects=rejects)
+
+
+class SharedSinkContract(PredictionSinkContract):
+    """For sinks that outlive the process: a copy of one can write from anywhere."""
+
+    def test_copies_in_other_processes_write_to_the_same_place(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        with ProcessPoolExecutor(2, get_context("spawn")) as processes:
+            written = list(processes.map(partial(_write, reopened()), range(4)))
+        assert written == [ChunkReceipt(index, 3, 1) for index in range(4)]
+        sink = reopened()
+        assert dict(sink.completed(JOB)) == {receipt.index: receipt for receipt in written}
+        rejects = [reject(3 * index + 1) for index in range(4)]
+        found = read_back(JOB, sink.seal(JOB, 4))
+        assert found == expected(*(part(3 * index) for index in range(4)), rejects=rejects)
+
+
+def _write(sink: PredictionSink, index: int) -> ChunkReceipt:
+    return sink.write(JOB, index, part(3 * index), [reject(3 * index + 1)])

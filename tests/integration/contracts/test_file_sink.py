@@ -12,9 +12,9 @@ from application.ports import Sealed
 from domain.batch import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
     Damage,
-    PredictionSinkContract,
     ReadBack,
     Reopened,
+    SharedSinkContract,
     Written,
 )
 
@@ -47,7 +47,7 @@ _READERS = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_par
 
 
 @pytest.mark.parametrize("suffix", _READERS)
-class TestFileSink(PredictionSinkContract):
+class TestFileSink(SharedSinkContract):
     @pytest.fixture
     def reopened(self, tmp_path: Path, suffix: str) -> Reopened:
         return lambda: FileSink(tmp_path / "scores" / f"output{suffix}")

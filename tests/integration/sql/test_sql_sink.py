@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from adapters.memory import MemoryRuntime, MemoryStore
+from adapters.memory import MemoryExecutor, MemoryRuntime, MemoryStore
 from adapters.sql.sink import SqlSink
 from adapters.sql.source import SqlSource
 from application.loading import LoadModel
@@ -21,9 +21,9 @@ from domain.model import ModelRef
 from domain.table import Coded, Table, plain
 from tests.integration.contracts.prediction_sink import (
     Damage,
-    PredictionSinkContract,
     ReadBack,
     Reopened,
+    SharedSinkContract,
     Written,
 )
 from tests.integration.contracts.samples import NAME, sample_bundle, sample_table
@@ -67,7 +67,7 @@ def sink(database_url: str) -> SqlSink:
     return SqlSink(f"{database_url}#scored")
 
 
-class TestSqlSink(PredictionSinkContract):
+class TestSqlSink(SharedSinkContract):
     @pytest.fixture
     def reopened(self, database_url: str) -> Reopened:
         return lambda: SqlSink(f"{database_url}#scored")
@@ -390,7 +390,7 @@ def test_one_table_is_scored_into_another_of_the_same_database(database_url: str
         connection.execute(sa.insert(trees), inserted)
     store = MemoryStore()
     version = store.save(NAME, sample_bundle(), datetime.now(UTC), {})
-    predict = PredictBatch(LoadModel(store, MemoryRuntime()))
+    predict = PredictBatch(LoadModel(store, MemoryRuntime()), MemoryExecutor())
     for _ in range(2):
         report = predict(
             SqlSource(f"{database_url}#trees"),

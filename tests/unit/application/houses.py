@@ -11,6 +11,7 @@ import numpy as np
 
 from adapters.memory import (
     LinearPredictor,
+    MemoryExecutor,
     MemoryLearner,
     MemoryRun,
     MemoryRuntime,
@@ -104,7 +105,7 @@ class World:
     @property
     def predict(self) -> PredictBatch:
         ticks = iter(range(1_000_000))
-        return PredictBatch(self.load, lambda: float(next(ticks)))
+        return PredictBatch(self.load, MemoryExecutor(), lambda: float(next(ticks)))
 
     def train(
         self,

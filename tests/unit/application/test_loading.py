@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from adapters.memory import MemoryRuntime
@@ -102,3 +104,21 @@ def test_a_store_that_cannot_be_reached_is_not_taken_for_a_broken_model() -> Non
     world.train()
     with pytest.raises(Unavailable, match=r"^registry is down$"):
         LoadModel(world.store, MemoryRuntime())(HOUSES)
+
+
+def test_a_model_that_was_sent_is_checked_and_loaded_once_without_a_store() -> None:
+    world, _ = _world()
+    sent = world.load.portable(HOUSES)
+    arrived = pickle.loads(pickle.dumps(sent))
+    assert (arrived.version, arrived.bundle) == (sent.version, sent.bundle)
+    assert arrived.loaded is arrived.loaded
+    matrix = SCHEMA.encode_records([SCHEMA.example])
+    answers = [model.loaded.predictor.predict(matrix).tobytes() for model in (sent, arrived)]
+    assert answers[0] == answers[1]
+
+
+def test_a_model_that_was_damaged_on_its_way_is_rejected() -> None:
+    world, store = _world()
+    store.spoil[1] = with_file("model.onnx", b"something else")
+    with pytest.raises(ArtefactRejected, match=r"^houses/1: model.onnx.*SHA-256"):
+        _ = world.load.portable(HOUSES).loaded

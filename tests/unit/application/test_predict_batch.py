@@ -1,3 +1,6 @@
+import pickle
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -6,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory import MemorySink, MemorySource
+from application.ports import Item, Result
+from application.predict_batch import PredictBatch
 from application.predict_one import PredictOne
 from application.progress import Progress
 from domain.errors import InvalidData, InvalidRows, NotFound, Unavailable
@@ -65,6 +70,16 @@ def _one_by_one(rows: list[dict[str, Any]]) -> tuple[list[float], list[int]]:
         except InvalidRows:
             rejected.append(number)
     return values, rejected
+
+
+class SharedSink(MemorySink):
+    """A sink whose copies in this process all write to the same place."""
+
+    def __reduce__(self) -> str:
+        return "SHARED"
+
+
+SHARED = SharedSink()
 
 
 @given(ROWS, st.integers(1, 30), st.integers(1, 4))
@@ -225,3 +240,31 @@ def test_an_unknown_model_writes_nothing() -> None:
     with pytest.raises(NotFound):
         WORLD.predict(source(), sink, ModelRef("flats"))
     assert sink.writes == 0
+
+
+@dataclass(frozen=True)
+class Copying:
+    """An executor whose tasks, items and results travel as bytes, as they do between machines."""
+
+    def map(
+        self,
+        task: Callable[[Item], Result],
+        items: Iterable[Item],
+        workers: int | None = None,
+    ) -> Generator[Result]:
+        sent = pickle.dumps(task)
+        for item in items:
+            copy, order = pickle.loads(sent), pickle.loads(pickle.dumps(item))
+            yield pickle.loads(pickle.dumps(copy(order)))
+
+
+def test_chunks_are_scored_by_copies_of_the_task_as_by_the_task_itself() -> None:
+    here = MemorySink()
+    rooms = objects([3] * 60)
+    rooms[33] = 2.5
+    data = source(changed={"rooms": rooms})
+    expected = WORLD.predict(data, here, HOUSES, keep=["place"], chunk_rows=7)
+    copying = PredictBatch(WORLD.load, Copying())
+    report = copying(data, SHARED, HOUSES, keep=["place"], chunk_rows=7)
+    assert (report.job, report.rows, report.rejected) == (expected.job, 60, 1)
+    assert _output(SHARED) == _output(here)

@@ -1,4 +1,5 @@
 import inspect
+import pickle
 
 import pytest
 from hypothesis import given
@@ -60,3 +61,9 @@ def test_a_violation_says_where_what_and_what_is_allowed(
 def test_a_violation_of_a_whole_row_names_no_field() -> None:
     violation = Violation(2, "", "is not an object", "an object with the fields a, b")
     assert str(violation) == "row 2 is not an object; allowed: an object with the fields a, b"
+
+
+def test_an_error_comes_whole_from_another_process() -> None:
+    error = InvalidRows([Violation(3, "age", "is missing", "an integer")], 17)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.violations, copy.count) == (str(error), error.violations, 17)
