@@ -299,6 +299,8 @@ class LinearPredictor:
 class MemoryLearner:
     """A `Learner`: the mean for `dummy`, least squares with penalty `alpha` for the others."""
 
+    spread = TrainingSpec(Estimator.LINEAR)
+
     def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
         alpha = _alpha(spec)
         encoding = FeatureEncoding.fit(schema, matrix)

@@ -1,9 +1,11 @@
 """Getting a model ready to answer: resolve, fetch, verify, load, and ask it its golden rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
+from application.intervals import Intervals, load_intervals, of_spread
 from application.ports import ModelStore, Predictor, Runtime
 from domain.errors import ArtefactRejected
 from domain.golden import GoldenRows
@@ -14,11 +16,21 @@ GOLDEN = "golden.json"
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory that has proven to be whole."""
+    """A model in memory that has proven to be whole; `intervals` is None where it has none."""
 
     version: ModelVersion
     manifest: Manifest
     predictor: Predictor
+    intervals: Intervals | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a bundle holds."""
+
+    manifest: Manifest
+    predictor: Predictor
+    intervals: Intervals | None
 
 
 @dataclass(frozen=True)
@@ -40,10 +52,10 @@ class PortableModel:
             ArtefactRejected: the bundle failed a check; says which.
         """
         try:
-            manifest, predictor = open_bundle(self.bundle, self.version.bundle_id, self.runtime)
+            opened = open_bundle(self.bundle, self.version.bundle_id, self.runtime)
         except ArtefactRejected as error:
             raise ArtefactRejected(f"{self.version.label}: {error}") from error
-        return LoadedModel(self.version, manifest, predictor)
+        return LoadedModel(self.version, opened.manifest, opened.predictor, opened.intervals)
 
     def __reduce__(self) -> tuple[type[Self], tuple[ModelVersion, Bundle, Runtime]]:
         return type(self), (self.version, self.bundle, self.runtime)
@@ -89,22 +101,33 @@ class LoadModel:
         return PortableModel(version, self.store.load(version), self.runtime)
 
 
-def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> tuple[Manifest, Predictor]:
+def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> Opened:
     """Verify a bundle, load it, and ask it its golden rows.
 
     Raises:
         ArtefactRejected: it failed a check; says which.
     """
     manifest = bundle.verified(bundle_id)
+    width = len(manifest.schema.features)
     predictor = runtime.load(manifest.schema, bundle.files)
-    _ask_golden_rows(bundle, len(manifest.schema.features), predictor)
-    return manifest, predictor
+    _ask_golden_rows(bundle.files, width, predictor)
+    intervals = load_intervals(runtime, manifest.schema, bundle.files)
+    if intervals is not None:
+        _ask_spread(of_spread(bundle.files), width + 1, intervals.spread)
+    return Opened(manifest, predictor, intervals)
 
 
-def _ask_golden_rows(bundle: Bundle, width: int, predictor: Predictor) -> None:
-    if GOLDEN not in bundle.files:
+def _ask_spread(files: Mapping[str, bytes], width: int, spread: Predictor) -> None:
+    try:
+        _ask_golden_rows(files, width, spread)
+    except ArtefactRejected as error:
+        raise ArtefactRejected(f"the spread model: {error}") from error
+
+
+def _ask_golden_rows(files: Mapping[str, bytes], width: int, predictor: Predictor) -> None:
+    if GOLDEN not in files:
         raise ArtefactRejected(f"the bundle has no {GOLDEN}")
-    golden = GoldenRows.from_bytes(bundle.files[GOLDEN])
+    golden = GoldenRows.from_bytes(files[GOLDEN])
     if golden.inputs.shape[1] != width:
         raise ArtefactRejected(
             f"{GOLDEN} has rows of {golden.inputs.shape[1]} features where the schema has {width}"

@@ -70,6 +70,11 @@ class Trained:
 class Learner(Protocol):
     """Fits estimators."""
 
+    @property
+    def spread(self) -> TrainingSpec:
+        """What fits well how large errors are, given their roots: see `domain.uncertainty`."""
+        ...
+
     def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
         """Fit on `matrix`, shape (rows, features), and `target`, shape (rows,).
 

@@ -22,7 +22,9 @@ PREVIOUS = "previous"
 ENCODING = "features.json"
 NUMERIC = "model.onnx"
 
-_FORMAT = 1
+# What is written, and what can be read: in 1 there was no `uncertainty`.
+_FORMAT = 2
+_READABLE = (1, 2)
 _REFERENCE = re.compile(
     rf"(?P<name>{NAME.pattern})(@(?P<alias>{NAME.pattern})|/(?P<number>[1-9][0-9]{{0,17}}))?"
 )
@@ -100,6 +102,7 @@ class Manifest:
     number), so that training again on the same data with the same specification gives the same
     bytes. `data` is `DatasetVersion.identity()`, `training` is `TrainingSpec.to_mapping()`,
     `parity` the largest relative deviation of the serving form from the trained estimator,
+    `uncertainty` what `coverage.assess` found of its intervals, None where it has none;
     `code` and `libraries` say what made it, `files` gives the SHA-256 of every other file.
     """
 
@@ -112,6 +115,7 @@ class Manifest:
     code: Mapping[str, Any]
     libraries: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
+    uncertainty: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """Return the one way to write this manifest."""
@@ -123,6 +127,7 @@ class Manifest:
             "metrics": dict(self.metrics),
             "data": dict(self.data),
             "parity": self.parity,
+            **({} if self.uncertainty is None else {"uncertainty": dict(self.uncertainty)}),
             "code": dict(self.code),
             "libraries": dict(sorted(self.libraries.items())),
             "files": dict(sorted(self.files.items())),
@@ -145,8 +150,9 @@ class Manifest:
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
-        if (found := reader.whole("format")) != _FORMAT:
-            raise Misconfigured(f"manifest.json: format {found} is not known; allowed: {_FORMAT}")
+        if (found := reader.whole("format")) not in _READABLE:
+            allowed = ", ".join(map(str, _READABLE))
+            raise Misconfigured(f"manifest.json: format {found} is not known; allowed: {allowed}")
         manifest = cls(
             name=reader.text("name"),
             schema=schema_from_mapping(reader.mapping_of("schema"), "manifest.json"),
@@ -157,6 +163,7 @@ class Manifest:
             code=reader.mapping_of("code"),
             libraries=reader.mapping_of("libraries"),
             files=reader.mapping_of("files"),
+            uncertainty=reader.mapping_of("uncertainty") if reader.has("uncertainty") else None,
         )
         reader.finish()
         return manifest

@@ -31,6 +31,7 @@ _SHIPPED = (
     "domain/*.py",
     "application/__init__.py",
     "application/ports.py",
+    "application/intervals.py",
     "application/loading.py",
     "adapters/__init__.py",
     "adapters/onnx/*.py",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from adapters.sklearn.estimators import build
+from adapters.sklearn.estimators import SPREAD, build
 from adapters.sklearn.onnx_export import export
 from adapters.sklearn.skops_file import dump
 from application.ports import Trained
@@ -56,6 +56,8 @@ class EstimatorPredictor:
 
 class SklearnLearner:
     """Learns with scikit-learn; the same input gives the same files to the last byte."""
+
+    spread = SPREAD
 
     def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
         """Fit on `matrix`, shape (rows, features), and `target`, shape (rows,).

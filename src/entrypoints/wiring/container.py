@@ -2,6 +2,7 @@
 
 from dependency_injector import containers, providers
 
+from application.calibrating import Calibrate
 from application.evaluate_model import EvaluateModel
 from application.loading import LoadModel
 from application.predict_batch import PredictBatch
@@ -56,6 +57,7 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(PromotionPolicy),
         providers.Object(builders.now),
         providers.Callable(code_version),
+        providers.Factory(Calibrate, learner, runtime),
     )
     evaluate_model = providers.Factory(EvaluateModel, load_model)
     promote_model = providers.Factory(PromoteModel, store, load_model)

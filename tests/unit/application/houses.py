@@ -19,6 +19,7 @@ from adapters.memory import (
     MemoryStore,
     MemoryTracker,
 )
+from application.calibrating import Calibrate
 from application.evaluate_model import EvaluateModel
 from application.loading import LoadModel
 from application.predict_batch import PredictBatch
@@ -89,6 +90,7 @@ class World:
     tracker: MemoryTracker = field(default_factory=MemoryTracker)
     runtime: MemoryRuntime = field(default_factory=MemoryRuntime)
     margin: float = 0.0
+    calibrating: bool = True
 
     @property
     def load(self) -> LoadModel:
@@ -123,8 +125,9 @@ class World:
             PromotionPolicy(self.margin),
             lambda: ALWAYS,
             {"revision": "abc"},
+            Calibrate(MemoryLearner(), self.runtime),
         )
-        return use_case(data or source(), schema, spec, promote=promote)
+        return use_case(data or source(), schema, spec, promote=promote, intervals=self.calibrating)
 
     def champion(self) -> str:
         """Return the label of the champion."""

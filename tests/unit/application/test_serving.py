@@ -176,10 +176,10 @@ def test_the_old_model_is_dropped_with_its_last_request(world: World) -> None:
     in_flight: LoadedModel | None = serving.model()
     appoint(world, 2)
     serving.refresh()
-    assert runtime.alive == [True, True]
+    assert runtime.alive == [True] * 4  # two models, each with its spread model
     assert in_flight is not None
     in_flight = None
-    assert runtime.alive == [False, True]
+    assert runtime.alive == [False, False, True, True]
 
 
 def test_a_version_that_fails_a_check_leaves_the_old_one_serving(
@@ -256,14 +256,14 @@ def test_a_rejection_is_told_again_when_the_store_comes_back(
 
 
 class DumbRuntime(MemoryRuntime):
-    """A runtime whose second model cannot answer a single row."""
+    """A runtime whose second model, loaded after the first and its spread, is dumb to one row."""
 
     loads = 0
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
         self.loads += 1
         predictor = super().load(schema, files)
-        return Dumb(predictor) if self.loads == 2 else predictor
+        return Dumb(predictor) if self.loads == 3 else predictor
 
 
 def test_a_version_that_cannot_answer_a_request_is_not_served(world: World) -> None:

@@ -197,7 +197,12 @@ def test_the_run_is_tracked(world: World) -> None:
     (run,) = world.tracker.runs
     assert (run.id, run.name, run.status) == (report.run_id, "houses", "finished")
     assert run.params == LINEAR.to_mapping()
-    assert run.metrics == report.metrics.to_mapping()
+    assert report.uncertainty is not None
+    assert run.metrics == {
+        **report.metrics.to_mapping(),
+        "interval_coverage": report.uncertainty["coverage"],
+        "interval_width": report.uncertainty["width"],
+    }
     assert run.tags == {
         "bundle": report.version.bundle_id,
         "promoted": "true",

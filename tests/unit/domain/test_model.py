@@ -114,7 +114,18 @@ def test_a_manifest_is_readable_text_that_ends_in_a_newline() -> None:
     text = MANIFEST.to_bytes().decode()
     assert "Jahre ½" in text
     assert text.endswith("}\n")
-    assert json.loads(text)["format"] == 1
+    assert json.loads(text)["format"] == 2
+
+
+def test_a_manifest_says_what_is_known_of_the_intervals() -> None:
+    known = {"level": 0.9, "coverage": 0.91, "segments": [{"by": "place", "segment": "sea"}]}
+    manifest = replace(MANIFEST, uncertainty=known)
+    assert Manifest.from_bytes(manifest.to_bytes()).uncertainty == known
+    assert Manifest.from_bytes(MANIFEST.to_bytes()).uncertainty is None
+
+
+def test_a_manifest_from_before_there_were_intervals_can_be_read() -> None:
+    assert Manifest.from_bytes(_changed(format=1)) == MANIFEST
 
 
 def test_a_manifest_knows_which_rows_the_model_has_not_seen() -> None:
@@ -149,7 +160,7 @@ def _changed(**changes: Any) -> bytes:
         (b"[]", "manifest.json: expected a table"),
         (b"null", "manifest.json: expected a table"),
         (b"{}", "manifest.json: format: is missing"),
-        (_changed(format=2), "manifest.json: format 2 is not known; allowed: 1"),
+        (_changed(format=3), "manifest.json: format 3 is not known; allowed: 1, 2"),
         (_changed(format="1"), "manifest.json: format: expected an integer"),
         (_changed(format=True), "manifest.json: format: expected an integer"),
         (_changed(name=None), "manifest.json: name: expected text"),
@@ -157,6 +168,7 @@ def _changed(**changes: Any) -> bytes:
         (_changed(schema={}), "manifest.json: schema: name: is missing"),
         (_changed(parity=10**400), "manifest.json: parity: is beyond the largest number"),
         (_changed(parity="0"), "manifest.json: parity: expected a number"),
+        (_changed(uncertainty=[]), "manifest.json: uncertainty: expected a table"),
         (_changed(files=[]), "manifest.json: files: expected a table"),
         (_changed(signature="x"), "manifest.json: unknown key 'signature'"),
     ],
@@ -206,12 +218,12 @@ def test_the_files_of_another_version_are_rejected() -> None:
         other.verified(BUNDLE.id)
 
 
-@pytest.mark.parametrize("content", [b"", b"not json", b"[" * 100_000, b"\xff", _changed(format=2)])
+@pytest.mark.parametrize("content", [b"", b"not json", b"[" * 100_000, b"\xff", _changed(format=3)])
 def test_no_parser_sees_a_manifest_before_its_checksum_is_right(content: bytes) -> None:
     forged = Bundle({**BUNDLE.files, Bundle.MANIFEST: content})
     with pytest.raises(ArtefactRejected, match=r"is not the one that was registered: its SHA-256"):
         forged.verified(BUNDLE.id)
-    with pytest.raises(ArtefactRejected, match=r"^manifest\.json( is not JSON|: format 2)"):
+    with pytest.raises(ArtefactRejected, match=r"^manifest\.json( is not JSON|: format 3)"):
         forged.verified(forged.id)
 
 

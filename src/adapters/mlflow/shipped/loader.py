@@ -18,5 +18,5 @@ from domain.model import Bundle
 def _load_pyfunc(data_path: str, model_config: dict[str, Any]) -> FrameModel:
     """Return the model of a bundle that is whole, and the one that was saved."""
     files = {file.name: file.read_bytes() for file in Path(data_path).iterdir()}
-    manifest, predictor = open_bundle(Bundle(files), model_config["bundle"], OnnxRuntime())
-    return FrameModel(manifest.schema, predictor)
+    opened = open_bundle(Bundle(files), model_config["bundle"], OnnxRuntime())
+    return FrameModel(opened.manifest.schema, opened.predictor)
