@@ -4,12 +4,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -157,23 +159,55 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
     if not messages.is_terminal:
         yield line_a_minute(what)
         return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=messages, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done: bar.update(task, completed=done.rows, total=done.total)
+    columns = (TextColumn(what), BarColumn(None), TextColumn("{task.fields[words]}"))
+    with Bar(*columns, console=messages, transient=True, expand=True) as bar:
+        task = bar.add_task(what, total=None, words="looking at the input")
+        stopwatch = Stopwatch()
+
+        def tell(done: Progress) -> None:
+            words = in_words(done, stopwatch.seconds(done))
+            bar.update(task, completed=done.rows, total=done.total, words=words)
+
+        yield tell
+
+
+@dataclass
+class Stopwatch:
+    """Tells how long the work has been going on, by a clock."""
+
+    clock: Callable[[], float] = monotonic
+    started: float | None = None
+
+    def seconds(self, done: Progress) -> float:
+        """Return the seconds since the work began, not since somebody looked at the input."""
+        now = self.clock()
+        if self.started is None or done.rows == done.resumed:
+            self.started = now
+        return now - self.started
+
+
+def in_words(done: Progress, seconds: float) -> str:
+    """Return rows, rate and time left, as far as they can be told after so many seconds."""
+    words = [f"{done.rows:,} of {done.total:,} rows"]
+    rate, left = done.rate(seconds), done.seconds_left(seconds)
+    if rate is not None and left is not None:
+        words += [f"{rate:,.0f} rows/s", f"{timedelta(seconds=round(left))} left"]
+    return ", ".join(words)
 
 
 def line_a_minute(
     what: str, seconds: Callable[[], float] = monotonic
 ) -> Callable[[Progress], None]:
     """Return what tells of progress once a minute, where no bar can be drawn."""
-    last = seconds()
+    last = now = seconds()
+    stopwatch = Stopwatch(lambda: now)
 
     def tell(done: Progress) -> None:
-        nonlocal last
+        nonlocal last, now
         now = seconds()
+        working = stopwatch.seconds(done)
         if now - last >= _QUIET_SECONDS:
             last = now
-            say(f"{what}: {done.rows:,} of {done.total:,} rows")
+            say(f"{what}: {in_words(done, working)}")
 
     return tell

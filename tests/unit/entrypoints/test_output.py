@@ -157,19 +157,31 @@ def test_progress_in_a_pipe_is_silent_for_a_short_job(capsys: pytest.CaptureFixt
 
 
 def test_progress_in_a_pipe_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 59.0, 61.0, 62.0])
+    times = iter([0.0, 11.0, 59.0, 61.0, 62.0, 121.0])
     tell = output.line_a_minute("scoring", lambda: next(times))
-    for rows in (1_000, 2_000, 3_000):
-        tell(Progress(rows, 4_000))
-    assert capsys.readouterr().err == "scoring: 2,000 of 4,000 rows\n"
+    for rows in (500, 1_000, 5_500, 6_000, 60_500):
+        tell(Progress(rows, 600_500, resumed=500))
+    assert capsys.readouterr().err.splitlines() == [
+        "scoring: 5,500 of 600,500 rows, 100 rows/s, 1:39:10 left",
+        "scoring: 60,500 of 600,500 rows, 545 rows/s, 0:16:30 left",
+    ]
+
+
+def test_no_rate_is_told_before_there_is_one() -> None:
+    assert output.in_words(Progress(5, 9, resumed=5), 3.0) == "5 of 9 rows"
+    assert output.in_words(Progress(9, 9, resumed=5), 0.0) == "9 of 9 rows"
+    assert output.in_words(Progress(9, 9, resumed=5), 2.0) == "9 of 9 rows, 2 rows/s, 0:00:00 left"
 
 
 def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     def work() -> None:
         with output.progress("scoring") as tell:
+            tell(Progress(0, 2_000))
             tell(Progress(1_000, 2_000))
 
-    assert "1000/2000" in on_terminal(work, monkeypatch)
+    shown = on_terminal(work, monkeypatch)
+    assert "looking at the input" in shown
+    assert re.search(r"1,000 of 2,000 rows, [\d,]+ rows/s, 0:00:00 left", shown)
 
 
 def test_work_on_a_terminal_is_shown_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
