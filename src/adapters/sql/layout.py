@@ -40,6 +40,20 @@ class Layout:
         columns = [self.columns[name] for name in names]
         return sa.select(key, *columns).select_from(self.source).order_by(*self.order)
 
+    def every(self, rows: int) -> sa.Select[Any]:
+        """Select the key of the first row, of the one so many rows later, and so on."""
+        assert self.range_key is not None
+        number = sa.func.row_number().over(order_by=self.range_key)
+        keys = sa.select(self.range_key.label("key"), number.label("number"))
+        numbered = keys.select_from(self.source).subquery()
+        first = (numbered.c.number - 1) % rows == 0
+        return sa.select(numbered.c.key).where(first).order_by(numbered.c.key)
+
+    @property
+    def last_key(self) -> sa.Select[Any]:
+        """Select the key of the last row."""
+        return sa.select(sa.func.max(self.range_key)).select_from(self.source)
+
     def within(self, chunk: Chunk, names: Sequence[str]) -> sa.Select[Any]:
         """Select the key and some columns of a chunk."""
         query = self.select(names)
@@ -49,21 +63,19 @@ class Layout:
         return query.where(self.range_key.between(low, high))
 
 
-def layout_of(table: TableName) -> Layout:
+def layout_of(table: TableName, connection: sa.Connection) -> Layout:
     """Look at a table and decide how to read it.
 
     Raises:
-        NotFound: there is no such table, or no such file.
+        NotFound: there is no such table.
     """
-    table.database.require_file()
-    with table.database.connect() as connection:
-        inspector = sa.inspect(connection)
-        try:
-            columns = inspector.get_columns(table.name, table.schema)
-            key = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
-        except sa.exc.NoSuchTableError as error:
-            raise table.missing(inspector) from error
-        is_view = table.name in inspector.get_view_names(table.schema)
+    inspector = sa.inspect(connection)
+    try:
+        columns = inspector.get_columns(table.name, table.schema)
+        key = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    except sa.exc.NoSuchTableError as error:
+        raise table.missing(inspector) from error
+    is_view = table.name in inspector.get_view_names(table.schema)
     types = {column["name"]: column["type"] for column in columns}
     source = sa.table(table.name, *map(sa.column, types), schema=table.schema)
     dialect = table.database.dialect

@@ -1,6 +1,7 @@
 """Reads a table of a database."""
 
 import json
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from adapters.sql.cells import Fingerprint, as_column, canonical
 from adapters.sql.layout import Layout, layout_of
+from adapters.sql.snapshot import Snapshot, take
 from adapters.sql.table_name import TableName
 from domain.dataset import Chunk, DatasetVersion
 from domain.errors import ChecksumMismatch, InvalidData, UnreadableData
@@ -37,19 +39,24 @@ class SqlSource:
     they hold; otherwise the table is sorted for each chunk.
 
     The version is the SHA-256 of all cells in that order, the same wherever the same rows with
-    the same primary key are kept. It is taken once per instance. `plan` passes over the table
-    again, refuses one that was changed, and gives every chunk the fingerprints of its columns. So
-    what is read is what was fingerprinted: a row that was changed or removed since, or added
-    within a chunk, raises `ChecksumMismatch`. No transaction is held open between chunks:
-    a table that is written to meanwhile is refused, it cannot be read as it was.
+    the same primary key are kept.
+
+    Everything is read as it was at the first look, whatever is written meanwhile, also by the
+    workers that an instance is sent to: PostgreSQL keeps a snapshot as long as the instance is
+    there, an SQLite file is copied. Other databases keep none: there `plan` passes over the table
+    once more and gives every chunk the fingerprints of its columns, and a table that was changed
+    since the first look raises `ChecksumMismatch`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, snapshot: str | None = None) -> None:
+        """Name the table; `snapshot` is one that another instance has taken of the database."""
         self._url = url
         self._table = TableName.parse(url, unusable=UnreadableData)
+        if snapshot is not None:
+            self.__dict__["_snapshot"] = Snapshot(self._table.database, snapshot)
 
-    def __reduce__(self) -> tuple[type["SqlSource"], tuple[str]]:
-        return type(self), (self._url,)
+    def __reduce__(self) -> tuple[type["SqlSource"], tuple[str, str]]:
+        return type(self), (self._url, self._snapshot.name)
 
     @cached_property
     def version(self) -> DatasetVersion:
@@ -60,6 +67,8 @@ class SqlSource:
         return self._layout.names
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        if self._snapshot.is_kept:
+            return self._plan(rows_per_chunk)
         scan = self._scan(rows_per_chunk)
         if scan.version != self.__dict__.setdefault("version", scan.version):
             raise ChecksumMismatch(f"{self._table.uri}: the table was changed; begin again")
@@ -75,7 +84,8 @@ class SqlSource:
             )
         names = list(columns)
         cells = self._fetch(layout.within(chunk, names), len(names))
-        self._require_unchanged(chunk, names, cells)
+        if not self._snapshot.is_kept:
+            self._require_unchanged(chunk, names, cells)
         return Table(
             {
                 name: as_column(column, columns[name], boolean=name in layout.booleans)
@@ -86,7 +96,7 @@ class SqlSource:
 
     def _fetch(self, query: sa.Select[Any], columns: int) -> list[list[Any]]:
         cells: list[list[Any]] = [[] for _ in range(columns + 1)]
-        with self._table.database.connect() as connection:
+        with self._snapshot.connect() as connection:
             for part in _stream(connection, query):
                 for column, added in zip(cells, zip(*part, strict=True), strict=True):
                     column.extend(added)
@@ -108,14 +118,41 @@ class SqlSource:
             )
 
     @cached_property
+    def _snapshot(self) -> Snapshot:
+        self._table.database.require_file()
+        snapshot, let_go = take(self._table)
+        weakref.finalize(self, let_go)
+        return snapshot
+
+    @cached_property
     def _layout(self) -> Layout:
-        return layout_of(self._table)
+        with self._snapshot.connect() as connection:
+            return layout_of(self._table, connection)
+
+    def _plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        """Cut the rows without looking at more than their keys."""
+        rows = self.version.rows
+        starts = range(0, rows, rows_per_chunk)
+        keys = self._first_keys(rows_per_chunk)
+        for index, start in enumerate(starts):
+            where = (keys[index], keys[index + 1] - 1) if keys else ()
+            yield Chunk(index, start, min(rows_per_chunk, rows - start), where)
+
+    def _first_keys(self, rows_per_chunk: int) -> list[int]:
+        """Return the key each chunk begins with and one beyond the last; nothing without keys."""
+        layout = self._layout
+        if layout.range_key is None:
+            return []
+        with self._snapshot.connect() as connection:
+            found = [*connection.scalars(layout.every(rows_per_chunk))]
+            last = connection.scalar(layout.last_key)
+        return [] if last is None else [*found, last + 1]
 
     def _scan(self, rows_per_chunk: int | None) -> Scan:
         layout = self._layout
         whole, chunk = _Tally.empty(layout), _Tally.empty(layout)
         chunks: list[Chunk] = []
-        with self._table.database.connect() as connection:
+        with self._snapshot.connect() as connection:
             for part in _stream(connection, layout.select(layout.names)):
                 for piece in _cut(part, rows_per_chunk, chunk.rows):
                     keys, *columns = zip(*piece, strict=True)

@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
@@ -6,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from adapters.sql.source import SqlSource
 from application.ports import DataSource
@@ -23,11 +26,12 @@ from tests.integration.contracts.data_source import KINDS as KINDS_OF_CONTRACT
 from tests.integration.contracts.data_source import (
     DataSourceContract,
     TableSourceContract,
+    contents,
     objects,
     source_table,
 )
 from tests.integration.processes import Postgres, free_port
-from tests.integration.sql.tables import execute, make_blocks, put
+from tests.integration.sql.tables import execute, make_blocks, put, rows_of
 
 ROWS: list[tuple[Any, ...]] = [
     (7, 1.5, 41, "INLAND", True, "plain"),
@@ -318,12 +322,96 @@ class TestVersion:
         assert uri.endswith("?application_name=x#blocks")
 
 
+CHANGES = (
+    "UPDATE blocks SET income = 2 WHERE id = 7",
+    "DELETE FROM blocks WHERE id = 7",
+    "INSERT INTO blocks (id) VALUES (8)",
+)
+
+
+class TestSnapshot:
+    @pytest.mark.parametrize("key", [True, False])
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_everything_is_read_as_it_was_at_the_first_look(
+        self, database_url: str, change: str, key: bool
+    ) -> None:
+        make_blocks(database_url, IN_ORDER, key=key)
+        before = contents(read_all(SqlSource(f"{database_url}#blocks"), KINDS))
+        source = SqlSource(f"{database_url}#blocks")
+        version = source.version
+        execute(database_url, change)
+        first, *others = source.plan(2)
+        execute(database_url, "DELETE FROM blocks WHERE id <> 7")
+        there = pickle.loads(pickle.dumps(source))
+        parts = [source.read(first, KINDS), *(there.read(chunk, KINDS) for chunk in others)]
+        assert contents(Table.concat(parts)) == before
+        assert there.version.sha256 == version.sha256
+        assert SqlSource(f"{database_url}#blocks").version.rows < version.rows
+
+    def test_a_table_cannot_be_emptied_under_a_job(self, postgres_url: str) -> None:
+        make_blocks(postgres_url, ROWS)
+        source = SqlSource(f"{postgres_url}#blocks")
+        assert source.version.rows == len(ROWS)
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            execute(postgres_url, "SET lock_timeout = '100ms'", "TRUNCATE blocks")
+        assert cells(read_all(source, {"id": None}), "id") == [row[0] for row in IN_ORDER]
+
+    def test_a_worker_whose_run_has_ended_says_so(self, database_url: str) -> None:
+        make_blocks(database_url, ROWS)
+        source = SqlSource(f"{database_url}#blocks")
+        chunk = next(source.plan(2))
+        there = pickle.loads(pickle.dumps(source))
+        del source
+        with pytest.raises(Unavailable, match=r"the snapshot that this job reads is gone"):
+            there.read(chunk, KINDS)
+
+    def test_what_was_kept_for_reading_is_gone_afterwards(
+        self, sqlite_url: str, postgres_url: str
+    ) -> None:
+        for url in (sqlite_url, postgres_url):
+            make_blocks(url, ROWS)
+        one, other = (SqlSource(f"{url}#blocks") for url in (sqlite_url, postgres_url))
+        copy = Path(one.__reduce__()[1][1])
+        open_transactions = (
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' "
+            "AND datname = current_database()"
+        )
+        assert other.version.rows == len(ROWS)
+        assert copy.exists()
+        assert rows_of(postgres_url, open_transactions) == [(1,)]
+        del one, other
+        assert not copy.parent.exists()
+        assert rows_of(postgres_url, open_transactions) == [(0,)]
+
+    def test_a_copy_that_does_not_fit_the_disk_is_unavailable(self, sqlite_url: str) -> None:
+        make_blocks(sqlite_url, [(i, None, None, None, None, "x" * 500) for i in range(200)])
+        script = """
+import resource, sys
+from adapters.sql.source import SqlSource
+from domain.errors import Unavailable
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # like a disk with no more room
+try:
+    SqlSource(sys.argv[1]).version
+except Unavailable as error:
+    print(error)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script, f"{sqlite_url}#blocks"],
+            cwd=Path(__file__).parents[3],
+            capture_output=True,
+            text=True,
+        )
+        assert done.stderr == ""
+        assert "cannot be copied to" in done.stdout
+
+
 class TestChanges:
-    CHANGES = (
-        "UPDATE blocks SET income = 2 WHERE id = 7",
-        "DELETE FROM blocks WHERE id = 7",
-        "INSERT INTO blocks (id) VALUES (8)",
-    )
+    """What is done about changes where a database keeps no snapshot."""
+
+    @pytest.fixture
+    def database_url(self, tmp_path: Path) -> str:
+        return f"sqlite:///file:{tmp_path}/x.db?uri=true"
 
     @pytest.mark.parametrize("key", [True, False])
     @pytest.mark.parametrize("change", CHANGES[:2])
