@@ -1,6 +1,7 @@
 """Score a whole source into a sink, chunk by chunk."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
@@ -8,11 +9,19 @@ from time import perf_counter
 import numpy as np
 
 from application.loading import LoadedModel, LoadModel, PortableModel
-from application.ports import DataSource, Executor, PredictionSink
+from application.ports import DataSource, Executor, Finished, PredictionSink
 from application.progress import Progress, silent
-from domain.batch import MODEL, PREDICTION, BatchJob, BatchReport, ChunkReceipt, Reject
+from domain.batch import (
+    MODEL,
+    PREDICTION,
+    BatchJob,
+    BatchReport,
+    ChunkReceipt,
+    Reject,
+    RejectLimit,
+)
 from domain.dataset import Chunk
-from domain.errors import InvalidData, Violation
+from domain.errors import ChecksumMismatch, InvalidData, Violation
 from domain.feature import Kind
 from domain.model import ModelRef
 from domain.prediction import unanswered
@@ -23,7 +32,8 @@ from domain.table import Coded, Table
 class PredictBatch:
     """Scores the rows that fit the schema and hands the others to the sink as rejects.
 
-    Chunks that an interrupted run of the same job has written are not scored again.
+    Chunks that an interrupted run of the same job has written are not scored again, and a job
+    that is finished is left as it is.
     """
 
     load: LoadModel
@@ -39,6 +49,7 @@ class PredictBatch:
         keep: Sequence[str] = (),
         chunk_rows: int = 100_000,
         workers: int | None = None,
+        max_rejects: RejectLimit | None = None,
         progress: Callable[[Progress], None] = silent,
     ) -> BatchReport:
         """Score every row: afterwards, rows scored and rows rejected add up to the rows read.
@@ -47,7 +58,9 @@ class PredictBatch:
         result does not depend on how many there are, nor on where they are.
 
         Raises:
-            InvalidData: the input has no rows or lacks a column; nothing was written.
+            InvalidData: the input has no rows or lacks a column, or more rows break the schema
+                than `max_rejects` allows; the output is as it was.
+            Conflict: another run writes to the output now.
         """
         started = self.seconds()
         model = self.load.portable(ref)
@@ -57,23 +70,57 @@ class PredictBatch:
         _require_columns(source, model.loaded, keep)
         if not data.rows:
             raise InvalidData(f"{data.uri}: there are no rows")
-        done = _Done(sink.completed(job), data.rows, progress)
-        score = ScoreChunk(source, sink, model, job)
-        for receipt in self.executor.map(score, done.others(source.plan(chunk_rows)), workers):
-            done.add(receipt)
-        sealed = sink.seal(job, done.chunks)
+        with sink.reserved(job):
+            earlier = sink.finished(job)
+            score = ScoreChunk(source, sink, model, job)
+            limit = (max_rejects or RejectLimit()).of(data.rows)
+            finished, resumed = (
+                self._run(score, limit, workers, progress)
+                if earlier is None
+                else (earlier, earlier.chunks)
+            )
         return BatchReport(
             job=job.id,
             model=job.model,
-            output=sealed.output,
-            rejects=sealed.rejects,
-            rows=done.rows,
-            rejected=done.rejected,
-            chunks=done.chunks,
-            resumed_chunks=done.resumed,
+            output=finished.sealed.output,
+            rejects=finished.sealed.rejects,
+            rows=finished.scored + finished.rejected,
+            rejected=finished.rejected,
+            chunks=finished.chunks,
+            resumed_chunks=resumed,
             seconds=self.seconds() - started,
             ignored=tuple(name for name in schema.unknown(source.columns) if name not in keep),
+            was_finished=earlier is not None,
         )
+
+    def _run(
+        self,
+        score: "ScoreChunk",
+        max_rejects: int,
+        workers: int | None,
+        progress: Callable[[Progress], None],
+    ) -> tuple[Finished, int]:
+        """Score what is not there yet; return what is there then, and how many chunks were."""
+        source, sink, job = score.source, score.sink, score.job
+        done = _Done(sink.completed(job), source.version.rows, progress)
+        progress(Progress(0, done.total))
+        others = done.others(source.plan(job.chunk_rows))
+        # Closed before the output is let go of: then no worker of this run writes any more.
+        with closing(self.executor.map(score, others, workers)) as receipts:
+            for receipt in receipts:
+                done.add(receipt)
+                if done.rejected > max_rejects:
+                    break
+        if done.rejected > max_rejects:
+            raise _too_many_rejects(score, done, max_rejects)
+        if done.rows != done.total:
+            raise ChecksumMismatch(
+                f"{source.version.uri}: {done.rows:,} rows were read where {done.total:,} were "
+                f"counted before; begin again"
+            )
+        sealed = sink.seal(job, done.chunks)
+        scored = done.rows - done.rejected
+        return Finished(sealed, done.chunks, scored, done.rejected), done.resumed
 
 
 def _require_columns(source: DataSource, model: LoadedModel, keep: Sequence[str]) -> None:
@@ -96,21 +143,26 @@ class _Done:
     progress: Callable[[Progress], None]
     chunks: int = 0
     resumed: int = 0
+    resumed_rows: int = 0
     rows: int = 0
     rejected: int = 0
+    first_bad: int | None = None
 
     def add(self, receipt: ChunkReceipt) -> None:
         """Count a chunk, and tell."""
         self.chunks += 1
         self.rows += receipt.rows
         self.rejected += receipt.rejected
-        self.progress(Progress(self.rows, self.total))
+        if receipt.rejected and self.first_bad is None:
+            self.first_bad = receipt.index
+        self.progress(Progress(self.rows, self.total, self.resumed_rows))
 
     def others(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         """Yield the chunks that are still to be scored; the others are counted."""
         for chunk in chunks:
             if chunk.index in self.completed:
                 self.resumed += 1
+                self.resumed_rows += self.completed[chunk.index].rows
                 self.add(self.completed[chunk.index])
             else:
                 yield chunk
@@ -132,6 +184,11 @@ class ScoreChunk:
         """Return the receipt of the sink."""
         table, rejects = self._score(chunk, self._read(chunk))
         return self.sink.write(self.job, chunk.index, table, rejects)
+
+    def rejects(self, index: int) -> list[Reject]:
+        """Return what is wrong in a chunk; nothing is written."""
+        chunk = next(c for c in self.source.plan(self.job.chunk_rows) if c.index == index)
+        return self._score(chunk, self._read(chunk))[1]
 
     def _read(self, chunk: Chunk) -> Table:
         wanted: Mapping[str, Kind | None] = {
@@ -159,6 +216,17 @@ class ScoreChunk:
             len(kept),
         )
         return scored, _rejects([*encoded.violations, *lacking], chunk.start + 1)
+
+
+def _too_many_rejects(score: ScoreChunk, done: _Done, allowed: int) -> InvalidData:
+    first = score.rejects(done.first_bad or 0)[0]
+    fault = first.violations[0]
+    where = f"row {first.row}, {fault.field}" if fault.field else f"row {first.row}"
+    return InvalidData(
+        f"{score.source.version.uri}: {done.rejected:,} of {done.rows:,} rows so far break the "
+        f"schema, and of all {done.total:,} no more than {allowed:,} may (max rejects); the first "
+        f"is {where}: {fault.problem}; allowed: {fault.allowed}. The output was left as it was"
+    )
 
 
 def _rejects(violations: Sequence[Violation], first: int) -> list[Reject]:

@@ -1,12 +1,15 @@
 """A batch job: what it is, what it has done, and what to report."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from hashlib import sha256
+from math import floor
 from typing import Any, Self
 
 from domain.dataset import DatasetVersion
-from domain.errors import InvalidData, Violation
+from domain.errors import InvalidData, Misconfigured, Violation
 from domain.model import ModelVersion, json_bytes
 
 PREDICTION = "prediction"
@@ -67,6 +70,38 @@ class Reject:
         }
 
 
+_LIMIT = re.compile(r"(?P<rows>[0-9]{1,15})|(?P<percent>[0-9]{1,3}(\.[0-9]+)?)%")
+
+
+@dataclass(frozen=True, slots=True)
+class RejectLimit:
+    """How many rows of an input may be rejected: so many, or that share, whichever is more."""
+
+    rows: int = 1_000
+    share: Fraction = Fraction(1, 2)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a number of rows, such as `1000`, or a share of them, such as `5%`.
+
+        Raises:
+            Misconfigured: it is neither.
+        """
+        found = _LIMIT.fullmatch(text.strip())
+        if found and found["rows"]:
+            return cls(int(found["rows"]), Fraction(0))
+        if found and (percent := Fraction(found["percent"])) <= 100:
+            return cls(0, percent / 100)
+        raise Misconfigured(
+            f"{text!r} is no limit of rejects; allowed: a number of rows, such as 1000, "
+            f"or a share of them from 0% to 100%"
+        )
+
+    def of(self, total: int) -> int:
+        """Return the most rejects that an input of so many rows may have."""
+        return max(self.rows, floor(self.share * total))
+
+
 @dataclass(frozen=True, slots=True)
 class ChunkReceipt:
     """Proof that a chunk's rows are safely written."""
@@ -86,6 +121,7 @@ class BatchReport:
     """What a batch job did: `rows` = scored + `rejected`.
 
     `ignored` are the input's columns that the model does not know and that were not kept.
+    `was_finished`: an earlier run has done it all, and nothing was written.
     """
 
     job: str
@@ -98,3 +134,4 @@ class BatchReport:
     resumed_chunks: int
     seconds: float
     ignored: tuple[str, ...] = ()
+    was_finished: bool = False

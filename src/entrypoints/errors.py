@@ -20,6 +20,7 @@ DONE = 0
 USAGE = 2
 REFUSED = 3
 INTERNAL = 70
+INTERRUPTED = 130
 
 OUTCOMES: dict[type[errors.ModelportError], Outcome] = {
     errors.InvalidRows: Outcome(

@@ -35,7 +35,8 @@ def root(
     """Train, gate, register and serve tabular models.
 
     Exit codes: 0 done, 2 usage, 3 refused by the gate, 65 bad data, 66 not found,
-    69 unavailable, 70 internal, 75 conflict, 77 model rejected, 78 configuration.
+    69 unavailable, 70 internal, 75 conflict, 77 model rejected, 78 configuration,
+    130 interrupted.
     """
 
 

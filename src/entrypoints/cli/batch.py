@@ -5,16 +5,19 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from application.ports import DataSource
+from application.ports import DataSource, ModelStore
 from application.predict_batch import PredictBatch
-from domain.batch import BatchReport
+from domain.batch import BatchReport, RejectLimit
 from domain.errors import InvalidData
+from domain.model import ModelRef
 from entrypoints.cli import output
+from entrypoints.cli.again import command_again, resumable
 from entrypoints.cli.options import AsJson, Model, container, parse_ref
 from entrypoints.wiring.data import require_apart
 
 
 def predict(
+    context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="INPUT", help="Data URI to read.")],
     target: Annotated[
         str,
@@ -36,28 +39,42 @@ def predict(
         int | None,
         typer.Option(min=1, help="Chunks to score at once.", show_default="the number of cores"),
     ] = None,
+    max_rejects: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROWS|SHARE%",
+            help="Stop when more rows than that break the schema: 1000, or 5% of them.",
+            show_default="1000 or 50%, whichever is more",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score every row of the input.
 
     Rows that break the schema go to OUTPUT.rejects.jsonl with their number and the reason.
-    Run again after an interruption, and it goes on where it stopped.
+    Run again after an interruption, and it goes on where it stopped; run again when it is
+    finished, and nothing is done.
 
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
     require_apart(source, target)
     wired = container()
-    ref = parse_ref(model, wired.settings().model_ref)
+    limit = None if max_rejects is None else RejectLimit.parse(max_rejects)
+    store: ModelStore = wired.store()
+    # Also if the alias has moved in the meantime, the job goes on with the version it began with.
+    version = store.resolve(parse_ref(model, wired.settings().model_ref))
     use_case: PredictBatch = wired.predict_batch()
     rows: DataSource = wired.source(source)
-    with output.progress("scoring") as tell:
+    command = command_again(context, model=version.label)
+    with resumable(command), output.progress("scoring") as tell:
         report = use_case(
             rows,
             wired.sink(target),
-            ref,
+            ModelRef(version.name, None, version.number),
             keep=keep or (),
             chunk_rows=chunk_rows,
             workers=workers,
+            max_rejects=limit,
             progress=tell,
         )
     output.note_ignored(report.ignored, rows.version.uri)
@@ -81,6 +98,7 @@ def batch_document(report: BatchReport) -> dict[str, Any]:
         "rejected": report.rejected,
         "chunks": report.chunks,
         "resumed_chunks": report.resumed_chunks,
+        "already_finished": report.was_finished,
         "ignored_columns": list(report.ignored),
         "seconds": round(report.seconds, 3),
     }
@@ -94,7 +112,9 @@ def show_batch(report: BatchReport) -> None:
         "output": report.output,
         "time": f"{report.seconds:.1f} s ({rate:,.0f} rows/s)",
     }
-    if report.resumed_chunks:
+    if report.was_finished:
+        shown["nothing to do"] = "an earlier run has finished this job; the output is unchanged"
+    elif report.resumed_chunks:
         shown["resumed"] = f"{report.resumed_chunks} of {report.chunks} chunks were there already"
     output.show(output.facts(shown))
     if report.rejected:

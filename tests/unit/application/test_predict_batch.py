@@ -1,6 +1,7 @@
 import pickle
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from application.ports import Item, Result
 from application.predict_batch import PredictBatch
 from application.predict_one import PredictOne
 from application.progress import Progress
-from domain.errors import InvalidData, InvalidRows, NotFound, Unavailable
+from domain.batch import BatchJob, BatchReport, RejectLimit
+from domain.dataset import Chunk
+from domain.errors import (
+    ChecksumMismatch,
+    Conflict,
+    InvalidData,
+    InvalidRows,
+    NotFound,
+    Unavailable,
+)
 from domain.model import ModelRef
 from domain.table import Coded, Table, plain
 from tests.unit.application.houses import (
@@ -192,11 +202,79 @@ def test_progress_grows_to_the_total_also_when_resumed() -> None:
     told: list[Progress] = []
     with pytest.raises(Unavailable):
         WORLD.predict(source(), sink, HOUSES, chunk_rows=8, progress=told.append)
-    assert [progress.rows for progress in told] == [8, 16, 24]
+    assert [progress.rows for progress in told] == [0, 8, 16, 24]
     sink.fail_after = None
     told.clear()
     WORLD.predict(source(), sink, HOUSES, chunk_rows=8, progress=told.append)
-    assert told == [Progress(rows, 60) for rows in (8, 16, 24, 32, 40, 48, 56, 60)]
+    rows = (0, 8, 16, 24, 32, 40, 48, 56, 60)
+    assert told == [Progress(row, 60, resumed=min(row, 24)) for row in rows]
+
+
+@given(ROWS, st.integers(1, 10), st.integers(1, 4))
+def test_a_finished_job_is_left_as_it_is(
+    rows: list[dict[str, Any]], chunk_rows: int, workers: int
+) -> None:
+    sink = MemorySink()
+    first = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows)
+    written, before = sink.writes, _output(sink)
+    again = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows, workers=workers)
+    assert (first.was_finished, again.was_finished) == (False, True)
+    assert (sink.writes, _output(sink)) == (written, before)
+    assert again == replace(first, was_finished=True, resumed_chunks=first.chunks)
+    other = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows + 1)
+    assert (other.was_finished, other.rows, other.rejected) == (False, first.rows, first.rejected)
+
+
+def test_a_job_that_another_run_writes_is_refused_and_left_alone() -> None:
+    sink, data = MemorySink(), source()
+    job = BatchJob.of(data.version, WORLD.load(HOUSES).version, 10, ())
+    with sink.reserved(job), pytest.raises(Conflict, match="another run"):
+        WORLD.predict(data, sink, HOUSES, chunk_rows=10)
+    assert sink.writes == 0
+    assert not WORLD.predict(data, sink, HOUSES, chunk_rows=10).was_finished
+
+
+@given(ROWS, st.integers(1, 10), st.integers(1, 4), st.integers(0, 25))
+def test_a_job_is_stopped_when_more_rows_are_rejected_than_allowed(
+    rows: list[dict[str, Any]], chunk_rows: int, workers: int, allowed: int
+) -> None:
+    sink, (_, rejected) = MemorySink(), _one_by_one(rows)
+
+    def run(limit: RejectLimit) -> BatchReport:
+        return WORLD.predict(
+            _source(rows), sink, HOUSES, chunk_rows=chunk_rows, workers=workers, max_rejects=limit
+        )
+
+    if len(rejected) > allowed:
+        told = rf"of all {len(rows)} no more than {allowed} may .* the first is row {rejected[0]}\b"
+        with pytest.raises(InvalidData, match=told):
+            run(RejectLimit(allowed, Fraction(0)))
+        assert sink.tables == {}
+    report = run(RejectLimit(len(rejected), Fraction(0)))
+    assert report.rejected == len(rejected)
+    assert report.resumed_chunks == 0 or len(rejected) > allowed
+
+
+def test_what_is_stopped_for_its_rejects_is_stopped_early() -> None:
+    sink, limit = MemorySink(), RejectLimit(10, Fraction(0))
+    bad = source(changed={"rooms": np.zeros(60)})
+    with pytest.raises(InvalidData, match="12 of 12 rows so far break"):
+        WORLD.predict(bad, sink, HOUSES, chunk_rows=4, max_rejects=limit)
+    assert sink.writes < 8
+
+
+class Forgetful(MemorySource):
+    """Plans fewer rows than it has counted."""
+
+    def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        yield from [*super().plan(rows_per_chunk)][:-1]
+
+
+def test_a_source_that_loses_rows_is_noticed() -> None:
+    sink = MemorySink()
+    with pytest.raises(ChecksumMismatch, match="50 rows were read where 60 were counted"):
+        WORLD.predict(Forgetful(source().table), sink, HOUSES, chunk_rows=10)
+    assert sink.tables == {}
 
 
 @pytest.mark.parametrize(

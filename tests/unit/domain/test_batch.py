@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.batch import BatchJob, Reject
+from domain.batch import BatchJob, Reject, RejectLimit
 from domain.dataset import DatasetVersion
-from domain.errors import InvalidData, Violation
+from domain.errors import InvalidData, Misconfigured, Violation
 from domain.model import ModelVersion
 
 JOB = BatchJob("a" * 64, "housing/7", "b" * 64, 100_000, ("id", "city"))
@@ -68,6 +68,52 @@ def test_where_the_data_was_read_is_not_part_of_a_job() -> None:
 def test_a_job_that_makes_no_sense_is_refused(change: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidData, match=why):
         replace(JOB, **change)
+
+
+@pytest.mark.parametrize(
+    ("text", "total", "most"),
+    [
+        ("0", 10, 0),
+        ("1000", 10, 1000),
+        (" 7 ", 1_000_000, 7),
+        ("0%", 1_000_000, 0),
+        ("5%", 1_000, 50),
+        ("5%", 19, 0),
+        ("5%", 20, 1),
+        ("12.5%", 8, 1),
+        ("0.1%", 10_000_000, 10_000),
+        ("100%", 7, 7),
+    ],
+)
+def test_a_limit_of_rejects_is_a_number_of_rows_or_a_share(
+    text: str, total: int, most: int
+) -> None:
+    assert RejectLimit.parse(text).of(total) == most
+
+
+@pytest.mark.parametrize(
+    "text", ["", "%", "-1", "1e3", "5 %", "101%", "100.1%", "half", "1.5", "٣"]
+)
+def test_what_is_no_limit_of_rejects_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match=r"a number of rows, such as 1000, or a share"):
+        RejectLimit.parse(text)
+
+
+def test_by_default_a_few_rejects_or_up_to_half_of_the_rows_are_allowed() -> None:
+    assert [RejectLimit().of(total) for total in (1, 2_000, 2_001, 10_000_000)] == [
+        1_000,
+        1_000,
+        1_000,
+        5_000_000,
+    ]
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7), st.integers(0, 100))
+def test_a_limit_of_rejects_grows_with_the_rows(one: int, other: int, percent: int) -> None:
+    limit = RejectLimit.parse(f"{percent}%")
+    assert (limit.of(one) <= limit.of(other)) or one > other
+    assert limit.of(one) <= one
+    assert 100 * limit.of(one) <= percent * one < 100 * (limit.of(one) + 1)
 
 
 def test_a_reject_tells_the_row_and_its_faults_and_no_data() -> None:

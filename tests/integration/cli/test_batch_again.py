@@ -1,0 +1,166 @@
+"""A batch that is run again: finished, interrupted, twice at once, or not worth finishing."""
+
+import csv
+import json
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.files import GOOD, tree, write_csv
+from tests.integration.processes import wait_until
+from tests.integration.program import PROGRAM, Place
+
+CHUNK = 500
+BIG = "sample:60000"
+
+
+@pytest.fixture
+def two_bad(trained: Place) -> Path:
+    """A file with two bad rows of five."""
+    rows = [GOOD, GOOD | {"latitude": "91"}, GOOD, GOOD | {"population": "-1"}, GOOD]
+    return write_csv(trained / "in.csv", rows)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_a_finished_job_is_not_done_again(trained: Place, two_bad: Path, suffix: str) -> None:
+    first = trained.good("predict", two_bad, f"out{suffix}", "--json").document
+    before = tree(trained.folder)
+    times = (trained / f"out{suffix}").stat().st_mtime_ns
+    again = trained.good("predict", two_bad, f"out{suffix}", "--workers", "1", "--json").document
+    assert (first["already_finished"], again["already_finished"]) == (False, True)
+    same = ("job", "model", "output", "rejects", "rows", "rejected", "chunks")
+    assert [again[name] for name in same] == [first[name] for name in same]
+    assert tree(trained.folder) == before
+    assert (trained / f"out{suffix}").stat().st_mtime_ns == times
+    told = trained.good("predict", two_bad, f"out{suffix}").out
+    assert "nothing to do" in told
+    assert "an earlier run has finished this job; the output is unchanged" in told
+
+
+def test_an_output_that_was_changed_is_made_again(trained: Place, two_bad: Path) -> None:
+    trained.good("predict", two_bad, "out.csv")
+    made = tree(trained.folder)
+    (trained / "out.csv").write_text("prediction\n1\n")
+    again = trained.good("predict", two_bad, "out.csv", "--json").document
+    assert not again["already_finished"]
+    assert tree(trained.folder) == made
+
+
+@pytest.mark.parametrize(
+    "change", [["--model", "housing/1"], ["--keep", "latitude"], ["--chunk-rows", "2"], []]
+)
+def test_another_job_is_done_whatever_is_there(
+    trained: Place, two_bad: Path, change: list[str]
+) -> None:
+    first = trained.good("predict", two_bad, "out.csv", "--json").document
+    if not change:
+        write_csv(two_bad, [GOOD, GOOD])
+    again = trained.good("predict", two_bad, "out.csv", *change, "--json").document
+    assert not again["already_finished"]
+    assert again["job"] != first["job"]
+    assert (again["rejects"] is None) == (not change)
+    assert (trained / "out.csv.rejects.jsonl").exists() == bool(change)
+
+
+def started(where: Place, *arguments: str) -> "subprocess.Popen[str]":
+    """Start a big job, and return when some chunks of it are written."""
+    process = subprocess.Popen(
+        [PROGRAM, *arguments],
+        cwd=where.folder,
+        env=where.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no lock
+    )
+    wait_until(
+        lambda: process.poll() is not None or len([*where.folder.glob(".out*.parts/*.json")]) > 5,
+        60,
+        lambda: "some chunks are written",
+    )
+    assert process.poll() is None, process.communicate()
+    return process
+
+
+@pytest.mark.slow
+def test_who_interrupts_a_job_is_told_how_to_go_on_and_it_does(trained: Place) -> None:
+    options = ["--keep", "latitude", "--keep", "ocean_proximity", "--chunk-rows", str(CHUNK)]
+    process = started(trained, "predict", BIG, "out put.csv", *options)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted: what is finished is kept" in err
+    assert not (trained / "out put.csv").exists()
+    trained.good("models", "promote", "housing/1")
+    command = shlex.split(err.splitlines()[-1])
+    assert command[:2] == ["modelport", "predict"]
+    report = trained.good(*command[1:], "--json").document
+    assert report["model"] == "housing/2", "the version that the job began with"
+    assert report["rows"] == 60_000
+    assert 5 < report["resumed_chunks"] < report["chunks"]
+    whole = trained.good("predict", BIG, "whole.csv", "--model", "housing/2", *options, "--json")
+    assert whole.document["resumed_chunks"] == 0
+    assert (trained / "out put.csv").read_bytes() == (trained / "whole.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_of_two_runs_at_once_one_is_refused_and_the_other_is_not_disturbed(trained: Place) -> None:
+    command = ["predict", BIG, "out.csv", "--chunk-rows", str(CHUNK), "--json"]
+    process = started(trained, *command)
+    second = trained.call(*command)
+    other = trained.call("predict", str(trained.settings["MODELPORT_DATA"]), "out.csv")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["rows"] == 60_000
+    for refused in (second, other):
+        assert refused.code == 75
+        said = f"out.csv is being written by another run (job {json.loads(out)['job']}, process "
+        assert said + str(process.pid) in refused.err
+    with (trained / "out.csv").open(newline="") as stream:
+        assert sum(1 for _ in csv.reader(stream)) == 60_001
+
+
+def test_a_job_that_is_mostly_garbage_is_stopped_and_may_be_allowed(trained: Place) -> None:
+    rows = [GOOD | {"latitude": "91"} if i % 3 else GOOD for i in range(3_000)]
+    source = write_csv(trained / "in.csv", rows)
+    old = tree(trained.folder)
+    options = ["predict", str(source), "out.csv", "--chunk-rows", "100", "--workers", "1"]
+    ran = trained.call(*options)
+    assert ran.code == 65
+    assert "of all 3,000 no more than 1,500 may (max rejects); the first is row 2, lat" in ran.err
+    assert {name: tree(trained.folder)[name] for name in old} == old
+    assert not (trained / "out.csv").exists()
+    for limit in ("1999", "66%"):
+        assert trained.call(*options, "--max-rejects", limit).code == 65
+    report = trained.good(*options, "--max-rejects", "2000", "--json").document
+    assert (report["rows"], report["rejected"]) == (3_000, 2_000)
+    assert report["resumed_chunks"] > 10
+    assert trained.call(*options, "--max-rejects", "many").code == 78
+
+
+def test_a_few_bad_rows_are_rejected_however_few_the_others_are(trained: Place) -> None:
+    source = write_csv(trained / "in.csv", [GOOD, *[GOOD | {"latitude": "91"}] * 9])
+    assert trained.good("predict", source, "out.csv", "--json").document["rejected"] == 9
+    ran = trained.call("predict", source, "strict.csv", "--max-rejects", "50%")
+    assert (ran.code, (trained / "strict.csv").exists()) == (65, False)
+
+
+def test_a_place_that_cannot_be_written_is_answered_with_the_way_on(trained: Place) -> None:
+    (trained / "file").write_text("")
+    ran = trained.call("predict", "sample:10", "file/out.csv", "--keep", "latitude")
+    assert ran.code == 69
+    assert "file/out.csv cannot be written" in ran.err
+    assert ran.err.splitlines()[-1] == (
+        "  modelport predict --model housing/2 --keep latitude sample:10 file/out.csv"
+    )
+
+
+def test_a_password_is_not_repeated_in_the_way_on(trained: Place) -> None:
+    url = "postgresql+psycopg://me:open-sesame@127.0.0.1:1/db#scored"
+    ran = trained.call("predict", "sample:10", url)
+    assert ran.code == 69
+    assert "sesame" not in ran.err
+    assert "the same command again" in ran.err
