@@ -21,7 +21,7 @@ PROGRAM = Path(sys.executable).with_name("modelport")
 SCHEMA_FILE = Path(__file__).parents[2] / "data" / "housing.toml"
 
 # Variables that would change what a test sees, wherever it runs.
-_OURS = ("MODELPORT_", "MLFLOW_", "GIT_")
+_OURS = ("MODELPORT_", "MLFLOW_", "GIT_", "RAY_")
 
 
 @dataclass(frozen=True)

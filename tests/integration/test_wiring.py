@@ -16,9 +16,11 @@ from dependency_injector import providers
 from adapters.filesystem.model_store import FileStore
 from adapters.filesystem.tracker import FileTracker
 from adapters.http.model_store import HttpStore
+from adapters.local.threads import ThreadExecutor
 from adapters.mlflow.model_store import MlflowStore
 from adapters.mlflow.tracker import MlflowTracker
 from adapters.none import NoTracker
+from adapters.ray.executor import RayExecutor
 from adapters.sql.tracker import SqlTracker
 from domain.errors import Misconfigured
 from entrypoints.wiring import builders
@@ -69,6 +71,12 @@ def test_every_provider_resolves_in_every_configuration(
     assert type(resolved["tracker"]) is TRACKERS[given.tracker_kind]
     assert type(resolved["store"]) is STORES[given.store_kind]
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_the_engine_is_the_one_that_is_named(tmp_path: Path) -> None:
+    assert build_container(settings(tmp_path)).executor() == ThreadExecutor()
+    given = settings(tmp_path, engine="ray", RAY_ADDRESS="10.0.0.7:6379")
+    assert build_container(given).predict_batch().executor == RayExecutor("10.0.0.7:6379")
 
 
 def test_an_adapter_is_built_once(tmp_path: Path) -> None:
@@ -130,6 +138,7 @@ def without(*libraries: str) -> Iterator[None]:
         ("onnxruntime", "api", lambda s: builders.runtime()),
         ("sqlalchemy", "sql", builders.sql_tracker),
         ("mlflow", "mlflow", builders.mlflow_tracker),
+        ("ray", "ray", builders.ray_executor),
         ("pyarrow", "train", lambda s: open_source(s, "x.csv")),
         ("pyarrow", "train", lambda s: open_sink("x.csv")),
         ("sqlalchemy", "sql", lambda s: open_source(s, "sqlite:///x.db#t")),

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from os import cpu_count
 
 from application.in_order import in_order
 from application.ports import Item, Result
 
 
+@dataclass(frozen=True)
 class ThreadExecutor:
     """An `Executor` for tasks that spend their time where Python lets other threads run.
 

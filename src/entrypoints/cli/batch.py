@@ -14,6 +14,7 @@ from entrypoints.cli import output
 from entrypoints.cli.again import command_again, resumable
 from entrypoints.cli.options import AsJson, Model, container, parse_ref
 from entrypoints.wiring.data import require_apart
+from entrypoints.wiring.settings import EngineKind
 
 
 def predict(
@@ -34,10 +35,20 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    chunk_rows: Annotated[int, typer.Option(min=1, help="Rows to hold at once.")] = 100_000,
+    engine: Annotated[
+        EngineKind | None,
+        typer.Option(
+            help="This machine, or a Ray cluster (RAY_ADDRESS).", show_default="MODELPORT_ENGINE"
+        ),
+    ] = None,
+    chunk_rows: Annotated[
+        int, typer.Option(min=1, help="Rows that a worker holds at once.")
+    ] = 100_000,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Chunks to score at once.", show_default="the number of cores"),
+        typer.Option(
+            min=1, help="Chunks to score at once.", show_default="the cores of the engine"
+        ),
     ] = None,
     max_rejects: Annotated[
         str | None,
@@ -58,7 +69,7 @@ def predict(
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
     require_apart(source, target)
-    wired = container()
+    wired = container(engine=engine)
     limit = None if max_rejects is None else RejectLimit.parse(max_rejects)
     store: ModelStore = wired.store()
     # Also if the alias has moved in the meantime, the job goes on with the version it began with.

@@ -132,11 +132,19 @@ def runtime() -> Runtime:
     return OnnxRuntime()
 
 
-def executor() -> Executor:
+def local_executor() -> Executor:
     """Batches on the cores of this machine."""
     from adapters.local.threads import ThreadExecutor
 
     return ThreadExecutor()
+
+
+@needs("ray")
+def ray_executor(settings: Settings) -> Executor:
+    """Batches on the machines of a Ray cluster."""
+    from adapters.ray.executor import RayExecutor
+
+    return RayExecutor(settings.ray_address)
 
 
 def schema(settings: Settings) -> Schema:

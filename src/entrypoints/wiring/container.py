@@ -13,7 +13,7 @@ from application.train_model import TrainModel
 from domain.evaluation import PromotionPolicy
 from entrypoints.wiring import builders, data
 from entrypoints.wiring.provenance import code_version
-from entrypoints.wiring.settings import Settings, StoreKind, TrackerKind
+from entrypoints.wiring.settings import EngineKind, Settings, StoreKind, TrackerKind
 
 
 class Container(containers.DeclarativeContainer):
@@ -45,7 +45,13 @@ class Container(containers.DeclarativeContainer):
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)
     sink = providers.Factory(data.open_sink)
-    executor = providers.ThreadSafeSingleton(builders.executor)
+    executor = providers.Selector(
+        settings.provided.engine,
+        **{
+            EngineKind.LOCAL: providers.ThreadSafeSingleton(builders.local_executor),
+            EngineKind.RAY: providers.ThreadSafeSingleton(builders.ray_executor, settings),
+        },
+    )
 
     load_model = providers.Factory(LoadModel, store, runtime)
     train_model = providers.Factory(

@@ -51,6 +51,13 @@ class StoreKind(StrEnum):
     HTTP = "http"
 
 
+class EngineKind(StrEnum):
+    """Where files and tables are scored."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class AccessLogKind(StrEnum):
     """What is logged of each request."""
 
@@ -125,6 +132,21 @@ class Settings(BaseModel):
     model: Annotated[
         str, Field(description="Model reference that is served and that scores files.")
     ] = "housing@champion"
+    engine: Annotated[
+        EngineKind,
+        Field(
+            description="Where files and tables are scored: the cores of this machine, or a Ray "
+            "cluster."
+        ),
+    ] = EngineKind.LOCAL
+    ray_address: Annotated[
+        str,
+        Field(
+            alias="RAY_ADDRESS",
+            description="The Ray cluster of the engine `ray`: HOST:PORT, `auto` for the one that "
+            "this machine belongs to, `local` to start one here for the job.",
+        ),
+    ] = "local"
     poll_seconds: Annotated[
         float,
         Field(

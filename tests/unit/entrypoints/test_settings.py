@@ -8,6 +8,7 @@ from entrypoints.wiring.settings import (
     REFERENCE_SHA256,
     REFERENCE_URL,
     AccessLogKind,
+    EngineKind,
     LogFormat,
     Settings,
     StoreKind,
@@ -29,6 +30,8 @@ GIVEN: dict[str, tuple[str, object]] = {
     "schema_file": ("other.toml", Path("other.toml")),
     "home": ("/elsewhere", Path("/elsewhere")),
     "model": ("housing/3", "housing/3"),
+    "engine": ("ray", EngineKind.RAY),
+    "ray_address": ("10.0.0.7:6379", "10.0.0.7:6379"),
     "poll_seconds": ("0.5", 0.5),
     "max_rows": ("7", 7),
     "max_body_bytes": ("99", 99),
@@ -61,6 +64,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.schema_file == Path("data/housing.toml")
     assert settings.home == Path("artifacts")
     assert settings.model_ref == ModelRef("housing", "champion")
+    assert settings.engine is EngineKind.LOCAL
     assert settings.mlflow_uri == "sqlite:///artifacts/mlflow.db"
     assert settings.runs_url == "sqlite:///artifacts/runs.db"
 
@@ -77,6 +81,8 @@ def test_the_names_of_the_variables_are_those_of_the_contract() -> None:
         "MODELPORT_SCHEMA",
         "MODELPORT_HOME",
         "MODELPORT_MODEL",
+        "MODELPORT_ENGINE",
+        "RAY_ADDRESS",
         "MLFLOW_TRACKING_URI",
     } <= named
 
