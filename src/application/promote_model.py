@@ -1,12 +1,12 @@
 """Appoint a champion by hand, or go back to the one before."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from application.loading import LoadModel
-from application.ports import ModelStore
-from domain.errors import Conflict, NotFound
-from domain.model import CHAMPION, PREVIOUS, ModelRef, ModelVersion
+from application.ports import BundleCache, ModelStore
+from domain.errors import Conflict, ModelportError, NotFound
+from domain.model import CHAMPION, PREVIOUS, Bundle, ModelRef, ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class PromoteModel:
 
     store: ModelStore
     load: LoadModel
+    cache: BundleCache
 
     def __call__(self, ref: ModelRef) -> Promotion:
         """Make the version of a reference the champion.
@@ -37,9 +38,12 @@ class PromoteModel:
             ArtefactRejected: it cannot be loaded; the champion stays.
             Conflict: somebody else moved the alias at the same time; nothing was changed.
         """
-        version = self.load(ref).version
+        version = self.store.resolve(ref)
+        bundle = self.store.load(version)
+        self.load.opened(version, bundle)
         replaced = _resolve(self.store, ModelRef(ref.name, CHAMPION))
         appoint(self.store, version, replaced)
+        keep(self.cache, version, bundle)
         return Promotion(version, replaced)
 
     def rollback(self, name: str) -> Promotion:
@@ -73,6 +77,13 @@ def appoint(store: ModelStore, version: ModelVersion, replaced: ModelVersion | N
             store.set_alias(
                 version.name, PREVIOUS, replaced.number, before.number if before else None
             )
+
+
+def keep(cache: BundleCache, champion: ModelVersion, bundle: Bundle) -> None:
+    """Let a server that starts find the new champion at hand; a cache may fail to take it."""
+    appointed = replace(champion, aliases=champion.aliases | {CHAMPION})
+    with suppress(ModelportError):
+        cache.keep(ModelRef(champion.name), appointed, bundle)
 
 
 def _resolve(store: ModelStore, ref: ModelRef) -> ModelVersion | None:

@@ -3,8 +3,9 @@
 At each refresh the store is asked which version the reference means now. Another one than is being
 served is fetched (from the cache if it is there), has to pass every check and to answer a real
 request, and only then takes over. Whatever goes wrong, the last version that was good goes on
-answering, also over a restart: it is kept in the cache. The server is then degraded, says why, and
-heals by itself at the first refresh at which nothing is wrong.
+answering, also over a restart: it is kept in the cache. A server that starts takes it from there
+at once, before the store has said anything. In all these cases the server is degraded, says why,
+and heals by itself at the first refresh at which nothing is wrong.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,6 +48,9 @@ class ServingState:
     def degraded(self) -> bool:
         """Whether another version may answer than the reference means by now."""
         return self.model is not None and bool(self.problem)
+
+
+_UNASKED = "the registry has not answered yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,12 @@ class Serving:
         if state.model is None:
             raise Unavailable(f"not ready: {state.problem}")
         return state.model
+
+    def recall(self) -> bool:
+        """Let the last good version answer until the store has said which one it is to be."""
+        with self._refreshing:
+            self._recall(_UNASKED)
+        return self.ready
 
     def refresh(self) -> bool:
         """Catch up with the reference, and tell whether there is a model to answer with."""
@@ -177,15 +187,20 @@ class Serving:
 
     def _fall_back(self, outcome: Reload, why: str) -> None:
         self._state = replace(self._state, problem=why, reloads=self._counted(outcome))
-        if self._state.model is None:
-            try:
-                model = self._recalled()
-            except ModelportError as error:
-                problem = f"{why}; the last good version cannot be served either: {error}"
-                self._state = replace(self._state, problem=problem)
-                return
-            if model is not None:
-                self._take(model, Reload.RECALLED, why)
+        self._recall(why)
+
+    def _recall(self, why: str) -> None:
+        """Take the last good version from the cache, unless there is a model."""
+        if self._state.model is not None:
+            return
+        try:
+            model = self._recalled()
+        except ModelportError as error:
+            problem = f"{why}; the last good version cannot be served either: {error}"
+            self._state = replace(self._state, problem=problem)
+            return
+        if model is not None:
+            self._take(model, Reload.RECALLED, why)
 
     def _recalled(self) -> LoadedModel | None:
         version = self.cache.recall(self.ref)

@@ -9,8 +9,16 @@ import numpy as np
 
 from application.calibrating import Calibrated, Calibration, to_metrics
 from application.loading import GOLDEN, LoadModel
-from application.ports import DataSource, Learner, ModelStore, Predictor, Tracker, Trained
-from application.promote_model import appoint
+from application.ports import (
+    BundleCache,
+    DataSource,
+    Learner,
+    ModelStore,
+    Predictor,
+    Tracker,
+    Trained,
+)
+from application.promote_model import appoint, keep
 from application.reading import Divided, LabelledRows, read_labelled
 from domain import golden
 from domain.dataset import DatasetVersion
@@ -66,6 +74,7 @@ class TrainModel:
     policy: PromotionPolicy
     clock: Callable[[], datetime]
     code: Mapping[str, Any]
+    cache: BundleCache
     calibrate: Calibration | None = None
 
     def __call__(
@@ -106,6 +115,7 @@ class TrainModel:
             version = self.store.save(schema.name, bundle, self.clock(), details)
         if decision.promoted:
             appoint(self.store, version, incumbent)
+            keep(self.cache, version, bundle)
         known = manifest.uncertainty
         return TrainingReport(version, metrics, known, champion, decision, data, run.id)
 

@@ -69,7 +69,9 @@ def modules(where: Place, code: str) -> set[str]:
     return {*done.stdout.split()}
 
 
-def test_a_server_that_answers_has_loaded_no_training_library(here: Place) -> None:
+@pytest.mark.parametrize("variant", ["api-baseline", pytest.param("main", marks=pytest.mark.slow)])
+def test_a_server_that_answers_has_loaded_no_training_library(here: Place, variant: str) -> None:
+    here = here.having(MODELPORT_VARIANT=variant)
     here.good("train", "--data", "sample:200", "--estimator", "ridge")
     row = here.good("models", "show", "housing", "--json").document["features"]
     assert len(row) == 9

@@ -131,6 +131,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Patience]]:
 async def _follow(serving: Serving, seconds: float, stopped: Event) -> None:
     """Keep up with the model reference; a server may start before there is a model."""
     told: tuple[str, ...] = ()
+    await _recall(serving)
     while not stopped.is_set():
         try:
             await to_thread(serving.refresh)
@@ -139,6 +140,16 @@ async def _follow(serving: Serving, seconds: float, stopped: Event) -> None:
         told = _tell(serving.state, told)
         with suppress(TimeoutError):
             await wait_for(stopped.wait(), seconds)
+
+
+async def _recall(serving: Serving) -> None:
+    try:
+        await to_thread(serving.recall)
+    except Exception:
+        log.exception("the bundle cache failed in an unforeseen way")
+    if serving.ready:
+        label = serving.model().version.label
+        log.info("%s answers from the cache until the registry has been asked", label)
 
 
 def _tell(state: ServingState, told: tuple[str, ...]) -> tuple[str, ...]:

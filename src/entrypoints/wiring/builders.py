@@ -6,7 +6,7 @@ configuration needs.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
@@ -61,6 +61,15 @@ def mlflow_store(settings: Settings) -> ModelStore:
 
     _require("mlflow")
     return MlflowStore(settings.mlflow_uri, settings.home)
+
+
+@needs("mlflow")
+def mlflow_store_apart(settings: Settings) -> ModelStore:
+    """The same in a process of its own, so that a server need not load MLflow."""
+    from adapters.process.model_store import ProcessStore
+
+    mlflow_store(settings)  # what is wrong with the settings is said now
+    return ProcessStore(partial(mlflow_store, settings))
 
 
 @needs("api")

@@ -38,6 +38,14 @@ class Container(containers.DeclarativeContainer):
             StoreKind.HTTP: providers.ThreadSafeSingleton(builders.http_store, settings),
         },
     )
+    served_store = providers.Selector(
+        settings.provided.store_kind,
+        **{
+            StoreKind.MLFLOW: providers.ThreadSafeSingleton(builders.mlflow_store_apart, settings),
+            StoreKind.FILE: store,
+            StoreKind.HTTP: store,
+        },
+    )
     bundle_cache = providers.ThreadSafeSingleton(builders.bundle_cache, settings)
     key_store = providers.ThreadSafeSingleton(builders.key_store, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
@@ -63,14 +71,15 @@ class Container(containers.DeclarativeContainer):
         providers.Factory(PromotionPolicy),
         providers.Object(builders.now),
         providers.Callable(code_version),
+        bundle_cache,
         providers.Factory(Calibrate, learner, runtime),
     )
     evaluate_model = providers.Factory(EvaluateModel, load_model)
-    promote_model = providers.Factory(PromoteModel, store, load_model)
+    promote_model = providers.Factory(PromoteModel, store, load_model, bundle_cache)
     predict_batch = providers.Factory(PredictBatch, load_model, executor)
     serving = providers.ThreadSafeSingleton(
         Serving,
-        load_model,
+        providers.Factory(LoadModel, served_store, runtime),
         settings.provided.model_ref,
         bundle_cache,
         providers.Object(builders.now),

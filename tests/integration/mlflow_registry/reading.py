@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.memory import MemorySource
+from adapters.memory import MemoryBundleCache, MemorySource
 from adapters.mlflow.client import set_defaults
 from adapters.mlflow.model_store import MlflowStore
 from adapters.mlflow.tracker import MlflowTracker
@@ -39,6 +39,7 @@ def train(uri: str, home: Path, seed: int = 0) -> TrainingReport:
         PromotionPolicy(),
         lambda: CREATED,
         {"revision": "0123abc", "changed": False},
+        MemoryBundleCache(),
     )
     spec = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=seed))
     return use_case(MemorySource(sample_table(), sample_data()), SCHEMA, spec)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adapters.arrow.csv_source import CsvSource
 from adapters.filesystem.schema_file import read_schema
-from adapters.memory import MemorySource, MemoryStore, MemoryTracker
+from adapters.memory import MemoryBundleCache, MemorySource, MemoryStore, MemoryTracker
 from adapters.onnx.runtime import OnnxRuntime
 from adapters.sklearn.learner import SklearnLearner
 from application.loading import LoadModel
@@ -38,6 +38,7 @@ def train(
         PromotionPolicy(),
         lambda: datetime.now(UTC),
         {"revision": "abc"},
+        MemoryBundleCache(),
     )
     return use_case(source, schema, spec)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from adapters.memory import (
     LinearPredictor,
+    MemoryBundleCache,
     MemoryExecutor,
     MemoryLearner,
     MemoryRun,
@@ -89,6 +90,7 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     tracker: MemoryTracker = field(default_factory=MemoryTracker)
     runtime: MemoryRuntime = field(default_factory=MemoryRuntime)
+    cache: MemoryBundleCache = field(default_factory=MemoryBundleCache)
     margin: float = 0.0
     calibrating: bool = True
 
@@ -98,7 +100,7 @@ class World:
 
     @property
     def promote(self) -> PromoteModel:
-        return PromoteModel(self.store, self.load)
+        return PromoteModel(self.store, self.load, self.cache)
 
     @property
     def evaluate(self) -> EvaluateModel:
@@ -125,6 +127,7 @@ class World:
             PromotionPolicy(self.margin),
             lambda: ALWAYS,
             {"revision": "abc"},
+            self.cache,
             Calibrate(MemoryLearner(), self.runtime),
         )
         return use_case(data or source(), schema, spec, promote=promote, intervals=self.calibrating)

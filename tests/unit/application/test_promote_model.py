@@ -3,6 +3,7 @@ import pytest
 from adapters.memory import MemoryStore
 from domain.errors import ArtefactRejected, Conflict, NotFound
 from domain.model import ModelRef
+from tests.unit.application.followers import FragileCache
 from tests.unit.application.houses import (
     DUMMY,
     HOUSES,
@@ -42,6 +43,37 @@ def test_a_version_can_be_named_by_any_alias() -> None:
     world = _world()
     world.store.set_alias("houses", "candidate", 2, None)
     assert world.promote(ModelRef("houses", "candidate")).champion.number == 2
+
+
+def test_a_server_that_starts_finds_every_new_champion_at_hand() -> None:
+    world = _world()
+    for number, expected in ((1, 1), (3, 3)):
+        if number != 1:
+            world.promote(_version(number))
+        kept = world.cache.recall(HOUSES)
+        assert kept is not None
+        assert (kept.number, {*kept.aliases}) == (expected, {"champion"})
+        assert world.cache.get(kept.bundle_id) == world.store.load(kept)
+    world.promote.rollback("houses")
+    kept = world.cache.recall(HOUSES)
+    assert kept is not None
+    assert kept.label == world.champion() == "houses/1"
+
+
+def test_a_version_that_was_not_promoted_is_not_kept() -> None:
+    world = World()
+    world.train(LINEAR, promote=False)
+    assert world.cache.recall(HOUSES) is None
+
+
+def test_a_cache_that_takes_nothing_hinders_no_promotion() -> None:
+    cache = FragileCache()
+    cache.broken = True
+    world = World(cache=cache)
+    world.train(LINEAR)
+    world.train(RIDGE, promote=False)
+    assert world.promote(_version(2)).champion.number == 2
+    assert world.champion() == "houses/2"
 
 
 def test_promoting_the_champion_changes_nothing() -> None:

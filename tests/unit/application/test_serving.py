@@ -330,6 +330,64 @@ def test_with_the_store_down_at_the_start_the_last_good_version_serves_and_heals
     assert answering(serving) == "houses/3"
 
 
+def test_the_last_good_version_answers_before_the_store_was_asked(
+    world: World, store: DistantStore
+) -> None:
+    cache = MemoryBundleCache()
+    follow(world, cache).refresh()
+    serving, loads = follow(world, cache), store.loads
+    assert serving.recall()
+    assert answering(serving) == "houses/1"
+    assert (serving.state.degraded, serving.problem) == (True, "the registry has not answered yet")
+    assert serving.refresh()
+    assert (serving.state.degraded, serving.problem) == (False, "")
+    assert counts(serving) == {Reload.RECALLED: 1}
+    assert store.loads == loads
+
+
+def test_a_champion_of_meanwhile_takes_over_at_the_first_answer(world: World) -> None:
+    cache = MemoryBundleCache()
+    follow(world, cache).refresh()
+    appoint(world, 2)
+    serving = follow(world, cache)
+    serving.recall()
+    assert answering(serving) == "houses/1"
+    serving.refresh()
+    assert (answering(serving), serving.problem) == ("houses/2", "")
+    assert counts(serving) == {Reload.RECALLED: 1, Reload.LOADED: 1}
+
+
+def test_nothing_to_recall_leaves_the_server_waiting(world: World) -> None:
+    serving = follow(world)
+    assert not serving.recall()
+    assert serving.problem == "the model is being loaded"
+    assert serving.refresh()
+    assert counts(serving) == {Reload.LOADED: 1}
+
+
+def test_a_cache_that_is_broken_at_the_start_is_named_until_the_store_answers(
+    world: World,
+) -> None:
+    cache = FragileCache()
+    cache.broken = True
+    serving = follow(world, cache)
+    assert not serving.recall()
+    assert serving.problem == (
+        "the registry has not answered yet; "
+        "the last good version cannot be served either: the cache is broken"
+    )
+    assert serving.refresh()
+    assert serving.problem == ""
+
+
+def test_recalling_changes_nothing_where_there_is_a_model(world: World) -> None:
+    serving = follow(world)
+    serving.refresh()
+    before = serving.state
+    assert serving.recall()
+    assert serving.state is before
+
+
 def test_a_server_that_starts_on_a_broken_champion_serves_the_one_before(
     world: World, store: DistantStore
 ) -> None:

@@ -23,7 +23,9 @@ ORCHARD = ModelRef(NAME)
 def orchard(store: MemoryStore | None = None, **settings: float) -> Container:
     """Return a container for the orchard, without a model."""
     wired = build_container(Settings.model_validate({"model": NAME, **settings}))
-    wired.store.override(providers.Object(store or MemoryStore()))
+    held = providers.Object(store or MemoryStore())
+    wired.store.override(held)
+    wired.served_store.override(held)
     wired.bundle_cache.override(providers.Object(MemoryBundleCache()))
     wired.tracker.override(providers.Object(MemoryTracker()))
     wired.learner.override(providers.Object(MemoryLearner()))

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from dependency_injector import providers
 from starlette.testclient import TestClient
 
+from adapters.memory import MemoryBundleCache
 from domain.model import CHAMPION, ModelRef, ModelVersion
 from domain.training import Estimator
 from entrypoints.http.app import create_app
@@ -26,11 +28,12 @@ def store() -> DistantStore:
 
 @pytest.fixture
 def wired(store: DistantStore) -> Container:
-    """A container with two versions, of which the first is champion; polled often."""
+    """A container with two versions, of which the first is champion, and an empty cache."""
     wired = orchard(store, poll_seconds=0.02)
     train(wired, Estimator.DUMMY)
     train(wired)
     appoint(store, 1)
+    wired.bundle_cache.override(providers.Object(MemoryBundleCache()))
     return wired
 
 
@@ -39,9 +42,9 @@ def appoint(store: DistantStore, number: int) -> None:
 
 
 @contextmanager
-def running(wired: Container) -> Iterator[TestClient]:
+def running(wired: Container, *, degraded: bool = False) -> Iterator[TestClient]:
     with TestClient(create_app(wired)) as client:
-        wait_for(client, ready=True)
+        wait_for(client, ready=True, degraded=degraded)
         yield client
 
 
@@ -110,11 +113,27 @@ def test_a_start_while_the_store_is_down_serves_the_last_good_version(
         pass
     store.down = True
     wired.serving.reset()
-    with running(wired) as client:
+    with running(wired, degraded=True) as client:
         assert answering(client) == "orchard/1"
         wait_for(client, ready=True, degraded=True, problem="the registry is down")
         store.down = False
         wait_for(client, degraded=False)
+
+
+def test_a_start_is_told_from_the_cache_and_then_from_the_store(
+    wired: Container, store: DistantStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(wired):
+        pass
+    wired.serving.reset()
+    caplog.clear()
+    caplog.set_level(logging.INFO, "modelport")
+    with running(wired) as client:
+        assert wait_for(client, degraded=False)["reloads"]["recalled"] == 1
+    assert [record.getMessage() for record in caplog.records if record.name == "modelport"] == [
+        "orchard/1 answers from the cache until the registry has been asked",
+        "ready: orchard/1",
+    ]
 
 
 def test_following_goes_on_after_a_fault_of_the_store(
@@ -132,7 +151,7 @@ def test_following_goes_on_after_a_fault_of_the_store(
         def load(self, version: ModelVersion) -> Any:
             return store.load(version)
 
-    wired.store.override(Faulty())
+    wired.served_store.override(Faulty())
     with running(wired) as client:
         assert answering(client) == "orchard/1"
         assert wait_for(client, degraded=False)["reloads"]["failed"] == 2

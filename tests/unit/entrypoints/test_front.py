@@ -217,7 +217,7 @@ def test_what_was_answered_and_refused_is_counted(client: TestClient) -> None:
     assert told['modelport_rejects_total{field="age"}'] == 1
     assert told['modelport_model_info{model="orchard/1"}'] == 1
     assert told['modelport_model_age_seconds{model="orchard/1"}'] >= 0
-    assert told['modelport_reloads_total{outcome="loaded"}'] == 1
+    assert told['modelport_reloads_total{outcome="recalled"}'] == 1
     assert told["modelport_model_calls_total"] == 3
     assert told["modelport_degraded"] == 0
     assert told["modelport_ready"] == 1

@@ -1,0 +1,1 @@
+"""Ports that are served from a process of their own."""
