@@ -303,15 +303,14 @@ class MemoryLearner:
 
     def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
         alpha = _alpha(spec)
-        encoding = FeatureEncoding.fit(schema, matrix)
-        columns = encoding.transform(matrix)
+        encoding, columns = FeatureEncoding.learn(spec, schema, matrix, target)
         coefficients = np.zeros(columns.shape[1])
         if spec.estimator is not Estimator.DUMMY:
             coefficients = _least_squares(columns, target, alpha)
         intercept = float(np.mean(target) - np.mean(columns, axis=0) @ coefficients)
         predictor = LinearPredictor(encoding, intercept, tuple(coefficients.tolist()))
         model = {"intercept": intercept, "coefficients": list(predictor.coefficients)}
-        files = {ENCODING: json_bytes(encoding.to_mapping()), NUMERIC: json_bytes(model)}
+        files = {**encoding.to_files(), NUMERIC: json_bytes(model)}
         return Trained(predictor, files, {"alpha": alpha}, {"numpy": np.__version__})
 
 
@@ -343,13 +342,13 @@ class MemoryRuntime:
         if lacking:
             raise ArtefactRejected(f"the bundle has no {lacking[0]}")
         try:
-            encoding = FeatureEncoding.from_mapping(schema, json.loads(files[ENCODING]))
+            encoding = FeatureEncoding.from_files(schema, files)
             model = Reader(json.loads(files[NUMERIC]), NUMERIC)
             predictor = LinearPredictor(
                 encoding, model.number("intercept"), model.numbers("coefficients")
             )
         except (ValueError, RecursionError, Misconfigured) as error:
-            raise ArtefactRejected(f"{ENCODING} or {NUMERIC} cannot be read: {error}") from error
+            raise ArtefactRejected(f"{NUMERIC} cannot be read: {error}") from error
         if len(predictor.coefficients) != len(encoding.names):
             raise ArtefactRejected(f"{NUMERIC}: there must be one coefficient for each column")
         return predictor

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from application.calibrating import Calibrated, Calibration, to_metrics
 from application.loading import GOLDEN, LoadModel
 from application.ports import (
@@ -37,10 +35,11 @@ from domain.model import Bundle, Manifest, ModelRef, ModelVersion, json_bytes
 from domain.profile import profile
 from domain.schema import Matrix, Schema
 from domain.training import TrainingSpec
+from domain.unusual import far_away, with_gaps
 
 PROFILE = "profile.json"
 
-_ROWS_WITH_GAPS = 1000
+_UNUSUAL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +94,7 @@ class TrainModel:
             ArtefactRejected: the serving form does not answer like the trained estimator.
             Conflict: another champion was appointed in the meantime; the version is registered.
         """
+        spec = spec.for_schema(schema)
         data = source.version
         rows = read_labelled(source, schema).divide(spec.split)
         incumbent = self._incumbent(schema.name)
@@ -125,9 +125,11 @@ class TrainModel:
         trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
         served = self.load.runtime.load(schema, trained.files)
         holdout = rows.holdout.matrix
+        some = holdout[:_UNUSUAL]
         parity = max(
             _parity(trained, served, holdout, "hold-out"),
-            _parity(trained, served, _with_gaps(schema, holdout), "missing values"),
+            _parity(trained, served, with_gaps(schema, some), "missing values"),
+            _parity(trained, served, far_away(schema, some), "far away"),
         )
         calibrated = calibrate(spec, schema, rows, served) if calibrate else Calibrated()
         return _Fitted(trained, served, parity, calibrated)
@@ -141,9 +143,10 @@ class TrainModel:
         fitted: "_Fitted",
     ) -> tuple[Bundle, Manifest, Metrics]:
         holdout, served, trained = rows.holdout, fitted.served, fitted.trained
-        metrics = measure(holdout.target, served.predict(holdout.matrix))
+        predictions = served.predict(holdout.matrix)
+        metrics = measure(holdout.target, predictions)
         kept = golden.choose(schema, holdout.matrix)
-        sketch = profile(schema, rows.training.matrix, served.predict(rows.training.matrix))
+        sketch = profile(schema, rows.training.matrix, predictions)
         manifest = Manifest(
             name=schema.name,
             schema=schema,
@@ -203,10 +206,3 @@ class _Fitted:
 
 def _parity(trained: Trained, served: Predictor, matrix: Matrix, what: str) -> float:
     return require_parity(trained.predictor.predict(matrix), served.predict(matrix), what)
-
-
-def _with_gaps(schema: Schema, matrix: Matrix) -> Matrix:
-    nullable = [position for position, feature in enumerate(schema.features) if feature.nullable]
-    rows = matrix[:_ROWS_WITH_GAPS].copy()
-    rows[:, nullable] = np.nan
-    return rows

@@ -1,9 +1,10 @@
 """From the features of a row to the columns an estimator sees: one code path for all uses.
 
 Training, batch and online scoring all call `FeatureEncoding.transform`. Every step works on one
-cell at a time, so a row's result does not depend on the rows around it.
+row at a time, so a row's result does not depend on the rows around it.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.feature import Vector
 from domain.mapping import Reader
+from domain.model import ENCODING, NEIGHBOURS, json_bytes
 from domain.schema import Matrix, Schema
+from domain.surroundings import Surroundings
+from domain.training import FeatureSet, TrainingSpec
 
 Positions: TypeAlias = NDArray[np.intp]
 
@@ -24,15 +28,18 @@ _LARGEST_RATIO = 1e300
 
 @dataclass(frozen=True, slots=True)
 class FeatureEncoding:
-    """Median imputation, one indicator column per category, and the ratios of the schema.
+    """Median imputation, one indicator column per category, the ratios of the schema, and more.
 
     `fill` holds, by name, what stands in for a missing number or an undefined ratio: the median
     of the training rows. A ratio is undefined where one of its numbers is missing: divided by a
-    stand-in it would be far off. A missing category is a row of zero indicators.
+    stand-in it would be far off. A missing category is a row of zero indicators. With
+    `surroundings`, columns follow on what the nearest training rows are like; a row without a
+    coordinate is looked for where the median stands in.
     """
 
     schema: Schema
     fill: Mapping[str, float]
+    surroundings: Surroundings | None = field(default=None, compare=False)
     _layout: "_Layout" = field(init=False, repr=False, compare=False)
     _fill: Vector = field(init=False, repr=False, compare=False)
 
@@ -54,14 +61,46 @@ class FeatureEncoding:
         names = (*layout.numbers, *layout.ratios)
         return cls(schema, dict(zip(names, [*medians.tolist(), *ratios], strict=True)))
 
+    @classmethod
+    def learn(
+        cls, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector
+    ) -> tuple[Self, Matrix]:
+        """Learn from training rows; the second result are their columns to fit an estimator on.
+
+        Those are the columns of `transform`, but that each row is described as if it were not
+        among the training rows.
+
+        Raises:
+            Misconfigured: spatial features are asked for, and the schema has no coordinates.
+        """
+        plain = cls.fit(schema, matrix)
+        columns, layout = plain.transform(matrix), plain._layout
+        if spec.for_schema(schema).features is not FeatureSet.SPATIAL:
+            return plain, columns
+        told = np.column_stack([target, columns[:, layout.told]])
+        surroundings, nearby = Surroundings.learn(
+            layout.names_told(schema), columns[:, layout.place], told
+        )
+        return cls(schema, plain.fill, surroundings), np.concatenate([columns, nearby], axis=1)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns that `transform` makes, in order."""
         indicators = [f"{f.name}={value}" for f in self.schema.features for value in f.categories]
-        return (*self._layout.numbers, *indicators, *self._layout.ratios)
+        nearby = self.surroundings.columns if self.surroundings else ()
+        return (*self._layout.numbers, *indicators, *self._layout.ratios, *nearby)
 
     def transform(self, matrix: Matrix) -> Matrix:
         """Return the columns for an estimator: (rows, features) in, (rows, len(names)) out."""
+        columns = self._of_the_row(matrix)
+        if self.surroundings is None:
+            return columns
+        layout = self._layout
+        places, own = columns.take(layout.place, axis=1), columns.take(layout.told, axis=1)
+        nearby = self.surroundings.describe(places, own)
+        return np.concatenate([columns, nearby], axis=1)
+
+    def _of_the_row(self, matrix: Matrix) -> Matrix:
         layout = self._layout
         first_code = len(layout.numbers)
         first_ratio = first_code + len(layout.codes)
@@ -74,13 +113,33 @@ class FeatureEncoding:
         np.equal(indicators, layout.codes, out=indicators)
         return columns
 
+    def to_files(self) -> dict[str, bytes]:
+        """Return what a bundle keeps of it."""
+        files = {ENCODING: json_bytes(self.to_mapping())}
+        if self.surroundings:
+            files[NEIGHBOURS] = self.surroundings.to_bytes()
+        return files
+
+    @classmethod
+    def from_files(cls, schema: Schema, files: Mapping[str, bytes]) -> Self:
+        """Read the encoding back from the files of a bundle.
+
+        Raises:
+            ArtefactRejected: they are not those of an encoding for this schema.
+        """
+        try:
+            mapping = json.loads(files[ENCODING])
+        except (ValueError, RecursionError) as error:
+            raise ArtefactRejected(f"{ENCODING} cannot be read: {error}") from error
+        return cls.from_mapping(schema, mapping, files.get(NEIGHBOURS))
+
     def to_mapping(self) -> dict[str, Any]:
         """Return the learnt part as JSON values; the schema stands in the manifest."""
         return {"columns": list(self.names), "fill": dict(self.fill)}
 
     @classmethod
-    def from_mapping(cls, schema: Schema, mapping: object) -> Self:
-        """Read the encoding back.
+    def from_mapping(cls, schema: Schema, mapping: object, neighbours: bytes | None = None) -> Self:
+        """Read the encoding back; `neighbours` is the file of the surroundings, if there are any.
 
         Raises:
             ArtefactRejected: it was not made for this schema.
@@ -93,7 +152,12 @@ class FeatureEncoding:
             fill.finish()
         except Misconfigured as error:
             raise ArtefactRejected(str(error)) from error
-        encoding = cls(schema, medians)
+        surroundings = None
+        if neighbours is not None:
+            if schema.coordinates is None:
+                raise ArtefactRejected(f"{NEIGHBOURS}: the schema has no coordinates")
+            surroundings = Surroundings.from_bytes(layout.names_told(schema), neighbours)
+        encoding = cls(schema, medians, surroundings)
         if columns != encoding.names:
             raise ArtefactRejected("features.json: the columns are not those of the schema")
         return encoding
@@ -104,7 +168,8 @@ class _Layout:
     """How the columns follow from a row of features: numbers, then indicators, then ratios.
 
     `sources` is the feature that each column starts from (any, for a ratio), `codes` the category
-    that each indicator is for; a ratio divides two of the numbers.
+    that each indicator is for; a ratio divides two of the numbers. `place` are the columns of
+    longitude and latitude, if there are any, `told` the other numbers and the ratios.
     """
 
     numbers: tuple[str, ...]
@@ -113,6 +178,8 @@ class _Layout:
     codes: Vector
     numerators: Positions
     denominators: Positions
+    place: Positions
+    told: Positions
 
     @classmethod
     def of(cls, schema: Schema) -> Self:
@@ -121,6 +188,9 @@ class _Layout:
         sources = [place for place, feature in places if not feature.categories]
         sources += [place for place, feature in places for _ in feature.categories]
         codes = [code for feature in schema.features for code in range(len(feature.categories))]
+        where = schema.coordinates
+        place = [numbers.index(name) for name in (where.longitude, where.latitude)] if where else []
+        first_ratio, ratios = len(numbers) + len(codes), len(schema.ratios)
         return cls(
             numbers=tuple(numbers),
             ratios=tuple(ratio.name for ratio in schema.ratios),
@@ -128,7 +198,19 @@ class _Layout:
             codes=np.array(codes, dtype=np.float64),
             numerators=_positions(numbers.index(ratio.numerator) for ratio in schema.ratios),
             denominators=_positions(numbers.index(ratio.denominator) for ratio in schema.ratios),
+            place=_positions(place),
+            told=_positions(
+                column
+                for column in (*range(len(numbers)), *range(first_ratio, first_ratio + ratios))
+                if column not in place
+            ),
         )
+
+    def names_told(self, schema: Schema) -> tuple[str, ...]:
+        """Return the names of what neighbours are told: the target, then the columns of `told`."""
+        names = dict(enumerate(self.numbers))
+        names |= dict(enumerate(self.ratios, len(self.numbers) + len(self.codes)))
+        return (schema.target.name, *(names[column] for column in self.told.tolist()))
 
     def divide(self, numbers: Matrix, ratios: Matrix) -> None:
         """Write the ratios of known numbers whose quotient is finite; leave the others alone."""

@@ -12,19 +12,18 @@ from domain.evaluation import require_parity
 from domain.feature import Vector
 from domain.model import json_bytes
 from domain.schema import Matrix, Schema
+from domain.unusual import far_away, with_gaps
 
 _KEPT = 40
-_WITH_GAPS = 10
+_UNUSUAL = 10
 
 
 def choose(schema: Schema, matrix: Matrix) -> Matrix:
-    """Return some fifty rows to keep: evenly spaced ones, and some without nullable values."""
+    """Return some fifty rows to keep: evenly spaced, some with gaps, and some moved far away."""
     spaced = np.unique(np.linspace(0, len(matrix) - 1, _KEPT).astype(np.intp))
     kept = matrix[spaced]
-    nullable = [position for position, f in enumerate(schema.features) if f.nullable]
-    gaps = kept[:_WITH_GAPS].copy()
-    gaps[:, nullable] = np.nan
-    return np.concatenate([kept, gaps]) if nullable else kept
+    some = kept[:_UNUSUAL]
+    return np.concatenate([kept, with_gaps(schema, some), far_away(schema, some)])
 
 
 @dataclass(frozen=True, slots=True)

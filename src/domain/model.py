@@ -20,6 +20,7 @@ PREVIOUS = "previous"
 
 # The serving form of a model in its bundle: how rows become columns, and what is made of them.
 ENCODING = "features.json"
+NEIGHBOURS = "neighbours.npy"
 NUMERIC = "model.onnx"
 
 # What is written, and what can be read: in 1 there was no `uncertainty`.
@@ -171,7 +172,8 @@ class Manifest:
     @property
     def split(self) -> Split:
         """How the training data was split: which of its rows the model has not seen."""
-        return Split(self.training["holdout"], self.training["seed"])
+        kept = self.training
+        return Split(kept["holdout"], kept["seed"], kept.get("validation", 0.0))
 
     def details(self) -> dict[str, str]:
         """Return the facts by which people tell versions apart, as texts."""

@@ -13,6 +13,7 @@ _LEVELS = tuple(step / 20 for step in range(21))
 def profile(schema: Schema, matrix: Matrix, predictions: Vector) -> dict[str, Any]:
     """Describe each feature of `matrix`, shape (rows, features), and the model's predictions.
 
+    The predictions are best those of rows that the model has not seen, as it will be asked them.
     A category is described by the count of each value, anything else by 21 equally spaced
     quantiles from the lowest value to the highest.
     """

@@ -11,7 +11,6 @@ import numpy as np
 
 from domain.feature import Vector
 from domain.features import FeatureEncoding
-from domain.model import ENCODING
 from tests.benchmarks import environments
 from tests.benchmarks.environments import OURS
 from tests.benchmarks.models import REF, Models, fit_peer, run
@@ -184,8 +183,7 @@ def _ready_made_columns(models: Models) -> Vector:
     """Return what the estimator sees of each reference row, shape (rows, columns)."""
     loaded, home = models.default.loaded, models.default.home
     bundle = home.container().store().load(loaded.version)
-    mapping = json.loads(bundle.files[ENCODING])
-    encoding = FeatureEncoding.from_mapping(loaded.manifest.schema, mapping)
+    encoding = FeatureEncoding.from_files(loaded.manifest.schema, bundle.files)
     return np.ascontiguousarray(encoding.transform(models.matrix))
 
 

@@ -20,7 +20,7 @@ from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
 from domain.feature import Kind, Vector
 from domain.features import FeatureEncoding
-from domain.model import ENCODING, ModelRef
+from domain.model import ModelRef
 from domain.schema import Matrix, Schema
 from domain.table import Table
 from entrypoints.wiring.container import Container, build_container
@@ -140,7 +140,7 @@ class TimedRuntime:
     predictors: list[TimedPredictor] = field(default_factory=list)
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
-        encoding = FeatureEncoding.from_mapping(schema, json.loads(files[ENCODING]))
+        encoding = FeatureEncoding.from_files(schema, files)
         predictor = self.runtime.load(schema, files)
         self.predictors.append(TimedPredictor(predictor, encoding, self.clock))
         return self.predictors[-1]

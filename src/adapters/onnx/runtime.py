@@ -1,6 +1,5 @@
 """Loads the serving form of a bundle into ONNX Runtime."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from application.ports import Predictor
-from domain.errors import ArtefactRejected, Misconfigured
+from domain.errors import ArtefactRejected
 from domain.features import FeatureEncoding
 from domain.model import ENCODING, NUMERIC
 from domain.schema import Matrix, Schema
@@ -33,7 +32,7 @@ class OnnxRuntime:
         lacking = [name for name in (ENCODING, NUMERIC) if name not in files]
         if lacking:
             raise ArtefactRejected(f"the bundle has no {', '.join(lacking)}")
-        encoding = _read_encoding(schema, files[ENCODING])
+        encoding = FeatureEncoding.from_files(schema, files)
         return OnnxPredictor(encoding, _open_session(files[NUMERIC], len(encoding.names)))
 
 
@@ -51,13 +50,6 @@ class OnnxPredictor:
         columns = self._encoding.transform(matrix)
         (predictions,) = self._session.run(None, {_INPUT: columns})
         return np.asarray(predictions, dtype=np.float64)
-
-
-def _read_encoding(schema: Schema, content: bytes) -> FeatureEncoding:
-    try:
-        return FeatureEncoding.from_mapping(schema, json.loads(content))
-    except (ValueError, RecursionError, Misconfigured) as error:
-        raise ArtefactRejected(f"{ENCODING} cannot be read: {error}") from error
 
 
 def _open_session(model: bytes, width: int) -> Any:

@@ -19,7 +19,7 @@ from application.ports import Trained
 from domain.errors import InvalidData, Misconfigured
 from domain.feature import Vector
 from domain.features import FeatureEncoding
-from domain.model import ENCODING, NUMERIC, json_bytes
+from domain.model import NUMERIC
 from domain.schema import Matrix, Schema
 from domain.training import TrainingSpec
 
@@ -63,16 +63,17 @@ class SklearnLearner:
         """Fit on `matrix`, shape (rows, features), and `target`, shape (rows,).
 
         Raises:
-            Misconfigured: a hyper-parameter is unknown or has a value that is not allowed.
+            Misconfigured: a hyper-parameter is unknown or has a value that is not allowed, or
+                spatial features are asked for and the schema has no coordinates.
         """
         estimator, parameters = build(spec)
-        encoding = FeatureEncoding.fit(schema, matrix)
+        encoding, columns = FeatureEncoding.learn(spec, schema, matrix, target)
         try:
-            _fit(estimator, encoding.transform(matrix), target)
+            _fit(estimator, columns, target)
         except (ValueError, TypeError, OverflowError) as error:
             raise Misconfigured(f"{spec.estimator.value} cannot be fitted: {error}") from error
         files = {
-            ENCODING: json_bytes(encoding.to_mapping()),
+            **encoding.to_files(),
             NUMERIC: export(estimator, len(encoding.names)),
             PIPELINE: dump(estimator),
         }

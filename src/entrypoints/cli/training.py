@@ -12,7 +12,7 @@ from application.train_model import TrainingReport
 from domain.dataset import Split
 from domain.evaluation import Candidate
 from domain.schema import Schema
-from domain.training import Estimator, TrainingSpec
+from domain.training import Estimator, FeatureSet, TrainingSpec
 from entrypoints.cli import output
 from entrypoints.cli.options import (
     AsJson,
@@ -39,8 +39,20 @@ def train(
             metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.", show_default=False
         ),
     ] = None,
+    features: Annotated[
+        FeatureSet | None,
+        typer.Option(
+            metavar="KIND",
+            help=f"What the estimator sees: {', '.join(FeatureSet)}. By default spatial for "
+            f"gradient boosting where the schema has coordinates.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of split and estimator.")] = 42,
     holdout: Annotated[float, typer.Option(help="Fraction of rows to judge by.")] = 0.2,
+    validation: Annotated[
+        float, typer.Option(help="Fraction of rows to leave out, neither learnt nor judged by.")
+    ] = 0.0,
     promote: Annotated[
         bool,
         typer.Option("--promote/--no-promote", metavar="", help="Let the winner become champion."),
@@ -56,7 +68,9 @@ def train(
     started = perf_counter()
     wired = container(schema_file=schema)
     table = wired.schema()
-    spec = TrainingSpec(estimator, parse_parameters(param or []), Split(holdout, seed))
+    split = Split(holdout, seed, validation)
+    spec = TrainingSpec(estimator, parse_parameters(param or []), split, features)
+    spec = spec.for_schema(table)
     with output.working(f"training {estimator.value}"):
         source: DataSource = wired.source(data)
         report = wired.train_model()(source, table, spec, promote=promote)
@@ -102,7 +116,7 @@ def show_training(
     output.show(
         output.facts(
             {
-                "estimator": spec.estimator.value,
+                "estimator": f"{spec.estimator.value} on {spec.features} features",
                 "data": describe_data(report.data.uri, report.data.sha256, report.data.rows),
                 "run": report.run_id or "not tracked",
                 "bundle": report.version.bundle_id[:12],

@@ -124,12 +124,14 @@ def test_the_default_model_reaches_the_published_figures(housing_csv: Path, tmp_
     assert report["training"] == {
         "estimator": "hist_gradient_boosting",
         "parameters": {},
+        "features": "spatial",
         "holdout": 0.2,
+        "validation": 0.0,
         "seed": 42,
     }
     assert report["metrics"]["rows"] == 4128
-    assert report["metrics"]["rmse"] <= 45_800
-    assert report["metrics"]["r2"] >= 0.84
+    assert report["metrics"]["rmse"] <= 39_000
+    assert report["metrics"]["r2"] >= 0.88
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,7 @@ def test_the_default_model_reaches_the_published_figures(housing_csv: Path, tmp_
         (["--seed", "-1"], "seed: -1 is not from 0 to 4294967295"),
         (["--holdout", "1.5"], "hold-out fraction: 1.5 is not between 0 and 1"),
         (["--holdout", "nan"], "hold-out fraction"),
+        (["--validation", "0.8"], "validation fraction: 0.8 is not from 0 to below 0.8"),
         (["--schema", "absent.toml"], "absent.toml"),
         (["--data", "data.xlsx"], "the suffix must be one of .csv, .parquet, .jsonl"),
         (["--data", "sample:many"], "like sample:1000"),

@@ -10,7 +10,6 @@ from adapters.sklearn.learner import PIPELINE, EstimatorPredictor
 from adapters.sklearn.skops_file import load
 from application.ports import Trained
 from domain.evaluation import largest_deviation
-from domain.features import FeatureEncoding
 from domain.model import NUMERIC
 from domain.schema import Matrix
 from domain.training import Estimator
@@ -85,8 +84,7 @@ def test_every_answer_is_what_a_walk_through_the_trees_finds(
 ) -> None:
     """The walk is plain Python over the node arrays; the rows lie on and next to thresholds."""
     trained = fitted(kind)
-    encoding = FeatureEncoding.fit(housing.schema, housing.rows.training.matrix)
-    estimator = _pipeline(trained).estimator
+    encoding, estimator = _pipeline(trained).encoding, _pipeline(trained).estimator
     columns = encoding.transform(housing.rows.holdout.matrix)
     rows = np.concatenate([columns[:FOLLOWED], around_thresholds(estimator, columns, FOLLOWED)])
     if kind is Estimator.HIST_GRADIENT_BOOSTING:

@@ -178,7 +178,9 @@ def test_the_bundle_records_what_made_the_model(world: World) -> None:
     assert manifest.training == {
         "estimator": "ridge",
         "parameters": {"alpha": 50.0},
+        "features": "plain",
         "holdout": 0.2,
+        "validation": 0.0,
         "seed": 42,
     }
     assert manifest.metrics == report.metrics.to_mapping()
@@ -196,7 +198,7 @@ def test_the_run_is_tracked(world: World) -> None:
     report = world.train()
     (run,) = world.tracker.runs
     assert (run.id, run.name, run.status) == (report.run_id, "houses", "finished")
-    assert run.params == LINEAR.to_mapping()
+    assert run.params == LINEAR.for_schema(SCHEMA).to_mapping()
     assert report.uncertainty is not None
     assert run.metrics == {
         **report.metrics.to_mapping(),

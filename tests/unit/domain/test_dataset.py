@@ -66,3 +66,30 @@ def test_a_fraction_that_leaves_nothing_is_refused(holdout: float) -> None:
 def test_a_seed_that_no_generator_takes_is_refused(seed: int) -> None:
     with pytest.raises(Misconfigured, match=rf"seed: {seed} is not from 0 to 4294967295"):
         Split(seed=seed)
+
+
+@given(st.floats(0.1, 0.5), st.floats(0, 0.4), st.integers(20, 400))
+def test_rows_for_validation_are_neither_learnt_nor_judged_by(
+    holdout: float, validation: float, rows: int
+) -> None:
+    whole, split = Split(holdout, 7), Split(holdout, 7, validation)
+    training, kept = split.positions(rows)
+    assert kept.tolist() == whole.positions(rows)[1].tolist()
+    left_out = round(rows * validation)
+    assert training.tolist() == whole.positions(rows)[0][left_out:].tolist()
+
+
+def test_64_16_20_is_said_as_fractions_of_all_rows() -> None:
+    training, kept = Split(0.2, 42, 0.16).positions(20_640)
+    assert (len(training), len(kept)) == (13_210, 4_128)
+
+
+@pytest.mark.parametrize("validation", [-0.1, 0.8, 1.0, float("nan")])
+def test_validation_must_leave_something_to_learn_from(validation: float) -> None:
+    with pytest.raises(Misconfigured, match=r"validation fraction: .* is not from 0 to below 0\.8"):
+        Split(0.2, 42, validation)
+
+
+def test_too_few_rows_are_refused_with_validation_too() -> None:
+    with pytest.raises(InvalidData, match=r"^10 rows are too few"):
+        Split(0.2, 42, 0.75).positions(10)

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import ArtefactRejected
+from domain.errors import ArtefactRejected, Misconfigured
 from domain.feature import Feature, Kind
 from domain.features import FeatureEncoding
-from domain.schema import Matrix, Ratio, Schema, Target
+from domain.model import ENCODING, NEIGHBOURS
+from domain.schema import Coordinates, Matrix, Ratio, Schema, Target
+from domain.training import Estimator, FeatureSet, TrainingSpec
 from tests.unit.strategies import records, schemas
 
 NAN = float("nan")
@@ -23,6 +25,20 @@ SCHEMA = Schema(
     ),
     (Ratio("crowding", "people", "rooms"),),
 )
+
+TOWN = Schema(
+    "town",
+    Target("price"),
+    (
+        Feature("north", Kind.NUMBER, nullable=True),
+        Feature("rooms", Kind.INTEGER),
+        Feature("view", Kind.CATEGORY, categories=("sea", "land")),
+        Feature("east", Kind.NUMBER),
+    ),
+    (Ratio("rooms_per_degree", "rooms", "east"),),
+    Coordinates(latitude="north", longitude="east"),
+)
+SPATIAL = TrainingSpec(Estimator.RIDGE, features=FeatureSet.SPATIAL)
 
 
 @st.composite
@@ -133,3 +149,88 @@ def test_an_encoding_of_another_schema_is_rejected(change: dict[str, Any], why: 
         FeatureEncoding.from_mapping(SCHEMA, {**sound, **change})
     assert str(error.value).startswith("features.json: ")
     assert why in str(error.value)
+
+
+def _town(rows: int = 50) -> Matrix:
+    random = np.random.default_rng(0)
+    return np.column_stack(
+        [
+            random.normal(34, 1, rows).round(1),
+            random.integers(1, 9, rows),
+            random.integers(0, 2, rows),
+            random.normal(-118, 1, rows).round(1),
+        ]
+    )
+
+
+def test_without_spatial_features_the_training_rows_are_encoded_like_any() -> None:
+    matrix = _town()
+    for features in (None, FeatureSet.PLAIN):
+        spec = TrainingSpec(Estimator.RIDGE, features=features)
+        encoding, columns = FeatureEncoding.learn(spec, TOWN, matrix, np.arange(50.0))
+        assert encoding == FeatureEncoding.fit(TOWN, matrix)
+        assert {*encoding.to_files()} == {ENCODING}
+        assert columns.tobytes() == encoding.transform(matrix).tobytes()
+
+
+def test_spatial_columns_follow_those_of_the_row_and_leave_the_row_itself_out() -> None:
+    matrix, target = _town(), np.arange(50.0) ** 2
+    encoding, columns = FeatureEncoding.learn(SPATIAL, TOWN, matrix, target)
+    plain = FeatureEncoding.fit(TOWN, matrix)
+    assert encoding.names[: len(plain.names)] == plain.names
+    assert "price, mean of 3 nearest" in encoding.names
+    assert "rooms, weighted mean of 10 nearest" in encoding.names
+    assert "price of 30 nearest, by rooms_per_degree" in encoding.names
+    assert not any("north" in name for name in encoding.names[len(plain.names) :])
+    assert columns.shape == (50, len(encoding.names))
+    served = encoding.transform(matrix)
+    assert served[:, : len(plain.names)].tobytes() == plain.transform(matrix).tobytes()
+    nearest = encoding.names.index("price of the nearest")
+    assert set(served[:, nearest]) <= set(target)
+    assert not (columns[:, nearest] == target).any()
+
+
+def test_a_row_without_a_coordinate_is_looked_for_where_the_median_is() -> None:
+    encoding, _ = FeatureEncoding.learn(SPATIAL, TOWN, _town(), np.arange(50.0))
+    row = np.array([[NAN, 3.0, 1.0, -118.0]])
+    there = np.array([[encoding.fill["north"], 3.0, 1.0, -118.0]])
+    assert encoding.transform(row).tobytes() == encoding.transform(there).tobytes()
+
+
+@given(matrices(), st.data())
+def test_a_row_is_encoded_spatially_as_on_its_own(
+    drawn: tuple[Schema, Matrix], data: st.DataObject
+) -> None:
+    schema, matrix = drawn
+    if schema.coordinates is None or len(matrix) < 2:
+        return
+    target = np.array(data.draw(st.lists(st.floats(-9, 9), min_size=len(matrix), max_size=12)))
+    encoding, columns = FeatureEncoding.learn(SPATIAL, schema, matrix, target[: len(matrix)])
+    assert np.isfinite(columns).all()
+    again = FeatureEncoding.from_files(schema, encoding.to_files())
+    assert again.names == encoding.names
+    together = again.transform(matrix)
+    for row in range(len(matrix)):
+        assert encoding.transform(matrix[row : row + 1]).tobytes() == together[row].tobytes()
+
+
+def test_spatial_features_need_coordinates() -> None:
+    with pytest.raises(Misconfigured, match=r"schema 'houses' has no \[coordinates\]"):
+        FeatureEncoding.learn(SPATIAL, SCHEMA, np.ones((3, 4)), np.arange(3.0))
+
+
+def test_files_that_do_not_belong_together_are_rejected() -> None:
+    encoding, _ = FeatureEncoding.learn(SPATIAL, TOWN, _town(), np.arange(50.0))
+    files = encoding.to_files()
+    plain = FeatureEncoding.fit(TOWN, _town()).to_files()
+    for spoilt, why in (
+        ({**files, ENCODING: plain[ENCODING]}, "the columns are not those"),
+        ({ENCODING: files[ENCODING]}, "the columns are not those"),
+        ({**files, NEIGHBOURS: b"?"}, r"neighbours\.npy cannot be read"),
+        ({**files, ENCODING: b"["}, r"features\.json cannot be read"),
+    ):
+        with pytest.raises(ArtefactRejected, match=why):
+            FeatureEncoding.from_files(TOWN, spoilt)
+    foreign = {**FeatureEncoding.fit(SCHEMA, np.ones((1, 4))).to_files(), NEIGHBOURS: b""}
+    with pytest.raises(ArtefactRejected, match="the schema has no coordinates"):
+        FeatureEncoding.from_files(SCHEMA, foreign)

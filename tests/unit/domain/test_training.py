@@ -4,15 +4,19 @@ import pytest
 
 from domain.dataset import Split
 from domain.errors import Misconfigured
+from domain.feature import Feature, Kind
 from domain.model import json_bytes
-from domain.training import Estimator, TrainingSpec
+from domain.schema import Coordinates, Schema, Target
+from domain.training import Estimator, FeatureSet, TrainingSpec
 
 
 def test_the_default_is_gradient_boosting_on_four_fifths_with_seed_42() -> None:
     assert TrainingSpec().to_mapping() == {
         "estimator": "hist_gradient_boosting",
         "parameters": {},
+        "features": None,
         "holdout": 0.2,
+        "validation": 0.0,
         "seed": 42,
     }
 
@@ -36,3 +40,35 @@ def test_parameters_cannot_be_changed_afterwards() -> None:
 def test_a_parameter_that_is_no_number_is_refused_by_name(value: float) -> None:
     with pytest.raises(Misconfigured, match=rf"ridge: alpha: {value} is not a finite number"):
         TrainingSpec(Estimator.RIDGE, {"alpha": value})
+
+
+AXES = (Feature("x", Kind.NUMBER), Feature("y", Kind.NUMBER))
+MAP = Schema("map", Target("price"), AXES, coordinates=Coordinates("y", "x"))
+LIST = Schema("list", Target("price"), AXES)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "schema", "asked", "settled"),
+    [
+        (Estimator.HIST_GRADIENT_BOOSTING, MAP, None, FeatureSet.SPATIAL),
+        (Estimator.HIST_GRADIENT_BOOSTING, LIST, None, FeatureSet.PLAIN),
+        (Estimator.HIST_GRADIENT_BOOSTING, MAP, FeatureSet.PLAIN, FeatureSet.PLAIN),
+        (Estimator.RIDGE, MAP, None, FeatureSet.PLAIN),
+        (Estimator.RIDGE, MAP, FeatureSet.SPATIAL, FeatureSet.SPATIAL),
+        (Estimator.RIDGE, LIST, FeatureSet.PLAIN, FeatureSet.PLAIN),
+    ],
+)
+def test_features_follow_from_estimator_and_schema_unless_they_are_said(
+    estimator: Estimator, schema: Schema, asked: FeatureSet | None, settled: FeatureSet
+) -> None:
+    spec = TrainingSpec(estimator, {"a": 1}, Split(0.3), asked).for_schema(schema)
+    assert spec == TrainingSpec(estimator, {"a": 1}, Split(0.3), settled)
+    assert spec.for_schema(schema) == spec
+    assert spec.to_mapping()["features"] == settled.value
+
+
+def test_spatial_features_need_coordinates() -> None:
+    with pytest.raises(
+        Misconfigured, match=r"schema 'list' has no \[coordinates\]; allowed: plain"
+    ):
+        TrainingSpec(features=FeatureSet.SPATIAL).for_schema(LIST)
