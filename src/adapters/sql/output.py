@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from math import isnan
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sqlalchemy as sa
@@ -16,6 +16,8 @@ from adapters.sql.database import POSTGRESQL, PSYCOPG
 from adapters.sql.table_name import TableName
 from domain.errors import Conflict, InvalidData
 from domain.table import Column, Table, plain
+
+Types: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
 
 BOOKKEEPING = ("job", "chunk", "row")
 
@@ -182,12 +184,11 @@ class OutputTables:
         name = self.name
         return sa.Table(name.name, sa.MetaData(), *_keys(*BOOKKEEPING), schema=name.schema)
 
-    def rows(self, cells: Mapping[str, Cells]) -> sa.Table:
-        """Return the table of predictions, made where it is missing.
+    def make(self, cells: Mapping[str, Cells]) -> Types:
+        """Make the table of predictions where it is missing; return the types of its columns.
 
         Raises:
             Conflict: there is one already that has other columns.
-            InvalidData: a value does not fit the column that is there for it.
         """
         database = self.name.database
         columns = [sa.Column(name, c.family.type) for name, c in cells.items()]
@@ -199,9 +200,17 @@ class OutputTables:
             found = sa.inspect(connection).get_columns(new.name, new.schema)
         types = {column["name"]: column["type"] for column in found}
         self._require_columns(new.columns.keys(), list(types))
+        return types
+
+    def rows(self, cells: Mapping[str, Cells], types: Types) -> sa.Table:
+        """Return the table of predictions, whose columns have these types, to insert cells.
+
+        Raises:
+            InvalidData: a value does not fit the column that is there for it.
+        """
         self._require_types(cells, types)
-        there = [sa.Column(column.name, _bound(types[column.name])) for column in new.columns]
-        return sa.Table(new.name, sa.MetaData(), *there, schema=new.schema)
+        there = [sa.Column(name, _bound(types[name])) for name in (*BOOKKEEPING, *cells)]
+        return sa.Table(self.name.name, sa.MetaData(), *there, schema=self.name.schema)
 
     def _require_columns(self, wanted: Sequence[str], there: Sequence[str]) -> None:
         lacking = [name for name in wanted if name not in there]
@@ -212,9 +221,7 @@ class OutputTables:
                 f"Add what is missing or write to another table"
             )
 
-    def _require_types(
-        self, cells: Mapping[str, Cells], types: Mapping[str, sa.types.TypeEngine[Any]]
-    ) -> None:
+    def _require_types(self, cells: Mapping[str, Cells], types: Types) -> None:
         wrong = [
             f"{name!r} ({types[name]}) cannot take {column.family}"
             for name, column in cells.items()

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.output import OutputTables, cells_of, insert
+from adapters.sql.output import OutputTables, Types, cells_of, insert
 from adapters.sql.reserving import reserved
 from adapters.sql.table_name import TableName
 from application.ports import Finished, Sealed
@@ -38,6 +38,7 @@ class SqlSink:
         self._url = url
         self._tables = OutputTables.of(TableName.parse(url))
         self._registered: set[str] = set()
+        self._types: Types = {}
 
     def __reduce__(self) -> tuple[type["SqlSink"], tuple[str]]:
         return type(self), (self._url,)
@@ -71,8 +72,10 @@ class SqlSink:
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
         cells = cells_of(table, self.uri)
-        rows = self._tables.rows(cells)
+        if not self._types:
+            self._types = self._tables.make(cells)
         self._register(job)
+        rows = self._tables.rows(cells, self._types)
         values = [cells[name].to_fit(rows.c[name].type) for name in cells]
         receipt = ChunkReceipt(index, len(table), len(rejects))
         with self._tables.name.database.begin() as connection:

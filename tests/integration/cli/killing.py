@@ -1,0 +1,41 @@
+"""Commands as processes of their own that can be killed, and that need no second to start.
+
+A server process imports the program once and is forked for each command. Forks are processes like
+any other: they can be killed, and what they have not written is lost.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import entrypoints.cli.app  # noqa: F401 - imported for those that are forked
+from entrypoints.cli import main
+from tests.integration.program import Place
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
+
+
+def start(where: Place, log: Path, *arguments: str) -> ForkServerProcess:
+    """Start a command."""
+    process = _CONTEXT.Process(target=_run, args=(arguments, where.folder, where.environment, log))
+    process.start()
+    return process
+
+
+def _run(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("w") as said, redirect_stdout(said), redirect_stderr(said):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            code = ended.code
+        else:
+            code = 0
+    sys.exit(code)

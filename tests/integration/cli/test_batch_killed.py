@@ -1,0 +1,147 @@
+"""A batch that is killed again and again gives what an undisturbed one gives, to the last byte."""
+
+import os
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from tests.integration.cli.files import GOOD, write_csv
+from tests.integration.cli.killing import start
+from tests.integration.processes import STOP_SECONDS
+from tests.integration.program import Place
+from tests.integration.sql.tables import rows_of, tables_of
+
+KILLS = {"out.csv": 20, "out.parquet": 8, "out.jsonl": 8, "sqlite": 8, "postgresql": 20}
+ROWS = 2_400
+CHUNK_ROWS = 100
+# To repeat a run: the seed is in the output of a test that failed.
+SEED = int(os.environ.get("KILLING_SEED") or secrets.randbits(32))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a job writes: how to look at it, and how to start from nothing."""
+
+    uri: str
+    result: Callable[[], Any]
+    check: Callable[[Any], None]
+    wipe: Callable[[], None]
+
+
+@pytest.fixture
+def source(trained: Place) -> Path:
+    """Rows that are all different, some of them bad."""
+    rows = []
+    for number in range(ROWS):
+        row = GOOD | {"median_income": f"{0.5 + number / 1000}"}
+        rows.append(row | {"latitude": "91"} if number % 41 == 7 else row)
+    return write_csv(trained / "in.csv", rows)
+
+
+def file_output(where: Place, name: str) -> Output:
+    """Return an output in a file of its own folder."""
+    folder = where / "outputs"
+    files = (folder / name, folder / f"{name}.rejects.jsonl")
+
+    def result() -> list[bytes | None]:
+        return [file.read_bytes() if file.exists() else None for file in files]
+
+    def check(whole: Any) -> None:
+        """What has its final name is whole, whenever somebody looks."""
+        for found, expected in zip(result(), whole, strict=True):
+            assert found in (None, expected)
+
+    def wipe() -> None:
+        assert sorted(path.name for path in folder.iterdir()) == sorted(
+            [f".{name}.receipt.json", *(file.name for file in files)]
+        ), "nothing else is left of a job that is finished"
+        for path in folder.iterdir():
+            path.unlink()
+
+    return Output(f"outputs/{name}", result, check, wipe)
+
+
+def database_output(url: str) -> Output:
+    """Return an output in tables of a database of its own."""
+    queries = (
+        'SELECT * FROM scored ORDER BY job, chunk, "row"',
+        'SELECT * FROM scored_rejects ORDER BY job, chunk, "row", error',
+        "SELECT * FROM scored_chunks ORDER BY job, chunk",
+    )
+    of_chunk = "FROM scored s WHERE s.job = c.job AND s.chunk = c.chunk"
+    of_row = "FROM scored_chunks c WHERE s.job = c.job AND s.chunk = c.chunk"
+    halves = (
+        f"SELECT count(*) FROM scored_chunks c WHERE scored <> (SELECT count(*) {of_chunk})",
+        f"SELECT count(*) FROM scored s WHERE NOT EXISTS (SELECT * {of_row})",
+    )
+    status = "SELECT status FROM scored_jobs"
+
+    def result() -> list[list[tuple[Any, ...]]]:
+        return [rows_of(url, query) for query in queries]
+
+    def check(whole: Any) -> None:
+        """A chunk is there with its receipt or not at all, and a finished job is whole."""
+        if not {"scored", "scored_jobs", "scored_chunks"} <= tables_of(url):
+            return
+        assert [rows_of(url, query) for query in halves] == [[(0,)], [(0,)]]
+        assert rows_of(url, status) != [("finished",)] or result() == whole
+
+    def wipe() -> None:
+        assert rows_of(url, status) == [("finished",)]
+        for table in tables_of(url):
+            rows_of_nothing = f"DELETE FROM {table} RETURNING 1"
+            assert rows_of(url, rows_of_nothing)
+
+    return Output(f"{url}#scored", result, check, wipe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KILLS)
+def test_a_job_that_is_killed_many_times_leaves_the_same_as_an_undisturbed_one(
+    trained: Place, source: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    print(f"KILLING_SEED={SEED}")
+    chance = random.Random(f"{SEED} {kind}")
+    if kind == "postgresql":
+        output = database_output(request.getfixturevalue("postgres_url"))
+    elif kind == "sqlite":
+        output = database_output(f"sqlite:///{trained / 'out.db'}")
+    else:
+        output = file_output(trained, kind)
+    log = trained / "log"
+    command = ["predict", str(source), output.uri, "--chunk-rows", str(CHUNK_ROWS)]
+    command += ["--keep", "median_income", "--workers", "2"]
+
+    def run(seconds: float) -> bool:
+        """Run the job for so long; whether it came to its end before it was killed."""
+        process = start(trained, log, *command)
+        process.join(seconds)
+        process.kill()
+        process.join(STOP_SECONDS)
+        assert process.exitcode in (0, -9), log.read_text()
+        return process.exitcode == 0
+
+    begun = monotonic()
+    assert run(60)
+    usual = monotonic() - begun
+    whole = output.result()
+    output.wipe()
+    kills = finished = 0
+    while kills < KILLS[kind]:
+        if run(chance.uniform(0, 0.7 * usual)):
+            assert output.result() == whole
+            output.wipe()
+            finished += 1
+        else:
+            kills += 1
+            output.check(whole)
+    assert run(60)
+    assert output.result() == whole
+    output.wipe()
+    print(f"{kills} kills, {finished + 1} times finished, {usual:.2f} s undisturbed")
