@@ -20,6 +20,7 @@ from domain.dataset import Chunk, DatasetVersion
 from domain.errors import ArtefactRejected, Conflict, Misconfigured, Unavailable
 from domain.feature import Kind, Vector
 from domain.features import FeatureEncoding
+from domain.ledger import LedgerEntry
 from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.mapping import Reader
 from domain.model import ENCODING, NUMERIC, Bundle, ModelRef, ModelVersion, json_bytes
@@ -166,6 +167,23 @@ class MemoryTracker:
             run.status = "failed"
             raise
         run.status = "finished"
+
+
+class MemoryLedger:
+    """A `Ledger`; `problem` makes it one that cannot be written."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self.problem = ""
+
+    def append(self, entry: LedgerEntry) -> None:
+        if self.problem:
+            raise Unavailable(self.problem)
+        self._lines.append(entry.to_line())
+
+    def entries(self, model: str) -> list[LedgerEntry]:
+        found = [LedgerEntry.from_line(line, "memory") for line in self._lines]
+        return [entry for entry in found if entry.model == model]
 
 
 class MemorySource:

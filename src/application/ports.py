@@ -13,6 +13,7 @@ from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
 from domain.feature import Kind, Vector
+from domain.ledger import LedgerEntry
 from domain.model import Bundle, ModelRef, ModelVersion
 from domain.schema import Matrix, Schema
 from domain.table import Table
@@ -199,6 +200,25 @@ class Tracker(Protocol):
         self, name: str, params: Mapping[str, Any], data: DatasetVersion
     ) -> AbstractContextManager[Run]:
         """Open a run; it is marked as finished on leaving, as failed on leaving by an error."""
+        ...
+
+
+class Ledger(Protocol):
+    """An account of who became champion and why, to which entries are only ever added.
+
+    Raises `Unavailable` when it cannot be read or written.
+    """
+
+    def append(self, entry: LedgerEntry) -> None:
+        """Add an entry, wholly or not at all; afterwards it survives a crash."""
+        ...
+
+    def entries(self, model: str) -> Sequence[LedgerEntry]:
+        """Return the entries about a model, in the order in which they were added.
+
+        Raises:
+            UnreadableData: something there is not an entry; says where.
+        """
         ...
 
 

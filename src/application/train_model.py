@@ -5,32 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from application.appointing import Appoint, resolved
 from application.calibrating import Calibrated, Calibration, to_metrics
-from application.loading import GOLDEN, LoadModel
-from application.ports import (
-    BundleCache,
-    DataSource,
-    Learner,
-    ModelStore,
-    Predictor,
-    Tracker,
-    Trained,
-)
-from application.promote_model import appoint, keep
-from application.reading import Divided, LabelledRows, read_labelled
+from application.judging import Contender, Judge
+from application.loading import GOLDEN
+from application.ports import DataSource, Learner, Predictor, Run, Tracker, Trained
+from application.reading import Divided, read_labelled
 from domain import golden
+from domain.candidate import Candidate, Incomparable
 from domain.dataset import DatasetVersion
-from domain.errors import ArtefactRejected, NotFound
-from domain.evaluation import (
-    Candidate,
-    Incomparable,
-    Metrics,
-    PromotionDecision,
-    PromotionPolicy,
-    measure,
-    require_parity,
-)
+from domain.decision import PromotionDecision
+from domain.evaluation import Metrics, measure, require_parity
 from domain.golden import GoldenRows
+from domain.ledger import Action, LedgerEntry, outcome_of
 from domain.model import Bundle, Manifest, ModelRef, ModelVersion, json_bytes
 from domain.profile import profile
 from domain.schema import Matrix, Schema
@@ -38,6 +25,7 @@ from domain.training import TrainingSpec
 from domain.unusual import far_away, with_gaps
 
 PROFILE = "profile.json"
+DECISION = "decision.json"
 
 _UNUSUAL = 1000
 
@@ -67,13 +55,11 @@ class TrainModel:
     """
 
     learner: Learner
-    load: LoadModel
-    store: ModelStore
     tracker: Tracker
-    policy: PromotionPolicy
+    judge: Judge
+    appoint: Appoint
     clock: Callable[[], datetime]
     code: Mapping[str, Any]
-    cache: BundleCache
     calibrate: Calibration | None = None
 
     def __call__(
@@ -95,35 +81,29 @@ class TrainModel:
             Conflict: another champion was appointed in the meantime; the version is registered.
         """
         spec = spec.for_schema(schema)
-        data = source.version
+        data, store = source.version, self.appoint.store
         rows = read_labelled(source, schema).divide(spec.split)
-        incumbent = self._incumbent(schema.name)
+        incumbent = resolved(store, ModelRef(schema.name))
         with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
             fitted = self._fit(spec, schema, rows, self.calibrate if intervals else None)
-            bundle, manifest, metrics = self._bundle(schema, spec, data, rows, fitted)
-            run.log_metrics({**metrics.to_mapping(), **to_metrics(manifest.uncertainty)})
-            champion = self._candidate(incumbent, schema, rows.holdout)
-            challenger = Candidate(
-                "the challenger", metrics, data.identity(), spec.split, bundle.id
-            )
-            decision = self.policy.decide(challenger, champion)
-            if not promote:
-                decision = decision.withheld()
-            run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
-            run.log_tags({"bundle": bundle.id, **decision.to_tags()})
-            details = {**manifest.details(), "data.uri": data.uri, "run": run.id}
-            version = self.store.save(schema.name, bundle, self.clock(), details)
-        if decision.promoted:
-            appoint(self.store, version, incumbent)
-            keep(self.cache, version, bundle)
-        known = manifest.uncertainty
-        return TrainingReport(version, metrics, known, champion, decision, data, run.id)
+            challenger, metrics = self._challenger(schema, spec, data, rows, fitted)
+            known = challenger.manifest.uncertainty
+            run.log_metrics({**metrics.to_mapping(), **to_metrics(known)})
+            judged = self.judge(challenger, incumbent, rows.holdout)
+            decision = judged.decision if promote else judged.decision.withheld()
+            _record(run, challenger.bundle, decision)
+            details = {**challenger.manifest.details(), "data.uri": data.uri, "run": run.id}
+            version = store.save(schema.name, challenger.bundle, self.clock(), details)
+        report = TrainingReport(version, metrics, known, judged.champion, decision, data, run.id)
+        entry = self._entry(report, incumbent, asked=promote)
+        self.appoint(entry, version, incumbent, challenger.bundle)
+        return report
 
     def _fit(
         self, spec: TrainingSpec, schema: Schema, rows: Divided, calibrate: Calibration | None
     ) -> "_Fitted":
         trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
-        served = self.load.runtime.load(schema, trained.files)
+        served = self.judge.load.runtime.load(schema, trained.files)
         holdout = rows.holdout.matrix
         some = holdout[:_UNUSUAL]
         parity = max(
@@ -134,14 +114,36 @@ class TrainModel:
         calibrated = calibrate(spec, schema, rows, served) if calibrate else Calibrated()
         return _Fitted(trained, served, parity, calibrated)
 
-    def _bundle(
+    def _entry(
+        self, report: TrainingReport, incumbent: ModelVersion | None, *, asked: bool
+    ) -> LedgerEntry:
+        version, decision = report.version, report.decision
+        same = incumbent is not None and incumbent.number == version.number
+        return LedgerEntry(
+            at=self.clock(),
+            action=Action.TRAIN,
+            outcome=outcome_of(decision, asked=asked, unchanged=same),
+            model=version.name,
+            version=version.label,
+            champion=incumbent.label if incumbent else None,
+            by=self.appoint.by,
+            reasons=decision.reasons,
+            evidence={
+                **decision.to_mapping(),
+                "bundle": version.bundle_id,
+                "run": report.run_id,
+                "data": {"uri": report.data.uri, **report.data.identity()},
+            },
+        )
+
+    def _challenger(
         self,
         schema: Schema,
         spec: TrainingSpec,
         data: DatasetVersion,
         rows: Divided,
         fitted: "_Fitted",
-    ) -> tuple[Bundle, Manifest, Metrics]:
+    ) -> tuple[Contender, Metrics]:
         holdout, served, trained = rows.holdout, fitted.served, fitted.trained
         predictions = served.predict(holdout.matrix)
         metrics = measure(holdout.target, predictions)
@@ -164,34 +166,14 @@ class TrainModel:
             GOLDEN: GoldenRows(kept, served.predict(kept)).to_bytes(),
             PROFILE: json_bytes(sketch),
         }
-        return Bundle.seal(manifest, files), manifest, metrics
+        return Contender("the challenger", manifest, Bundle.seal(manifest, files), served), metrics
 
-    def _incumbent(self, name: str) -> ModelVersion | None:
-        try:
-            return self.store.resolve(ModelRef(name))
-        except NotFound:
-            return None
 
-    def _candidate(
-        self, incumbent: ModelVersion | None, schema: Schema, holdout: LabelledRows
-    ) -> Candidate | Incomparable | None:
-        if incumbent is None:
-            return None
-        try:
-            champion = self.load.version(incumbent)
-        except ArtefactRejected as error:
-            return Incomparable(incumbent.label, str(error), may_be_replaced=True)
-        manifest = champion.manifest
-        if not manifest.schema.takes_the_same_rows_as(schema):
-            why = "its schema has other features; promote the new version by hand if that is meant"
-            return Incomparable(incumbent.label, why, may_be_replaced=False)
-        return Candidate(
-            incumbent.label,
-            measure(holdout.target, champion.predictor.predict(holdout.matrix)),
-            manifest.data,
-            manifest.split,
-            incumbent.bundle_id,
-        )
+def _record(run: Run, bundle: Bundle, decision: PromotionDecision) -> None:
+    run.log_metrics(decision.to_metrics())
+    run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
+    run.log_artifact(DECISION, json_bytes(decision.to_mapping()))
+    run.log_tags({"bundle": bundle.id, **decision.to_tags()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,11 @@
-"""How good a model is, and whether it may replace another."""
+"""How good a model is, and whether two forms of one model give the same answers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
-from typing import Any
 
 import numpy as np
 
-from domain.dataset import Split
-from domain.errors import ArtefactRejected, InvalidData, Misconfigured
+from domain.errors import ArtefactRejected, InvalidData
 from domain.feature import Vector
 
 # Two forms of one model may differ by rounding in the last bits of a float64, never by more.
@@ -86,101 +83,3 @@ def require_parity(expected: Vector, actual: Vector, what: str) -> float:
             f"where {PARITY_TOLERANCE:g} is allowed"
         )
     return deviation
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model at the gate: its score on the common hold-out and what it learnt from."""
-
-    label: str
-    metrics: Metrics
-    data: Mapping[str, Any]
-    split: Split
-    bundle_id: str
-
-    def learnt_from_same_rows(self, other: "Candidate") -> bool:
-        """Whether both were fitted on the same training rows, so neither saw the hold-out."""
-        return self.data.get("sha256") == other.data.get("sha256") and self.split == other.split
-
-
-@dataclass(frozen=True, slots=True)
-class Incomparable:
-    """A champion that cannot be scored on the challenger's hold-out.
-
-    One that is broken may be replaced; one with another schema has clients that would be cut off.
-    """
-
-    label: str
-    why: str
-    may_be_replaced: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionDecision:
-    """Whether the challenger becomes champion, and why, in words."""
-
-    promoted: bool
-    reasons: tuple[str, ...]
-
-    def withheld(self) -> "PromotionDecision":
-        """Return what the decision is where promotion was not asked for."""
-        if not self.promoted:
-            return self
-        return PromotionDecision(False, ("promotion was not asked for", *self.reasons))
-
-    def to_tags(self) -> dict[str, str]:
-        """Return what a tracker keeps with the run."""
-        return {"promoted": str(self.promoted).lower(), "decision": "; ".join(self.reasons)}
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionPolicy:
-    """A challenger must lower the champion's RMSE by more than `margin` (a fraction of it)."""
-
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.margin < 1:
-            raise Misconfigured(f"promotion margin: {self.margin} is not from 0 to below 1")
-
-    def decide(
-        self, challenger: Candidate, champion: Candidate | Incomparable | None
-    ) -> PromotionDecision:
-        """Compare two candidates that were scored on the same rows; None: there is no champion."""
-        if champion is None:
-            return PromotionDecision(True, ("there is no champion yet",))
-        if isinstance(champion, Incomparable):
-            reason = f"{champion.label} cannot be compared: {champion.why}"
-            return PromotionDecision(champion.may_be_replaced, (reason,))
-        if challenger.bundle_id == champion.bundle_id:
-            return PromotionDecision(True, (f"identical to the champion {champion.label}",))
-        simulated = bool(challenger.data.get("simulated"))
-        if simulated != bool(champion.data.get("simulated")):
-            return self._unlike(champion, challenger_simulated=simulated)
-        return self._compare(challenger, champion)
-
-    def _unlike(self, champion: Candidate, *, challenger_simulated: bool) -> PromotionDecision:
-        if challenger_simulated:
-            reason = f"trained on simulated data, while {champion.label} learnt from real data"
-        else:
-            reason = f"trained on real data, while {champion.label} learnt from simulated data"
-        return PromotionDecision(not challenger_simulated, (reason,))
-
-    def _compare(self, challenger: Candidate, champion: Candidate) -> PromotionDecision:
-        ours, theirs = challenger.metrics.rmse, champion.metrics.rmse
-        promoted = ours < theirs * (1 - self.margin)
-        change = (ours - theirs) / theirs if theirs else 0.0
-        verdict = "lower" if ours < theirs else "not lower" if ours == theirs else "higher"
-        reasons = [
-            (
-                f"RMSE {ours:,.2f} is {verdict} than the {theirs:,.2f} of {champion.label} "
-                f"on the same {challenger.metrics.rows:,} hold-out rows ({change:+.2%})"
-            )
-        ]
-        if self.margin and not promoted and ours < theirs:
-            reasons.append(f"the gate asks for {self.margin:.2%} less")
-        if not challenger.learnt_from_same_rows(champion):
-            reasons.append(
-                f"{champion.label} learnt from other rows and may have seen some of the hold-out"
-            )
-        return PromotionDecision(promoted, tuple(reasons))

@@ -13,6 +13,7 @@ from domain.schema import Matrix, Schema
 Mask: TypeAlias = NDArray[np.bool_]
 
 BANDS = 5
+PREDICTED = "prediction"
 _MAP_HALVINGS = 3
 
 
@@ -24,24 +25,34 @@ class Segment:
     name: str
     rows: Mask
 
+    @property
+    def label(self) -> str:
+        """The segment in words."""
+        return f"{self.by} {self.name}"
 
-def segments(schema: Schema, matrix: Matrix, predictions: Vector) -> list[Segment]:
-    """Return the segments of rows: fifths by prediction, each category, and eight map cells.
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.rows))
+
+
+def segments(schema: Schema, matrix: Matrix, values: Vector, by: str = PREDICTED) -> list[Segment]:
+    """Return the segments of rows: fifths by a value, each category, and eight map cells.
+
+    `values`, shape (rows,), are as a rule the predictions; `by` says what they are.
 
     Rows with a missing category or place are in no segment of that kind; segments without rows
     are left out.
     """
-    found = [*_bands(predictions), *_categories(schema, matrix), *_cells(schema, matrix)]
+    found = [*_bands(values, by), *_categories(schema, matrix), *_cells(schema, matrix)]
     return [segment for segment in found if segment.rows.any()]
 
 
-def _bands(predictions: Vector) -> Iterator[Segment]:
-    edges = np.quantile(predictions, np.linspace(0, 1, BANDS + 1)[1:-1])
-    numbers = np.searchsorted(edges, predictions, side="right")
+def _bands(values: Vector, by: str) -> Iterator[Segment]:
+    edges = np.quantile(values, np.linspace(0, 1, BANDS + 1)[1:-1])
+    numbers = np.searchsorted(edges, values, side="right")
     for number in range(BANDS):
         rows = numbers == number
         if rows.any():
-            yield Segment("prediction", _span(predictions[rows]), rows)
+            yield Segment(by, _span(values[rows]), rows)
 
 
 def _categories(schema: Schema, matrix: Matrix) -> Iterator[Segment]:

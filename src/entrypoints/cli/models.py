@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from application.loading import LoadedModel
-from application.ports import ModelStore
+from application.ports import Ledger, ModelStore
 from application.promote_model import Promotion
+from domain.ledger import Action, LedgerEntry, Outcome
 from domain.model import ModelRef, ModelVersion
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
@@ -17,6 +19,11 @@ from entrypoints.words import describe_model
 app = typer.Typer(help="Look at versions, and say which one is champion.", no_args_is_help=True)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")]
+
+Reason = Annotated[
+    str,
+    typer.Option(metavar="TEXT", help="Why; it is kept in the ledger.", show_default=False),
+]
 
 
 @app.command("list")
@@ -94,12 +101,12 @@ def _flat(content: Mapping[str, Any]) -> dict[str, object]:
 
 
 @app.command()
-def promote(ref: Ref, as_json: AsJson = False) -> None:
+def promote(ref: Ref, reason: Reason = "", as_json: AsJson = False) -> None:
     """Make a version the champion, whatever the gate said; it must pass the checks of loading.
 
-    Example: modelport models promote housing/3
+    Example: modelport models promote housing/3 --reason "the gate compared with a leaky model"
     """
-    _tell(container().promote_model()(ModelRef.parse(ref)), as_json)
+    _tell(container().promote_model()(ModelRef.parse(ref), reason), as_json)
 
 
 @app.command()
@@ -110,18 +117,19 @@ def rollback(
             metavar="REF", help="Version to go back to.", show_default="the champion before"
         ),
     ] = None,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier version the champion again.
 
-    Example: modelport models rollback
+    Example: modelport models rollback --reason "too many complaints about the coast"
     """
     wired = container()
     use_case = wired.promote_model()
     if to is None:
-        _tell(use_case.rollback(wired.settings().model_ref.name), as_json)
+        _tell(use_case.rollback(wired.settings().model_ref.name, reason), as_json)
     else:
-        _tell(use_case(ModelRef.parse(to)), as_json)
+        _tell(use_case(ModelRef.parse(to), reason, Action.ROLLBACK), as_json)
 
 
 def _tell(promotion: Promotion, as_json: bool) -> None:
@@ -138,3 +146,49 @@ def _tell(promotion: Promotion, as_json: bool) -> None:
         output.show(f"{promotion.champion.label} is champion now; before: {before or 'none'}")
     else:
         output.show(f"{promotion.champion.label} is champion already")
+
+
+@app.command()
+def history(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Name of the models.", show_default="that of MODELPORT_MODEL"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell every decision about who is champion, latest last, with its reasons.
+
+    With --json each comes with all the figures that were known.
+
+    Example: modelport models history housing
+    """
+    wired = container()
+    ledger: Ledger = wired.ledger()
+    model = wired.settings().model_ref.name if name is None else ModelRef.parse(name).name
+    entries = ledger.entries(model)
+    if as_json:
+        output.emit({"decisions": [entry.to_mapping() for entry in entries]})
+        return
+    if not entries:
+        output.say(f"nothing was decided yet about {escape(model)}")
+    for number, entry in enumerate(entries):
+        if number:
+            output.show("")
+        _show_entry(entry)
+
+
+_COLOURS = {Outcome.PROMOTED: "green", Outcome.UNCHANGED: "green"}
+
+
+def _show_entry(entry: LedgerEntry) -> None:
+    colour = _COLOURS.get(entry.outcome, "yellow")
+    before = f"; champion before: {entry.champion}" if entry.champion else ""
+    output.show(
+        f"[dim]{entry.at:%Y-%m-%d %H:%M:%S} UTC[/]  {escape(entry.version)} "
+        f"[{colour}]{entry.outcome}[/]{escape(before)}"
+    )
+    output.show(f"  {entry.action} by {escape(entry.by)}")
+    for reason in entry.reasons:
+        output.show(f"  {escape(reason)}")

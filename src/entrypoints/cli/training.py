@@ -9,8 +9,9 @@ from rich.markup import escape
 from application.evaluate_model import EvaluationReport
 from application.ports import DataSource
 from application.train_model import TrainingReport
+from domain.candidate import Candidate
 from domain.dataset import Split
-from domain.evaluation import Candidate
+from domain.decision import PromotionDecision
 from domain.schema import Schema
 from domain.training import Estimator, FeatureSet, TrainingSpec
 from entrypoints.cli import output
@@ -96,6 +97,7 @@ def training_document(report: TrainingReport, spec: TrainingSpec, seconds: float
         "champion": {"model": champion.label} if champion else None,
         "promoted": report.decision.promoted,
         "reasons": list(report.decision.reasons),
+        "checks": [check.to_mapping() for check in report.decision.checks],
         "data": {"uri": report.data.uri, **report.data.identity()},
         "run": report.run_id,
         "seconds": round(seconds, 3),
@@ -112,7 +114,7 @@ def show_training(
     unit = f" ({schema.target.unit})" if schema.target.unit else ""
     output.show_rows(["model", f"RMSE{unit}", f"MAE{unit}", "R²", "hold-out rows"], rows)
     output.show("")
-    output.show(f"{_verdict(report)}: {escape('; '.join(report.decision.reasons))}")
+    show_decision(_verdict(report), report.decision)
     output.show(
         output.facts(
             {
@@ -126,6 +128,18 @@ def show_training(
     )
     if report.data.simulated:
         output.say("[yellow]trained on simulated data: not for real decisions[/]")
+
+
+def show_decision(verdict: str, decision: PromotionDecision) -> None:
+    """Print why the gate decided so, and what each of its checks has found."""
+    found = {check.words for check in decision.checks}
+    why, *more = [escape(reason) for reason in decision.reasons if reason not in found]
+    output.show("\n  ".join([f"{verdict}: {why}", *more]))
+    if decision.checks:
+        header = ["check", "verdict", "what the gate has found"]
+        output.show("")
+        output.show_rows(header, [(c.name, c.verdict, c.words) for c in decision.checks])
+        output.show("")
 
 
 def _verdict(report: TrainingReport) -> str:

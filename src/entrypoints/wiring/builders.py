@@ -7,11 +7,23 @@ configuration needs.
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial, wraps
+from getpass import getuser
 from importlib.util import find_spec
+from os import getuid
 from typing import ParamSpec, TypeVar
 
-from application.ports import BundleCache, Executor, KeyStore, Learner, ModelStore, Runtime, Tracker
+from application.ports import (
+    BundleCache,
+    Executor,
+    KeyStore,
+    Learner,
+    Ledger,
+    ModelStore,
+    Runtime,
+    Tracker,
+)
 from domain.errors import Misconfigured
+from domain.gate import PromotionPolicy
 from domain.schema import Schema
 from entrypoints.wiring.settings import Settings
 
@@ -94,6 +106,13 @@ def key_store(settings: Settings) -> KeyStore | None:
     return None if settings.api_keys_file is None else FileKeyStore(settings.api_keys_file)
 
 
+def ledger(settings: Settings) -> Ledger:
+    """Decisions as JSON lines in the home folder."""
+    from adapters.filesystem.ledger import FileLedger
+
+    return FileLedger(settings.home / "ledger.jsonl")
+
+
 def file_tracker(settings: Settings) -> Tracker:
     """Runs as JSON lines in the home folder."""
     from adapters.filesystem.tracker import FileTracker
@@ -161,6 +180,27 @@ def schema(settings: Settings) -> Schema:
     from adapters.filesystem.schema_file import read_schema
 
     return read_schema(settings.schema_file)
+
+
+def promotion_policy(settings: Settings) -> PromotionPolicy:
+    """What a challenger must show."""
+    return PromotionPolicy(
+        margin=settings.gate_margin,
+        confidence=settings.gate_confidence,
+        segment_margin=settings.gate_segment_margin,
+        segment_rows=settings.gate_segment_rows,
+        latency_ms=settings.latency_budget_ms,
+    )
+
+
+def actor(settings: Settings) -> str:
+    """Return who is named in the ledger."""
+    if settings.actor:
+        return settings.actor
+    try:
+        return getuser()
+    except (OSError, KeyError):  # a container may run as a user without a name
+        return f"user {getuid()}"
 
 
 def now() -> datetime:

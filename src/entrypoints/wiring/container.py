@@ -2,15 +2,16 @@
 
 from dependency_injector import containers, providers
 
+from application.appointing import Appoint
 from application.calibrating import Calibrate
 from application.evaluate_model import EvaluateModel
+from application.judging import Judge
 from application.loading import LoadModel
 from application.predict_batch import PredictBatch
 from application.predict_one import PredictOne
 from application.promote_model import PromoteModel
 from application.serving import Serving
 from application.train_model import TrainModel
-from domain.evaluation import PromotionPolicy
 from entrypoints.wiring import builders, data
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import EngineKind, Settings, StoreKind, TrackerKind
@@ -48,6 +49,7 @@ class Container(containers.DeclarativeContainer):
     )
     bundle_cache = providers.ThreadSafeSingleton(builders.bundle_cache, settings)
     key_store = providers.ThreadSafeSingleton(builders.key_store, settings)
+    ledger = providers.ThreadSafeSingleton(builders.ledger, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
     runtime = providers.ThreadSafeSingleton(builders.runtime)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
@@ -62,20 +64,29 @@ class Container(containers.DeclarativeContainer):
     )
 
     load_model = providers.Factory(LoadModel, store, runtime)
+    appoint = providers.Factory(
+        Appoint,
+        store,
+        ledger,
+        bundle_cache,
+        providers.Object(builders.now),
+        providers.Callable(builders.actor, settings),
+    )
+    judge = providers.Factory(
+        Judge, load_model, providers.Callable(builders.promotion_policy, settings)
+    )
     train_model = providers.Factory(
         TrainModel,
         learner,
-        load_model,
-        store,
         tracker,
-        providers.Factory(PromotionPolicy),
+        judge,
+        appoint,
         providers.Object(builders.now),
         providers.Callable(code_version),
-        bundle_cache,
         providers.Factory(Calibrate, learner, runtime),
     )
     evaluate_model = providers.Factory(EvaluateModel, load_model)
-    promote_model = providers.Factory(PromoteModel, store, load_model, bundle_cache)
+    promote_model = providers.Factory(PromoteModel, load_model, appoint)
     predict_batch = providers.Factory(PredictBatch, load_model, executor)
     serving = providers.ThreadSafeSingleton(
         Serving,

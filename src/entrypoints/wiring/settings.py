@@ -147,6 +147,45 @@ class Settings(BaseModel):
             "this machine belongs to, `local` to start one here for the job.",
         ),
     ] = "local"
+    gate_margin: Annotated[
+        float,
+        Field(
+            description="How much lower than the champion's a challenger's RMSE must be, "
+            "as a fraction of it.",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.0
+    gate_confidence: Annotated[
+        float,
+        Field(description="How sure the gate must be of a difference.", ge=0.5, lt=1),
+    ] = 0.95
+    gate_segment_margin: Annotated[
+        float,
+        Field(
+            description="How much higher than the champion's a challenger's RMSE may be in a "
+            "segment of the hold-out, beyond noise, as a fraction of it.",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.05
+    gate_segment_rows: Annotated[
+        int, Field(description="Fewest rows by which the gate judges a segment.", ge=1)
+    ] = 100
+    latency_budget_ms: Annotated[
+        float,
+        Field(
+            description="Longest time in milliseconds that a challenger may take for one row.",
+            gt=0,
+        ),
+    ] = 10.0
+    actor: Annotated[
+        str | None,
+        Field(
+            description="Who stands in the ledger as the one who trained, promoted or rolled "
+            "back; unset: the user of the process."
+        ),
+    ] = None
     poll_seconds: Annotated[
         float,
         Field(

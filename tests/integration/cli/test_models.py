@@ -48,6 +48,24 @@ def test_a_rollback_may_name_the_version(trained: Place) -> None:
     assert ran.document["champion"] == "housing/1"
 
 
+def test_every_decision_is_told_with_who_and_why(trained: Place) -> None:
+    where = trained.having(MODELPORT_ACTOR="ada")
+    where.good("models", "promote", "housing/1", "--reason", "the [plainer] one")
+    where.good("models", "rollback")
+    blocks = where.good("models", "history").out.split("\n\n")
+    assert len(blocks) == 4
+    first, second, third, fourth = (block.splitlines() for block in blocks)
+    assert first[0].endswith("housing/1 promoted")
+    assert first[2] == "  there is no champion yet"
+    assert second[0].endswith("housing/2 promoted; champion before: housing/1")
+    assert "with 95% confidence the difference is from" in second[3]
+    assert third[0].endswith("housing/1 promoted; champion before: housing/2")
+    assert third[1:] == ["  promote by ada", "  the [plainer] one"]
+    assert fourth[1:] == ["  rollback by ada", "  no reason was given"]
+    other = where.good("models", "history", "barns")
+    assert (other.out, "nothing was decided yet about barns" in other.err) == ("", True)
+
+
 def test_without_a_champion_before_there_is_no_way_back(empty: Place) -> None:
     empty.good("train", "--estimator", "dummy")
     ran = empty.call("models", "rollback")

@@ -81,6 +81,32 @@ def test_the_gate_refuses_a_worse_model_and_keeps_it_as_a_version(trained: Place
     assert "housing/2 (champion)" in told.out
 
 
+def test_a_decision_is_told_with_every_check_and_recorded_everywhere(trained: Place) -> None:
+    ran = trained.call("train", "--estimator", "dummy", "--seed", "7")
+    header = next(line for line in ran.out.splitlines() if line.startswith("check"))
+    assert header.split() == ["check", "verdict", "what", "the", "gate", "has", "found"]
+    for check in ("error     failed", "cost      not judged", "latency   passed"):
+        assert f"\n{check}" in ran.out
+    (*_, decision) = trained.good("models", "history", "--json").document["decisions"]
+    assert (decision["action"], decision["outcome"]) == ("train", "refused")
+    assert (decision["version"], decision["champion"]) == ("housing/3", "housing/2")
+    error = decision["evidence"]["checks"][0]
+    assert 0 < error["low"] < error["difference"] < error["high"]
+    run = json.loads((trained / "artifacts/runs/runs.jsonl").read_text().splitlines()[-1])
+    assert run["tags"]["decision"] == "; ".join(decision["reasons"])
+    assert run["metrics"]["gate.error.low"] == error["low"]
+    folder = trained / "artifacts/runs/artifacts" / run["id"]
+    assert json.loads((folder / "decision.json").read_text())["checks"][0] == error
+
+
+def test_a_slow_model_is_refused_by_the_budget(empty: Place) -> None:
+    slow = empty.having(MODELPORT_LATENCY_BUDGET_MS="0.0001")
+    ran = slow.call("train", "--estimator", "dummy", "--json")
+    assert ran.code == 3
+    assert "beyond the budget of 0.0001 ms" in ran.document["reasons"][1]
+    assert slow.registered() == [("housing/1", [])]
+
+
 def test_promotion_may_be_left_out(trained: Place) -> None:
     ran = trained.good("train", "--estimator", "random_forest", "--no-promote", "--json")
     assert ran.document["promoted"] is False

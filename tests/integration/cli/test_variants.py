@@ -104,10 +104,11 @@ def test_everything_is_kept_in_the_home_folder(journeys: dict[str, Journey], var
     found = {path.name for path in journey.where.folder.iterdir()}
     assert found == {"artifacts", "out.parquet", "server.log", "server.out"}
     kept = {path.name for path in (journey.where / "artifacts").iterdir()}
+    kept -= {".ledger.lock"}
     if variant == "main":
-        assert {"mlflow.db", "mlartifacts"} <= kept
+        assert {"ledger.jsonl", "mlflow.db", "mlartifacts"} <= kept
     else:
-        assert kept == {"cache", "models", "runs"}
+        assert kept == {"cache", "ledger.jsonl", "models", "runs"}
 
 
 def test_the_home_folder_may_be_elsewhere(

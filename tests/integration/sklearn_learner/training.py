@@ -10,13 +10,21 @@ from pathlib import Path
 
 from adapters.arrow.csv_source import CsvSource
 from adapters.filesystem.schema_file import read_schema
-from adapters.memory import MemoryBundleCache, MemorySource, MemoryStore, MemoryTracker
+from adapters.memory import (
+    MemoryBundleCache,
+    MemoryLedger,
+    MemorySource,
+    MemoryStore,
+    MemoryTracker,
+)
 from adapters.onnx.runtime import OnnxRuntime
 from adapters.sklearn.learner import SklearnLearner
+from application.appointing import Appoint
+from application.judging import Judge
 from application.loading import LoadModel
 from application.ports import DataSource, ModelStore
 from application.train_model import TrainingReport, TrainModel
-from domain.evaluation import PromotionPolicy
+from domain.gate import PromotionPolicy
 from domain.model import ModelVersion
 from domain.schema import Schema
 from domain.training import TrainingSpec
@@ -32,13 +40,11 @@ def train(
     """Train as the program does, with what is tried here, and the rest in memory."""
     use_case = TrainModel(
         SklearnLearner(),
-        LoadModel(store, OnnxRuntime()),
-        store,
         MemoryTracker(),
-        PromotionPolicy(),
+        Judge(LoadModel(store, OnnxRuntime()), PromotionPolicy()),
+        Appoint(store, MemoryLedger(), MemoryBundleCache(), lambda: datetime.now(UTC), "a test"),
         lambda: datetime.now(UTC),
         {"revision": "abc"},
-        MemoryBundleCache(),
     )
     return use_case(source, schema, spec)
 

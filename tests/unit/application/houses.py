@@ -14,22 +14,25 @@ from adapters.memory import (
     MemoryBundleCache,
     MemoryExecutor,
     MemoryLearner,
+    MemoryLedger,
     MemoryRun,
     MemoryRuntime,
     MemorySource,
     MemoryStore,
     MemoryTracker,
 )
+from application.appointing import Appoint
 from application.calibrating import Calibrate
 from application.evaluate_model import EvaluateModel
+from application.judging import Judge
 from application.loading import LoadModel
 from application.predict_batch import PredictBatch
 from application.promote_model import PromoteModel
 from application.train_model import TrainingReport, TrainModel
 from domain.dataset import DatasetVersion, Split
 from domain.errors import Unavailable
-from domain.evaluation import PromotionPolicy
 from domain.feature import Feature, Kind, Vector
+from domain.gate import PromotionPolicy
 from domain.model import Bundle, ModelRef, ModelVersion
 from domain.schema import Matrix, Ratio, Schema, Target
 from domain.table import Column, Table
@@ -91,8 +94,10 @@ class World:
     tracker: MemoryTracker = field(default_factory=MemoryTracker)
     runtime: MemoryRuntime = field(default_factory=MemoryRuntime)
     cache: MemoryBundleCache = field(default_factory=MemoryBundleCache)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
     margin: float = 0.0
     calibrating: bool = True
+    latency_ms: float = 10.0
 
     @property
     def load(self) -> LoadModel:
@@ -100,7 +105,11 @@ class World:
 
     @property
     def promote(self) -> PromoteModel:
-        return PromoteModel(self.store, self.load, self.cache)
+        return PromoteModel(self.load, self.appoint)
+
+    @property
+    def appoint(self) -> Appoint:
+        return Appoint(self.store, self.ledger, self.cache, lambda: ALWAYS, "ada")
 
     @property
     def evaluate(self) -> EvaluateModel:
@@ -119,15 +128,15 @@ class World:
         *,
         promote: bool = True,
     ) -> TrainingReport:
+        ticks = iter(range(1_000_000))
+        policy = PromotionPolicy(self.margin, latency_ms=self.latency_ms)
         use_case = TrainModel(
             MemoryLearner(),
-            self.load,
-            self.store,
             self.tracker,
-            PromotionPolicy(self.margin),
+            Judge(self.load, policy, lambda: next(ticks) / 1000),
+            self.appoint,
             lambda: ALWAYS,
             {"revision": "abc"},
-            self.cache,
             Calibrate(MemoryLearner(), self.runtime),
         )
         return use_case(data or source(), schema, spec, promote=promote, intervals=self.calibrating)

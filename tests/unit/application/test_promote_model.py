@@ -1,7 +1,7 @@
 import pytest
 
 from adapters.memory import MemoryStore
-from domain.errors import ArtefactRejected, Conflict, NotFound
+from domain.errors import ArtefactRejected, Conflict, NotFound, Unavailable
 from domain.model import ModelRef
 from tests.unit.application.followers import FragileCache
 from tests.unit.application.houses import (
@@ -100,6 +100,30 @@ def test_rolling_back_twice_is_where_it_began() -> None:
     assert world.aliases() == {"champion": 2, "previous": 1}
 
 
+def test_who_appointed_a_champion_by_hand_and_why_is_in_the_ledger() -> None:
+    world = _world()
+    world.promote(_version(2), "the plainer one is easier to explain")
+    world.promote(_version(2))
+    world.promote.rollback("houses", "it was too plain")
+    assert [
+        (e.action, e.outcome, e.version, e.champion, e.by, e.reasons)
+        for e in world.ledger.entries("houses")[3:]
+    ] == [
+        ("promote", "promoted", "houses/2", "houses/1", "ada",
+         ("the plainer one is easier to explain",)),
+        ("promote", "unchanged", "houses/2", "houses/2", "ada", ("no reason was given",)),
+        ("rollback", "promoted", "houses/1", "houses/2", "ada", ("it was too plain",)),
+    ]  # fmt: skip
+
+
+def test_without_a_ledger_nobody_is_appointed() -> None:
+    world = _world()
+    world.ledger.problem = "ledger is full"
+    with pytest.raises(Unavailable, match=r"ledger is full"):
+        world.promote(_version(2))
+    assert world.aliases() == {"champion": 1}
+
+
 @pytest.mark.parametrize("name", ["houses", "flats"])
 def test_there_is_no_way_back_where_no_champion_was_replaced(name: str) -> None:
     world = _world()
@@ -144,6 +168,7 @@ def test_a_champion_appointed_at_the_same_time_is_not_overruled() -> None:
     with pytest.raises(Conflict, match=r"nothing was changed"):
         world.promote(_version(3))
     assert world.aliases() == {"champion": 2}
+    assert [e.outcome for e in world.ledger.entries("houses")[3:]] == ["promoted", "conflict"]
 
 
 def test_who_appoints_the_next_champion_meanwhile_has_the_last_word_on_the_previous_one() -> None:

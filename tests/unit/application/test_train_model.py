@@ -6,6 +6,7 @@ import pytest
 
 from adapters.memory import MemorySource, MemoryStore
 from application.train_model import PROFILE
+from domain.candidate import Candidate, Incomparable
 from domain.errors import (
     ArtefactRejected,
     Conflict,
@@ -15,8 +16,8 @@ from domain.errors import (
     NotFound,
     Unavailable,
 )
-from domain.evaluation import Candidate, Incomparable
 from domain.feature import Feature, Kind
+from domain.ledger import Action, Outcome
 from domain.model import Bundle, ModelRef, ModelVersion
 from domain.schema import Schema
 from domain.table import Table, plain
@@ -200,17 +201,62 @@ def test_the_run_is_tracked(world: World) -> None:
     assert (run.id, run.name, run.status) == (report.run_id, "houses", "finished")
     assert run.params == LINEAR.for_schema(SCHEMA).to_mapping()
     assert report.uncertainty is not None
-    assert run.metrics == {
-        **report.metrics.to_mapping(),
-        "interval_coverage": report.uncertainty["coverage"],
-        "interval_width": report.uncertainty["width"],
-    }
+    assert run.metrics.items() >= report.metrics.to_mapping().items()
+    assert run.metrics["interval_coverage"] == report.uncertainty["coverage"]
+    assert run.metrics["interval_width"] == report.uncertainty["width"]
+    assert run.metrics["gate.latency.row_ms"] == pytest.approx(1.0)
     assert run.tags == {
         "bundle": report.version.bundle_id,
         "promoted": "true",
         "decision": "there is no champion yet",
+        "gate.coverage": "passed",
+        "gate.latency": "passed",
     }
+    assert json.loads(run.artifacts["decision.json"]) == report.decision.to_mapping()
     assert Bundle({Bundle.MANIFEST: run.artifacts["manifest.json"]}).id == run.tags["bundle"]
+
+
+def test_every_decision_is_in_the_ledger_with_its_figures(world: World) -> None:
+    first = world.train(DUMMY)
+    report = world.train(LINEAR)
+    world.train(LINEAR)
+    world.train(RIDGE)
+    world.train(DUMMY, promote=False)
+    entries = world.ledger.entries("houses")
+    assert [(e.version, e.outcome, e.champion) for e in entries] == [
+        ("houses/1", Outcome.PROMOTED, None),
+        ("houses/2", Outcome.PROMOTED, "houses/1"),
+        ("houses/2", Outcome.UNCHANGED, "houses/2"),
+        ("houses/3", Outcome.REFUSED, "houses/2"),
+        ("houses/1", Outcome.WITHHELD, "houses/2"),
+    ]
+    assert {(e.action, e.by, e.at) for e in entries} == {(Action.TRAIN, "ada", ALWAYS)}
+    assert entries[0].reasons == ("there is no champion yet",)
+    error = entries[1].evidence["checks"][0]
+    assert error["champion_rmse"] == first.metrics.rmse
+    assert error["challenger_rmse"] == report.metrics.rmse
+    assert error["low"] < error["difference"] < error["high"] < 0
+    assert entries[1].evidence["run"] == report.run_id
+    assert entries[1].evidence["data"]["sha256"] == report.data.sha256
+
+
+def test_without_a_ledger_nobody_takes_over(world: World) -> None:
+    world.train(DUMMY)
+    world.ledger.problem = "ledger is full"
+    with pytest.raises(Unavailable, match=r"ledger is full"):
+        world.train(LINEAR)
+    assert world.aliases() == {"champion": 1}
+
+
+def test_a_model_that_is_too_slow_is_refused_even_as_the_first(world: World) -> None:
+    world.latency_ms = 0.5
+    report = world.train()
+    assert not report.decision.promoted
+    assert report.decision.reasons == (
+        "there is no champion yet",
+        "one row takes 1 ms, beyond the budget of 0.5 ms",
+    )
+    assert world.aliases() == {}
 
 
 def _broken(name: str, cell: object) -> MemorySource:
@@ -342,6 +388,9 @@ def test_a_champion_that_somebody_else_appointed_meanwhile_stays(before: str) ->
     assert world.aliases() == {"champion": 2}
     assert [version.number for version in store.versions("houses")] == [1, 2, 3]
     assert world.load(ModelRef("houses", None, 3)).version.number == 3
+    *_, decided, failed = world.ledger.entries("houses")
+    assert (decided.outcome, failed.outcome) == (Outcome.PROMOTED, Outcome.CONFLICT)
+    assert "moved in the meantime" in failed.reasons[0]
     assert world.tracker.runs[-1].status == "finished"
 
 

@@ -1,42 +1,21 @@
 from math import isclose, isfinite, sqrt
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.dataset import Split
-from domain.errors import ArtefactRejected, InvalidData, Misconfigured
+from domain.errors import ArtefactRejected, InvalidData
 from domain.evaluation import (
     PARITY_TOLERANCE,
-    Candidate,
-    Incomparable,
     Metrics,
-    PromotionDecision,
-    PromotionPolicy,
     largest_deviation,
     measure,
     require_parity,
 )
 
 VALUES = st.floats(-1e6, 1e6)
-ERRORS = st.floats(0, 1e6)
-
-
-def _candidate(
-    rmse: float,
-    bundle: str = "challenger",
-    *,
-    simulated: bool = False,
-    sha256: str = "d",
-    seed: int = 42,
-) -> Candidate:
-    data: dict[str, Any] = {"sha256": sha256, "simulated": simulated}
-    return Candidate(
-        f"houses/{bundle}", Metrics(rmse, 1.0, 0.5, 1000), data, Split(seed=seed), bundle
-    )
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=2, max_size=30))
@@ -112,115 +91,8 @@ def test_rounding_in_the_last_bits_is_parity() -> None:
     assert 0 < deviation < PARITY_TOLERANCE
 
 
-@given(ERRORS, ERRORS, ERRORS, st.floats(0, 0.99))
-def test_the_gate_is_monotone(better: float, worse: float, champion: float, margin: float) -> None:
-    better, worse = sorted((better, worse))
-    policy, incumbent = PromotionPolicy(margin), _candidate(champion, "3")
-    if policy.decide(_candidate(worse), incumbent).promoted:
-        assert policy.decide(_candidate(better), incumbent).promoted
-
-
-@given(ERRORS, st.floats(0, 0.99))
-def test_a_model_that_is_only_as_good_does_not_take_over(rmse: float, margin: float) -> None:
-    decision = PromotionPolicy(margin).decide(_candidate(rmse), _candidate(rmse, "3"))
-    assert not decision.promoted
-    assert "is not lower than" in decision.reasons[0]
-
-
-@given(ERRORS, ERRORS, st.floats(0, 0.99))
-def test_two_models_cannot_both_replace_each_other(a: float, b: float, margin: float) -> None:
-    policy, one, other = PromotionPolicy(margin), _candidate(a, "1"), _candidate(b, "2")
-    assert not (policy.decide(one, other).promoted and policy.decide(other, one).promoted)
-
-
-@pytest.mark.parametrize(
-    ("rmse", "margin", "promoted", "reasons"),
-    [
-        (99.0, 0.0, True, 1),
-        (101.0, 0.0, False, 1),
-        (99.0, 0.02, False, 2),
-        (97.9, 0.02, True, 1),
-        (101.0, 0.02, False, 1),
-    ],
-)
-def test_the_margin_is_a_fraction_of_the_champions_error(
-    rmse: float, margin: float, promoted: bool, reasons: int
-) -> None:
-    decision = PromotionPolicy(margin).decide(_candidate(rmse), _candidate(100.0, "3"))
-    assert decision.promoted is promoted
-    assert decision.reasons[1:] == ("the gate asks for 2.00% less",)[: reasons - 1]
-
-
-def test_the_reason_gives_both_figures_and_the_rows() -> None:
-    decision = PromotionPolicy().decide(_candidate(45000), _candidate(50000, "3"))
-    (reason,) = decision.reasons
-    assert reason.startswith("RMSE 45,000.00 is lower than the 50,000.00 of houses/3 on the same")
-    assert reason.endswith("1,000 hold-out rows (-10.00%)")
-
-
-@pytest.mark.parametrize(("sha256", "seed"), [("other", 42), ("d", 43)])
-def test_a_champion_that_may_have_seen_the_holdout_is_pointed_out(sha256: str, seed: int) -> None:
-    champion = _candidate(50, "3", sha256=sha256, seed=seed)
-    decision = PromotionPolicy().decide(_candidate(45), champion)
-    assert decision.promoted
-    assert decision.reasons[1].startswith("houses/3 learnt from other rows")
-
-
-def test_the_first_model_is_champion() -> None:
-    decision = PromotionPolicy(0.5).decide(_candidate(1e9), None)
-    assert (decision.promoted, decision.reasons) == (True, ("there is no champion yet",))
-
-
-def test_the_champion_itself_stays_champion() -> None:
-    decision = PromotionPolicy(0.5).decide(_candidate(50, "3"), _candidate(50, "3"))
-    assert (decision.promoted, decision.reasons) == (True, ("identical to the champion houses/3",))
-
-
-@given(ERRORS, ERRORS)
-def test_real_data_beats_simulated_whatever_the_figures(ours: float, theirs: float) -> None:
-    policy = PromotionPolicy()
-    real, made_up = _candidate(ours, "1"), _candidate(theirs, "2", simulated=True)
-    assert policy.decide(real, made_up).promoted
-    refused = policy.decide(made_up, real)
-    assert not refused.promoted
-    assert refused.reasons == ("trained on simulated data, while houses/1 learnt from real data",)
-
-
-def test_simulated_models_compete_with_each_other() -> None:
-    policy = PromotionPolicy()
-    better, worse = _candidate(1, "1", simulated=True), _candidate(2, "2", simulated=True)
-    assert policy.decide(better, worse).promoted
-    assert not policy.decide(worse, better).promoted
-
-
-@given(ERRORS, st.booleans())
-def test_a_champion_that_cannot_be_compared_says_itself_if_it_may_go(
-    rmse: float, may_be_replaced: bool
-) -> None:
-    champion = Incomparable("houses/3", "golden rows differ", may_be_replaced)
-    decision = PromotionPolicy().decide(_candidate(rmse), champion)
-    assert decision.promoted is may_be_replaced
-    assert decision.reasons == ("houses/3 cannot be compared: golden rows differ",)
-
-
-@pytest.mark.parametrize("margin", [-0.1, 1.0, float("nan")])
-def test_a_margin_that_makes_no_sense_is_refused(margin: float) -> None:
-    with pytest.raises(Misconfigured, match=r"promotion margin: .* is not from 0 to below 1"):
-        PromotionPolicy(margin)
-
-
 @given(st.lists(VALUES, min_size=1), st.lists(VALUES, min_size=1))
 def test_a_deviation_is_a_number_of_at_least_zero(a: list[float], b: list[float]) -> None:
     deviation = largest_deviation(np.array(a), np.array(b))
     assert deviation >= 0
     assert isfinite(deviation) == (len(a) == len(b))
-
-
-def test_a_promotion_that_was_not_asked_for_is_withheld_and_says_so() -> None:
-    decision = PromotionDecision(True, ("RMSE is lower",)).withheld()
-    assert decision == PromotionDecision(False, ("promotion was not asked for", "RMSE is lower"))
-    assert decision.withheld() == decision
-    assert decision.to_tags() == {
-        "promoted": "false",
-        "decision": "promotion was not asked for; RMSE is lower",
-    }

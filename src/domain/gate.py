@@ -1,0 +1,224 @@
+"""Whether a model may replace the one in use: decided by evidence, in words and figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from statistics import NormalDist
+from typing import Any
+
+from domain.candidate import Candidate, Covered, Incomparable
+from domain.comparison import CONFIDENCE, RESAMPLES, Difference, Resampling, difference
+from domain.decision import Check, PromotionDecision
+from domain.errors import Misconfigured
+from domain.segments import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionPolicy:
+    """What a challenger must show.
+
+    - Its RMSE is lower than the champion's by more than `margin` (a fraction of the champion's),
+      with `confidence`; or it is a tie (the difference may be zero, and the RMSE is at most
+      `tie` higher) and it is cheaper: faster by the factor `faster`, else smaller by `smaller`.
+    - In no segment of at least `segment_rows` rows its RMSE is higher than the champion's by
+      more than `segment_margin` (a fraction of the champion's), beyond the segment's own noise.
+    - Its intervals hold what they promise, up to `coverage_margin`, beyond noise.
+    - It answers for one row within `latency_ms` milliseconds.
+    """
+
+    margin: float = 0.0
+    confidence: float = CONFIDENCE
+    segment_margin: float = 0.05
+    segment_rows: int = 100
+    coverage_margin: float = 0.01
+    latency_ms: float = 10.0
+    tie: float = 0.01
+    smaller: float = 0.1
+    faster: float = 2.0
+    resamples: int = RESAMPLES
+
+    def __post_init__(self) -> None:
+        for name in ("margin", "segment_margin", "coverage_margin", "tie", "smaller"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                words = f"promotion {name.replace('_', ' ')}"
+                raise Misconfigured(f"{words}: {value} is not from 0 to below 1")
+        if self.segment_rows < 1:
+            raise Misconfigured(f"promotion segment rows: {self.segment_rows} is not at least 1")
+        if not self.latency_ms > 0:
+            raise Misconfigured(f"promotion latency: {self.latency_ms} ms is not above 0")
+        if not self.faster > 1:
+            raise Misconfigured(f"promotion faster: {self.faster} is not above 1")
+        _ = self.resampling
+
+    @property
+    def resampling(self) -> Resampling:
+        """How uncertainty is measured."""
+        return Resampling(self.resamples, self.confidence)
+
+    def decide(
+        self,
+        challenger: Candidate,
+        champion: Candidate | Incomparable | None,
+        segments: Sequence[Segment] = (),
+    ) -> PromotionDecision:
+        """Judge a challenger, and compare it with a champion that was scored on the same rows.
+
+        `segments` are parts of those rows; None: there is no champion.
+        """
+        if isinstance(champion, Candidate):
+            return self._against(challenger, champion, segments)
+        if champion is None:
+            return self._alone(challenger, allowed=True, reason="there is no champion yet")
+        reason = f"{champion.label} cannot be compared: {champion.why}"
+        return self._alone(challenger, allowed=champion.may_be_replaced, reason=reason)
+
+    def _against(
+        self, challenger: Candidate, champion: Candidate, segments: Sequence[Segment]
+    ) -> PromotionDecision:
+        if challenger.bundle_id == champion.bundle_id:
+            reason = f"identical to the champion {champion.label}"
+            return PromotionDecision(True, (reason,))
+        simulated = bool(challenger.data.get("simulated"))
+        if simulated != bool(champion.data.get("simulated")):
+            ours, theirs = ("simulated", "real") if simulated else ("real", "simulated")
+            reason = f"trained on {ours} data, while {champion.label} learnt from {theirs} data"
+            return self._alone(challenger, allowed=not simulated, reason=reason)
+        return self._compare(challenger, champion, segments)
+
+    def _alone(self, challenger: Candidate, *, allowed: bool, reason: str) -> PromotionDecision:
+        checks = self._absolute(challenger)
+        failed = [check.words for check in checks if check.passed is False]
+        return PromotionDecision(allowed and not failed, (reason, *failed), checks)
+
+    def _compare(
+        self, challenger: Candidate, champion: Candidate, segments: Sequence[Segment]
+    ) -> PromotionDecision:
+        found = difference(challenger.squared, champion.squared, self.resampling)
+        cost = self._cost(challenger, champion)
+        error = self._error(found, champion.label, cheaper=bool(cost.passed))
+        tie = error.figures["outcome"] == "tie"
+        checks = (
+            error,
+            cost if tie else replace(cost, passed=None),
+            self._segments(challenger, champion, segments),
+            *self._absolute(challenger),
+        )
+        reasons = [_compared(found, champion.label), error.words]
+        if tie:
+            reasons.append(cost.words)
+        reasons += [check.words for check in checks[2:] if check.passed is False]
+        if not challenger.learnt_from_same_rows(champion):
+            reasons.append(
+                f"{champion.label} learnt from other rows and may have seen some of the hold-out"
+            )
+        promoted = all(check.passed is not False for check in checks)
+        return PromotionDecision(promoted, tuple(reasons), checks)
+
+    def _error(self, found: Difference, label: str, *, cheaper: bool) -> Check:
+        bar = -self.margin * found.theirs
+        if found.high < bar:
+            outcome, verdict = "win", "the challenger wins"
+        elif found.low > 0 or found.estimate > self.tie * found.theirs:
+            outcome, verdict = "loss", f"{label} wins"
+        else:
+            outcome, verdict = "tie", "not enough" if found.high < 0 else "a tie"
+        asked = f", where the gate asks for {-self.margin:.2%}" if self.margin else ""
+        words = (
+            f"with {self.confidence:.0%} confidence the difference is from {found.low:+,.2f} "
+            f"to {found.high:+,.2f}{asked}: {verdict}"
+        )
+        passed = outcome == "win" or (outcome == "tie" and cheaper)
+        return Check("error", passed, words, {**found.to_mapping(), "outcome": outcome})
+
+    def _cost(self, challenger: Candidate, champion: Candidate) -> Check:
+        """Decide which is cheaper: by time where that is clear, else by size, which is exact."""
+        figures = {
+            "challenger_bytes": challenger.size,
+            "champion_bytes": champion.size,
+            "challenger_row_ms": challenger.row_ms,
+            "champion_row_ms": champion.row_ms,
+        }
+        if challenger.row_ms * self.faster <= champion.row_ms:
+            words = f"it is cheaper: at least {self.faster:g} times as fast as {champion.label}"
+            return Check("cost", True, words, figures)
+        if champion.row_ms * self.faster <= challenger.row_ms:
+            words = f"it is not cheaper: {champion.label} is at least {self.faster:g} times as fast"
+            return Check("cost", False, words, figures)
+        cheaper = challenger.size <= champion.size * (1 - self.smaller)
+        sizes = f"{challenger.size:,} bytes, where {champion.label} has {champion.size:,}"
+        asked = "" if cheaper else f" and the gate asks for {self.smaller:.0%} less"
+        words = f"it is {'' if cheaper else 'not '}cheaper: {sizes}{asked}"
+        return Check("cost", cheaper, words, figures)
+
+    def _segments(
+        self, challenger: Candidate, champion: Candidate, segments: Sequence[Segment]
+    ) -> Check:
+        judged = [
+            (
+                segment.label,
+                difference(
+                    challenger.squared[segment.rows],
+                    champion.squared[segment.rows],
+                    self.resampling,
+                ),
+            )
+            for segment in segments
+            if len(segment) >= self.segment_rows
+        ]
+        figures: dict[str, Any] = {"judged": len(judged), "of": len(segments)}
+        if not judged:
+            words = f"no segment has the {self.segment_rows:,} rows to be judged"
+            return Check("segments", None, words, figures)
+        worse = [(label, d) for label, d in judged if d.low > self.segment_margin * d.theirs]
+        listed = [{"segment": label, **d.to_mapping()} for label, d in judged]
+        figures |= {"worse": len(worse), "segments": listed}
+        label, least = max(worse or judged, key=lambda pair: pair[1].relative)
+        words = (
+            f"{len(worse) or 'none'} of {len(judged)} segments worse by more than "
+            f"{self.segment_margin:.2%} beyond noise; the least good one is {label} "
+            f"({least.relative:+.2%})"
+        )
+        return Check("segments", not worse, words, figures)
+
+    def _absolute(self, challenger: Candidate) -> tuple[Check, ...]:
+        return self._coverage(challenger.coverage), self._latency(challenger.row_ms)
+
+    def _coverage(self, coverage: Covered | None) -> Check:
+        if coverage is None or not coverage.rows:
+            return Check("coverage", None, "the model gives no intervals")
+        share, rows = coverage.share, coverage.rows
+        least = coverage.level - self.coverage_margin
+        highest = _plausible_share(share, rows, self.confidence)
+        figures = {"level": coverage.level, "share": share, "high": highest, "rows": rows}
+        held = highest >= least
+        words = (
+            f"{share:.2%} of {rows:,} true values lie in their {coverage.level:.0%} "
+            f"interval, {'which is' if held else 'and not'} at least {least:.2%} within noise"
+        )
+        return Check("coverage", held, words, figures)
+
+    def _latency(self, row_ms: float) -> Check:
+        held = row_ms <= self.latency_ms
+        words = (
+            f"one row takes {row_ms:.3g} ms, {'within' if held else 'beyond'} "
+            f"the budget of {self.latency_ms:g} ms"
+        )
+        return Check("latency", held, words, {"row_ms": row_ms, "budget_ms": self.latency_ms})
+
+
+def _compared(found: Difference, label: str) -> str:
+    ours, theirs = found.ours, found.theirs
+    verdict = "lower" if ours < theirs else "not lower" if ours == theirs else "higher"
+    return (
+        f"RMSE {ours:,.2f} is {verdict} than the {theirs:,.2f} of {label} "
+        f"on the same {found.rows:,} hold-out rows ({found.relative:+.2%})"
+    )
+
+
+def _plausible_share(share: float, rows: int, confidence: float) -> float:
+    """Return the upper end of Wilson's interval for a share that was measured on `rows` rows."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    weight = z * z / rows
+    spread = z * sqrt(share * (1 - share) / rows + weight / (4 * rows))
+    return min((share + weight / 2 + spread) / (1 + weight), 1.0)

@@ -1,0 +1,10 @@
+import pytest
+
+from adapters.memory import MemoryLedger
+from tests.integration.contracts.ledger import LedgerContract
+
+
+class TestMemoryLedger(LedgerContract):
+    @pytest.fixture
+    def ledger(self) -> MemoryLedger:
+        return MemoryLedger()
