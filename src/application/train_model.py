@@ -9,7 +9,7 @@ from application.appointing import Appoint, resolved
 from application.calibrating import Calibrated, Calibration, to_metrics
 from application.judging import Contender, Judge
 from application.loading import GOLDEN
-from application.ports import DataSource, Learner, Predictor, Run, Tracker, Trained
+from application.ports import DataSource, Learner, Predictor, Run, Runtime, Tracker, Trained
 from application.reading import Divided, read_labelled
 from domain import golden
 from domain.candidate import Candidate, Incomparable
@@ -50,11 +50,14 @@ class TrainingReport:
 class TrainModel:
     """Fits on a part of the data, judges on the rest, registers and, if the gate allows, promotes.
 
-    A failure leaves no half-made version and no moved alias behind. `code` says which program
-    it is: it becomes part of the manifest. Without `calibrate` models have no intervals.
+    A failure leaves no half-made version and no moved alias behind. `elsewhere` is the runtime of
+    programs that cannot use that of `load`; both have to answer like the trained estimator. `code`
+    says which program it is: it becomes part of the manifest. Without `calibrate` models have no
+    intervals.
     """
 
     learner: Learner
+    elsewhere: Runtime
     tracker: Tracker
     judge: Judge
     appoint: Appoint
@@ -107,9 +110,9 @@ class TrainModel:
         holdout = rows.holdout.matrix
         some = holdout[:_UNUSUAL]
         parity = max(
-            _parity(trained, served, holdout, "hold-out"),
-            _parity(trained, served, with_gaps(schema, some), "missing values"),
-            _parity(trained, served, far_away(schema, some), "far away"),
+            self._parity(schema, trained, holdout, "hold-out"),
+            self._parity(schema, trained, with_gaps(schema, some), "missing values"),
+            self._parity(schema, trained, far_away(schema, some), "far away"),
         )
         calibrated = calibrate(spec, schema, rows, served) if calibrate else Calibrated()
         return _Fitted(trained, served, parity, calibrated)
@@ -168,6 +171,13 @@ class TrainModel:
         }
         return Contender("the challenger", manifest, Bundle.seal(manifest, files), served), metrics
 
+    def _parity(self, schema: Schema, trained: Trained, matrix: Matrix, what: str) -> float:
+        """Return the largest deviation of any serving form from the estimator, on some rows."""
+        expected = trained.predictor.predict(matrix)
+        runtimes = (self.judge.load.runtime, self.elsewhere)
+        forms = [runtime.load(schema, trained.files) for runtime in runtimes]
+        return max(require_parity(expected, form.predict(matrix), what) for form in forms)
+
 
 def _record(run: Run, bundle: Bundle, decision: PromotionDecision) -> None:
     run.log_metrics(decision.to_metrics())
@@ -184,7 +194,3 @@ class _Fitted:
     served: Predictor
     parity: float
     calibrated: Calibrated
-
-
-def _parity(trained: Trained, served: Predictor, matrix: Matrix, what: str) -> float:
-    return require_parity(trained.predictor.predict(matrix), served.predict(matrix), what)

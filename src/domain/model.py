@@ -18,10 +18,12 @@ from domain.schema_file import schema_from_mapping, schema_to_mapping
 CHAMPION = "champion"
 PREVIOUS = "previous"
 
-# The serving form of a model in its bundle: how rows become columns, and what is made of them.
+# The serving form of a model in its bundle: how rows become columns, and what is made of them: an
+# ONNX graph and, for ensembles that `domain.trees` can hold, the same trees as plain arrays.
 ENCODING = "features.json"
 NEIGHBOURS = "neighbours.npy"
 NUMERIC = "model.onnx"
+TREES = "model.safetensors"
 
 # What is written, and what can be read: in 1 there was no `uncertainty`.
 _FORMAT = 2

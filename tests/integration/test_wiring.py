@@ -21,14 +21,20 @@ from adapters.mlflow.model_store import MlflowStore
 from adapters.mlflow.tracker import MlflowTracker
 from adapters.none import NoTracker
 from adapters.ray.executor import RayExecutor
+from adapters.sklearn.learner import SklearnLearner
 from adapters.sql.tracker import SqlTracker
 from domain.errors import Misconfigured
+from domain.model import TREES
+from domain.training import Estimator
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.data import open_sink, open_source
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import Settings, StoreKind, TrackerKind, Variant
+from tests.integration.contracts.rows import labelled, pool
+from tests.integration.contracts.samples import SCHEMA
 from tests.integration.program import SCHEMA_FILE
+from tests.integration.sklearn_learner.specs import QUICK
 
 TRACKERS: dict[TrackerKind, type] = {
     TrackerKind.FILE: FileTracker,
@@ -136,7 +142,7 @@ def without(*libraries: str) -> Iterator[None]:
     ("library", "extra", "build"),
     [
         ("sklearn", "train", lambda s: builders.learner()),
-        ("onnxruntime", "api", lambda s: builders.runtime()),
+        ("onnxruntime", "api", lambda s: builders.graph_runtime()),
         ("sqlalchemy", "sql", builders.sql_tracker),
         ("mlflow", "mlflow", builders.mlflow_tracker),
         ("ray", "ray", builders.ray_executor),
@@ -154,6 +160,23 @@ def test_a_library_that_is_not_installed_is_named_with_where_it_comes_from(
     assert str(caught.value) == (
         f"{library} is not installed; it comes with pip install '.[{extra}]'"
     )
+
+
+def test_onnx_runtime_is_loaded_by_those_models_only_that_are_no_trees() -> None:
+    boosted = SklearnLearner().fit(QUICK[Estimator.HIST_GRADIENT_BOOSTING], SCHEMA, *labelled())
+    linear = SklearnLearner().fit(QUICK[Estimator.LINEAR], SCHEMA, *labelled())
+    with without("onnxruntime"):
+        answers = builders.runtime().load(SCHEMA, boosted.files).predict(pool())
+        with pytest.raises(Misconfigured, match="onnxruntime is not installed"):
+            builders.runtime().load(SCHEMA, linear.files)
+    with without("llvmlite"):
+        assert "adapters.llvm.runtime" not in sys.modules
+        same = builders.runtime().load(SCHEMA, boosted.files).predict(pool())
+        assert "adapters.llvm.runtime" not in sys.modules
+    assert answers.tobytes() == same.tobytes()
+    files = {name: content for name, content in boosted.files.items() if name != TREES}
+    assert builders.runtime().load(SCHEMA, files).predict(pool()).tobytes() == same.tobytes()
+    assert len(builders.runtime().load(SCHEMA, linear.files).predict(pool())) == len(pool())
 
 
 def test_a_module_of_our_own_that_is_missing_is_a_fault_of_the_program() -> None:

@@ -33,6 +33,7 @@ _SHIPPED = (
     "application/ports.py",
     "application/intervals.py",
     "application/loading.py",
+    "application/numeric.py",
     "adapters/__init__.py",
     "adapters/onnx/*.py",
     "adapters/mlflow/__init__.py",

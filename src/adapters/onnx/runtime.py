@@ -1,4 +1,4 @@
-"""Loads the serving form of a bundle into ONNX Runtime."""
+"""Opens the graphs of a bundle in ONNX Runtime."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
+from application.numeric import NumericRuntime, Score, required
 from application.ports import Predictor
 from domain.errors import ArtefactRejected
-from domain.features import FeatureEncoding
+from domain.feature import Vector
 from domain.model import ENCODING, NUMERIC
 from domain.schema import Matrix, Schema
 
@@ -29,27 +29,22 @@ class OnnxRuntime:
         Raises:
             ArtefactRejected: the files are not a model for this schema.
         """
-        lacking = [name for name in (ENCODING, NUMERIC) if name not in files]
-        if lacking:
-            raise ArtefactRejected(f"the bundle has no {', '.join(lacking)}")
-        encoding = FeatureEncoding.from_files(schema, files)
-        return OnnxPredictor(encoding, _open_session(files[NUMERIC], len(encoding.names)))
+        return NumericRuntime(open_graph).load(schema, files)
 
 
-class OnnxPredictor:
-    """Answers with a model in ONNX Runtime."""
+def open_graph(files: Mapping[str, bytes], width: int) -> Score:
+    """Return the numeric model over `width` columns.
 
-    def __init__(self, encoding: FeatureEncoding, session: Any) -> None:
-        self._encoding = encoding
-        self._session = session
+    Raises:
+        ArtefactRejected: its graph is not one that can be run.
+    """
+    session = _open_session(required(files, NUMERIC), width)
 
-    def predict(self, matrix: Matrix) -> NDArray[np.float64]:
-        """Return one prediction per row of `matrix`, shape (rows, features)."""
-        if not len(matrix):
-            return np.empty(0)
-        columns = self._encoding.transform(matrix)
-        (predictions,) = self._session.run(None, {_INPUT: columns})
-        return np.asarray(predictions, dtype=np.float64)
+    def score(columns: Matrix) -> Vector:
+        (answers,) = session.run(None, {_INPUT: columns})
+        return np.asarray(answers, dtype=np.float64)
+
+    return score
 
 
 def _open_session(model: bytes, width: int) -> Any:

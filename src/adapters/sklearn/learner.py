@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from adapters.sklearn.estimators import SPREAD, build
-from adapters.sklearn.onnx_export import export
+from adapters.sklearn.serving_form import serving_form
 from adapters.sklearn.skops_file import dump
 from application.ports import Trained
 from domain.errors import InvalidData, Misconfigured
 from domain.feature import Vector
 from domain.features import FeatureEncoding
-from domain.model import NUMERIC
 from domain.schema import Matrix, Schema
 from domain.training import TrainingSpec
 
@@ -74,7 +73,7 @@ class SklearnLearner:
             raise Misconfigured(f"{spec.estimator.value} cannot be fitted: {error}") from error
         files = {
             **encoding.to_files(),
-            NUMERIC: export(estimator, len(encoding.names)),
+            **serving_form(estimator, len(encoding.names)),
             PIPELINE: dump(estimator),
         }
         libraries = {name: version(name) for name in _LIBRARIES} | {"python": python_version()}

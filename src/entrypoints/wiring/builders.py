@@ -4,7 +4,7 @@ The imports stand inside the functions, so that a program loads only the librari
 configuration needs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial, wraps
 from getpass import getuser
@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from os import getuid
 from typing import ParamSpec, TypeVar
 
+from application.numeric import NumericRuntime, Score
 from application.ports import (
     BundleCache,
     Executor,
@@ -24,6 +25,7 @@ from application.ports import (
 )
 from domain.errors import Misconfigured
 from domain.gate import PromotionPolicy
+from domain.model import TREES
 from domain.schema import Schema
 from entrypoints.wiring.settings import Settings
 
@@ -57,6 +59,13 @@ def _require(library: str) -> None:
     """Notice now that a library is missing which its adapter imports at its first use."""
     if find_spec(library) is None:
         raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def file_store(settings: Settings) -> ModelStore:
@@ -152,12 +161,29 @@ def learner() -> Learner:
     return SklearnLearner()
 
 
-@needs("api")
 def runtime() -> Runtime:
+    """Models in compiled code where they are trees, else, or without llvmlite, in ONNX Runtime."""
+    return NumericRuntime(_open_numeric)
+
+
+@needs("api")
+def graph_runtime() -> Runtime:
     """Models in ONNX Runtime."""
     from adapters.onnx.runtime import OnnxRuntime
 
     return OnnxRuntime()
+
+
+@needs("api")
+def _open_numeric(files: Mapping[str, bytes], width: int) -> Score:
+    """Open a numeric model; of the two libraries, only the one that it needs is imported."""
+    if TREES in files and _is_installed("llvmlite"):
+        from adapters.llvm.runtime import open_trees
+
+        return open_trees(files, width)
+    from adapters.onnx.runtime import open_graph
+
+    return open_graph(files, width)
 
 
 def local_executor() -> Executor:

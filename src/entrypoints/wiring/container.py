@@ -52,6 +52,7 @@ class Container(containers.DeclarativeContainer):
     ledger = providers.ThreadSafeSingleton(builders.ledger, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
     runtime = providers.ThreadSafeSingleton(builders.runtime)
+    graph_runtime = providers.ThreadSafeSingleton(builders.graph_runtime)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)
     sink = providers.Factory(data.open_sink)
@@ -78,6 +79,7 @@ class Container(containers.DeclarativeContainer):
     train_model = providers.Factory(
         TrainModel,
         learner,
+        graph_runtime,
         tracker,
         judge,
         appoint,

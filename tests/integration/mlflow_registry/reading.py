@@ -35,6 +35,7 @@ def train(uri: str, home: Path, seed: int = 0) -> TrainingReport:
     store = MlflowStore(uri, home)
     use_case = TrainModel(
         SklearnLearner(),
+        OnnxRuntime(),
         MlflowTracker(uri, home),
         Judge(LoadModel(store, OnnxRuntime()), PromotionPolicy()),
         Appoint(store, MemoryLedger(), MemoryBundleCache(), lambda: CREATED, "a test"),

@@ -5,6 +5,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from adapters.llvm.runtime import open_trees
 from adapters.onnx.runtime import OnnxRuntime
 from adapters.sklearn.learner import PIPELINE, EstimatorPredictor
 from adapters.sklearn.skops_file import load
@@ -13,6 +14,7 @@ from domain.evaluation import largest_deviation
 from domain.model import NUMERIC
 from domain.schema import Matrix
 from domain.training import Estimator
+from entrypoints.wiring import builders
 from tests.integration.sklearn_learner.conftest import Fitted, Housing
 from tests.integration.sklearn_learner.graphs import ask
 from tests.integration.sklearn_learner.oracle import around_thresholds, averaged, boosted
@@ -56,10 +58,11 @@ def test_every_answer_is_the_estimators_to_the_last_bit(
     housing: Housing, fitted: Fitted, kind: Estimator, name: str
 ) -> None:
     trained, rows = fitted(kind), scene(name, housing)
-    served = OnnxRuntime().load(housing.schema, trained.files)
-    answers = served.predict(rows)
-    assert np.isfinite(answers).all()
-    assert answers.tobytes() == trained.predictor.predict(rows).tobytes()
+    expected = trained.predictor.predict(rows)
+    assert np.isfinite(expected).all()
+    for runtime in (OnnxRuntime(), builders.runtime()):
+        served = runtime.load(housing.schema, trained.files)
+        assert served.predict(rows).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -92,6 +95,9 @@ def test_every_answer_is_what_a_walk_through_the_trees_finds(
     else:
         expected = averaged(getattr(estimator, "estimators_", [estimator]), rows)
     assert ask(trained.files[NUMERIC], rows).tobytes() == expected.tobytes()
+    if kind is Estimator.HIST_GRADIENT_BOOSTING:
+        added = open_trees(trained.files, rows.shape[1])
+        assert added(rows).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("kind", Estimator)

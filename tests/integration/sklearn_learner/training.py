@@ -28,6 +28,7 @@ from domain.gate import PromotionPolicy
 from domain.model import ModelVersion
 from domain.schema import Schema
 from domain.training import TrainingSpec
+from entrypoints.wiring import builders
 from tests.integration.contracts.samples import SCHEMA, sample_table
 from tests.integration.sklearn_learner.specs import QUICK
 
@@ -40,8 +41,9 @@ def train(
     """Train as the program does, with what is tried here, and the rest in memory."""
     use_case = TrainModel(
         SklearnLearner(),
+        OnnxRuntime(),
         MemoryTracker(),
-        Judge(LoadModel(store, OnnxRuntime()), PromotionPolicy()),
+        Judge(LoadModel(store, builders.runtime()), PromotionPolicy()),
         Appoint(store, MemoryLedger(), MemoryBundleCache(), lambda: datetime.now(UTC), "a test"),
         lambda: datetime.now(UTC),
         {"revision": "abc"},

@@ -93,6 +93,7 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     tracker: MemoryTracker = field(default_factory=MemoryTracker)
     runtime: MemoryRuntime = field(default_factory=MemoryRuntime)
+    elsewhere: MemoryRuntime = field(default_factory=MemoryRuntime)
     cache: MemoryBundleCache = field(default_factory=MemoryBundleCache)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     margin: float = 0.0
@@ -132,6 +133,7 @@ class World:
         policy = PromotionPolicy(self.margin, latency_ms=self.latency_ms)
         use_case = TrainModel(
             MemoryLearner(),
+            self.elsewhere,
             self.tracker,
             Judge(self.load, policy, lambda: next(ticks) / 1000),
             self.appoint,

@@ -324,8 +324,9 @@ def test_an_unknown_parameter_fails_the_run(world: World) -> None:
     assert [run.status for run in world.tracker.runs] == ["failed"]
 
 
-def test_a_serving_form_that_answers_otherwise_is_not_registered(world: World) -> None:
-    world.runtime = SkewedRuntime()
+@pytest.mark.parametrize("where", ["runtime", "elsewhere"])
+def test_a_serving_form_that_answers_otherwise_is_not_registered(world: World, where: str) -> None:
+    setattr(world, where, SkewedRuntime())
     with pytest.raises(ArtefactRejected, match=r"^hold-out: answers differ by up to 1e-06"):
         world.train()
     assert world.store.names() == []

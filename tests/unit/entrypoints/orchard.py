@@ -30,6 +30,7 @@ def orchard(store: MemoryStore | None = None, **settings: float) -> Container:
     wired.tracker.override(providers.Object(MemoryTracker()))
     wired.learner.override(providers.Object(MemoryLearner()))
     wired.runtime.override(providers.Object(MemoryRuntime()))
+    wired.graph_runtime.override(providers.Object(MemoryRuntime()))
     wired.schema.override(providers.Object(SCHEMA))
     wired.source.override(providers.Object(MemorySource(sample_table())))
     wired.sink.override(providers.Object(MemorySink()))

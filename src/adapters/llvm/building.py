@@ -1,0 +1,82 @@
+"""What LLVM's instruction builder lacks to be read easily: loops, and arrays by index."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+BYTE, INT32, INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+FLOAT64 = ir.DoubleType()
+
+
+def whole(value: int) -> ir.Constant:
+    """Return a constant to count and index with."""
+    return ir.Constant(INT64, value)
+
+
+def byte(value: int) -> ir.Constant:
+    """Return a constant byte."""
+    return ir.Constant(BYTE, value)
+
+
+class Loop:
+    """A loop that is being built: its `index`, and variables that change from turn to turn."""
+
+    def __init__(self, build: ir.IRBuilder, start: Sequence[Any]) -> None:
+        before, build_head = build.block, build.append_basic_block("turn")
+        build.branch(build_head)
+        build.position_at_end(build_head)
+        self.index = build.phi(INT64)
+        self.index.add_incoming(whole(0), before)
+        self.variables = [build.phi(value.type) for value in start]
+        for variable, value in zip(self.variables, start, strict=True):
+            variable.add_incoming(value, before)
+        self._head = build_head
+
+    def repeat(self, build: ir.IRBuilder, step: int, stop: Any, values: Sequence[Any]) -> None:
+        """End a turn: go on with the next index and these values while it is below `stop`."""
+        following = build.add(self.index, whole(step))
+        self.index.add_incoming(following, build.block)
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.add_incoming(value, build.block)
+        end = build.append_basic_block("after")
+        build.cbranch(build.icmp_signed("<", following, stop), self._head, end)
+        build.position_at_end(end)
+
+
+@contextmanager
+def counting(build: ir.IRBuilder, stop: Any, step: int = 1) -> Iterator[Any]:
+    """Build a loop over 0, step, 2 step, … below `stop`, which must be positive."""
+    loop = Loop(build, ())
+    yield loop.index
+    loop.repeat(build, step, stop, ())
+
+
+def at(build: ir.IRBuilder, array: Any, index: Any) -> Any:
+    """Return a pointer to an element of an array."""
+    return build.gep(array, [index])
+
+
+def load(build: ir.IRBuilder, array: Any, index: Any) -> Any:
+    """Return an element of an array; integers come as 64 bits, bytes as they are."""
+    value = build.load(at(build, array, index))
+    return build.zext(value, INT64) if value.type == INT32 else value
+
+
+def widened(build: ir.IRBuilder, value: Any) -> Any:
+    """Return a byte or bit as an index."""
+    return build.zext(value, INT64)
+
+
+def vector_at(build: ir.IRBuilder, array: Any, index: Any, kind: ir.VectorType) -> Any:
+    """Return a pointer to a whole vector that begins at an element of an array."""
+    return build.bitcast(at(build, array, index), kind.as_pointer())
+
+
+def everywhere(build: ir.IRBuilder, value: Any, lanes: int) -> Any:
+    """Return a vector that has one value in each lane."""
+    empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    first = build.insert_element(empty, value, ir.Constant(INT32, 0))
+    zeros = ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes)
+    return build.shuffle_vector(first, empty, zeros)

@@ -1,0 +1,72 @@
+"""Opens the trees of a bundle in the compiled kernel."""
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.llvm.compiler import compiled
+from adapters.llvm.kernel import ROWS
+from adapters.llvm.layout import Layout
+from application.numeric import NumericRuntime, Score, required
+from application.ports import Predictor
+from domain.errors import ArtefactRejected
+from domain.feature import Vector
+from domain.model import ENCODING, TREES
+from domain.schema import Matrix, Schema
+from domain.trees import Trees
+
+
+class LlvmRuntime:
+    """Makes predictors of `features.json` and `model.safetensors`."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
+        """Return a predictor.
+
+        Raises:
+            ArtefactRejected: the files are not a model for this schema.
+        """
+        return NumericRuntime(open_trees).load(schema, files)
+
+
+def open_trees(files: Mapping[str, bytes], width: int) -> Score:
+    """Return the numeric model over `width` columns.
+
+    Raises:
+        ArtefactRejected: its trees are not well formed.
+    """
+    trees = Trees.from_bytes(required(files, TREES), TREES)
+    if trees.width != width:
+        raise ArtefactRejected(
+            f"{TREES} takes {trees.width} columns where {ENCODING} makes {width}"
+        )
+    return TreeSum(trees)
+
+
+class TreeSum:
+    """Adds up the trees for rows of columns; from any thread, and without the interpreter."""
+
+    def __init__(self, trees: Trees, processor: str = "") -> None:
+        self._width = trees.width
+        self._layout = Layout(trees)  # keeps alive what the ensemble points to
+        self._ensemble = self._layout.ensemble
+        self._reference = ctypes.byref(self._ensemble)
+        self._score = compiled(processor)
+
+    def __call__(self, columns: Matrix) -> Vector:
+        """Return the sum for each row of `columns`, shape (rows, width), at least one row."""
+        rows = np.ascontiguousarray(columns, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self._width or not len(rows):
+            raise ValueError(f"rows of {self._width} columns are needed")
+        sums = np.empty(len(rows))
+        planes = np.empty((2 * self._width + 1) * ROWS, dtype=np.uint8)
+        scratch = _address(planes)
+        scratch += -scratch % ROWS
+        self._score(self._reference, _address(rows), len(rows), scratch, _address(sums))
+        return sums
+
+
+def _address(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
