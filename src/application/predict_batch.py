@@ -7,9 +7,11 @@ from itertools import groupby
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
+from application.beside import beside
 from application.loading import LoadedModel, LoadModel, PortableModel
-from application.ports import DataSource, Executor, Finished, PredictionSink
+from application.ports import DataSource, Executor, Finished, PredictionSink, Predictor
 from application.progress import Progress, silent
 from domain.batch import (
     MODEL,
@@ -22,10 +24,13 @@ from domain.batch import (
 )
 from domain.dataset import Chunk
 from domain.errors import ChecksumMismatch, InvalidData, Violation
-from domain.feature import Kind
+from domain.feature import Kind, Vector
 from domain.model import ModelRef
 from domain.prediction import unanswered
+from domain.schema import Matrix
 from domain.table import Coded, Table
+
+_ASKED_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,13 @@ class PredictBatch:
         workers: int | None = None,
         max_rejects: RejectLimit | None = None,
         progress: Callable[[Progress], None] = silent,
+        began: Callable[[BatchJob], None] = lambda _: None,
     ) -> BatchReport:
         """Score every row: afterwards, rows scored and rows rejected add up to the rows read.
 
         At most `workers` chunks are worked on at once (None: one per core of the executor); the
-        result does not depend on how many there are, nor on where they are.
+        result does not depend on how many there are, nor on where they are. `began` is told which
+        job it is, once that is known.
 
         Raises:
             InvalidData: the input has no rows or lacks a column, or more rows break the schema
@@ -63,13 +70,15 @@ class PredictBatch:
             Conflict: another run writes to the output now.
         """
         started = self.seconds()
+        version = beside(lambda: source.version)  # a large input is long looked at
         model = self.load.portable(ref)
         schema = model.loaded.manifest.schema
-        data = source.version
+        data = version.result()
         job = BatchJob.of(data, model.version, chunk_rows, keep)
         _require_columns(source, model.loaded, keep)
         if not data.rows:
             raise InvalidData(f"{data.uri}: there are no rows")
+        began(job)
         with sink.reserved(job):
             earlier = sink.finished(job)
             score = ScoreChunk(source, sink, model, job)
@@ -201,7 +210,7 @@ class ScoreChunk:
         model = self.model.loaded
         encoded = model.manifest.schema.encode_table(table)
         rows = np.flatnonzero(encoded.accepted)
-        predictions = model.predictor.predict(encoded.matrix[rows])
+        predictions = _predict(model.predictor, encoded.matrix, rows)
         lacking = [replace(v, row=int(rows[v.row])) for v in unanswered(predictions)]
         if lacking:
             answered = np.isfinite(predictions)
@@ -216,6 +225,13 @@ class ScoreChunk:
             len(kept),
         )
         return scored, _rejects([*encoded.violations, *lacking], chunk.start + 1)
+
+
+def _predict(predictor: Predictor, matrix: Matrix, rows: NDArray[np.intp]) -> Vector:
+    """Ask for as many rows at a time as fit into a cache; the answers are the same."""
+    parts = range(0, len(rows), _ASKED_AT_ONCE)
+    answers = [predictor.predict(matrix[rows[at : at + _ASKED_AT_ONCE]]) for at in parts]
+    return np.concatenate(answers) if answers else np.empty(0)
 
 
 def _too_many_rejects(score: ScoreChunk, done: _Done, allowed: int) -> InvalidData:

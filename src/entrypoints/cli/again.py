@@ -1,7 +1,7 @@
 """How to go on: the very command, for those whose job was stopped."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -45,15 +45,15 @@ def _given(context: typer.Context, name: str) -> list[str]:
 
 
 @contextmanager
-def resumable(command: str) -> Iterator[None]:
+def resumable(command: Callable[[], str]) -> Iterator[None]:
     """Say how to go on with a job that is stopped by the user or by something that is away."""
     try:
         yield
     except KeyboardInterrupt:
         output.say(
             f"[yellow]interrupted[/]: what is finished is kept. To go on where it stopped:\n"
-            f"  {escape(command)}"
+            f"  {escape(command())}"
         )
         raise typer.Exit(INTERRUPTED) from None
     except Unavailable as error:
-        raise Unavailable(f"{error}\nThen go on where it stopped:\n  {command}") from error
+        raise Unavailable(f"{error}\nThen go on where it stopped:\n  {command()}") from error

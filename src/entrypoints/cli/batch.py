@@ -5,11 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from application.ports import DataSource, ModelStore
+from application.ports import DataSource
 from application.predict_batch import PredictBatch
 from domain.batch import BatchReport, RejectLimit
 from domain.errors import InvalidData
-from domain.model import ModelRef
 from entrypoints.cli import output
 from entrypoints.cli.again import command_again, resumable
 from entrypoints.cli.options import AsJson, Model, container, parse_ref
@@ -71,22 +70,23 @@ def predict(
     require_apart(source, target)
     wired = container(engine=engine)
     limit = None if max_rejects is None else RejectLimit.parse(max_rejects)
-    store: ModelStore = wired.store()
-    # Also if the alias has moved in the meantime, the job goes on with the version it began with.
-    version = store.resolve(parse_ref(model, wired.settings().model_ref))
+    ref = parse_ref(model, wired.settings().model_ref)
     use_case: PredictBatch = wired.predict_batch()
     rows: DataSource = wired.source(source)
-    command = command_again(context, model=version.label)
-    with resumable(command), output.progress("scoring") as tell:
+    # Also if the alias has moved in the meantime, the job goes on with the version it began with.
+    pinned: dict[str, str] = {}
+    way = resumable(lambda: command_again(context, **pinned))
+    with way, output.progress("scoring") as tell:
         report = use_case(
             rows,
             wired.sink(target),
-            ModelRef(version.name, None, version.number),
+            ref,
             keep=keep or (),
             chunk_rows=chunk_rows,
             workers=workers,
             max_rejects=limit,
             progress=tell,
+            began=lambda job: pinned.update(model=job.model),
         )
     output.note_ignored(report.ignored, rows.version.uri)
     if as_json:
