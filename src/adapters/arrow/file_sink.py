@@ -4,13 +4,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from adapters.arrow.formats import FORMATS, Format, concatenate
 from adapters.arrow.parts import Part, parts_in
 from adapters.arrow.receipts import Content, Receipt
-from adapters.arrow.reserving import reserved
+from adapters.arrow.reserving import require_reserved, reserved
 from adapters.arrow.writing import replacing, writing
 from application.ports import Finished, Sealed
 from domain.batch import BatchJob, ChunkReceipt, Reject
@@ -26,8 +27,8 @@ class FileSink:
     is. The same job always gives the same bytes.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Name the output; nothing is written yet.
+    def __init__(self, path: Path, *, sent: bool = False) -> None:
+        """Name the output; nothing is written yet. One that was `sent` writes for another process.
 
         Raises:
             Misconfigured: the suffix is not that of a format that can be written.
@@ -35,15 +36,19 @@ class FileSink:
         self._path = path
         self._rejects = path.with_name(f"{path.name}.rejects.jsonl")
         self._receipt = path.with_name(f".{path.name}.receipt.json")
+        self._lock = path.with_name(f".{path.name}.lock")
         self._format = _format_of(path)
+        self._sent = sent
+
+    def __reduce__(self) -> tuple[Callable[..., "FileSink"], tuple[Path]]:
+        return partial(FileSink, sent=True), (self._path,)
 
     @contextmanager
     def reserved(self, job: BatchJob) -> Iterator[None]:
         """Keep every other run from the output, also those of other jobs."""
-        lock = self._path.with_name(f".{self._path.name}.lock")
         with ExitStack() as held:
             with writing(self._path):
-                held.enter_context(reserved(lock, self._path, job.id))
+                held.enter_context(reserved(self._lock, self._path, job.id))
             yield
 
     def finished(self, job: BatchJob) -> Finished | None:
@@ -65,6 +70,8 @@ class FileSink:
     ) -> ChunkReceipt:
         rows = self._format.encode(table)
         with writing(self._path):
+            if self._sent:
+                require_reserved(self._lock, self._path, job.id)
             return Part(self._folder(job), index).write(rows, rejects, len(table))
 
     def seal(self, job: BatchJob, chunks: int) -> Sealed:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from domain.errors import Conflict
+from domain.errors import Conflict, Unavailable
 
 
 @contextmanager
@@ -28,6 +28,24 @@ def reserved(path: Path, what: Path, job: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
             # Closing alone is not enough: a process forked meanwhile has the file open too.
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def require_reserved(path: Path, what: Path, job: str) -> None:
+    """Check, in another process than the run's own, that its lock file is seen from here.
+
+    Raises:
+        Unavailable: it is not: the run has ended, or this machine has other files than the run's.
+    """
+    try:
+        os.close(os.open(path.parent, os.O_RDONLY))  # lets a network file system look again
+        holder = path.read_text(errors="replace")
+    except OSError:
+        holder = ""
+    if not holder.startswith(f"job {job},"):
+        raise Unavailable(
+            f"{what}: the run of job {job} is not seen from {socket.gethostname()}; the output "
+            f"must be on storage that all machines share which write to it"
+        )
 
 
 def _locked(path: Path, what: Path) -> BinaryIO:

@@ -4,8 +4,9 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import ray
@@ -34,21 +35,17 @@ def joined(address: str, cores: int | None) -> Iterator[None]:
         Misconfigured: the address is none of these.
         Unavailable: there is no cluster, or it cannot be joined.
     """
-    if ray.is_initialized():
-        yield
-        return
     _require_listening(address)
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        _join(address, cores)
-    except (OSError, RayError, RuntimeError, ValueError, SystemExit) as error:
-        ray.shutdown()
-        raise Unavailable(f"Ray at {address} cannot be joined: {_first_line(error)}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    # Ray prints on stdout that a worker was lost, but only the result may stand there.
+    with redirect_stdout(sys.stderr):
+        if ray.is_initialized():
+            yield
+            return
+        try:
+            _join(address, cores)
+            yield
+        finally:
+            ray.shutdown()
 
 
 def cores() -> int:
@@ -63,12 +60,17 @@ def _join(address: str, cores: int | None) -> None:
         "object_store_memory": _STORE_BYTES,
         "include_dashboard": False,
     }
-    ray.init(
-        address=address,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **(own if address == LOCAL else {}),
-    )
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **(own if address == LOCAL else {}),
+        )
+    except (OSError, RayError, RuntimeError, ValueError, SystemExit) as error:
+        raise Unavailable(f"Ray at {address} cannot be joined: {_first_line(error)}") from error
 
 
 def _require_listening(address: str) -> None:

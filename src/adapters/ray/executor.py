@@ -17,7 +17,7 @@ from application.in_order import in_order
 from application.ports import Item, Result
 from domain.errors import Unavailable
 
-_RETRIES = 5
+_RETRIES = 3
 _CANCEL_SECONDS = 60.0
 
 

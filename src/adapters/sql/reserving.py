@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -29,13 +30,31 @@ def reserved(table: TableName, job: str) -> Iterator[None]:
     if table.database.dialect == POSTGRESQL:
         with _advisory_lock(table, job):
             yield
-    elif table.database.file is not None:
-        file = table.database.file
-        name = f".{file.name}.{_digest(table, job).hex()[:16]}.lock"
-        with _lock_file(file.with_name(name), table, job):
+    elif (path := _lock_path(table, job)) is not None:
+        with _lock_file(path, table, job):
             yield
     else:
         yield
+
+
+def require_reserved(table: TableName, job: str) -> None:
+    """Check, in another process than the run's own, that a file is the database that the run has.
+
+    Raises:
+        Unavailable: the run has ended, or this machine has other files than the run's.
+    """
+    path = _lock_path(table, job)
+    if path is not None and not path.exists():
+        raise Unavailable(
+            f"{table.uri}: the run of job {job} is not seen from {socket.gethostname()}; a "
+            f"database that is a file must be on the machine of every process that writes to it"
+        )
+
+
+def _lock_path(table: TableName, job: str) -> Path | None:
+    """Return where the lock of a job is in a database that is a file."""
+    file = table.database.file
+    return file and file.with_name(f".{file.name}.{_digest(table, job).hex()[:16]}.lock")
 
 
 def _digest(table: TableName, job: str) -> bytes:

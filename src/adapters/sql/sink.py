@@ -1,14 +1,15 @@
 """Writes predictions into a table of a database."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.sql.output import OutputTables, Types, cells_of, insert
-from adapters.sql.reserving import reserved
+from adapters.sql.reserving import require_reserved, reserved
 from adapters.sql.table_name import TableName
 from application.ports import Finished, Sealed
 from domain.batch import BatchJob, ChunkReceipt, Reject
@@ -34,14 +35,15 @@ class SqlSink:
     of finished jobs. The types of new columns follow from the first chunk.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, *, sent: bool = False) -> None:
+        """Name the table. One that was `sent` writes for another process."""
+        self._url, self._sent = url, sent
         self._tables = OutputTables.of(TableName.parse(url))
         self._registered: set[str] = set()
         self._types: Types = {}
 
-    def __reduce__(self) -> tuple[type["SqlSink"], tuple[str]]:
-        return type(self), (self._url,)
+    def __reduce__(self) -> tuple[Callable[..., "SqlSink"], tuple[str]]:
+        return partial(SqlSink, sent=True), (self._url,)
 
     @property
     def uri(self) -> str:
@@ -71,6 +73,8 @@ class SqlSink:
     def write(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
+        if self._sent:
+            require_reserved(self._tables.name, job.id)
         cells = cells_of(table, self.uri)
         if not self._types:
             self._types = self._tables.make(cells)

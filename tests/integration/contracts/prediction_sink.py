@@ -241,13 +241,15 @@ class SharedSinkContract(PredictionSinkContract):
     def test_copies_in_other_processes_write_to_the_same_place(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
-        with ProcessPoolExecutor(2, get_context("spawn")) as processes:
-            written = list(processes.map(partial(_write, reopened()), range(4)))
-        assert written == [ChunkReceipt(index, 3, 1) for index in range(4)]
         sink = reopened()
-        assert dict(sink.completed(JOB)) == {receipt.index: receipt for receipt in written}
+        with sink.reserved(JOB):
+            with ProcessPoolExecutor(2, get_context("spawn")) as processes:
+                written = list(processes.map(partial(_write, sink), range(4)))
+            assert written == [ChunkReceipt(index, 3, 1) for index in range(4)]
+            assert dict(sink.completed(JOB)) == {receipt.index: receipt for receipt in written}
+            sealed = sink.seal(JOB, 4)
         rejects = [reject(3 * index + 1) for index in range(4)]
-        found = read_back(JOB, sink.seal(JOB, 4))
+        found = read_back(JOB, sealed)
         assert found == expected(*(part(3 * index) for index in range(4)), rejects=rejects)
 
 

@@ -1,6 +1,7 @@
 """Whose an output file is: one run at a time, and the receipt that tells afterwards."""
 
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from adapters.arrow.file_sink import FileSink
-from domain.batch import BatchJob, Reject
+from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.errors import Conflict, Unavailable, Violation
 from domain.table import Table
 
@@ -153,3 +154,21 @@ def test_what_a_killed_run_left_beside_a_finished_output_is_removed(tmp_path: Pa
     (left / "000001.rows").touch()
     assert sink.finished(JOB) is not None
     assert not left.exists()
+
+
+def test_a_sink_that_was_sent_writes_only_where_it_sees_the_run_that_sent_it(
+    tmp_path: Path,
+) -> None:
+    sink, rows = FileSink(tmp_path / "out.csv"), Table.of({"x": np.arange(3.0)})
+    sent = pickle.loads(pickle.dumps(sink))
+    with sink.reserved(JOB):
+        assert sent.write(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)
+        with pytest.raises(Unavailable, match="on storage that all machines share"):
+            sent.write(OTHER, 0, rows, [])
+    with pytest.raises(Unavailable, match=rf"out\.csv: the run of job {JOB.id} is not seen from"):
+        sent.write(JOB, 1, rows, [])
+    assert sorted(sink.completed(JOB)) == [0]
+    elsewhere = pickle.loads(pickle.dumps(FileSink(tmp_path / "not" / "there" / "out.csv")))
+    with pytest.raises(Unavailable, match="is not seen from"):
+        elsewhere.write(JOB, 0, rows, [])
+    assert not (tmp_path / "not").exists()

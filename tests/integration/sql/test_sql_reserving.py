@@ -1,6 +1,7 @@
 """One run of a job at a time: locks that end with the process that holds them."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from adapters.sql.sink import SqlSink
-from domain.batch import BatchJob
+from domain.batch import BatchJob, ChunkReceipt
 from domain.errors import Conflict, Unavailable
 from domain.table import Table
 from tests.integration.processes import free_port, wait_until
@@ -132,3 +133,15 @@ def test_a_database_that_no_other_process_can_reach_needs_no_lock() -> None:
     sink = SqlSink("sqlite://#scored")
     with sink.reserved(JOB), sink.reserved(JOB):
         assert sink.completed(JOB) == {}
+
+
+def test_a_sink_that_was_sent_makes_no_file_where_it_does_not_see_the_run(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    sink, rows = SqlSink(f"{sqlite_url}#scored"), Table.of({"x": np.arange(3.0)})
+    sent = pickle.loads(pickle.dumps(sink))
+    with pytest.raises(Unavailable, match=rf"the run of job {JOB.id} is not seen from"):
+        sent.write(JOB, 0, rows, [])
+    assert [*tmp_path.iterdir()] == []
+    with sink.reserved(JOB):
+        assert sent.write(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)

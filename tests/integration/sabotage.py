@@ -1,0 +1,104 @@
+"""Ports that break the machine they run on, once, and ports that tell what they did."""
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from adapters.memory import LinearPredictor, MemoryRuntime
+from application.ports import Finished, PredictionSink, Sealed
+from domain.batch import BatchJob, ChunkReceipt, Reject
+from domain.schema import Schema
+from domain.table import Table
+from tests.integration.processes import wait_until
+
+
+@dataclass(frozen=True)
+class Harm:
+    """What is killed: the worker, or (from chunk `after` on) its node, but for those spared.
+
+    `marks` is a folder that remembers what has been done.
+    """
+
+    marks: Path
+    before: frozenset[int] = frozenset()
+    after: frozenset[int] = frozenset()
+    node_from: int | None = None
+    spared: int = 0
+
+    def strike_before(self, index: int) -> None:
+        """Kill before a chunk is written."""
+        if index in self.before and self._first(f"before-{index}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def strike_after(self, index: int) -> None:
+        """Kill after a chunk was written, and before anybody is told of it."""
+        if index in self.after and self._first(f"after-{index}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.node_from is not None and index >= self.node_from:
+            self._strike_node(os.getppid())
+
+    @property
+    def done(self) -> set[str]:
+        return {mark.name for mark in self.marks.iterdir()}
+
+    def _strike_node(self, node: int) -> None:
+        if node == self.spared:  # wait for the other, so that it has something to lose
+            wait_until(lambda: "node" in self.done, 60, lambda: "the other node works too")
+        elif self._first("node"):
+            for process in (node, os.getpid()):
+                os.kill(process, signal.SIGKILL)
+
+    def _first(self, name: str) -> bool:
+        try:
+            (self.marks / name).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class HarmfulSink:
+    """A sink whose writers get killed."""
+
+    sink: PredictionSink
+    harm: Harm
+
+    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
+        return self.sink.reserved(job)
+
+    def finished(self, job: BatchJob) -> Finished | None:
+        return self.sink.finished(job)
+
+    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+        return self.sink.completed(job)
+
+    def write(
+        self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
+    ) -> ChunkReceipt:
+        self.harm.strike_before(index)
+        receipt = self.sink.write(job, index, table, rejects)
+        self.harm.strike_after(index)
+        return receipt
+
+    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+        return self.sink.seal(job, chunks)
+
+
+@dataclass(frozen=True)
+class TellingRuntime:
+    """A runtime that leaves a mark for each model that it loads, with the process in its name."""
+
+    marks: Path
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> LinearPredictor:
+        (self.marks / f"{os.getpid()}-{uuid4().hex}").touch()
+        return MemoryRuntime().load(schema, files)
+
+    @property
+    def loads(self) -> list[int]:
+        """The processes in which a model was loaded, one for each time."""
+        return sorted(int(mark.name.partition("-")[0]) for mark in self.marks.iterdir())
