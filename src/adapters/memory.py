@@ -1,5 +1,6 @@
 """Every port in memory: what the unit tests run on, held to the same contracts as the others."""
 
+import hmac
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_ver
 from domain.mapping import Reader
 from domain.model import ENCODING, NUMERIC, Bundle, ModelRef, ModelVersion, json_bytes
 from domain.schema import Matrix, Schema
+from domain.signature import key_id
 from domain.table import Coded, Column, Table, plain
 from domain.training import Estimator, TrainingSpec
 
@@ -76,6 +78,15 @@ class MemoryStore:
     def load(self, version: ModelVersion) -> Bundle:
         registered = self.resolve(ModelRef(version.name, None, version.number))
         return self._bundles[version.name, registered.bundle_id]
+
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        self.resolve(ModelRef(version.name, None, version.number))
+        with self._lock:
+            versions = self._versions[version.name]
+            kept = versions[version.number - 1]
+            annotated = replace(kept, details={**kept.details, **details})
+            versions[version.number - 1] = annotated
+            return self._with_aliases(annotated)
 
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         ModelRef(name, alias)
@@ -370,6 +381,21 @@ class MemoryRuntime:
         if len(predictor.coefficients) != len(encoding.names):
             raise ArtefactRejected(f"{NUMERIC}: there must be one coefficient for each column")
         return predictor
+
+
+class MemoryKeys:
+    """A `Signer` and `Verifier` with one secret, which both of them know."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self.key = key_id(secret)
+        self.keys = frozenset({self.key})
+
+    def sign(self, message: bytes) -> bytes:
+        return hmac.digest(self._secret, message, "sha256")
+
+    def verifies(self, key: str, message: bytes, signature: bytes) -> bool:
+        return key in self.keys and hmac.compare_digest(signature, self.sign(message))
 
 
 class MemoryKeyStore:

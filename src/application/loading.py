@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Self
 
 from application.intervals import Intervals, load_intervals, of_spread
-from application.ports import ModelStore, Predictor, Runtime
+from application.ports import ModelStore, Predictor, Runtime, Verifier
+from application.signing import require_signed
 from domain.errors import ArtefactRejected
 from domain.golden import GoldenRows
 from domain.model import Bundle, Manifest, ModelRef, ModelVersion
@@ -63,10 +64,11 @@ class PortableModel:
 
 @dataclass(frozen=True)
 class LoadModel:
-    """Loads the version that a reference means now."""
+    """Loads the version that a reference means now; with a `verifier`, signed ones only."""
 
     store: ModelStore
     runtime: Runtime
+    verifier: Verifier | None = None
 
     def __call__(self, ref: ModelRef) -> LoadedModel:
         """Return a model that passed every check.
@@ -88,7 +90,7 @@ class LoadModel:
         Raises:
             ArtefactRejected: the bundle failed a check; says which.
         """
-        return PortableModel(version, bundle, self.runtime).loaded
+        return self._trusted(version, bundle).loaded
 
     def portable(self, ref: ModelRef) -> PortableModel:
         """Return the version that a reference means now, to be loaded here or elsewhere.
@@ -96,9 +98,15 @@ class LoadModel:
         Raises:
             NotFound: there is no such model, version or alias.
             Unavailable: the store cannot be reached.
+            ArtefactRejected: it is not signed as it should be.
         """
         version = self.store.resolve(ref)
-        return PortableModel(version, self.store.load(version), self.runtime)
+        return self._trusted(version, self.store.load(version))
+
+    def _trusted(self, version: ModelVersion, bundle: Bundle) -> PortableModel:
+        """Return a version that is signed, of which nothing but the signature was read yet."""
+        require_signed(version, self.verifier)
+        return PortableModel(version, bundle, self.runtime)
 
 
 def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> Opened:

@@ -140,6 +140,10 @@ class ModelStore(Protocol):
         """Return the files of a version, not yet verified."""
         ...
 
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        """Add details to a version, in place of those of the same name; return it as it is then."""
+        ...
+
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         """Point an alias to a version, if it still points to `expected` (None: to nothing).
 
@@ -302,6 +306,32 @@ class Executor(Protocol):
         Raises:
             Unavailable: the workers cannot be reached, or are lost again and again.
         """
+        ...
+
+
+class Signer(Protocol):
+    """Vouches with a private key."""
+
+    @property
+    def key(self) -> str:
+        """The id of the key."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return a signature, which only the private key can make."""
+        ...
+
+
+class Verifier(Protocol):
+    """Knows the public keys that are trusted."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The ids of the keys that are trusted."""
+        ...
+
+    def verifies(self, key: str, message: bytes, signature: bytes) -> bool:
+        """Tell whether a trusted key has made this signature of this message."""
         ...
 
 

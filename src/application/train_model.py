@@ -9,8 +9,9 @@ from application.appointing import Appoint, resolved
 from application.calibrating import Calibrated, Calibration, to_metrics
 from application.judging import Contender, Judge
 from application.loading import GOLDEN
-from application.ports import DataSource, Learner, Predictor, Run, Runtime, Tracker, Trained
+from application.ports import DataSource, Learner, Predictor, Run, Runtime, Signer, Tracker, Trained
 from application.reading import Divided, read_labelled
+from application.signing import sign
 from domain import golden
 from domain.candidate import Candidate, Incomparable
 from domain.dataset import DatasetVersion
@@ -64,6 +65,7 @@ class TrainModel:
     clock: Callable[[], datetime]
     code: Mapping[str, Any]
     calibrate: Calibration | None = None
+    signer: Signer | None = None
 
     def __call__(
         self,
@@ -97,6 +99,7 @@ class TrainModel:
             _record(run, challenger.bundle, decision)
             details = {**challenger.manifest.details(), "data.uri": data.uri, "run": run.id}
             version = store.save(schema.name, challenger.bundle, self.clock(), details)
+            version = sign(store, self.signer, version)
         report = TrainingReport(version, metrics, known, judged.champion, decision, data, run.id)
         entry = self._entry(report, incumbent, asked=promote)
         self.appoint(entry, version, incumbent, challenger.bundle)

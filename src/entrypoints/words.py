@@ -4,6 +4,7 @@ from typing import Any
 
 from application.loading import LoadedModel
 from domain.schema import Schema
+from domain.signature import signatures
 
 
 def describe_model(model: LoadedModel) -> dict[str, Any]:
@@ -15,6 +16,7 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
         "aliases": sorted(version.aliases),
         "bundle": version.bundle_id,
         "created_at": version.created_at.isoformat(),
+        "signed_by": sorted(signatures(version.details)),
         "description": schema.description,
         "target": {"name": schema.target.name, "unit": schema.target.unit},
         "metrics": dict(manifest.metrics),

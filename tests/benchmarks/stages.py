@@ -146,7 +146,7 @@ class TimedRuntime:
         return self.predictors[-1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Loaded(LoadModel):
     """Returns a model that was loaded before."""
 
@@ -172,7 +172,7 @@ def profile(container: Container, source: str, target: str) -> dict[str, float]:
     started = perf_counter()
     timed_source = TimedSource(container.source(source), clock)
     timed_sink = TimedSink(container.sink(target), clock)
-    predict = PredictBatch(Loaded(load.store, runtime, model), MemoryExecutor())
+    predict = PredictBatch(Loaded(load.store, runtime, model=model), MemoryExecutor())
     predict(timed_source, timed_sink, ref, keep=("row",))
     total = perf_counter() - started - predictor.repeated
     checking = total - sum(clock.seconds.values())

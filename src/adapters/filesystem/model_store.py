@@ -21,7 +21,7 @@ class FileStore:
     """A `ModelStore` that threads and processes of one machine may share.
 
     bundles/<bundle id>/…                  the files of a model
-    registry/<model>/versions/<n>.json     which bundle a version is, written once
+    registry/<model>/versions/<n>.json     which bundle a version is, and what is said of it
     registry/<model>/aliases.json          which version an alias means now
 
     A version is written after its bundle and at once, so that whatever is registered is whole.
@@ -72,12 +72,8 @@ class FileStore:
                 if version.bundle_id == bundle.id:
                     return version
             number = max(numbers, default=0) + 1
-            record = {
-                "bundle": bundle.id,
-                "created_at": created_at.astimezone(UTC).isoformat(),
-                "details": dict(details),
-            }
-            create_file(self._version_file(name, number), json_bytes(record))
+            record = _record(bundle.id, created_at, details)
+            create_file(self._version_file(name, number), record)
             return self._version(name, number, aliases)
 
     def load(self, version: ModelVersion) -> Bundle:
@@ -90,6 +86,14 @@ class FileStore:
                 raise ArtefactRejected(
                     f"{error.filename}: the bundle is not whole: {error.strerror}"
                 ) from error
+
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        ref = ModelRef(version.name, None, version.number)
+        with reaching(self._root), locked(self._lock):
+            kept = self.resolve(ref)
+            record = _record(kept.bundle_id, kept.created_at, {**kept.details, **details})
+            replace_file(self._version_file(kept.name, kept.number), record)
+            return self.resolve(ref)
 
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         ModelRef(name, alias)
@@ -144,6 +148,16 @@ class FileStore:
 
     def _aliases_file(self, name: str) -> Path:
         return self._registry / name / "aliases.json"
+
+
+def _record(bundle_id: str, created_at: datetime, details: Mapping[str, str]) -> bytes:
+    return json_bytes(
+        {
+            "bundle": bundle_id,
+            "created_at": created_at.astimezone(UTC).isoformat(),
+            "details": dict(details),
+        }
+    )
 
 
 def _read(path: Path) -> Reader:

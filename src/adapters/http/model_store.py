@@ -99,6 +99,20 @@ class HttpStore:
             size += len(files[name])
         return Bundle(files)
 
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        ref = ModelRef(version.name, None, version.number)
+        self.resolve(ref)
+        for key, value in details.items():
+            self._command(
+                "model-versions/set-tag",
+                f"{version.label} be given the tag {_DETAIL + key}",
+                name=version.name,
+                version=str(version.number),
+                key=_DETAIL + key,
+                value=value,
+            )
+        return self.resolve(ref)
+
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         ModelRef(name, alias)
         with self._moving:
@@ -106,14 +120,20 @@ class HttpStore:
             actual = self._aliases(name).get(alias)
             if actual != expected:
                 raise alias_moved(name, alias, actual, expected)
-            answer = self._server.post(
-                "registered-models/alias", name=name, alias=alias, version=str(to)
+            self._command(
+                "registered-models/alias",
+                f"{name}@{alias} be moved",
+                name=name,
+                alias=alias,
+                version=str(to),
             )
-            if isinstance(answer, Refusal):
-                raise Misconfigured(
-                    f"{self._server.where}: the MLflow server does not let {name}@{alias} "
-                    f"be moved ({answer.code})"
-                )
+
+    def _command(self, path: str, what: str, **body: str) -> None:
+        answer = self._server.post(path, **body)
+        if isinstance(answer, Refusal):
+            raise Misconfigured(
+                f"{self._server.where}: the MLflow server does not let {what} ({answer.code})"
+            )
 
     def _file(self, version: ModelVersion, name: str, so_far: int) -> bytes:
         path = f"{_FILES}/{name}"

@@ -108,6 +108,15 @@ class MlflowStore:
                 raise self._why_not(files, registered, error) from error
             return Bundle({file.name: file.read_bytes() for file in Path(path).iterdir()})
 
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        ref = ModelRef(version.name, None, version.number)
+        self.resolve(ref)
+        with self._mlflow.client() as client:
+            for key, value in details.items():
+                number = str(version.number)
+                client.set_model_version_tag(version.name, number, _DETAIL + key, value)
+        return self.resolve(ref)
+
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         ModelRef(name, alias)
         with self._mlflow.writing() as client:

@@ -62,6 +62,10 @@ class ProcessStore:
         bundle: Bundle = self._call("load", version)
         return bundle
 
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        annotated: ModelVersion = self._call("annotate", version, dict(details))
+        return annotated
+
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         self._call("set_alias", name, alias, to, expected)
 

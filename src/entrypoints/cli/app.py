@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import batch, data, demo, doctor, keys, models, online, training
+from entrypoints.cli import batch, data, demo, doctor, keys, models, online, signing, training
 
 app = typer.Typer(
     name="modelport",
@@ -49,4 +49,5 @@ app.command("predict-one")(online.predict_one)
 app.command()(online.serve)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(signing.app, name="signing")
 app.command()(doctor.doctor)

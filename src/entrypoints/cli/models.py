@@ -10,8 +10,10 @@ from rich.markup import escape
 from application.loading import LoadedModel
 from application.ports import Ledger, ModelStore
 from application.promote_model import Promotion
+from domain.errors import Misconfigured
 from domain.ledger import Action, LedgerEntry, Outcome
 from domain.model import ModelRef, ModelVersion
+from domain.signature import signatures
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 from entrypoints.words import describe_model
@@ -82,6 +84,7 @@ def show(ref: Ref, as_json: AsJson = False) -> None:
         output.emit(described)
         return
     described["aliases"] = ", ".join(described["aliases"])
+    described["signed_by"] = ", ".join(described["signed_by"])
     parts = {title: part for title, part in described.items() if isinstance(part, dict | list)}
     output.show(output.facts({t: text for t, text in described.items() if t not in parts and text}))
     for title, part in parts.items():
@@ -130,6 +133,23 @@ def rollback(
         _tell(use_case.rollback(wired.settings().model_ref.name, reason), as_json)
     else:
         _tell(use_case(ModelRef.parse(to), reason, Action.ROLLBACK), as_json)
+
+
+@app.command()
+def sign(ref: Ref, as_json: AsJson = False) -> None:
+    """Sign a version with MODELPORT_SIGNING_KEY, after checking that it is whole.
+
+    Example: modelport models sign housing/3
+    """
+    wired = container()
+    if wired.settings().signing_key is None:
+        raise Misconfigured("MODELPORT_SIGNING_KEY is not set; name the private key to sign with")
+    version = wired.sign_model()(ModelRef.parse(ref))
+    keys = sorted(signatures(version.details))
+    if as_json:
+        output.emit({"model": version.label, "signed_by": keys})
+    else:
+        output.show(f"{version.label} is signed by {', '.join(keys)}")
 
 
 def _tell(promotion: Promotion, as_json: bool) -> None:

@@ -39,13 +39,15 @@ def run(host: str, port: int, workers: int, model: str | None) -> None:
     environment.
 
     Raises:
-        Misconfigured: a setting or the file of keys is wrong; said before the server starts.
+        Misconfigured: a setting or a file of keys is wrong; said before the server starts.
         Unavailable: the server cannot start, for example since the port is taken.
     """
     settings = load_settings({"model": model})
-    keys = build_container(settings).key_store()
+    wired = build_container(settings)
+    keys = wired.key_store()
     if keys is not None:
         keys.read()
+    wired.verifier()
     if model is not None:
         environ[variables()["model"]] = model
     # When all is finished, uvicorn raises the signal that ended it once more.

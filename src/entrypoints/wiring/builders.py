@@ -10,6 +10,7 @@ from functools import partial, wraps
 from getpass import getuser
 from importlib.util import find_spec
 from os import getuid
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from application.numeric import NumericRuntime, Score
@@ -21,7 +22,9 @@ from application.ports import (
     Ledger,
     ModelStore,
     Runtime,
+    Signer,
     Tracker,
+    Verifier,
 )
 from domain.errors import Misconfigured
 from domain.gate import PromotionPolicy
@@ -120,6 +123,34 @@ def ledger(settings: Settings) -> Ledger:
     from adapters.filesystem.ledger import FileLedger
 
     return FileLedger(settings.home / "ledger.jsonl")
+
+
+@needs("sign")
+def signer(settings: Settings) -> Signer | None:
+    """The key that signs what is registered; None where nothing is signed."""
+    if settings.signing_key is None:
+        return None
+    from adapters.ed25519.keys import FileSigner
+
+    return FileSigner(settings.signing_key)
+
+
+@needs("sign")
+def verifier(settings: Settings) -> Verifier | None:
+    """The keys whose signatures count; None where none is asked for."""
+    if settings.trusted_keys is None:
+        return None
+    from adapters.ed25519.keys import FileVerifier
+
+    return FileVerifier(settings.trusted_keys)
+
+
+@needs("sign")
+def create_signing_key(private: Path, public: Path) -> str:
+    """Write a new pair of keys; return their id."""
+    from adapters.ed25519.keys import create_key
+
+    return create_key(private, public)
 
 
 def file_tracker(settings: Settings) -> Tracker:

@@ -11,6 +11,7 @@ from application.predict_batch import PredictBatch
 from application.predict_one import PredictOne
 from application.promote_model import PromoteModel
 from application.serving import Serving
+from application.signing import SignModel
 from application.train_model import TrainModel
 from entrypoints.wiring import builders, data
 from entrypoints.wiring.provenance import code_version
@@ -48,6 +49,8 @@ class Container(containers.DeclarativeContainer):
         },
     )
     bundle_cache = providers.ThreadSafeSingleton(builders.bundle_cache, settings)
+    signer = providers.ThreadSafeSingleton(builders.signer, settings)
+    verifier = providers.ThreadSafeSingleton(builders.verifier, settings)
     key_store = providers.ThreadSafeSingleton(builders.key_store, settings)
     ledger = providers.ThreadSafeSingleton(builders.ledger, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
@@ -64,7 +67,7 @@ class Container(containers.DeclarativeContainer):
         },
     )
 
-    load_model = providers.Factory(LoadModel, store, runtime)
+    load_model = providers.Factory(LoadModel, store, runtime, verifier)
     appoint = providers.Factory(
         Appoint,
         store,
@@ -86,13 +89,15 @@ class Container(containers.DeclarativeContainer):
         providers.Object(builders.now),
         providers.Callable(code_version),
         providers.Factory(Calibrate, learner, runtime),
+        signer,
     )
+    sign_model = providers.Factory(SignModel, store, signer)
     evaluate_model = providers.Factory(EvaluateModel, load_model)
     promote_model = providers.Factory(PromoteModel, load_model, appoint)
     predict_batch = providers.Factory(PredictBatch, load_model, executor)
     serving = providers.ThreadSafeSingleton(
         Serving,
-        providers.Factory(LoadModel, served_store, runtime),
+        providers.Factory(LoadModel, served_store, runtime, verifier),
         settings.provided.model_ref,
         bundle_cache,
         providers.Object(builders.now),

@@ -208,6 +208,20 @@ class Settings(BaseModel):
             "unset: everybody may call."
         ),
     ] = None
+    signing_key: Annotated[
+        Path | None,
+        Field(
+            description="File with the private Ed25519 key that signs what is registered; "
+            "unset: nothing is signed."
+        ),
+    ] = None
+    trusted_keys: Annotated[
+        Path | None,
+        Field(
+            description="File or folder with public Ed25519 keys: only models that one of them "
+            "has signed are loaded; unset: signatures are not looked at."
+        ),
+    ] = None
     max_in_flight: Annotated[
         int,
         Field(

@@ -6,6 +6,7 @@ A subclass provides the fixture `store`, empty each time, and where that does no
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta, timezone
 from functools import partial
 from threading import Barrier
@@ -240,7 +241,38 @@ class ModelStoreAliases:
         assert store.resolve(ModelRef.parse("orchard")).number == winner
 
 
-class ModelStoreContract(ModelStoreReading, ModelStoreAliases):
+class ModelStoreDetails:
+    """Adding to what is said of a version."""
+
+    @pytest.fixture
+    def saver(self, store: ModelStore) -> ModelStore:
+        return store
+
+    def test_details_are_added_and_replaced_and_nothing_else_changes(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        before = save(saver)
+        save(saver, seed=1)
+        saver.set_alias(NAME, "champion", 1, None)
+        added = {"signature.0123456789abcdef": "c2lnbmF0dXJl+/==", "estimator": "ridge"}
+        after = store.annotate(before, added)
+        assert after == store.resolve(ModelRef.parse("orchard/1"))
+        assert dict(after.details) == {**DETAILS, **added}
+        assert after.aliases == {"champion"}
+        unchanged = replace(after, details=before.details, aliases=before.aliases)
+        assert unchanged == before
+        assert dict(store.resolve(ModelRef.parse("orchard/2")).details) == DETAILS
+        assert store.load(after).id == before.bundle_id
+
+    def test_what_is_not_there_cannot_be_annotated(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        version = save(saver)
+        with pytest.raises(NotFound, match="orchard has no version 9"):
+            store.annotate(replace(version, number=9), {"note": "text"})
+
+
+class ModelStoreContract(ModelStoreReading, ModelStoreAliases, ModelStoreDetails):
     """All of it, by one store."""
 
     def test_the_same_bundle_keeps_its_version(self, store: ModelStore) -> None:

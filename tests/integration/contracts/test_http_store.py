@@ -6,12 +6,16 @@ from adapters.http.model_store import HttpStore
 from adapters.mlflow.model_store import MlflowStore
 from application.ports import ModelStore
 from domain.errors import Misconfigured
-from tests.integration.contracts.model_store import ModelStoreAliases, ModelStoreReading
+from tests.integration.contracts.model_store import (
+    ModelStoreAliases,
+    ModelStoreDetails,
+    ModelStoreReading,
+)
 from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
 
 
 @pytest.mark.slow
-class TestHttpStore(ModelStoreReading, ModelStoreAliases):
+class TestHttpStore(ModelStoreReading, ModelStoreAliases, ModelStoreDetails):
     """Reads what MLflow's own client has saved, and moves aliases; it saves nothing."""
 
     @pytest.fixture

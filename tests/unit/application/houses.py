@@ -26,6 +26,7 @@ from application.calibrating import Calibrate
 from application.evaluate_model import EvaluateModel
 from application.judging import Judge
 from application.loading import LoadModel
+from application.ports import Signer
 from application.predict_batch import PredictBatch
 from application.promote_model import PromoteModel
 from application.train_model import TrainingReport, TrainModel
@@ -96,6 +97,7 @@ class World:
     elsewhere: MemoryRuntime = field(default_factory=MemoryRuntime)
     cache: MemoryBundleCache = field(default_factory=MemoryBundleCache)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    signer: Signer | None = None
     margin: float = 0.0
     calibrating: bool = True
     latency_ms: float = 10.0
@@ -140,6 +142,7 @@ class World:
             lambda: ALWAYS,
             {"revision": "abc"},
             Calibrate(MemoryLearner(), self.runtime),
+            self.signer,
         )
         return use_case(data or source(), schema, spec, promote=promote, intervals=self.calibrating)
 

@@ -36,6 +36,8 @@ GIVEN: dict[str, tuple[str, object]] = {
     "max_rows": ("7", 7),
     "max_body_bytes": ("99", 99),
     "api_keys_file": ("keys.json", Path("keys.json")),
+    "signing_key": ("release.pem", Path("release.pem")),
+    "trusted_keys": ("trusted", Path("trusted")),
     "max_in_flight": ("8", 8),
     "header_seconds": ("2.5", 2.5),
     "body_seconds": ("7", 7.0),

@@ -1,0 +1,1 @@
+"""Signatures by Ed25519 keys."""

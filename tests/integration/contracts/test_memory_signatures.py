@@ -1,0 +1,19 @@
+import pytest
+
+from adapters.memory import MemoryKeys
+from application.ports import Signer, Verifier
+from tests.integration.contracts.signatures import SignatureContract
+
+
+class TestMemorySignatures(SignatureContract):
+    @pytest.fixture
+    def signer(self) -> Signer:
+        return MemoryKeys(b"ours")
+
+    @pytest.fixture
+    def verifier(self) -> Verifier:
+        return MemoryKeys(b"ours")
+
+    @pytest.fixture
+    def stranger(self) -> Signer:
+        return MemoryKeys(b"theirs")
