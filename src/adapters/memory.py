@@ -26,9 +26,10 @@ from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_ver
 from domain.mapping import Reader
 from domain.model import ENCODING, NUMERIC, Bundle, ModelRef, ModelVersion, json_bytes
 from domain.schema import Matrix, Schema
+from domain.search import Dimension, Number, Space, Trial
 from domain.signature import key_id
 from domain.table import Coded, Column, Table, plain
-from domain.training import Estimator, TrainingSpec
+from domain.training import Estimator, Parameter, TrainingSpec
 
 
 class MemoryStore:
@@ -415,3 +416,44 @@ class MemoryKeyStore:
 
     def revoke(self, which: str) -> None:
         self._ring = self.read().without(which)
+
+
+class MemorySearcher:
+    """A `Searcher` that tries values at random."""
+
+    def search(
+        self,
+        space: Space,
+        objective: Callable[[Mapping[str, Parameter]], float],
+        budget: int,
+        seed: int,
+        start: Mapping[str, Parameter],
+    ) -> list[Trial]:
+        if budget < 1:
+            raise Misconfigured(f"budget: {budget} trials; allowed: 1 or more")
+        random = np.random.default_rng(seed)
+        trials = [Trial(start, objective(start))]
+        while len(trials) < budget:
+            drawn = {name: _drawn(random, dimension) for name, dimension in space.items()}
+            parameters = {**start, **drawn}
+            trials.append(Trial(parameters, objective(parameters)))
+        return trials
+
+
+def _drawn(random: np.random.Generator, dimension: Dimension) -> Number:
+    if dimension.whole:
+        return int(random.integers(int(dimension.low), int(dimension.high), endpoint=True))
+    return float(random.uniform(dimension.low, dimension.high))
+
+
+class MemoryResults:
+    """A `ResultStore`, whose documents go through JSON as they would on disk."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        return json.loads(self.texts[name]) if name in self.texts else None
+
+    def put(self, name: str, document: Mapping[str, Any]) -> None:
+        self.texts[name] = json.dumps(document, allow_nan=False)

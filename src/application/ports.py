@@ -16,8 +16,9 @@ from domain.feature import Kind, Vector
 from domain.ledger import LedgerEntry
 from domain.model import Bundle, ModelRef, ModelVersion
 from domain.schema import Matrix, Schema
+from domain.search import Space, Trial
 from domain.table import Table
-from domain.training import TrainingSpec
+from domain.training import Parameter, TrainingSpec
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -362,4 +363,37 @@ class KeyStore(Protocol):
             NotFound: there is none.
             Misconfigured, Unavailable: the store cannot be read or written.
         """
+        ...
+
+
+class Searcher(Protocol):
+    """Looks for the hyper-parameters of the lowest error."""
+
+    def search(
+        self,
+        space: Space,
+        objective: Callable[[Mapping[str, Parameter]], float],
+        budget: int,
+        seed: int,
+        start: Mapping[str, Parameter],
+    ) -> Sequence[Trial]:
+        """Return `budget` trials in the order they were made, the same for the same seed.
+
+        The first one is `start`, which may lie outside of the space.
+        """
+        ...
+
+
+class ResultStore(Protocol):
+    """Keeps the results of experiments as JSON documents, by names that say what they are of.
+
+    Raises `Unavailable` when it cannot be read or written.
+    """
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        """Return a document; None where there is none, or none that is whole."""
+        ...
+
+    def put(self, name: str, document: Mapping[str, Any]) -> None:
+        """Keep a document, wholly or not at all, in place of one of the same name."""
         ...

@@ -54,6 +54,10 @@ class TrainingSpec:
         ordered = dict(sorted(self.parameters.items()))
         object.__setattr__(self, "parameters", MappingProxyType(ordered))
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        fields = (self.estimator, dict(self.parameters), self.split, self.features)
+        return type(self), fields
+
     @property
     def seed(self) -> int:
         """The one seed of split and estimator."""

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli import batch, data, demo, doctor, keys, models, online, signing, training
+from entrypoints.cli import (
+    batch,
+    data,
+    demo,
+    doctor,
+    experiments,
+    keys,
+    models,
+    online,
+    signing,
+    training,
+)
 
 app = typer.Typer(
     name="modelport",
@@ -44,6 +55,7 @@ app.command()(demo.demo)
 app.add_typer(data.app, name="data")
 app.command()(training.train)
 app.command()(training.evaluate)
+app.add_typer(experiments.app, name="experiments")
 app.command()(batch.predict)
 app.command("predict-one")(online.predict_one)
 app.command()(online.serve)

@@ -58,7 +58,7 @@ def demo(as_json: AsJson = False) -> None:
     """
     wired = container()
     schema: Schema = wired.schema()
-    spec = TrainingSpec()
+    spec: TrainingSpec = wired.specification()
     source, rows = _data(wired)
     _headline(1, f"Train, judge on the hold-out, let the gate decide: {schema.name}", as_json)
     started = perf_counter()

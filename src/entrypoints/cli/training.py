@@ -1,5 +1,6 @@
 """`train` and `evaluate`."""
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -31,9 +32,13 @@ def train(
     data: Data = None,
     schema: SchemaFile = None,
     estimator: Annotated[
-        Estimator,
-        typer.Option(metavar="KIND", help=f"What to fit: {', '.join(Estimator)}."),
-    ] = Estimator.HIST_GRADIENT_BOOSTING,
+        Estimator | None,
+        typer.Option(
+            metavar="KIND",
+            help=f"What to fit: {', '.join(Estimator)}.",
+            show_default="what the experiments chose",
+        ),
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,6 +67,8 @@ def train(
 ) -> None:
     """Fit a model, judge it on the hold-out, register it, and let the gate decide.
 
+    Without --estimator it is the specification that the experiments chose: the file beside the
+    schema file, `housing.champion.toml` for `housing.toml`, or gradient boosting without one.
     Exit code 3 when the gate refuses: the version is registered and the champion stays.
 
     Example: modelport train --estimator ridge --param alpha=10
@@ -70,9 +77,11 @@ def train(
     wired = container(schema_file=schema)
     table = wired.schema()
     split = Split(holdout, seed, validation)
-    spec = TrainingSpec(estimator, parse_parameters(param or []), split, features)
+    base = wired.specification() if estimator is None else TrainingSpec(estimator)
+    parameters = {**base.parameters, **parse_parameters(param or [])}
+    spec = replace(base, parameters=parameters, split=split, features=features or base.features)
     spec = spec.for_schema(table)
-    with output.working(f"training {estimator.value}"):
+    with output.working(f"training {spec.estimator.value}"):
         source: DataSource = wired.source(data)
         report = wired.train_model()(source, table, spec, promote=promote)
     output.note_ignored(table.unknown(source.columns), report.data.uri)

@@ -21,7 +21,9 @@ from application.ports import (
     Learner,
     Ledger,
     ModelStore,
+    ResultStore,
     Runtime,
+    Searcher,
     Signer,
     Tracker,
     Verifier,
@@ -30,6 +32,7 @@ from domain.errors import Misconfigured
 from domain.gate import PromotionPolicy
 from domain.model import TREES
 from domain.schema import Schema
+from domain.training import TrainingSpec
 from entrypoints.wiring.settings import Settings
 
 Given = ParamSpec("Given")
@@ -230,6 +233,52 @@ def ray_executor(settings: Settings) -> Executor:
     from adapters.ray.executor import RayExecutor
 
     return RayExecutor(settings.ray_address)
+
+
+def processes() -> Executor:
+    """Fits on the cores of this machine, side by side."""
+    from adapters.local.processes import ProcessExecutor
+
+    return ProcessExecutor()
+
+
+@needs("experiments")
+def searcher() -> Searcher:
+    """Hyper-parameters by Optuna."""
+    from adapters.optuna.searcher import OptunaSearcher
+
+    return OptunaSearcher()
+
+
+def results(settings: Settings) -> ResultStore:
+    """Results of experiments as files in the home folder."""
+    from adapters.filesystem.results import FileResults
+
+    return FileResults(settings.home / "experiments")
+
+
+def fitting_code(learner: Learner, runtime: Runtime) -> str:
+    """A digest of the code that fits and answers."""
+    from entrypoints.wiring.provenance import code_digest
+
+    ours = (type(learner).__module__, type(runtime).__module__)
+    return code_digest(*ours, "application.cross_validate", "application.examine")
+
+
+def specification(settings: Settings) -> TrainingSpec:
+    """What a team has settled on for the schema; where nothing stands there, the default."""
+    from adapters.filesystem.specification import read_specification, specification_path
+
+    return read_specification(specification_path(settings.schema_file)) or TrainingSpec()
+
+
+def settle(settings: Settings, spec: TrainingSpec) -> Path:
+    """Write down what is trained for the schema from now on; return where."""
+    from adapters.filesystem.specification import specification_path, write_specification
+
+    path = specification_path(settings.schema_file)
+    write_specification(path, spec)
+    return path
 
 
 def schema(settings: Settings) -> Schema:

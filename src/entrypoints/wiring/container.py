@@ -4,15 +4,18 @@ from dependency_injector import containers, providers
 
 from application.appointing import Appoint
 from application.calibrating import Calibrate
+from application.cross_validate import CrossValidate
 from application.evaluate_model import EvaluateModel
 from application.judging import Judge
 from application.loading import LoadModel
 from application.predict_batch import PredictBatch
 from application.predict_one import PredictOne
 from application.promote_model import PromoteModel
+from application.run_experiments import RunExperiments
 from application.serving import Serving
 from application.signing import SignModel
 from application.train_model import TrainModel
+from application.try_seeds import TrySeeds
 from entrypoints.wiring import builders, data
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import EngineKind, Settings, StoreKind, TrackerKind
@@ -101,6 +104,27 @@ class Container(containers.DeclarativeContainer):
         settings.provided.model_ref,
         bundle_cache,
         providers.Object(builders.now),
+    )
+    specification = providers.Factory(builders.specification, settings)
+    settle = providers.Factory(builders.settle, settings)
+    results = providers.ThreadSafeSingleton(builders.results, settings)
+    cross_validate = providers.Factory(
+        CrossValidate, learner, runtime, providers.ThreadSafeSingleton(builders.processes)
+    )
+    run_experiments = providers.Factory(
+        RunExperiments,
+        cross_validate,
+        providers.ThreadSafeSingleton(builders.searcher),
+        results,
+        tracker,
+        providers.Callable(builders.fitting_code, learner, runtime),
+    )
+    try_seeds = providers.Factory(
+        TrySeeds,
+        cross_validate,
+        results,
+        tracker,
+        providers.Callable(builders.fitting_code, learner, runtime),
     )
     predict_one = providers.Factory(PredictOne, serving.provided.model, settings.provided.max_rows)
 

@@ -1,0 +1,120 @@
+"""Cross-validating a specification: each fold is fitted, exported and asked as `train` does it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import sqrt
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from application.ports import Executor, Learner, Predictor, Runtime
+from application.reading import LabelledRows
+from domain.cross_validation import CrossValidation, Fold, Folding
+from domain.feature import Vector
+from domain.schema import Matrix, Schema
+from domain.training import Parameter, TrainingSpec
+
+# One-row requests by which latency is measured.
+_ASKED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model that was fitted on some rows: its files, and its answers for others."""
+
+    parameters: Mapping[str, Parameter]
+    files: Mapping[str, bytes]
+    seconds: float
+    answers: Vector
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A task, picklable: fits on the training rows of a fold, and answers for the others.
+
+    The serving form answers, so that what is compared is what would serve.
+    """
+
+    learner: Learner
+    runtime: Runtime
+    schema: Schema
+    rows: LabelledRows
+
+    def __call__(self, work: tuple[TrainingSpec, Fold]) -> Fitted:
+        spec, fold = work
+        learnt = self.rows[fold.training]
+        started = perf_counter()
+        trained = self.learner.fit(spec, self.schema, learnt.matrix, learnt.target)
+        seconds = perf_counter() - started
+        served = self.runtime.load(self.schema, trained.files)
+        answers = served.predict(self.rows.matrix[fold.judged])
+        return Fitted(trained.parameters, trained.files, seconds, answers)
+
+
+@dataclass(frozen=True)
+class CrossValidate:
+    """Fits a specification once for each fold, on as many workers as the executor has."""
+
+    learner: Learner
+    runtime: Runtime
+    executor: Executor
+    workers: int | None = None
+
+    def __call__(
+        self, spec: TrainingSpec, schema: Schema, rows: LabelledRows, folding: Folding
+    ) -> CrossValidation:
+        """Return the figures of all folds, and a prediction for every row.
+
+        Raises:
+            InvalidData: there are too few rows for so many folds.
+            Misconfigured: the specification cannot be fitted.
+        """
+        folds = folding.of(len(rows))
+        predictions = np.empty(len(rows))
+        scores, models = [], []
+        for fold, model in zip(folds, self.fits(spec, schema, rows, folds), strict=True):
+            predictions[fold.judged] = model.answers
+            scores.append(rmse(rows.target[fold.judged], model.answers))
+            models.append(model)
+        first = models[0]
+        served = self.runtime.load(schema, first.files)
+        return CrossValidation(
+            parameters=first.parameters,
+            scores=tuple(scores),
+            seconds=tuple(model.seconds for model in models),
+            size=sum(map(len, first.files.values())),
+            row_us=row_time(served, rows.matrix[folds[0].judged]),
+            predictions=predictions,
+        )
+
+    def fits(
+        self, spec: TrainingSpec, schema: Schema, rows: LabelledRows, folds: Iterable[Fold]
+    ) -> Iterator[Fitted]:
+        """Yield the model of each fold, in order."""
+        return self.all_fits([(spec, fold) for fold in folds], schema, rows)
+
+    def all_fits(
+        self, work: Iterable[tuple[TrainingSpec, Fold]], schema: Schema, rows: LabelledRows
+    ) -> Iterator[Fitted]:
+        """Yield the model of each specification on its fold, in order."""
+        task = Fit(self.learner, self.runtime, schema, rows)
+        return self.executor.map(task, work, self.workers)
+
+
+def rmse(target: Vector, answers: Vector) -> float:
+    """Return the root of the mean squared error, both of shape (rows,)."""
+    return sqrt(float(np.mean(np.square(target - answers))))
+
+
+def row_time(
+    predictor: Predictor, matrix: Matrix, seconds: Callable[[], float] = perf_counter
+) -> float:
+    """Return the median microseconds in which a model answers for one row."""
+    taken = []
+    for number in range(_ASKED):
+        row = matrix[number % len(matrix)][np.newaxis]
+        started = seconds()
+        predictor.predict(row)
+        taken.append(seconds() - started)
+    return 1e6 * median(taken)

@@ -1,0 +1,85 @@
+"""Why each step of a ladder was taken or refused: by rule, from paired comparisons, in words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from domain.comparison import Difference, Resampling, difference
+from domain.cross_validation import CrossValidation
+from domain.feature import Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a step was taken; `against` is the best step before it, if there was one."""
+
+    taken: bool
+    words: str
+    against: str | None = None
+    difference: Difference | None = None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        found = self.difference
+        figures = found and {"estimate": found.estimate, "low": found.low, "high": found.high}
+        return {
+            "taken": self.taken,
+            "words": self.words,
+            "against": self.against,
+            "difference": figures,
+        }
+
+
+def judge(
+    found: CrossValidation,
+    best: tuple[str, CrossValidation] | None,
+    target: Vector,
+    unit: str = "",
+    resampling: Resampling | None = None,
+) -> Verdict:
+    """Compare a step with the last one that was taken, on the same rows, shape (rows,).
+
+    It is taken if its RMSE is lower and the interval of the difference excludes zero. So a
+    plainer model stays where a more elaborate one cannot be told from it.
+    """
+    if best is None:
+        return Verdict(True, "taken: the first step, which every other one has to beat")
+    return _compare(found, best, target, unit, resampling or Resampling())
+
+
+def _compare(
+    found: CrossValidation,
+    best: tuple[str, CrossValidation],
+    target: Vector,
+    unit: str,
+    resampling: Resampling,
+) -> Verdict:
+    against, theirs = best
+    change = difference(found.squared(target), theirs.squared(target), resampling)
+    taken = change.high < 0
+    money = f" {unit}" if unit else ""
+    spread = f"{resampling.confidence:.0%} interval"
+    low, high = sorted((abs(change.low), abs(change.high)))
+    if taken or change.low > 0:
+        verb = "taken: lowers" if taken else "refused: raises"
+        words = (
+            f"{verb} the RMSE of {against} by {_amount(abs(change.estimate))}{money} "
+            f"({spread} {_amount(low)} to {_amount(high)}), {_cost(found.row_us - theirs.row_us)}"
+        )
+    elif change.low == change.high == 0:
+        words = f"refused: it answers like {against}, row by row"
+    else:
+        words = (
+            f"refused: it cannot be told from {against}; the {spread} of the difference, "
+            f"{_amount(change.low)} to {_amount(change.high)}{money}, includes zero"
+        )
+    return Verdict(taken, words, against, change)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def _cost(microseconds: float) -> str:
+    if abs(microseconds) < 1:
+        return "at the same time per row"
+    return f"at {abs(microseconds):,.0f} µs {'more' if microseconds > 0 else 'less'} per row"

@@ -1,0 +1,155 @@
+"""`experiments`: how the model was chosen."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from application.ports import DataSource
+from domain.cross_validation import Folding
+from domain.dataset import Split
+from domain.experiment import Plan
+from domain.schema import Schema
+from domain.specification import specification_from_mapping
+from domain.training import TrainingSpec
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson, Data, SchemaFile, container
+
+app = typer.Typer(help="See how the model was chosen, and repeat it.", no_args_is_help=True)
+
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", metavar="", help="Do again what was done before.", show_default=False),
+]
+Seed = Annotated[int, typer.Option(help="Seed of hold-out, folds, search and estimators.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that fit side by side.", show_default="one per core"),
+]
+
+
+@app.command()
+def run(
+    data: Data = None,
+    schema: SchemaFile = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP",
+            help="Do this step alone; may be repeated. Others are shown if they were done before.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 42,
+    folds: Annotated[int, typer.Option(help="Folds of the training part.")] = 5,
+    budget: Annotated[int, typer.Option(help="Trials of the search.")] = 16,
+    fresh: Fresh = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            metavar="",
+            help="Write what was chosen to the specification that `train` reads.",
+            show_default=False,
+        ),
+    ] = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a ladder of models on the same folds, search, and choose by paired comparisons.
+
+    The hold-out is not opened: `train` does that, for what it proposes to the gate.
+    What was done before for the same data, specification and code is not done again.
+
+    Example: modelport experiments run --only boosting --folds 3
+    """
+    wired = container(schema_file=schema)
+    table: Schema = wired.schema()
+    source: DataSource = wired.source(data)
+    plan = Plan(Split(seed=seed), Folding(folds, seed), budget)
+    settled: TrainingSpec = wired.specification()
+    use_case = wired.run_experiments()
+    use_case = replace(use_case, cross_validate=replace(use_case.cross_validate, workers=workers))
+    with output.working(f"trying a ladder of models on {folds} folds"):
+        document = use_case(
+            source,
+            table,
+            replace(settled, split=plan.split),
+            plan,
+            only=only or (),
+            fresh=fresh,
+            tell=lambda line: output.say(escape(line)),
+        )
+    if update and not document["confirmed"]:
+        written = wired.settle(_specification(document))
+        output.say(f"written to {escape(str(written))}: {document['chosen']}")
+    if as_json:
+        output.emit(document)
+    else:
+        _show_ladder(document)
+
+
+@app.command()
+def seeds(
+    data: Data = None,
+    schema: SchemaFile = None,
+    number: Annotated[int, typer.Option("--seeds", help="Seeds from 0 on.")] = 10,
+    holdout: Annotated[float, typer.Option(help="Fraction of rows to judge by.")] = 0.2,
+    validation: Annotated[
+        float, typer.Option(help="Fraction of rows to leave out, neither learnt nor judged by.")
+    ] = 0.16,
+    fresh: Fresh = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the chosen specification on many splits: how much of a score is the split's luck.
+
+    By default 64% of the rows are learnt from and 20% judged by, as in published comparisons.
+
+    Example: modelport experiments seeds --seeds 10
+    """
+    wired = container(schema_file=schema)
+    table: Schema = wired.schema()
+    source: DataSource = wired.source(data)
+    spec = replace(wired.specification(), split=Split(holdout, 0, validation))
+    use_case = wired.try_seeds()
+    use_case = replace(use_case, cross_validate=replace(use_case.cross_validate, workers=workers))
+    with output.working(f"training on {number} splits"):
+        document = use_case(source, table, spec, range(number), fresh=fresh, tell=output.say)
+    if as_json:
+        output.emit(document)
+        return
+    rows = [(one["seed"], one["rmse"]) for one in document["seeds"]]
+    unit = f" ({table.target.unit})" if table.target.unit else ""
+    output.show_rows(["seed", f"RMSE{unit}"], rows)
+    output.show("")
+    error = document["standard_error"]
+    output.show(f"mean {document['mean']:,.0f}, standard error {error:,.0f}")
+
+
+def _show_ladder(document: Mapping[str, Any]) -> None:
+    unit = f" ({document['target']['unit']})" if document["target"]["unit"] else ""
+    header = ["step", f"RMSE{unit}", "fit (s)", "size (kB)", "one row (µs)", "verdict"]
+    rows = [
+        (
+            step["name"],
+            step["rmse"],
+            step["fit_seconds"],
+            round(step["size"] / 1000),
+            round(step["row_us"]),
+            step["verdict"]["words"],
+        )
+        for step in document["steps"]
+    ]
+    output.show_rows(header, rows)
+    output.show("")
+    agrees = "which `train` uses" if document["confirmed"] else "not yet what `train` uses"
+    output.show(f"chosen: {document['chosen']}, {agrees}")
+
+
+def _specification(document: Mapping[str, Any]) -> TrainingSpec:
+    known = {name: document["specification"][name] for name in ("estimator", "features")}
+    parameters = document["specification"]["parameters"]
+    return specification_from_mapping({**known, "parameters": parameters}, "the chosen step")

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from tests.integration.program import Place, place
+
+QUICK = ("--folds", "2", "--budget", "2", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def _tried(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    made = place(tmp_path_factory.mktemp("tried"), MODELPORT_DATA="sample:2000")
+    made.good("experiments", "run", *QUICK, "--only", "dummy", "--only", "ridge")
+    made.good("experiments", "run", *QUICK, "--only", "tree")
+    return made
+
+
+@pytest.fixture
+def tried(_tried: Place, tmp_path: Path) -> Place:
+    """A place in which three steps of the ladder were tried; to be changed."""
+    return _tried.copy(tmp_path)
+
+
+def test_a_ladder_is_tried_step_by_step_and_resumed(tried: Place) -> None:
+    ran = tried.good("experiments", "run", *QUICK, "--only", "dummy", "--json")
+    steps = {step["name"]: step for step in ran.document["steps"]}
+    assert [*steps] == ["dummy", "ridge", "tree"]
+    assert steps["ridge"]["verdict"]["taken"] is True
+    assert steps["ridge"]["rmse"] < steps["dummy"]["rmse"]
+    assert len(steps["tree"]["scores"]) == 2
+    assert "dummy: RMSE" in ran.err
+    assert ran.err.count("done before") == 3
+
+
+def test_what_was_chosen_is_told_to_a_person(tried: Place) -> None:
+    shown = tried.good("experiments", "run", *QUICK, "--only", "dummy").out
+    assert "one row (µs)" in shown
+    assert "taken: lowers the RMSE of dummy by" in shown
+    assert "chosen: ridge, not yet what `train` uses" in shown
+
+
+def test_what_was_chosen_becomes_what_train_trains(tried: Place) -> None:
+    schema = tried / "data" / "housing.toml"
+    schema.parent.mkdir(exist_ok=True)
+    schema.write_text(Path(tried.settings["MODELPORT_SCHEMA"]).read_text())
+    own = tried.having(MODELPORT_SCHEMA="data/housing.toml")
+    own.good("experiments", "run", *QUICK, "--only", "dummy", "--update")
+    assert 'estimator = "ridge"' in (tried / "data" / "housing.champion.toml").read_text()
+    trained = own.good("train", "--param", "alpha=2", "--json").document["training"]
+    assert (trained["estimator"], trained["parameters"]) == ("ridge", {"alpha": 2})
+    other = own.good("train", "--estimator", "dummy", "--no-promote", "--json")
+    assert other.document["training"]["estimator"] == "dummy"
+
+
+def test_no_step_that_is_not_there(tried: Place) -> None:
+    ran = tried.call("experiments", "run", "--only", "oracle")
+    assert ran.code == 78
+    assert "there is no step oracle; allowed: dummy, linear" in ran.err
+
+
+def test_the_luck_of_the_split_is_told(tried: Place) -> None:
+    schema = Path(tried.settings["MODELPORT_SCHEMA"])
+    own = tried / "housing.toml"
+    own.write_text(schema.read_text())
+    (tried / "housing.champion.toml").write_text('estimator = "ridge"\n')
+    command = ("experiments", "seeds", "--seeds", "3", "--schema", own)
+    found = tried.good(*command, "--workers", "2", "--json").document
+    assert [one["seed"] for one in found["seeds"]] == [0, 1, 2]
+    assert "mean " in tried.good(*command).out

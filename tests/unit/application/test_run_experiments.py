@@ -1,0 +1,268 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.memory import (
+    MemoryExecutor,
+    MemoryLearner,
+    MemoryResults,
+    MemoryRuntime,
+    MemorySearcher,
+    MemorySource,
+    MemoryTracker,
+)
+from application.cross_validate import CrossValidate, row_time
+from application.ports import Trained
+from application.run_experiments import RESULTS, RunExperiments
+from application.try_seeds import SEEDS, TrySeeds
+from domain.cross_validation import Folding
+from domain.dataset import Split
+from domain.errors import InvalidData, Misconfigured
+from domain.experiment import SEARCH, SPACE, Plan
+from domain.feature import Vector
+from domain.schema import Coordinates, Matrix, Schema
+from domain.training import Estimator, TrainingSpec
+from tests.unit.application.houses import LINEAR, SCHEMA, source
+
+MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))
+PLAN = Plan(folding=Folding(3), budget=3, inner=2)
+BOOSTING = TrainingSpec()
+
+
+class CountingLearner(MemoryLearner):
+    """Least squares whatever is asked for; a learning rate far from 0.05 adds a bias."""
+
+    def __init__(self) -> None:
+        self.fitted: list[tuple[TrainingSpec, int]] = []
+
+    def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
+        self.fitted.append((spec, len(target)))
+        rate = spec.parameters.get("learning_rate", 0.05)
+        assert isinstance(rate, float)
+        shifted = target + 1e6 * abs(rate - 0.05)
+        plain = replace(spec, parameters={})
+        trained = super().fit(plain, schema, matrix, shifted)
+        return replace(trained, parameters=dict.fromkeys(SPACE, 0.05) | {**spec.parameters})
+
+
+@dataclass
+class Laboratory:
+    """Experiments over ports in memory."""
+
+    learner: CountingLearner = field(default_factory=CountingLearner)
+    results: MemoryResults = field(default_factory=MemoryResults)
+    tracker: MemoryTracker = field(default_factory=MemoryTracker)
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def cross_validate(self) -> CrossValidate:
+        return CrossValidate(self.learner, MemoryRuntime(), MemoryExecutor())
+
+    def run(
+        self,
+        champion: TrainingSpec = BOOSTING,
+        data: MemorySource | None = None,
+        code: str = "abc",
+        schema: Schema = SCHEMA,
+        **options: Any,
+    ) -> Mapping[str, Any]:
+        use_case = RunExperiments(
+            self.cross_validate, MemorySearcher(), self.results, self.tracker, code
+        )
+        told = self.told.append
+        return use_case(data or source(), schema, champion, PLAN, tell=told, **options)
+
+    def seeds(self, *seeds: int, **options: Any) -> Mapping[str, Any]:
+        use_case = TrySeeds(self.cross_validate, self.results, self.tracker, "abc")
+        split = Split(0.2, validation=0.16)
+        return use_case(source(), SCHEMA, replace(LINEAR, split=split), seeds, **options)
+
+
+@pytest.fixture
+def lab() -> Laboratory:
+    return Laboratory()
+
+
+def names(document: Mapping[str, Any]) -> list[str]:
+    return [step["name"] for step in document["steps"]]
+
+
+def test_every_step_is_judged_and_one_is_chosen(lab: Laboratory) -> None:
+    document = lab.run()
+    assert names(document) == [
+        *("dummy", "linear", "ridge", "tree", "random_forest", "boosting"),
+        SEARCH,
+    ]
+    verdicts = {step["name"]: step["verdict"] for step in document["steps"]}
+    assert [name for name, verdict in verdicts.items() if verdict["taken"]] == ["dummy", "linear"]
+    assert "answers like linear" in verdicts["ridge"]["words"]
+    assert document["chosen"] == "linear"
+    assert document["confirmed"] is False
+    assert document["rows"] == 48
+    assert lab.results.get(RESULTS) == document
+
+
+def test_the_holdout_is_never_seen(lab: Laboratory) -> None:
+    lab.run()
+    target = source().table.column("price")
+    holdout = Split().positions(60)[1]
+    changed = np.array(target, dtype=np.float64)
+    changed[holdout] += 1e6
+    other = Laboratory()
+    spoiled = source(changed={"price": changed})
+    found = other.run(data=MemorySource(spoiled.table, source().version))
+    assert found["steps"] != []
+    assert lab.results.texts.keys() == other.results.texts.keys()
+    assert [s["scores"] for s in found["steps"]] == [step["scores"] for step in lab.run()["steps"]]
+    assert max(rows for _, rows in lab.learner.fitted) <= 48
+
+
+def test_a_ladder_with_places_has_a_spatial_step(lab: Laboratory) -> None:
+    full = source(changed={"age": np.linspace(1.0, 99.0, 60)})
+    document = lab.run(data=full, schema=MAPPED)
+    assert names(document)[-2:] == ["spatial", SEARCH]
+    assert document["examined"]["map"] is not None
+
+
+def test_a_champion_other_than_boosting_is_not_searched_from(lab: Laboratory) -> None:
+    document = lab.run(TrainingSpec(Estimator.LINEAR))
+    assert (names(document)[-1], document["trials"]) == ("boosting", [])
+    assert document["confirmed"] is True
+
+
+def test_what_was_done_before_is_not_done_again(lab: Laboratory) -> None:
+    first = lab.run()
+    count = len(lab.learner.fitted)
+    assert lab.run() == first
+    assert len(lab.learner.fitted) == count
+    assert "done before" in lab.told[-1]
+    assert [run.params["step"] for run in lab.tracker.runs] == names(first)[:-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "again"),
+    [
+        ({"fresh": True}, True),
+        ({"code": "other"}, True),
+        ({"data": source(seed=3)}, True),
+        ({"only": ["dummy"]}, False),
+    ],
+)
+def test_it_is_done_again_for_other_code_or_data(
+    lab: Laboratory, options: dict[str, Any], again: bool
+) -> None:
+    lab.run()
+    count = len(lab.learner.fitted)
+    lab.run(**options)
+    assert (len(lab.learner.fitted) > count) == again
+
+
+def test_an_interrupted_run_goes_on_where_it_was(lab: Laboratory) -> None:
+    whole = Laboratory()
+    expected = whole.run()
+    lab.run(only=["dummy", "linear"])
+    before = len(lab.learner.fitted)
+    found = lab.run()
+    assert [step["scores"] for step in found["steps"]] == [
+        step["scores"] for step in expected["steps"]
+    ]
+    assert len(lab.learner.fitted) - before < len(whole.learner.fitted)
+
+
+def test_one_step_alone_can_be_done(lab: Laboratory) -> None:
+    document = lab.run(only=["ridge"])
+    assert (names(document), document["chosen"]) == (["ridge"], "ridge")
+
+
+def test_an_unknown_step_is_refused_and_the_known_are_named(lab: Laboratory) -> None:
+    with pytest.raises(Misconfigured, match="there is no step oracle; allowed: dummy, linear"):
+        lab.run(only=["oracle"])
+    assert lab.learner.fitted == []
+
+
+def test_the_search_starts_at_the_champion_and_keeps_what_it_tried(lab: Laboratory) -> None:
+    document = lab.run()
+    trials = document["trials"]
+    assert len(trials) == PLAN.budget
+    assert trials[0]["parameters"] == dict.fromkeys(SPACE, 0.05)
+    assert all(trial["rmse"] >= trials[0]["rmse"] for trial in trials)
+    (step,) = [step for step in document["steps"] if step["name"] == SEARCH]
+    assert step["training"]["parameters"] == {}
+    assert "answers like" in step["verdict"]["words"]
+
+
+def test_a_better_find_is_a_step_of_its_own(lab: Laboratory) -> None:
+    champion = TrainingSpec(parameters={"learning_rate": 0.12})
+    document = lab.run(champion)
+    (step,) = [step for step in document["steps"] if step["name"] == SEARCH]
+    assert step["training"]["parameters"]["learning_rate"] < 0.12
+    assert document["trials"][0]["parameters"]["learning_rate"] == 0.12
+
+
+def test_steps_are_tracked_with_scores_costs_and_verdict(lab: Laboratory) -> None:
+    document = lab.run()
+    run, step = lab.tracker.runs[1], document["steps"][1]
+    assert (run.name, run.params["step"], run.status) == (
+        "houses-experiments",
+        "linear",
+        "finished",
+    )
+    assert run.metrics["cv_rmse"] == step["rmse"]
+    assert [run.metrics[f"fold_{n}_rmse"] for n in (1, 2, 3)] == step["scores"]
+    assert {"fit_seconds", "size_bytes", "row_us"} <= run.metrics.keys()
+    assert run.tags == {"taken": "true", "verdict": step["verdict"]["words"]}
+
+
+def test_the_chosen_step_is_looked_at_closely(lab: Laboratory) -> None:
+    examined = lab.run()["examined"]
+    assert [point["rows"] for point in examined["curve"]] == [3, 6, 13, 22, 32]
+    rises = [one["rise"] for one in examined["importance"]]
+    assert rises == sorted(rises, reverse=True)
+    assert {one["feature"] for one in examined["importance"]} == {"age", "rooms", "place"}
+    assert {part["by"] for part in examined["parts"]} == {"prediction", "place"}
+    assert examined["map"] is None
+
+
+def test_too_few_rows_are_refused(lab: Laboratory) -> None:
+    with pytest.raises(InvalidData, match="5 rows are too few for 3 folds"):
+        lab.run(data=source(7))
+
+
+def test_seeds_tell_the_luck_of_the_split(lab: Laboratory) -> None:
+    document = lab.seeds(0, 1, 2)
+    scores = [one["rmse"] for one in document["seeds"]]
+    assert document["mean"] == pytest.approx(np.mean(scores))
+    assert document["standard_error"] == pytest.approx(np.std(scores, ddof=1) / np.sqrt(3))
+    assert len({*scores}) == 3
+    assert document["shares"] == pytest.approx([0.64, 0.16, 0.2])
+    assert {rows for _, rows in lab.learner.fitted} == {38}
+    assert [spec.seed for spec, _ in lab.learner.fitted] != [42, 42, 42]
+    assert lab.results.get(SEEDS) == document
+    assert lab.tracker.runs[0].metrics["mean_rmse"] == document["mean"]
+
+
+def test_more_seeds_do_not_repeat_the_first_ones(lab: Laboratory) -> None:
+    first = lab.seeds(0, 1)
+    both = lab.seeds(0, 1, 2)
+    assert both["seeds"][:2] == first["seeds"]
+    assert len(lab.learner.fitted) == 3
+    lab.seeds(0, 1, fresh=True)
+    assert len(lab.learner.fitted) == 5
+
+
+def test_one_seed_tells_nothing(lab: Laboratory) -> None:
+    with pytest.raises(Misconfigured, match="seeds: 1 are too few; allowed: 2 or more"):
+        lab.seeds(4, 4)
+
+
+def test_the_time_for_a_row_is_a_median(lab: Laboratory) -> None:
+    class Still:
+        def predict(self, matrix: Matrix) -> Vector:
+            assert len(matrix) == 1
+            return np.zeros(1)
+
+    ticks = iter(range(10_000))
+    assert row_time(Still(), np.zeros((3, 2)), lambda: float(next(ticks))) == 1e6
