@@ -13,20 +13,25 @@ from application.ports import DataSource, Learner, Predictor, Run, Runtime, Sign
 from application.reading import Divided, read_labelled
 from application.signing import sign
 from domain import golden
+from domain.assessment import assess_errors
 from domain.candidate import Candidate, Incomparable
+from domain.card_markdown import to_markdown
 from domain.dataset import DatasetVersion
 from domain.decision import PromotionDecision
 from domain.evaluation import Metrics, measure, require_parity
 from domain.golden import GoldenRows
 from domain.ledger import Action, LedgerEntry, outcome_of
 from domain.model import Bundle, Manifest, ModelRef, ModelVersion, json_bytes
+from domain.model_card import model_card
 from domain.profile import profile
 from domain.schema import Matrix, Schema
+from domain.segments import segments
 from domain.training import TrainingSpec
 from domain.unusual import far_away, with_gaps
 
 PROFILE = "profile.json"
 DECISION = "decision.json"
+CARD = "model-card.md"
 
 _UNUSUAL = 1000
 
@@ -96,7 +101,7 @@ class TrainModel:
             run.log_metrics({**metrics.to_mapping(), **to_metrics(known)})
             judged = self.judge(challenger, incumbent, rows.holdout)
             decision = judged.decision if promote else judged.decision.withheld()
-            _record(run, challenger.bundle, decision)
+            _record(run, challenger, decision)
             details = {**challenger.manifest.details(), "data.uri": data.uri, "run": run.id}
             version = store.save(schema.name, challenger.bundle, self.clock(), details)
             version = sign(store, self.signer, version)
@@ -153,6 +158,8 @@ class TrainModel:
         holdout, served, trained = rows.holdout, fitted.served, fitted.trained
         predictions = served.predict(holdout.matrix)
         metrics = measure(holdout.target, predictions)
+        parts = segments(schema, holdout.matrix, holdout.target, schema.target.name)
+        sampled = self.judge.policy.resampling
         kept = golden.choose(schema, holdout.matrix)
         sketch = profile(schema, rows.training.matrix, predictions)
         manifest = Manifest(
@@ -165,6 +172,7 @@ class TrainModel:
             code=self.code,
             libraries=trained.libraries,
             uncertainty=fitted.calibrated.uncertainty,
+            evaluation=assess_errors(holdout.target, predictions, parts, sampled),
         )
         files = {
             **trained.files,
@@ -182,9 +190,11 @@ class TrainModel:
         return max(require_parity(expected, form.predict(matrix), what) for form in forms)
 
 
-def _record(run: Run, bundle: Bundle, decision: PromotionDecision) -> None:
+def _record(run: Run, challenger: Contender, decision: PromotionDecision) -> None:
+    bundle = challenger.bundle
     run.log_metrics(decision.to_metrics())
     run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
+    run.log_artifact(CARD, to_markdown(model_card(challenger.manifest)).encode())
     run.log_artifact(DECISION, json_bytes(decision.to_mapping()))
     run.log_tags({"bundle": bundle.id, **decision.to_tags()})
 

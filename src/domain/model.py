@@ -106,6 +106,7 @@ class Manifest:
     bytes. `data` is `DatasetVersion.identity()`, `training` is `TrainingSpec.to_mapping()`,
     `parity` the largest relative deviation of the serving form from the trained estimator,
     `uncertainty` what `coverage.assess` found of its intervals, None where it has none;
+    `evaluation` what `assessment.assess_errors` found, None in manifests made before there was it;
     `code` and `libraries` say what made it, `files` gives the SHA-256 of every other file.
     """
 
@@ -119,6 +120,7 @@ class Manifest:
     libraries: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
     uncertainty: Mapping[str, Any] | None = None
+    evaluation: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """Return the one way to write this manifest."""
@@ -131,6 +133,7 @@ class Manifest:
             "data": dict(self.data),
             "parity": self.parity,
             **({} if self.uncertainty is None else {"uncertainty": dict(self.uncertainty)}),
+            **({} if self.evaluation is None else {"evaluation": dict(self.evaluation)}),
             "code": dict(self.code),
             "libraries": dict(sorted(self.libraries.items())),
             "files": dict(sorted(self.files.items())),
@@ -167,6 +170,7 @@ class Manifest:
             libraries=reader.mapping_of("libraries"),
             files=reader.mapping_of("files"),
             uncertainty=reader.mapping_of("uncertainty") if reader.has("uncertainty") else None,
+            evaluation=reader.mapping_of("evaluation") if reader.has("evaluation") else None,
         )
         reader.finish()
         return manifest

@@ -51,6 +51,19 @@ class Coordinates:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """What people should know of the data, and of the models that learn from it, in sentences.
+
+    `limits` are those of the data, `out_of_scope` are uses that the models are not for.
+    """
+
+    intended_use: tuple[str, ...] = ()
+    out_of_scope: tuple[str, ...] = ()
+    source: str = ""
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Rows that were checked: `matrix` holds every row, also those refused (not to be used)."""
 
@@ -75,6 +88,7 @@ class Schema:
     ratios: tuple[Ratio, ...] = ()
     coordinates: Coordinates | None = None
     description: str = ""
+    card: Card | None = None
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

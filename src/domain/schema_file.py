@@ -5,7 +5,7 @@ from typing import Any
 from domain.errors import Misconfigured
 from domain.feature import Feature, Kind
 from domain.mapping import Reader
-from domain.schema import Coordinates, Ratio, Schema, Target
+from domain.schema import Card, Coordinates, Ratio, Schema, Target
 
 
 def schema_to_mapping(schema: Schema) -> dict[str, Any]:
@@ -16,6 +16,8 @@ def schema_to_mapping(schema: Schema) -> dict[str, Any]:
         "unit": schema.target.unit,
         "description": schema.target.description,
     }
+    if schema.card:
+        mapping["card"] = _card_to_mapping(schema.card)
     if schema.coordinates:
         mapping["coordinates"] = {
             "latitude": schema.coordinates.latitude,
@@ -51,6 +53,7 @@ def _read_schema(reader: Reader) -> Schema:
         coordinates=_read_coordinates(reader.table("coordinates"))
         if reader.has("coordinates")
         else None,
+        card=_read_card(reader.table("card")) if reader.has("card") else None,
     )
     reader.finish()
     return schema
@@ -102,6 +105,26 @@ def _read_ratio(reader: Reader) -> Ratio:
     if len(parts) != 2:
         raise Misconfigured(f"derived {name!r}: `ratio` needs a numerator and a denominator")
     return Ratio(name, *parts)
+
+
+def _card_to_mapping(card: Card) -> dict[str, Any]:
+    return {
+        "intended_use": list(card.intended_use),
+        "out_of_scope": list(card.out_of_scope),
+        "source": card.source,
+        "limits": list(card.limits),
+    }
+
+
+def _read_card(reader: Reader) -> Card:
+    card = Card(
+        intended_use=reader.texts("intended_use"),
+        out_of_scope=reader.texts("out_of_scope"),
+        source=reader.text("source", ""),
+        limits=reader.texts("limits"),
+    )
+    reader.finish()
+    return card
 
 
 def _read_coordinates(reader: Reader) -> Coordinates:

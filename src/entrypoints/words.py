@@ -1,4 +1,4 @@
-"""A model in words that a person can read: what `models show` prints and `GET /model` answers."""
+"""A model in words that a person can read: what `models show --json` and `GET /model` answer."""
 
 from typing import Any
 
@@ -27,6 +27,7 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
             {"name": ratio.name, "is": f"{ratio.numerator} / {ratio.denominator}"}
             for ratio in schema.ratios
         ],
+        "evaluation": None if manifest.evaluation is None else dict(manifest.evaluation),
         "parity": manifest.parity,
         "code": dict(manifest.code),
         "libraries": dict(manifest.libraries),

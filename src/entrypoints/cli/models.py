@@ -1,22 +1,18 @@
 """`models`: look at versions, and say which one is champion."""
 
-import json
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from application.loading import LoadedModel
 from application.ports import Ledger, ModelStore
 from application.promote_model import Promotion
 from domain.errors import Misconfigured
 from domain.ledger import Action, LedgerEntry, Outcome
 from domain.model import ModelRef, ModelVersion
 from domain.signature import signatures
-from entrypoints.cli import output
+from entrypoints.cli import cards, output
 from entrypoints.cli.options import AsJson, container
-from entrypoints.words import describe_model
 
 app = typer.Typer(help="Look at versions, and say which one is champion.", no_args_is_help=True)
 
@@ -72,35 +68,7 @@ def _version_document(version: ModelVersion) -> dict[str, Any]:
     }
 
 
-@app.command()
-def show(ref: Ref, as_json: AsJson = False) -> None:
-    """Show what a version is made of, after checking that it is whole.
-
-    Example: modelport models show housing@champion
-    """
-    model: LoadedModel = container().load_model()(ModelRef.parse(ref))
-    described = describe_model(model)
-    if as_json:
-        output.emit(described)
-        return
-    described["aliases"] = ", ".join(described["aliases"])
-    described["signed_by"] = ", ".join(described["signed_by"])
-    parts = {title: part for title, part in described.items() if isinstance(part, dict | list)}
-    output.show(output.facts({t: text for t, text in described.items() if t not in parts and text}))
-    for title, part in parts.items():
-        if part:
-            output.show(f"\n[bold]{title}[/]")
-        if isinstance(part, dict):
-            output.show(output.facts(_flat(part)))
-        elif part:
-            output.show_rows(list(part[0]), [list(entry.values()) for entry in part])
-
-
-def _flat(content: Mapping[str, Any]) -> dict[str, object]:
-    return {
-        key: json.dumps(value) if isinstance(value, dict | list) else value
-        for key, value in content.items()
-    }
+app.command()(cards.show)
 
 
 @app.command()

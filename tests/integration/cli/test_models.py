@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 
 from tests.integration.program import Place
@@ -26,10 +28,45 @@ def test_a_version_is_shown_with_its_features_and_figures(trained: Place) -> Non
     assert "champion" in shown
     assert "a number from -90 to 90 (degrees north)" in shown
     assert "rooms_per_household" in shown
-    for title in ("metrics", "training", "data", "code", "libraries", "origin"):
+    for title in (
+        "Intended use",
+        "Data and its limits",
+        "Metrics",
+        "Where it errs",
+        "Uncertainty",
+        "Features",
+        "How to reproduce it",
+        "Provenance",
+    ):
         assert f"\n{title}\n" in shown
+    assert "- Prices are those of 1990." in shown
     document = trained.good("models", "show", "housing/1", "--json").document
     assert (document["model"], document["aliases"]) == ("housing/1", ["previous"])
+
+
+def test_the_card_is_written_as_markdown_or_as_a_page(trained: Place) -> None:
+    told = trained.good("models", "show", "housing", "--out", "card.html")
+    assert told.out == "model card of housing/2: card.html\n"
+    page = (trained / "card.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "http" not in page
+    assert "<script" not in page
+    assert "&lt;1H OCEAN" in page
+    trained.good("models", "show", "housing", "--out", "card.md")
+    text = (trained / "card.md").read_text()
+    assert trained.good("models", "show", "housing", "--format", "markdown").out == text
+    assert "\n## Where it errs\n" in text
+    ran = trained.call("models", "show", "housing", "--out", "absent/card.md")
+    assert (ran.code, "absent/card.md cannot be written" in ran.err) == (69, True)
+
+
+@pytest.mark.parametrize("estimator", ["ridge", "hist_gradient_boosting"])
+def test_the_command_on_the_card_makes_the_same_bundle(empty: Place, estimator: str) -> None:
+    first = empty.good("train", "--estimator", estimator, "--seed", "7", "--json").document
+    shown = empty.good("models", "show", "housing").out
+    (command,) = (line for line in shown.splitlines() if line.startswith("  modelport train"))
+    again = empty.good(*shlex.split(command)[1:], "--json").document
+    assert again["bundle"] == first["bundle"]
 
 
 def test_a_champion_is_appointed_by_hand_and_taken_back(trained: Place) -> None:

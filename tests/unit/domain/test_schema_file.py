@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Misconfigured
-from domain.feature import Kind
+from domain.feature import Feature, Kind
 from domain.model import json_bytes
-from domain.schema import Schema
+from domain.schema import Card, Schema, Target
 from domain.schema_file import schema_from_mapping, schema_to_mapping
 from tests.unit.strategies import CELLS, schemas
 
@@ -148,3 +148,13 @@ def test_any_value_in_any_place_is_either_read_or_refused_by_file(
 def test_what_is_no_table_is_refused(mapping: object) -> None:
     with pytest.raises(Misconfigured, match=r"^houses\.toml: schema: expected a table"):
         _read(mapping)
+
+
+def test_a_card_comes_back_from_its_table_and_unknown_keys_are_named() -> None:
+    card = Card(("use",), ("not this",), "somewhere", ("short",))
+    schema = Schema("s", Target("y"), (Feature("x", Kind.NUMBER),), card=card)
+    mapping = schema_to_mapping(schema)
+    assert schema_from_mapping(mapping, "f.toml") == schema
+    mapping["card"]["licence"] = "none"
+    with pytest.raises(Misconfigured, match=r"f\.toml: schema: card: unknown key 'licence'"):
+        schema_from_mapping(mapping, "f.toml")

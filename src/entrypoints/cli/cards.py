@@ -1,0 +1,117 @@
+"""`models show`: the model card, on the terminal or as a file."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from application.loading import LoadedModel
+from domain.card_markdown import to_markdown
+from domain.errors import Unavailable
+from domain.model import ModelRef
+from domain.model_card import ModelCard, Section, Table, model_card
+from domain.signature import signatures
+from entrypoints.card_html import to_html
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson, container
+from entrypoints.words import describe_model
+
+
+class CardFormat(StrEnum):
+    """How a model card is written."""
+
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+_WRITTEN = {CardFormat.MARKDOWN: to_markdown, CardFormat.HTML: to_html}
+
+
+def show(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")],
+    kind: Annotated[
+        CardFormat | None,
+        typer.Option(
+            "--format",
+            metavar="KIND",
+            help=f"How to write the card: {', '.join(CardFormat)}.",
+            show_default="for the terminal; of a file, by its suffix",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File to write the card to.", show_default="stdout"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the model card of a version, after checking that it is whole.
+
+    It says what the model is for, what it learnt from, how well it does and where it errs, and how
+    to make it again.
+
+    Example: modelport models show housing@champion --out card.html
+    """
+    model: LoadedModel = container().load_model()(ModelRef.parse(ref))
+    if as_json:
+        output.emit(describe_model(model))
+        return
+    card = card_of(model)
+    if out is not None and kind is None:
+        kind = CardFormat.HTML if out.suffix in (".html", ".htm") else CardFormat.MARKDOWN
+    if kind is None:
+        _show_card(card)
+    elif out is None:
+        typer.echo(_WRITTEN[kind](card), nl=False)
+    else:
+        _write(out, _WRITTEN[kind](card))
+        output.show(f"model card of {model.version.label}: {escape(str(out))}")
+
+
+def card_of(model: LoadedModel) -> ModelCard:
+    """Return the card of a version, with what its registry knows."""
+    version = model.version
+    facts = {
+        "version": version.label,
+        "aliases": ", ".join(sorted(version.aliases)),
+        "bundle": version.bundle_id,
+        "signed by": ", ".join(sorted(signatures(version.details))),
+        "registered": f"{version.created_at:%Y-%m-%d %H:%M} UTC",
+        "data": version.details.get("data.uri", ""),
+        "run": version.details.get("run", ""),
+    }
+    return model_card(model.manifest, facts)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _show_card(card: ModelCard) -> None:
+    output.show(f"[bold cyan]{escape(card.title)}[/]\n{escape(card.summary)}")
+    if card.warning:
+        output.show(f"[yellow bold]{escape(card.warning)}[/]")
+    for section in card.sections:
+        _show_section(section)
+
+
+def _show_section(section: Section) -> None:
+    output.show(f"\n[bold]{escape(section.title)}[/]")
+    for sentence in section.sentences:
+        output.show(escape(sentence))
+    for point in section.points:
+        output.show(f"- {escape(point)}")
+    if section.command:
+        output.show(f"  {escape(section.command)}")
+    for table in section.tables:
+        _show_table(table)
+
+
+def _show_table(table: Table) -> None:
+    output.show_rows(
+        table.header, [["" if cell is None else cell for cell in row] for row in table.rows]
+    )
