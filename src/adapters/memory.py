@@ -216,7 +216,8 @@ class MemorySource:
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         rows = self.table[chunk.start : chunk.start + chunk.rows]
-        return Table({n: _of_kind(rows.column(n), kind) for n, kind in columns.items()}, len(rows))
+        wanted = {name: _of_kind(rows.column(name), kind) for name, kind in columns.items()}
+        return Table(wanted, len(rows), rows.faults)
 
 
 def digest(table: Table) -> str:

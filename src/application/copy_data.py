@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from application.ports import DataSource, PredictionSink
 from application.progress import Progress, silent
 from domain.batch import BatchJob
+from domain.dataset import Chunk
+from domain.errors import UnreadableData
+from domain.table import Table
 
 _ROWS_AT_ONCE = 262_144
 
@@ -26,7 +29,17 @@ class CopyData:
         count = 0
         with sink.reserved(job):
             for chunk in source.plan(_ROWS_AT_ONCE):
-                sink.write(job, chunk.index, source.read(chunk, columns), ())
+                table = source.read(chunk, columns)
+                _require_whole_rows(table, chunk, data.uri)
+                sink.write(job, chunk.index, table, ())
                 count += 1
                 progress(Progress(chunk.start + chunk.rows, data.rows))
             return sink.seal(job, count).output
+
+
+def _require_whole_rows(table: Table, chunk: Chunk, uri: str) -> None:
+    if table.faults:
+        first = table.faults[0]
+        raise UnreadableData(
+            f"{uri}: row {chunk.start + first.row + 1} {first.problem}; allowed: {first.allowed}"
+        )

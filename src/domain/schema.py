@@ -215,8 +215,7 @@ class Schema:
                 Violation(row, feature.name, problem, feature.allowed)
                 for row, problem in problems.items()
             ]
-        violations.sort(key=lambda violation: violation.row)
-        return Encoded(matrix, tuple(violations))
+        return Encoded(matrix, _with_faults(table, violations))
 
     def encode_target(self, table: Table) -> tuple[Vector, tuple[Violation, ...]]:
         """Return the target of each row, shape (rows,), and the rows that have none.
@@ -226,7 +225,16 @@ class Schema:
         """
         feature = Feature(self.target.name, Kind.NUMBER, self.target.unit)
         values, problems = feature.encode_column(table.column(feature.name))
+        faulty = {fault.row for fault in table.faults}
         return values, tuple(
             Violation(row, feature.name, problem, feature.allowed)
             for row, problem in sorted(problems.items())
+            if row not in faulty
         )
+
+
+def _with_faults(table: Table, violations: Sequence[Violation]) -> tuple[Violation, ...]:
+    """Return what is wrong, in order of the rows; of a row that is none nothing but that."""
+    faulty = {fault.row for fault in table.faults}
+    found = [*table.faults, *(v for v in violations if v.row not in faulty)]
+    return tuple(sorted(found, key=lambda violation: violation.row))

@@ -1,14 +1,15 @@
 """A table: named columns of one length, handled a column at a time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.errors import InvalidData
+from domain.errors import InvalidData, Violation
 
 Column: TypeAlias = Union[NDArray[Any], "Coded"]
 
@@ -40,10 +41,13 @@ class Table:
     """Named columns of one length.
 
     A column is float64 (NaN where missing), int64, bool, object (None where missing) or `Coded`.
+    `faults` tells which rows could not be read as rows, in order; what the columns hold for them
+    means nothing.
     """
 
     columns: Mapping[str, Column]
     rows: int
+    faults: tuple[Violation, ...] = ()
 
     def __post_init__(self) -> None:
         for name, column in self.columns.items():
@@ -65,11 +69,20 @@ class Table:
     def __getitem__(self, rows: slice | NDArray[Any]) -> Self:
         """Return the rows of a slice, a boolean mask or an array of positions."""
         taken = {name: column[rows] for name, column in self.columns.items()}
-        count = len(np.arange(self.rows)[rows])
-        return type(self)(taken, count)
+        positions = np.arange(self.rows)[rows]
+        return type(self)(taken, len(positions), self._faults_of(positions))
 
-    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Column], int]]:
-        return type(self), (dict(self.columns), self.rows)
+    def _faults_of(self, positions: NDArray[np.intp]) -> tuple[Violation, ...]:
+        if not self.faults:
+            return ()
+        by_row = {fault.row: fault for fault in self.faults}
+        found = ((new, by_row.get(old)) for new, old in enumerate(positions.tolist()))
+        return tuple(replace(fault, row=new) for new, fault in found if fault is not None)
+
+    def __reduce__(
+        self,
+    ) -> tuple[type[Self], tuple[dict[str, Column], int, tuple[Violation, ...]]]:
+        return type(self), (dict(self.columns), self.rows, self.faults)
 
     def column(self, name: str) -> Column:
         """Return one column.
@@ -98,7 +111,13 @@ class Table:
                     f"{', '.join(parts[0].columns)}; {', '.join(part.columns)}"
                 )
         columns = {name: _stack([p.columns[name] for p in parts]) for name in parts[0].columns}
-        return cls(columns, sum(len(part) for part in parts))
+        starts = accumulate((len(part) for part in parts), initial=0)
+        faults = tuple(
+            replace(fault, row=start + fault.row)
+            for part, start in zip(parts, starts, strict=False)
+            for fault in part.faults
+        )
+        return cls(columns, sum(len(part) for part in parts), faults)
 
 
 def plain(column: Column) -> NDArray[Any]:

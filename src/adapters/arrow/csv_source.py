@@ -1,21 +1,32 @@
 """CSV files, read a chunk at a time."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from adapters.arrow.columns import not_a_number, text_to_column, to_column
 from adapters.arrow.files import Digests, WatchedFile, require_column
-from adapters.arrow.lines import Rows, cut, line_number, require_utf8, scan, split_csv
+from adapters.arrow.lines import (
+    Rows,
+    cells_in,
+    cut,
+    line_number,
+    require_utf8,
+    rows_in,
+    scan,
+    split_csv,
+)
 from domain.dataset import Chunk, DatasetVersion
-from domain.errors import UnreadableData
+from domain.errors import UnreadableData, Violation
 from domain.feature import Kind
-from domain.table import Table
+from domain.table import Column, Table
 
 _BLOCK = 1 << 20
 _TEXT = pa.string()
@@ -37,7 +48,8 @@ class _Header:
 class CsvSource:
     """A CSV file with a header: UTF-8, commas, quotes doubled inside quotes.
 
-    An empty cell is missing; nothing else is. `uri` says where the file is from, if that is not
+    An empty cell is missing; nothing else is. A row with more or fewer cells than the header is a
+    fault of the table that is read. `uri` says where the file is from, if that is not
     its path.
     """
 
@@ -69,22 +81,33 @@ class CsvSource:
             require_column(name, self.columns, self._uri)
         if not columns:  # to Arrow, none would mean all
             return Table({}, chunk.rows)
-        with self._file.watched():
-            parsed = self._parse(chunk, columns, _TYPES)
-            if parsed is not None and not any(map(not_a_number, parsed.columns)):
-                convert = to_column
-            else:
-                parsed = self._parse(chunk, columns, dict.fromkeys(_TYPES, _TEXT))
-                convert = text_to_column
-            if parsed is None or parsed.num_rows != chunk.rows:
-                raise self._explain(chunk)
-        return Table(
-            {
-                name: convert(values, kind)
-                for (name, kind), values in zip(columns.items(), parsed.columns, strict=True)
-            },
-            chunk.rows,
-        )
+        start, end, longest, quotes = chunk.locator
+        layout = _Layout(self.columns, columns, longest, bool(quotes))
+        with self._file.watched(), pa.OSFile(str(self._file.path)) as file:
+            found = layout.read(lambda: file.get_stream(start, end - start), chunk.rows)
+            if found is not None:
+                return Table(found, chunk.rows)
+            return self._read_around(chunk, layout, file.read_at(end - start, start))
+
+    def _read_around(self, chunk: Chunk, layout: "_Layout", raw: bytes) -> Table:
+        """Read what can be read, and say of the other rows what is wrong with them."""
+        require_utf8(raw, chunk.locator[0], self._file.path, self._uri)
+        rows = rows_in(raw, split_csv)
+        faults = tuple(_faults(rows, len(self.columns)))
+        faulty = [fault.row for fault in faults]
+        good = np.setdiff1d(np.arange(len(rows)), faulty)
+        content = b"".join(rows[row] for row in good.tolist())
+        if not content:
+            nothing = {name: np.full(len(rows), None) for name in layout.wanted}
+            return Table(nothing, len(rows), faults)
+        found = layout.read(lambda: BytesIO(content), len(good))
+        if found is None or len(rows) != chunk.rows:
+            with self._file.opened() as stream:
+                line = line_number(stream, chunk.locator[0])
+            raise UnreadableData(f"{self._uri}: the rows from line {line} on cannot be parsed")
+        # A row that cannot be read gets the cells of another: what they are means nothing.
+        places = np.minimum(np.searchsorted(good, np.arange(len(rows))), len(good) - 1)
+        return Table({name: column[places] for name, column in found.items()}, len(rows), faults)
 
     def _fingerprint(self) -> DatasetVersion:
         rows = -1
@@ -117,55 +140,58 @@ class CsvSource:
             raise UnreadableData(f"{self._uri}: the header cannot be parsed: {error}") from error
         return _Header(tuple(names), end)
 
-    def _parse(
-        self,
-        chunk: Chunk,
-        columns: Mapping[str, Kind | None],
-        types: Mapping[Kind | None, pa.DataType],
-    ) -> pa.Table | None:
-        """Return some columns of a chunk in these types; None where a row or a cell is not so."""
-        start, end, longest, quotes = chunk.locator
-        names = self.columns
-        wanted = {str(names.index(name)): types[kind] for name, kind in columns.items()}
-        with pa.OSFile(str(self._file.path)) as file:
-            try:
-                return arrow_csv.read_csv(
-                    file.get_stream(start, end - start),
-                    arrow_csv.ReadOptions(
-                        column_names=[str(position) for position in range(len(names))],
-                        block_size=max(_BLOCK, 2 * longest),
-                    ),
-                    arrow_csv.ParseOptions(newlines_in_values=bool(quotes)),
-                    arrow_csv.ConvertOptions(
-                        include_columns=list(wanted),
-                        column_types=wanted,
-                        null_values=[""],
-                        strings_can_be_null=True,
-                        true_values=["true", "True", "TRUE", "1"],
-                        false_values=["false", "False", "FALSE", "0"],
-                    ),
-                )
-            except pa.ArrowInvalid:
-                return None
 
-    def _explain(self, chunk: Chunk) -> UnreadableData:
-        """Return what is wrong with a chunk that cannot be parsed."""
-        start, end, *_ = chunk.locator
-        with self._file.opened() as stream:
-            line = line_number(stream, start)
-            raw = stream.read(end - start)
-        require_utf8(raw, start, self._file.path, self._uri)
-        width = len(self.columns)
-        cells = csv.reader(StringIO(raw.decode(), newline=""))
-        before = 0
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which columns of a file are wanted, and what its rows are like."""
+
+    names: tuple[str, ...]
+    wanted: Mapping[str, Kind | None]
+    longest: int
+    quotes: bool
+
+    def read(self, opened: Callable[[], Any], rows: int) -> dict[str, Column] | None:
+        """Return the wanted columns; None where there are not so many rows of that many cells."""
+        parsed, convert = self._parse(opened(), _TYPES), to_column
+        if parsed is None or any(map(not_a_number, parsed.columns)):
+            texts = dict.fromkeys(_TYPES, _TEXT)
+            parsed, convert = self._parse(opened(), texts), text_to_column
+        if parsed is None or parsed.num_rows != rows:
+            return None
+        return {
+            name: convert(values, kind)
+            for (name, kind), values in zip(self.wanted.items(), parsed.columns, strict=True)
+        }
+
+    def _parse(self, stream: Any, types: Mapping[Kind | None, pa.DataType]) -> pa.Table | None:
+        """Return the columns in these types; None where a row or a cell is not so."""
+        places = {str(self.names.index(name)): types[kind] for name, kind in self.wanted.items()}
         try:
-            for row in cells:
-                if row and len(row) != width:
-                    return UnreadableData(
-                        f"{self._uri}, line {line + before}: {len(row)} "
-                        f"{'cell' if len(row) == 1 else 'cells'} where the header has {width}"
-                    )
-                before = cells.line_num
-        except csv.Error:
-            pass
-        return UnreadableData(f"{self._uri}: the rows from line {line} on cannot be parsed")
+            return arrow_csv.read_csv(
+                stream,
+                arrow_csv.ReadOptions(
+                    column_names=[str(position) for position in range(len(self.names))],
+                    block_size=max(_BLOCK, 2 * self.longest),
+                ),
+                arrow_csv.ParseOptions(newlines_in_values=self.quotes),
+                arrow_csv.ConvertOptions(
+                    include_columns=list(places),
+                    column_types=places,
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    true_values=["true", "True", "TRUE", "1"],
+                    false_values=["false", "False", "FALSE", "0"],
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+
+
+def _faults(rows: Sequence[bytes], width: int) -> Iterator[Violation]:
+    for number, row in enumerate(rows):
+        cells = cells_in(row)
+        if cells != width:
+            lines = len(row.splitlines())
+            problem = f"has {cells} {'cell' if cells == 1 else 'cells'}"
+            problem += f" over {lines} lines" if lines > 1 else ""
+            yield Violation(number, "", problem, f"{width} cells, as the header has")

@@ -11,9 +11,9 @@ from pyarrow import json as arrow_json
 
 from adapters.arrow.columns import not_a_number, objects_to_column, to_column
 from adapters.arrow.files import Digests, WatchedFile, require_column
-from adapters.arrow.lines import cut, line_number, require_utf8, scan, split_lines
+from adapters.arrow.lines import cut, require_utf8, rows_in, scan, split_lines
 from domain.dataset import Chunk, DatasetVersion
-from domain.errors import UnreadableData
+from domain.errors import UnreadableData, Violation
 from domain.feature import Kind
 from domain.table import Table
 
@@ -32,7 +32,8 @@ _NATIVE = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool
 class JsonLinesSource:
     """A JSON Lines file. Null is missing, and so is a key that a row does not have.
 
-    The columns are the keys of the first thousand rows. `uri` says where the file is from, if
+    A line that is not an object is a fault of the table that is read. The columns are the keys of
+    the first thousand rows. `uri` says where the file is from, if
     that is not its path.
     """
 
@@ -64,7 +65,9 @@ class JsonLinesSource:
             if first is None:
                 raise UnreadableData(f"{self._uri} is empty")
             with self._file.watched():
-                rows = self._rows(first)
+                rows, faults = self._rows(first)
+            if len(faults) == len(rows):
+                raise UnreadableData(f"{self._uri}: row 1 {faults[0].problem}")
             self._columns = tuple(dict.fromkeys(key for row in rows for key in row))
         return self._columns
 
@@ -82,14 +85,14 @@ class JsonLinesSource:
                 and parsed.num_rows == chunk.rows
                 and not any(map(not_a_number, parsed.columns))
             ):
-                found = {n: to_column(parsed.column(n), kind) for n, kind in columns.items()}
-            else:
-                rows = self._rows(chunk)
-                found = {
-                    name: objects_to_column([row.get(name) for row in rows], kind)
-                    for name, kind in columns.items()
-                }
-        return Table(found, chunk.rows)
+                whole = {n: to_column(parsed.column(n), kind) for n, kind in columns.items()}
+                return Table(whole, chunk.rows)
+            rows, faults = self._rows(chunk)
+        found = {
+            name: objects_to_column([row.get(name) for row in rows], kind)
+            for name, kind in columns.items()
+        }
+        return Table(found, chunk.rows, tuple(faults))
 
     def _parse(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> pa.Table | None:
         """Return some columns of a chunk; None where Arrow cannot tell what every value is."""
@@ -110,33 +113,41 @@ class JsonLinesSource:
             except (pa.ArrowInvalid, ValueError, RecursionError, AttributeError):
                 return None
 
-    def _rows(self, chunk: Chunk) -> list[dict[str, Any]]:
-        """Return the rows of a chunk as Python has them.
+    def _rows(self, chunk: Chunk) -> tuple[list[dict[str, Any]], list[Violation]]:
+        """Return the rows of a chunk as Python has them, and what is wrong with the others.
 
         Raises:
-            UnreadableData: a line is not a JSON object; names it.
+            UnreadableData: a byte is not UTF-8.
         """
         start, end, *_ = chunk.locator
         with self._file.opened() as stream:
-            before = line_number(stream, start)
+            stream.seek(start)
             raw = stream.read(end - start)
-        rows = []
-        for line, text in enumerate(raw.split(b"\n"), before):
-            if text.strip():
-                rows.append(self._row(line, text))
-        return rows
+        require_utf8(raw, start, self._file.path, self._uri)
+        rows: list[dict[str, Any]] = []
+        faults: list[Violation] = []
+        for text in rows_in(raw, split_lines):
+            row = _row(text)
+            if isinstance(row, str):
+                faults.append(Violation(len(rows), "", row, "a JSON object"))
+                row = {}
+            rows.append(row)
+        # A row that is none gets the cells of another: what they are means nothing.
+        filler = next(filter(None, rows), {})
+        for fault in faults:
+            rows[fault.row] = filler
+        return rows, faults
 
-    def _row(self, line: int, text: bytes) -> dict[str, Any]:
-        try:
-            row = json.loads(text, parse_constant=_CONSTANTS.__getitem__)
-            if b"\\u" in text:
-                json.dumps(row, ensure_ascii=False).encode()  # half a character is refused
-        except (ValueError, RecursionError) as error:
-            problem = getattr(error, "msg", "it cannot be parsed")
-            raise UnreadableData(f"{self._uri}, line {line}: not JSON: {problem}") from None
-        if not isinstance(row, dict):
-            raise UnreadableData(f"{self._uri}, line {line}: not a JSON object")
-        return row
+
+def _row(text: bytes) -> dict[str, Any] | str:
+    """Return the object that a line is, else why it is none, without repeating it."""
+    try:
+        row = json.loads(text, parse_constant=_CONSTANTS.__getitem__)
+        if b"\\u" in text:
+            json.dumps(row, ensure_ascii=False).encode()  # half a character is refused
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON: {getattr(error, 'msg', 'it cannot be parsed')}"
+    return row if isinstance(row, dict) else "is not a JSON object"
 
 
 def _type(kind: Kind | None, example: object) -> pa.DataType:

@@ -108,6 +108,25 @@ def cut(pieces: Iterable[Rows], rows_per_chunk: int) -> Iterator[Chunk]:
         yield Chunk(index, index * rows_per_chunk, rows, (start, end, longest, quotes))
 
 
+def rows_in(buffer: bytes, split: Splitter) -> list[bytes]:
+    """Return the rows of a buffer that holds whole rows, each with its line end."""
+    rows = _rows(split(buffer, True), 0, buffer)
+    return [buffer[start:end] for start, end in zip(rows.starts, rows.ends, strict=True)]
+
+
+def cells_in(row: bytes) -> int:
+    """Return how many cells a row of CSV has."""
+    if b'"' not in row:
+        return row.count(b",") + 1
+    cells = position = 0
+    while True:
+        cell = _CELL.match(row, position)
+        assert cell is not None  # the pattern matches anywhere
+        cells, position = cells + 1, cell.end()
+        if cell["end"] != b",":
+            return cells
+
+
 def require_utf8(raw: bytes, at: int, path: Path, where: str) -> None:
     """Check that the bytes of a file from an offset on are text.
 

@@ -15,6 +15,10 @@ ROW = GOOD | {"median_house_value": "452600"}
 OTHER = GOOD | {"longitude": "-121.9", "median_house_value": "85000"}
 HEADER, LINE = ",".join(ROW).encode(), ",".join(ROW.values()).encode()
 
+OBJECT = json.dumps(
+    {name: cell if name == "ocean_proximity" else float(cell) for name, cell in ROW.items()}
+).encode()
+
 
 def text(*lines: bytes) -> bytes:
     return b"".join(line + b"\n" for line in lines)
@@ -36,7 +40,6 @@ UNUSABLE: dict[str, tuple[bytes, str]] = {
         text(HEADER, LINE, LINE.replace(b"NEAR BAY", b"NEAR B\xe4Y")),
         "UTF-8",
     ),
-    "a row that is too short": (text(HEADER, LINE, b"1,2,3"), "line 3"),
     "a quote without end": (text(HEADER, b'"' + LINE), "a quote not closed"),
 }
 
@@ -70,6 +73,34 @@ def test_a_file_that_is_no_table_is_refused(trained: Place, command: str, name: 
     assert UNUSABLE[name][1] in ran.err
     assert tree(trained / "artifacts/models") == models
     assert not [*trained.folder.glob("out*")]
+
+
+RAGGED = {
+    ".csv": (
+        text(HEADER, LINE, b"1,2,3", LINE),
+        "has 3 cells",
+    ),
+    ".jsonl": (
+        text(OBJECT, b"{", OBJECT),
+        "is not JSON",
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", RAGGED)
+def test_a_row_that_is_none_is_rejected_and_not_learned_from(trained: Place, suffix: str) -> None:
+    content, said = RAGGED[suffix]
+    path = trained / f"in{suffix}"
+    path.write_bytes(content)
+    for command in ("train --estimator ridge --data", "evaluate --data", "data check"):
+        ran = trained.call(*command.split(), path)
+        assert ran.code == 65
+        assert said in ran.err + ran.out
+    report = trained.good("predict", path, f"out{suffix}", "--json").document
+    assert (report["rows"], report["rejected"]) == (3, 1)
+    (reject,) = read_rows(trained / f"out{suffix}.rejects.jsonl")
+    assert reject["row"] == 2
+    assert [error["field"] for error in reject["errors"]] == [""]
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -176,13 +207,16 @@ def test_a_truncated_parquet_file_is_refused(trained: Place) -> None:
     assert not (trained / "out.csv").exists()
 
 
-def test_a_broken_line_of_json_is_refused_by_number(trained: Place) -> None:
+def test_a_broken_line_of_json_is_rejected_by_number(trained: Place) -> None:
     path = trained / "bad.jsonl"
     path.write_text(f"{json.dumps(GOOD)}\n{{'latitude'\n")
     ran = trained.call("predict", path, "out.csv")
     assert ran.code == 65
-    assert "line 2" in ran.err
-    assert not (trained / "out.csv").exists()
+    first, second = read_rows(trained / "out.csv.rejects.jsonl")
+    assert (first["row"], second["row"]) == (1, 2)
+    (error,) = second["errors"]
+    assert error["problem"].startswith("is not JSON: Expecting property name")
+    assert error["allowed"] == "a JSON object"
 
 
 def test_a_column_that_is_not_there_cannot_be_kept(trained: Place) -> None:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from adapters.arrow.csv_source import CsvSource
 from domain.dataset import Chunk
-from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
+from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData, Violation
 from domain.feature import Feature, Kind
 from domain.table import Coded, Table
-from tests.integration.contracts.data_source import cells, read_all
+from tests.integration.contracts.data_source import cells, contents, read_all
 
 WHOLE = 1_000_000
 
@@ -266,19 +266,65 @@ def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("row", "count"), [("1", 1), ("1,2,3", 3), (",,,", 4)])
-def test_a_row_of_another_width_is_named(tmp_path: Path, row: str, count: int) -> None:
+def test_a_row_of_another_width_is_a_fault(tmp_path: Path, row: str, count: int) -> None:
     source = CsvSource(csv_file(tmp_path, f'x,y\r\n"a\r\nb",1\r\n\r\n3,4\r\n{row}\r\n5,6\r\n'))
     assert source.version.rows == 4
     first, second = source.plan(2)
-    assert len(source.read(first, {"x": None})) == 2
-    with pytest.raises(UnreadableData, match=f"line 6: {count} cells? where the header has 2"):
-        source.read(second, {"x": None})
+    assert source.read(first, {"x": None}).faults == ()
+    table = source.read(second, {"x": Kind.INTEGER, "y": None})
+    problem = f"has {count} cell{'' if count == 1 else 's'}"
+    assert table.faults == (Violation(0, "", problem, "2 cells, as the header has"),)
+    assert contents(table[1:]) == {"x": [5], "y": ["6"]}
+
+
+def test_the_types_of_the_other_rows_stay_what_they_are(tmp_path: Path) -> None:
+    whole = CsvSource(csv_file(tmp_path, "x,y,z,k\n7,true,a,b\n8,false,c,d\n"))
+    kinds = {"x": Kind.INTEGER, "y": Kind.BOOLEAN, "z": Kind.CATEGORY, "k": None}
+    expected = whole.read(only_chunk(whole), kinds)
+    source = CsvSource(csv_file(tmp_path, "x,y,z,k\n1\n7,true,a,b\n\n1,2\n8,false,c,d\n,,,,\n"))
+    table = source.read(only_chunk(source), kinds)
+    assert [fault.row for fault in table.faults] == [0, 2, 4]
+    found = table[np.array([1, 3])]
+    assert contents(found) == contents(expected)
+    assert [type(c) for c in found.columns.values()] == [type(c) for c in expected.columns.values()]
+
+
+def test_a_row_that_swallowed_others_tells_over_how_many_lines(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, 'x,y\n1,2\n3,"4\n5\n6",7\n8,9\n'))
+    table = source.read(only_chunk(source), {"x": None})
+    assert [(f.row, f.problem) for f in table.faults] == [(1, "has 3 cells over 3 lines")]
+
+
+def test_rows_of_another_width_are_all_there_is(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, "x,y\n1\n1,2,3\n"))
+    table = source.read(only_chunk(source), {"x": Kind.NUMBER})
+    assert (len(table), [fault.row for fault in table.faults]) == (2, [0, 1])
 
 
 def test_a_row_of_another_width_behind_a_huge_cell(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, "x,y\n1," + "z" * 200_000 + "\n3\n"))
-    with pytest.raises(UnreadableData, match="the rows from line 2 on cannot be parsed"):
-        source.read(only_chunk(source), {"x": None})
+    table = source.read(only_chunk(source), {"y": None})
+    assert [fault.row for fault in table.faults] == [1]
+    assert contents(table[:1]) == {"y": ["z" * 200_000]}
+
+
+CELL = st.text('ab,"\n\r é', max_size=4)
+
+
+@given(st.lists(st.lists(CELL, min_size=1, max_size=4), min_size=1, max_size=8), st.integers(1, 5))
+def test_good_rows_and_faults_are_all_rows(rows: list[list[str]], rows_per_chunk: int) -> None:
+    """The same rows, in order, as Python's own reader finds, and those of another width faults."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([["x", "y"], *rows])
+    found: list[list[str | None] | None] = []
+    with TemporaryDirectory() as folder:
+        source = CsvSource(csv_file(Path(folder), text.getvalue()))
+        for chunk in source.plan(rows_per_chunk):
+            table = source.read(chunk, {"x": None, "y": None})
+            faulty = {fault.row for fault in table.faults}
+            lines = zip(*contents(table).values(), strict=True)
+            found += [None if i in faulty else [*line] for i, line in enumerate(lines)]
+    assert found == [[cell or None for cell in row] if len(row) == 2 else None for row in rows]
 
 
 def test_a_header_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -294,9 +340,8 @@ def test_a_quote_that_is_not_closed_is_named(tmp_path: Path) -> None:
 
 def test_errors_never_repeat_the_data(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, "x,y\nsecret,1,2\n"))
-    with pytest.raises(UnreadableData) as caught:
-        source.read(only_chunk(source), {"x": Kind.NUMBER})
-    assert "secret" not in str(caught.value)
+    (fault,) = source.read(only_chunk(source), {"x": Kind.NUMBER}).faults
+    assert "secret" not in str(fault)
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "nothing/nothing.csv", "", "blocks.csv/x.csv"])

@@ -13,7 +13,7 @@ from adapters.arrow.json_lines_source import JsonLinesSource
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
 from domain.feature import Feature, Kind
 from domain.table import Column
-from tests.integration.contracts.data_source import cells, read_all
+from tests.integration.contracts.data_source import cells, contents, read_all
 
 WHOLE = 1_000_000
 
@@ -176,12 +176,22 @@ def test_an_empty_file_is_refused(tmp_path: Path, content: str) -> None:
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_a_line_that_is_not_an_object_is_named(tmp_path: Path, bad: str, problem: str) -> None:
+def test_a_line_that_is_not_an_object_is_a_fault(tmp_path: Path, bad: str, problem: str) -> None:
     source = JsonLinesSource(lines_file(tmp_path, f'{{"x": 1}}\n\n{bad}\n{{"x": 4}}\n'))
     assert source.version.rows == 3
-    with pytest.raises(UnreadableData, match=rf"blocks\.jsonl, line 3: {problem}") as caught:
-        read_all(source, {"x": Kind.NUMBER}, WHOLE)
-    assert len(str(caught.value)) < 300, "the data are not repeated"
+    (chunk,) = source.plan(WHOLE)
+    table = source.read(chunk, {"x": Kind.NUMBER})
+    (fault,) = table.faults
+    assert (fault.row, fault.field, fault.allowed) == (1, "", "a JSON object")
+    assert f"is {problem}" in fault.problem
+    assert len(fault.problem) < 100, "the data are not repeated"
+    assert contents(table[np.array([0, 2])]) == {"x": [1.0, 4.0]}
+
+
+def test_a_file_whose_first_lines_are_no_objects_is_refused(tmp_path: Path) -> None:
+    source = JsonLinesSource(lines_file(tmp_path, "x,y\n1,2\n"))
+    with pytest.raises(UnreadableData, match=r"blocks\.jsonl: row 1 is not JSON: Expecting value"):
+        _ = source.columns
 
 
 def test_a_byte_that_is_not_utf8_is_named(tmp_path: Path) -> None:

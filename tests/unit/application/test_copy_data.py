@@ -1,10 +1,10 @@
 import pytest
 
-from adapters.memory import MemorySink
+from adapters.memory import MemorySink, MemorySource
 from application.copy_data import CopyData
 from application.progress import Progress
-from domain.errors import Unavailable
-from domain.table import plain
+from domain.errors import Unavailable, UnreadableData, Violation
+from domain.table import Table, plain
 from tests.unit.application.houses import columns, source
 
 
@@ -18,6 +18,14 @@ def test_every_row_and_column_is_copied_as_it_stands() -> None:
         assert repr(plain(table.column(name)).tolist()) == repr(plain(column).tolist())
     assert told == [Progress(60, 60)]
     assert sink.rejects[job] == []
+
+
+def test_a_row_that_is_none_cannot_be_copied() -> None:
+    fault = Violation(7, "", "has 2 cells", "4 cells")
+    sink, table = MemorySink(), source().table
+    with pytest.raises(UnreadableData, match="row 8 has 2 cells; allowed: 4 cells"):
+        CopyData()(MemorySource(Table(table.columns, len(table), (fault,))), sink)
+    assert sink.tables == {}
 
 
 def test_a_copy_that_fails_is_not_seen() -> None:

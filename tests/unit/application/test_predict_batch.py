@@ -23,6 +23,7 @@ from domain.errors import (
     InvalidRows,
     NotFound,
     Unavailable,
+    Violation,
 )
 from domain.model import ModelRef
 from domain.table import Coded, Table, plain
@@ -110,6 +111,26 @@ def test_a_batch_answers_like_one_by_one_whatever_the_chunks_and_workers(
     assert (report.rows, report.rejected) == (len(rows), len(rejected))
     assert report.chunks == -(-len(rows) // chunk_rows)
     assert (report.rejects is None) == (not rejected)
+
+
+@given(ROWS, st.integers(1, 10), st.data())
+def test_rows_that_are_none_are_rejected_with_the_others(
+    rows: list[dict[str, Any]], chunk_rows: int, data: st.DataObject
+) -> None:
+    places = data.draw(st.sets(st.integers(0, len(rows) - 1)))
+    faults = tuple(Violation(row, "", "has 2 cells", "4 cells") for row in sorted(places))
+    table = _source(rows).table
+    sink = MemorySink()
+    WORLD.predict(
+        MemorySource(Table(table.columns, len(table), faults)), sink, HOUSES, chunk_rows=chunk_rows
+    )
+    cells, rejects = _output(sink)
+    values, rejected = _one_by_one([row for place, row in enumerate(rows) if place not in places])
+    assert cells["prediction"] == values
+    assert len(rejects) == len(rejected) + len(places)
+    for reject in rejects:
+        fields = [error["field"] for error in reject["errors"]]
+        assert (fields == [""]) == (reject["row"] - 1 in places)
 
 
 @given(ROWS, st.integers(1, 10), st.data())

@@ -209,3 +209,16 @@ def test_a_schema_that_makes_no_sense_is_refused(arguments: dict[str, Any], why:
     sound: dict[str, Any] = {"name": "houses", "target": SCHEMA.target, "features": SCHEMA.features}
     with pytest.raises(Misconfigured, match=why):
         Schema(**{**sound, **arguments})
+
+
+def test_of_a_row_that_is_none_nothing_but_that_is_wrong() -> None:
+    columns = {"age": [1.0, -1.0, -1.0], "rooms": [2.0] * 3, "price": [1.0, np.nan, np.nan]}
+    place = np.array(["sea", "moon", "moon"], dtype=object)
+    fault = Violation(1, "", "has 2 cells", "4 cells")
+    table = Table(
+        {**{n: np.array(cells) for n, cells in columns.items()}, "place": place}, 3, (fault,)
+    )
+    encoded = SCHEMA.encode_table(table)
+    assert [(v.row, v.field) for v in encoded.violations] == [(1, ""), (2, "age"), (2, "place")]
+    assert encoded.violations[0] == fault
+    assert [v.row for v in SCHEMA.encode_target(table)[1]] == [2]

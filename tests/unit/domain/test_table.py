@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidData
+from domain.errors import InvalidData, Violation
 from domain.table import Coded, Column, Table, plain
 from tests.unit.strategies import objects
 
@@ -103,3 +103,17 @@ def test_a_table_survives_pickling(table: Table) -> None:
     copy = pickle.loads(pickle.dumps(table))
     assert (_cells(copy), len(copy)) == (_cells(table), len(table))
     assert type(copy.columns) is type(table.columns)
+
+
+def faulty() -> Table:
+    faults = tuple(Violation(row, "", "has 2 cells", "3 cells") for row in (1, 3))
+    return Table({"x": np.arange(4.0)}, 4, faults)
+
+
+def test_the_faults_of_a_table_go_with_its_rows() -> None:
+    table = faulty()
+    assert [fault.row for fault in table[1:].faults] == [0, 2]
+    assert [fault.row for fault in table[np.array([3, 0])].faults] == [0]
+    assert [fault.row for fault in table[np.array([True, False, True, False])].faults] == []
+    assert [fault.row for fault in Table.concat([table, table]).faults] == [1, 3, 5, 7]
+    assert pickle.loads(pickle.dumps(table)).faults == table.faults
