@@ -1,5 +1,6 @@
 """Getting a model ready to answer: resolve, fetch, verify, load, and ask it its golden rows."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,21 +9,71 @@ from typing import Self
 from application.intervals import Intervals, load_intervals, of_spread
 from application.ports import ModelStore, Predictor, Runtime, Verifier
 from application.signing import require_signed
-from domain.errors import ArtefactRejected
+from domain.errors import ArtefactRejected, InvalidData
+from domain.feature import Vector
 from domain.golden import GoldenRows
 from domain.model import Bundle, Manifest, ModelRef, ModelVersion
+from domain.prediction import Extras
+from domain.reach import Reach
+from domain.schema import Matrix, Schema
+from domain.uncertainty import Bounds
 
 GOLDEN = "golden.json"
+PROFILE = "profile.json"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory that has proven to be whole; `intervals` is None where it has none."""
+    """A model in memory that has proven to be whole.
+
+    `intervals` is None where it was trained without, `reach` where its bundle has no profile.
+    """
 
     version: ModelVersion
     manifest: Manifest
     predictor: Predictor
     intervals: Intervals | None = None
+    reach: Reach | None = None
+
+    def require(self, extras: Extras) -> None:
+        """Check that the model can answer what is asked for beside predictions.
+
+        Raises:
+            InvalidData: it cannot; says why.
+        """
+        if extras.interval is not None:
+            self._known_intervals().quantiles.quantile(extras.interval)
+        if extras.extrapolates:
+            self._known_reach()
+
+    def bounds(self, matrix: Matrix, predictions: Vector, level: float) -> Bounds:
+        """Return the interval of each row of `matrix`, shape (rows, features), at a level.
+
+        Raises:
+            InvalidData: this level cannot be given, or none.
+        """
+        return self._known_intervals().bounds(matrix, predictions, level)
+
+    def beyond(self, matrix: Matrix) -> list[tuple[str, ...]]:
+        """Return the features by which each row of `matrix` lies beyond the training rows.
+
+        Raises:
+            InvalidData: it is not known how far these reached.
+        """
+        return self._known_reach().beyond(matrix)
+
+    def _known_intervals(self) -> Intervals:
+        if self.intervals is None:
+            raise InvalidData(
+                f"interval: {self.version.label} has none to give, it was trained without; "
+                f"allowed: no interval, or a model that modelport train has calibrated"
+            )
+        return self.intervals
+
+    def _known_reach(self) -> Reach:
+        if self.reach is None:
+            raise InvalidData(f"extrapolates: {self.version.label} has no profile of its data")
+        return self.reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +83,7 @@ class Opened:
     manifest: Manifest
     predictor: Predictor
     intervals: Intervals | None
+    reach: Reach | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +108,9 @@ class PortableModel:
             opened = open_bundle(self.bundle, self.version.bundle_id, self.runtime)
         except ArtefactRejected as error:
             raise ArtefactRejected(f"{self.version.label}: {error}") from error
-        return LoadedModel(self.version, opened.manifest, opened.predictor, opened.intervals)
+        return LoadedModel(
+            self.version, opened.manifest, opened.predictor, opened.intervals, opened.reach
+        )
 
     def __reduce__(self) -> tuple[type[Self], tuple[ModelVersion, Bundle, Runtime]]:
         return type(self), (self.version, self.bundle, self.runtime)
@@ -122,7 +176,16 @@ def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> Opened:
     intervals = load_intervals(runtime, manifest.schema, bundle.files)
     if intervals is not None:
         _ask_spread(of_spread(bundle.files), width + 1, intervals.spread)
-    return Opened(manifest, predictor, intervals)
+    return Opened(manifest, predictor, intervals, _read_reach(bundle.files, manifest.schema))
+
+
+def _read_reach(files: Mapping[str, bytes], schema: Schema) -> Reach | None:
+    if PROFILE not in files:
+        return None
+    try:
+        return Reach.of(schema, json.loads(files[PROFILE]))
+    except (ValueError, RecursionError) as error:
+        raise ArtefactRejected(f"{PROFILE} is not JSON: {error}") from error
 
 
 def _ask_spread(files: Mapping[str, bytes], width: int, spread: Predictor) -> None:

@@ -14,8 +14,12 @@ from application.loading import LoadedModel, LoadModel, PortableModel
 from application.ports import DataSource, Executor, Finished, PredictionSink, Predictor
 from application.progress import Progress, silent
 from domain.batch import (
+    EXTRAPOLATES,
+    LOWER,
     MODEL,
     PREDICTION,
+    SEPARATOR,
+    UPPER,
     BatchJob,
     BatchReport,
     ChunkReceipt,
@@ -26,9 +30,9 @@ from domain.dataset import Chunk
 from domain.errors import ChecksumMismatch, InvalidData, Violation
 from domain.feature import Kind, Vector
 from domain.model import ModelRef
-from domain.prediction import unanswered
+from domain.prediction import PLAIN, Extras, unanswered
 from domain.schema import Matrix
-from domain.table import Coded, Table
+from domain.table import Coded, Column, Table
 
 _ASKED_AT_ONCE = 4096
 
@@ -52,6 +56,7 @@ class PredictBatch:
         ref: ModelRef,
         *,
         keep: Sequence[str] = (),
+        extras: Extras = PLAIN,
         chunk_rows: int = 100_000,
         workers: int | None = None,
         max_rejects: RejectLimit | None = None,
@@ -65,8 +70,9 @@ class PredictBatch:
         job it is, once that is known.
 
         Raises:
-            InvalidData: the input has no rows or lacks a column, or more rows break the schema
-                than `max_rejects` allows; the output is as it was.
+            InvalidData: the input has no rows or lacks a column, the model cannot answer what is
+                asked for beside predictions, or more rows break the schema than `max_rejects`
+                allows; the output is as it was.
             Conflict: another run writes to the output now.
         """
         started = self.seconds()
@@ -74,7 +80,8 @@ class PredictBatch:
         model = self.load.portable(ref)
         schema = model.loaded.manifest.schema
         data = version.result()
-        job = BatchJob.of(data, model.version, chunk_rows, keep)
+        job = BatchJob.of(data, model.version, chunk_rows, keep, extras)
+        model.loaded.require(extras)
         _require_columns(source, model.loaded, keep)
         if not data.rows:
             raise InvalidData(f"{data.uri}: there are no rows")
@@ -210,28 +217,61 @@ class ScoreChunk:
         model = self.model.loaded
         encoded = model.manifest.schema.encode_table(table)
         rows = np.flatnonzero(encoded.accepted)
-        predictions = _predict(model.predictor, encoded.matrix, rows)
-        lacking = [replace(v, row=int(rows[v.row])) for v in unanswered(predictions)]
-        if lacking:
-            answered = np.isfinite(predictions)
-            rows, predictions = rows[answered], predictions[answered]
+        answers = _answers(model, encoded.matrix, rows, self.job.extras)
+        lacking = [replace(v, row=int(rows[v.row])) for v in answers.lacking]
+        rows = rows[answers.rows]
         kept = Table({name: table.column(name) for name in self.job.keep}, len(table))[rows]
-        scored = Table(
-            {
-                **kept.columns,
-                PREDICTION: predictions,
-                MODEL: Coded(np.zeros(len(kept), dtype=np.int32), (model.version.label,)),
-            },
-            len(kept),
-        )
+        label = Coded(np.zeros(len(rows), dtype=np.int32), (model.version.label,))
+        scored = Table({**kept.columns, **answers.columns, MODEL: label}, len(rows))
         return scored, _rejects([*encoded.violations, *lacking], chunk.start + 1)
 
 
-def _predict(predictor: Predictor, matrix: Matrix, rows: NDArray[np.intp]) -> Vector:
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What a model answers: `columns` for the `rows` that it answers, and those it cannot."""
+
+    rows: NDArray[np.intp]
+    columns: Mapping[str, Column]
+    lacking: tuple[Violation, ...]
+
+
+def _answers(
+    model: LoadedModel, matrix: Matrix, rows: NDArray[np.intp], extras: Extras
+) -> _Answers:
     """Ask for as many rows at a time as fit into a cache; the answers are the same."""
-    parts = range(0, len(rows), _ASKED_AT_ONCE)
-    answers = [predictor.predict(matrix[rows[at : at + _ASKED_AT_ONCE]]) for at in parts]
-    return np.concatenate(answers) if answers else np.empty(0)
+    starts = range(0, max(len(rows), 1), _ASKED_AT_ONCE)
+    parts = [_ask(model, matrix[rows[at : at + _ASKED_AT_ONCE]], at, extras) for at in starts]
+    tables = [Table.of(part.columns) for part in parts]
+    return _Answers(
+        np.concatenate([part.rows for part in parts]),
+        Table.concat(tables).columns,
+        tuple(violation for part in parts for violation in part.lacking),
+    )
+
+
+def _ask(model: LoadedModel, matrix: Matrix, first: int, extras: Extras) -> _Answers:
+    predictions = model.predictor.predict(matrix)
+    lacking = [*unanswered(predictions)]
+    rows = np.flatnonzero(np.isfinite(predictions))
+    columns: dict[str, Column] = {PREDICTION: predictions[rows]}
+    if extras.interval is not None:
+        bounds = model.bounds(matrix[rows], predictions[rows], extras.interval)
+        lacking += [replace(v, row=int(rows[v.row])) for v in unanswered(bounds.width)]
+        finite = np.isfinite(bounds.width)
+        rows, columns = rows[finite], {PREDICTION: predictions[rows[finite]]}
+        columns |= {LOWER: bounds.lower[finite], UPPER: bounds.upper[finite]}
+    if extras.extrapolates:
+        columns[EXTRAPOLATES] = _named(model.beyond(matrix[rows]))
+    return _Answers(
+        rows + first, columns, tuple(replace(v, row=v.row + first) for v in lacking)
+    )
+
+
+def _named(beyond: Sequence[tuple[str, ...]]) -> NDArray[np.object_]:
+    """Return the names of features as texts, None where there are none."""
+    texts = np.empty(len(beyond), dtype=object)
+    texts[:] = [SEPARATOR.join(names) or None for names in beyond]
+    return texts
 
 
 def _too_many_rejects(score: ScoreChunk, done: _Done, allowed: int) -> InvalidData:

@@ -1,19 +1,23 @@
 """Answer for a few rows at once, from the model in memory."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from application.loading import LoadedModel
 from domain.errors import InvalidData, InvalidRows, TooLarge
 from domain.feature import Vector
-from domain.prediction import unanswered
+from domain.prediction import PLAIN, Extras, unanswered
 from domain.schema import Matrix
 from domain.table import Table
+from domain.uncertainty import Bounds
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
     """One value per row, shape (rows,), in units of the target; and the version that gave them.
+
+    `bounds` and `extrapolates` (names of features, per row) are there where they were asked for.
 
     Raises:
         InvalidRows: the model has no finite number as its answer to some row.
@@ -21,9 +25,14 @@ class Predictions:
 
     vector: Vector
     model: str
+    bounds: Bounds | None = None
+    extrapolates: Sequence[tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
-        if lacking := unanswered(self.vector):
+        lacking = unanswered(self.vector)
+        if self.bounds is not None:
+            lacking = lacking or unanswered(self.bounds.width)
+        if lacking:
             raise InvalidRows(lacking)
 
     @property
@@ -31,6 +40,16 @@ class Predictions:
         """The predictions as Python numbers."""
         values: list[float] = self.vector.tolist()
         return values
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the answer as JSON values, by the names that callers know."""
+        told: dict[str, Any] = {"predictions": self.values}
+        if self.bounds is not None:
+            told["intervals"] = self.bounds.pairs
+        if self.extrapolates is not None:
+            told["extrapolates"] = [[*names] for names in self.extrapolates]
+        told["model"] = self.model
+        return told
 
 
 @dataclass(frozen=True)
@@ -44,32 +63,35 @@ class PredictOne:
     model: Callable[[], LoadedModel]
     max_rows: int
 
-    def __call__(self, records: Sequence[object]) -> Predictions:
+    def __call__(self, records: Sequence[object], extras: Extras = PLAIN) -> Predictions:
         """Return one prediction per record, all by the same version.
 
         Raises:
             InvalidRows: a field is not allowed; all of them are named, none is scored.
-            InvalidData: there are no records.
+            InvalidData: there are no records, or the model cannot answer what else is asked for.
             TooLarge: there are too many.
             Unavailable: no model is loaded yet.
         """
         self.admit(len(records))
         model = self.model()
-        return _answer(model, model.manifest.schema.encode_records(records))
+        model.require(extras)
+        return answer(model, model.manifest.schema.encode_records(records), extras)
 
-    def table(self, table: Table, model: LoadedModel) -> Predictions:
+    def table(self, table: Table, model: LoadedModel, extras: Extras = PLAIN) -> Predictions:
         """Return one prediction per row of a table that was read by the schema of this model.
 
         Raises:
             InvalidRows: a field is not allowed; all of them are named, none is scored.
-            InvalidData: there are no rows, or a feature has no column.
+            InvalidData: there are no rows, a feature has no column, or the model cannot answer
+                what else is asked for.
             TooLarge: there are too many.
         """
         self.admit(len(table))
+        model.require(extras)
         encoded = model.manifest.schema.encode_table(table)
         if encoded.violations:
             raise InvalidRows(encoded.violations)
-        return _answer(model, encoded.matrix)
+        return answer(model, encoded.matrix, extras)
 
     def admit(self, rows: int) -> None:
         """Check a number of rows, as can be done before any of them is read.
@@ -84,5 +106,30 @@ class PredictOne:
             raise TooLarge(f"{rows} rows in one request; allowed: {self.max_rows}")
 
 
-def _answer(model: LoadedModel, matrix: Matrix) -> Predictions:
-    return Predictions(model.predictor.predict(matrix), model.version.label)
+def answer(model: LoadedModel, matrix: Matrix, extras: Extras = PLAIN) -> Predictions:
+    """Return what a model answers to rows of shape (rows, features) that fit its schema.
+
+    Raises:
+        InvalidRows: it has no finite number as its answer to some row.
+        InvalidData: it cannot answer what is asked for beside predictions.
+    """
+    return enrich(
+        model, matrix, Predictions(model.predictor.predict(matrix), model.version.label), extras
+    )
+
+
+def enrich(
+    model: LoadedModel, matrix: Matrix, predictions: Predictions, extras: Extras
+) -> Predictions:
+    """Return a model's predictions for rows with what else is asked for.
+
+    Raises:
+        InvalidRows: an interval has an end that is not finite.
+        InvalidData: the model cannot answer what is asked for beside predictions.
+    """
+    if extras.interval is not None:
+        bounds = model.bounds(matrix, predictions.vector, extras.interval)
+        predictions = replace(predictions, bounds=bounds)
+    if extras.extrapolates:
+        predictions = replace(predictions, extrapolates=model.beyond(matrix))
+    return predictions

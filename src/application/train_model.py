@@ -8,7 +8,7 @@ from typing import Any
 from application.appointing import Appoint, resolved
 from application.calibrating import Calibrated, Calibration, to_metrics
 from application.judging import Contender, Judge
-from application.loading import GOLDEN
+from application.loading import GOLDEN, PROFILE
 from application.ports import DataSource, Learner, Predictor, Run, Runtime, Signer, Tracker, Trained
 from application.reading import Divided, read_labelled
 from application.signing import sign
@@ -29,7 +29,6 @@ from domain.segments import segments
 from domain.training import TrainingSpec
 from domain.unusual import far_away, with_gaps
 
-PROFILE = "profile.json"
 DECISION = "decision.json"
 CARD = "model-card.md"
 

@@ -11,9 +11,16 @@ from typing import Any, Self
 from domain.dataset import DatasetVersion
 from domain.errors import InvalidData, Misconfigured, Violation
 from domain.model import ModelVersion, json_bytes
+from domain.prediction import PLAIN, Extras
 
 PREDICTION = "prediction"
+LOWER = "lower"
+UPPER = "upper"
+EXTRAPOLATES = "extrapolates"
 MODEL = "model"
+
+# Between the names of features in one cell.
+SEPARATOR = ", "
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +32,12 @@ class BatchJob:
     bundle_id: str
     chunk_rows: int
     keep: tuple[str, ...] = ()
+    extras: Extras = PLAIN
 
     def __post_init__(self) -> None:
         if self.chunk_rows < 1:
             raise InvalidData(f"chunk rows: {self.chunk_rows} is not at least 1")
-        clash = {PREDICTION, MODEL} & {*self.keep}
+        clash = {*self.added} & {*self.keep}
         if clash:
             raise InvalidData(
                 f"column {', '.join(map(repr, sorted(clash)))} cannot be kept: "
@@ -40,15 +48,39 @@ class BatchJob:
 
     @classmethod
     def of(
-        cls, data: DatasetVersion, version: ModelVersion, chunk_rows: int, keep: Sequence[str]
+        cls,
+        data: DatasetVersion,
+        version: ModelVersion,
+        chunk_rows: int,
+        keep: Sequence[str],
+        extras: Extras = PLAIN,
     ) -> Self:
         """Describe the job that scores this data with this model."""
-        return cls(data.sha256, version.label, version.bundle_id, chunk_rows, tuple(keep))
+        return cls(data.sha256, version.label, version.bundle_id, chunk_rows, tuple(keep), extras)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The columns of the output beside those that are kept, in order."""
+        interval = (LOWER, UPPER) if self.extras.interval is not None else ()
+        return (
+            PREDICTION,
+            *interval,
+            *((EXTRAPOLATES,) if self.extras.extrapolates else ()),
+            MODEL,
+        )
 
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits that are the same for the same job and no other."""
-        parts = [self.data_sha256, self.model, self.bundle_id, self.chunk_rows, *self.keep]
+        parts: list[Any] = [
+            self.data_sha256,
+            self.model,
+            self.bundle_id,
+            self.chunk_rows,
+            *self.keep,
+        ]
+        if self.extras != PLAIN:
+            parts.append({"interval": self.extras.interval, "beyond": self.extras.extrapolates})
         return sha256(json_bytes(parts)).hexdigest()[:16]
 
 

@@ -30,7 +30,7 @@ class Coverage:
 def cover(target: Vector, bounds: Bounds) -> Coverage:
     """Compare intervals with the truth, shape (rows,); there is at least one row."""
     inside = (bounds.lower <= target) & (target <= bounds.upper)
-    width = float(np.mean(bounds.upper - bounds.lower))
+    width = float(np.mean(bounds.width))
     return Coverage(len(target), float(np.mean(inside)), width)
 
 

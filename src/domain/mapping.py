@@ -62,6 +62,10 @@ class Reader:
         values = self._typed(key, self._take(key), (list, tuple), "a list")
         return tuple(self._float(key, value, "a list of numbers") for value in values)
 
+    def items(self, key: str) -> list[Any]:
+        """Return a list as it stands."""
+        return [*self._typed(key, self._take(key), (list, tuple), "a list")]
+
     def choice(self, key: str, choices: type[Choice]) -> Choice:
         """Return a member of an enumeration, given by its value."""
         value = self.text(key)

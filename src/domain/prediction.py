@@ -1,9 +1,22 @@
-"""What counts as a prediction: a finite number."""
+"""What counts as a prediction, a finite number, and what can be asked for beside it."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from domain.errors import Violation
 from domain.feature import Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is asked for beside predictions: intervals at a level, and where rows extrapolate."""
+
+    interval: float | None = None
+    extrapolates: bool = False
+
+
+PLAIN = Extras()
 
 
 def unanswered(predictions: Vector) -> tuple[Violation, ...]:

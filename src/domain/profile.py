@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from domain.feature import Feature, Kind, Vector
+from domain.reach import map_cells
 from domain.schema import Matrix, Schema
 
 _LEVELS = tuple(step / 20 for step in range(21))
@@ -14,9 +15,11 @@ def profile(schema: Schema, matrix: Matrix, predictions: Vector) -> dict[str, An
     """Describe each feature of `matrix`, shape (rows, features), and the model's predictions.
 
     The predictions are best those of rows that the model has not seen, as it will be asked them.
+    Where the schema has coordinates, the map cells that have rows are kept as well.
     A category is described by the count of each value, anything else by 21 equally spaced
     quantiles from the lowest value to the highest.
     """
+    cells = map_cells(schema, matrix)
     return {
         "rows": len(matrix),
         "features": {
@@ -24,6 +27,7 @@ def profile(schema: Schema, matrix: Matrix, predictions: Vector) -> dict[str, An
             for position, feature in enumerate(schema.features)
         },
         "prediction": {"quantiles": _quantiles(predictions)},
+        **({} if cells is None else {"cells": cells}),
     }
 
 

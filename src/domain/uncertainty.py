@@ -54,11 +54,20 @@ class Bounds:
     lower: Vector
     upper: Vector
 
-    def __len__(self) -> int:
-        return len(self.lower)
-
-    def __getitem__(self, rows: slice | NDArray[np.bool_]) -> "Bounds":
+    def __getitem__(self, rows: NDArray[np.bool_]) -> "Bounds":
         return Bounds(self.lower[rows], self.upper[rows])
+
+    @property
+    def width(self) -> Vector:
+        """How wide each interval is; infinite or NaN where an end is not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.upper - self.lower
+
+    @property
+    def pairs(self) -> list[list[float]]:
+        """The lower and the upper end for each row, as Python numbers."""
+        pairs: list[list[float]] = np.column_stack((self.lower, self.upper)).tolist()
+        return pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,9 @@ class Quantiles:
         Raises:
             InvalidData: this level cannot be given.
         """
-        half = self.quantile(level) * self.spread(roots)
-        return Bounds(predictions - half, predictions + half)
+        with np.errstate(over="ignore"):
+            half = self.quantile(level) * self.spread(roots)
+            return Bounds(predictions - half, predictions + half)
 
     def to_bytes(self) -> bytes:
         """Return them as JSON."""

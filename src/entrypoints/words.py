@@ -1,5 +1,6 @@
 """A model in words that a person can read: what `models show --json` and `GET /model` answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from application.loading import LoadedModel
@@ -20,6 +21,7 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
         "description": schema.description,
         "target": {"name": schema.target.name, "unit": schema.target.unit},
         "metrics": dict(manifest.metrics),
+        "uncertainty": None if manifest.uncertainty is None else dict(manifest.uncertainty),
         "training": dict(manifest.training),
         "data": dict(manifest.data),
         "features": describe_features(schema),
@@ -35,6 +37,17 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
             key: version.details[key] for key in ("data.uri", "run") if key in version.details
         },
     }
+
+
+def describe_intervals(uncertainty: Mapping[str, Any] | None) -> str:
+    """Return in one line what was measured of a model's intervals."""
+    if uncertainty is None:
+        return "none"
+    return (
+        f"{uncertainty['level']:.0%} intervals hold {uncertainty['coverage']:.1%} of the hold-out "
+        f"and are {uncertainty['width']:,.2f} wide on average, "
+        f"{uncertainty['narrower']:.1%} less than of constant width"
+    )
 
 
 def describe_features(schema: Schema) -> list[dict[str, str]]:

@@ -9,9 +9,10 @@ from application.ports import DataSource
 from application.predict_batch import PredictBatch
 from domain.batch import BatchReport, RejectLimit
 from domain.errors import InvalidData
+from domain.prediction import Extras
 from entrypoints.cli import output
 from entrypoints.cli.again import command_again, resumable
-from entrypoints.cli.options import AsJson, Model, container, parse_ref
+from entrypoints.cli.options import AsJson, Interval, Model, container, parse_ref
 from entrypoints.wiring.data import require_apart
 from entrypoints.wiring.settings import EngineKind
 
@@ -34,6 +35,14 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    interval: Interval = None,
+    extrapolates: Annotated[
+        bool,
+        typer.Option(
+            "--extrapolates",
+            help="Add a column with the features by which a row lies beyond the training data.",
+        ),
+    ] = False,
     engine: Annotated[
         EngineKind | None,
         typer.Option(
@@ -82,6 +91,7 @@ def predict(
             wired.sink(target),
             ref,
             keep=keep or (),
+            extras=Extras(interval, extrapolates),
             chunk_rows=chunk_rows,
             workers=workers,
             max_rejects=limit,

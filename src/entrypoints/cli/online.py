@@ -1,14 +1,17 @@
 """`predict-one` and `serve`."""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from application.predict_one import PredictOne
+from application.predict_one import Predictions, PredictOne
+from domain.prediction import Extras
+from domain.schema import Target
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, Model, container
+from entrypoints.cli.options import AsJson, Interval, Model, container
 from entrypoints.json_text import read_json
 
 
@@ -22,9 +25,10 @@ def predict_one(
         ),
     ] = None,
     model: Model = None,
+    interval: Interval = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer for one row, or a few.
+    """Answer for one row, or a few, and say where a row lies beyond the training data.
 
     Example: modelport predict-one - < row.json
     """
@@ -32,17 +36,28 @@ def predict_one(
     loaded = wired.load_model()(wired.settings().model_ref)
     schema = loaded.manifest.schema
     records = [schema.example] if row is None else _read_rows(row)
-    answer = PredictOne(lambda: loaded, wired.settings().max_rows)(records)
+    extras = Extras(interval, extrapolates=loaded.reach is not None)
+    answer = PredictOne(lambda: loaded, wired.settings().max_rows)(records, extras)
     if as_json:
-        output.emit({"predictions": answer.values, "model": answer.model})
+        output.emit(answer.to_mapping())
         return
     if row is None:
         output.say("no row was given: this is the schema's example")
         output.show(output.facts(schema.example))
-    for value in answer.values:
-        unit = escape(schema.target.unit)
-        output.show(f"{escape(schema.target.name)}: [bold]{value:,.2f}[/] {unit}".rstrip())
+    for line in _lines(answer, schema.target, interval):
+        output.show(line)
     output.show(f"[dim]{answer.model}[/]")
+
+
+def _lines(answer: Predictions, target: Target, interval: float | None) -> Iterator[str]:
+    for row, value in enumerate(answer.values):
+        yield f"{escape(target.name)}: [bold]{value:,.2f}[/] {escape(target.unit)}".rstrip()
+        if answer.bounds is not None:
+            lower, upper = answer.bounds.lower[row], answer.bounds.upper[row]
+            yield f"  {interval:.4g} interval: {lower:,.2f} to {upper:,.2f}"
+        if answer.extrapolates and answer.extrapolates[row]:
+            names = escape(", ".join(answer.extrapolates[row]))
+            yield f"  [yellow]beyond the training data[/] by {names}"
 
 
 def _read_rows(text: str) -> list[object]:

@@ -31,6 +31,14 @@ Data = Annotated[
         show_default="MODELPORT_DATA, else the reference data",
     ),
 ]
+Interval = Annotated[
+    float | None,
+    typer.Option(
+        metavar="LEVEL",
+        help="Give an interval that holds the truth this often, such as 0.9.",
+        show_default="none",
+    ),
+]
 SchemaFile = Annotated[
     Path | None,
     typer.Option("--schema", metavar="FILE", help="Schema file.", show_default="MODELPORT_SCHEMA"),

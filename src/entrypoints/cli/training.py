@@ -1,5 +1,6 @@
 """`train` and `evaluate`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from entrypoints.cli.options import (
     parse_ref,
 )
 from entrypoints.errors import REFUSED
+from entrypoints.words import describe_intervals
 
 
 def train(
@@ -63,6 +65,14 @@ def train(
         bool,
         typer.Option("--promote/--no-promote", metavar="", help="Let the winner become champion."),
     ] = True,
+    intervals: Annotated[
+        bool,
+        typer.Option(
+            "--intervals/--no-intervals",
+            metavar="",
+            help="Calibrate intervals, which takes five more fits.",
+        ),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model, judge it on the hold-out, register it, and let the gate decide.
@@ -83,7 +93,7 @@ def train(
     spec = spec.for_schema(table)
     with output.working(f"training {spec.estimator.value}"):
         source: DataSource = wired.source(data)
-        report = wired.train_model()(source, table, spec, promote=promote)
+        report = wired.train_model()(source, table, spec, promote=promote, intervals=intervals)
     output.note_ignored(table.unknown(source.columns), report.data.uri)
     seconds = perf_counter() - started
     if as_json:
@@ -103,6 +113,7 @@ def training_document(report: TrainingReport, spec: TrainingSpec, seconds: float
         "bundle": report.version.bundle_id,
         "training": spec.to_mapping(),
         "metrics": report.metrics.to_mapping(),
+        "uncertainty": _in_short(report.uncertainty),
         "champion": {"model": champion.label} if champion else None,
         "promoted": report.decision.promoted,
         "reasons": list(report.decision.reasons),
@@ -111,6 +122,11 @@ def training_document(report: TrainingReport, spec: TrainingSpec, seconds: float
         "run": report.run_id,
         "seconds": round(seconds, 3),
     }
+
+
+def _in_short(uncertainty: Mapping[str, Any] | None) -> dict[str, float] | None:
+    figures = ("level", "coverage", "width", "narrower")
+    return None if uncertainty is None else {name: uncertainty[name] for name in figures}
 
 
 def show_training(
@@ -128,6 +144,7 @@ def show_training(
         output.facts(
             {
                 "estimator": f"{spec.estimator.value} on {spec.features} features",
+                "intervals": describe_intervals(report.uncertainty),
                 "data": describe_data(report.data.uri, report.data.sha256, report.data.rows),
                 "run": report.run_id or "not tracked",
                 "bundle": report.version.bundle_id[:12],

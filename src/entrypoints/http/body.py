@@ -1,13 +1,17 @@
 """Reading the body of a request, within bounds, as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from domain.errors import InvalidData
+from domain.prediction import Extras
 from entrypoints.http.problems import UnsupportedMediaType, too_long
 from entrypoints.json_text import read_json
+
+_FIELDS = {"data", "interval", "extrapolates"}
 
 
 def header(scope: Scope, name: bytes) -> bytes:
@@ -58,8 +62,8 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
             return b"".join(parts)
 
 
-def records_of(content: bytes) -> list[Any]:
-    """Return the list under `data`.
+def read_question(content: bytes) -> tuple[list[Any], Extras]:
+    """Return the list under `data`, and what else is asked for.
 
     Raises:
         UnreadableData: the body is not JSON; says where.
@@ -69,8 +73,18 @@ def records_of(content: bytes) -> list[Any]:
     allowed = 'allowed: {"data": [{…}, …]}'
     if not isinstance(body, dict) or "data" not in body:
         raise InvalidData(f"the body is not an object with the field 'data'; {allowed}")
-    if len(body) > 1:
-        raise InvalidData(f"the body has unknown fields beside 'data'; {allowed}")
+    if not body.keys() <= _FIELDS:
+        more = 'with "interval" and "extrapolates" if wanted'
+        raise InvalidData(f"the body has unknown fields beside 'data'; {allowed}, {more}")
     if not isinstance(body["data"], list):
         raise InvalidData(f"'data' is not a list; {allowed}")
-    return body["data"]
+    return body["data"], _extras(body)
+
+
+def _extras(body: Mapping[str, object]) -> Extras:
+    interval, extrapolates = body.get("interval"), body.get("extrapolates", False)
+    if isinstance(interval, bool) or not isinstance(interval, float | int | None):
+        raise InvalidData("interval: is not a number; allowed: a level such as 0.9")
+    if not isinstance(extrapolates, bool):
+        raise InvalidData("extrapolates: is not true or false")
+    return Extras(interval, extrapolates)

@@ -12,6 +12,7 @@ import numpy as np
 
 from application.loading import LoadedModel
 from domain.feature import Vector
+from domain.schema import Matrix
 from entrypoints.http.row_reader import Rows
 
 _Waiting = tuple[LoadedModel, Rows, "Future[Vector]"]
@@ -19,7 +20,12 @@ _Waiting = tuple[LoadedModel, Rows, "Future[Vector]"]
 
 def ask(model: LoadedModel, rows: Rows) -> Vector:
     """Return the predictions for some rows, at once; shape (rows,)."""
-    return model.predictor.predict(np.array(rows, dtype=np.float64))
+    return model.predictor.predict(to_matrix(rows))
+
+
+def to_matrix(rows: Rows) -> Matrix:
+    """Return rows as a matrix, shape (rows, features)."""
+    return np.array(rows, dtype=np.float64)
 
 
 class Coalescer:

@@ -53,7 +53,7 @@ _PREDICT_ERRORS = {
     "400": "The body is not JSON.",
     "413": "Too many rows or bytes.",
     "415": "The body is not of type application/json.",
-    "422": "A row breaks the schema; every field that does is named.",
+    "422": "A row breaks the schema (every field that does is named), or the level is not allowed.",
     "503": "No model is ready to answer.",
 }
 
@@ -117,7 +117,19 @@ def _request_schema(max_rows: int) -> dict[str, Any]:
                 "minItems": 1,
                 "maxItems": max_rows,
                 "items": {"$ref": "#/components/schemas/Row"},
-            }
+            },
+            "interval": {
+                "type": ["number", "null"],
+                "minimum": 0.5,
+                "maximum": 0.99,
+                "description": "Level of an interval to answer around each prediction.",
+                "examples": [0.9],
+            },
+            "extrapolates": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether to answer where a row lies beyond the training data.",
+            },
         },
     }
 
@@ -134,6 +146,27 @@ def _response_schema(schema: Schema | None) -> dict[str, Any]:
                 "type": "array",
                 "items": {"type": "number"},
                 "description": f"Predicted {name}{unit}, one per row, in the order given.",
+            },
+            "intervals": {
+                "type": "array",
+                "items": {
+                    "type": "array",
+                    "items": {"type": "number"},
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+                "description": (
+                    "Where `interval` was asked for: the lower and the upper end per row, around "
+                    "its prediction, that hold the truth as often as the level says."
+                ),
+            },
+            "extrapolates": {
+                "type": "array",
+                "items": {"type": "array", "items": {"type": "string"}},
+                "description": (
+                    "Where it was asked for: per row the features by which it lies beyond the "
+                    "rows that the model learnt from, none as a rule."
+                ),
             },
             "model": {
                 "type": "string",

@@ -14,11 +14,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from application.loading import LoadedModel
-from application.predict_one import Predictions, PredictOne
+from application.predict_one import Predictions, PredictOne, enrich
+from application.predict_one import answer as answer_rows
 from application.serving import Serving
+from domain.prediction import PLAIN, Extras
 from entrypoints.http import problems
-from entrypoints.http.body import read_body, records_of, require_json
-from entrypoints.http.coalescing import Coalescer, ask
+from entrypoints.http.body import read_body, read_question, require_json
+from entrypoints.http.coalescing import Coalescer, to_matrix
 from entrypoints.http.exchange import note_answer, note_error
 from entrypoints.http.row_reader import RowReader, Rows
 
@@ -56,22 +58,25 @@ class PredictEndpoint:
         if len(content) > BYTES_WORTH_A_THREAD:
             return await to_thread(self._answer_alone, content)
         model = self._serving.model()
-        rows = self._read(model, content)
-        if rows is None:
-            return self._predict_one(records_of(content))
-        return Predictions(await self.coalescer.predict(model, rows), model.version.label)
+        question = self._read(model, content)
+        if question is None:
+            return self._predict_one(*read_question(content))
+        rows, extras = question
+        answer = Predictions(await self.coalescer.predict(model, rows), model.version.label)
+        return answer if extras is PLAIN else enrich(model, to_matrix(rows), answer, extras)
 
     def _answer_alone(self, content: bytes) -> Predictions:
         model = self._serving.model()
-        rows = self._read(model, content)
-        if rows is None:
-            return self._predict_one(records_of(content))
-        return Predictions(ask(model, rows), model.version.label)
+        question = self._read(model, content)
+        if question is None:
+            return self._predict_one(*read_question(content))
+        rows, extras = question
+        return answer_rows(model, to_matrix(rows), extras)
 
-    def _read(self, model: LoadedModel, content: bytes) -> Rows | None:
-        """Return the rows of a body that is plainly right, else None."""
-        rows = self._reader_for(model).read(content)
-        return rows if rows and len(rows) <= self._predict_one.max_rows else None
+    def _read(self, model: LoadedModel, content: bytes) -> tuple[Rows, Extras] | None:
+        """Return the question of a body that is plainly right, else None."""
+        question = self._reader_for(model).read(content)
+        return question if question and 0 < len(question[0]) <= self._predict_one.max_rows else None
 
     def _reader_for(self, model: LoadedModel) -> RowReader:
         # Looked at once: another thread may put the reader of another model there meanwhile.
@@ -82,7 +87,7 @@ class PredictEndpoint:
 
 
 async def _send(answer: Predictions, send: Send) -> None:
-    content = json.dumps({"predictions": answer.values, "model": answer.model}).encode()
+    content = json.dumps(answer.to_mapping()).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(content)),

@@ -12,13 +12,23 @@ from typing import Any, TypeAlias
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from domain.feature import MISSING, Feature, Kind
+from domain.prediction import PLAIN, Extras
 from domain.schema import Schema
 
 Rows: TypeAlias = list[list[float]]
 
+_EXTRAS = {
+    "interval": core_schema.typed_dict_field(
+        core_schema.float_schema(strict=True, allow_inf_nan=False), required=False
+    ),
+    "extrapolates": core_schema.typed_dict_field(
+        core_schema.bool_schema(strict=True), required=False
+    ),
+}
+
 
 class RowReader:
-    """Reads `{"data": [{…}, …]}` for one schema."""
+    """Reads `{"data": [{…}, …]}` for one schema, with what else may be asked for."""
 
     def __init__(self, schema: Schema) -> None:
         row = core_schema.typed_dict_schema(
@@ -31,7 +41,7 @@ class RowReader:
             extra_behavior="forbid",
         )
         rows = core_schema.typed_dict_field(core_schema.list_schema(row))
-        body = core_schema.typed_dict_schema({"data": rows}, extra_behavior="forbid")
+        body = core_schema.typed_dict_schema({"data": rows, **_EXTRAS}, extra_behavior="forbid")
         self._validate = SchemaValidator(body).validate_json
         self._names = schema.names
         self._values: Callable[[Any], Any] = itemgetter(*schema.names)
@@ -47,18 +57,23 @@ class RowReader:
         ]
         self._simple = len(schema.names) > 1
 
-    def read(self, body: bytes) -> Rows | None:
+    def read(self, body: bytes) -> tuple[Rows, Extras] | None:
         """Return the vectors of the rows, or None where the thorough way has to decide."""
         try:
-            records = self._validate(body)["data"]
+            question = self._validate(body)
         except ValidationError:
             return None
+        records = question["data"]
         # Each name is followed by a colon. More colons than names: a text holds one, or an object
         # has a name twice.
-        if body.count(b":") != 1 + sum(map(len, records)):
+        if body.count(b":") != len(question) + sum(map(len, records)):
             return None
         vectors = [self._vector(record) for record in records]
-        return vectors if all(map(self._is_whole, vectors)) else None
+        if not all(map(self._is_whole, vectors)):
+            return None
+        if len(question) == 1:
+            return vectors, PLAIN
+        return vectors, Extras(question.get("interval"), question.get("extrapolates", False))
 
     def _is_whole(self, vector: list[float]) -> bool:
         """Whether integers are integers; the validator would take 1e-270 for a multiple of one."""

@@ -26,6 +26,7 @@ from domain.errors import (
     Violation,
 )
 from domain.model import ModelRef
+from domain.prediction import Extras
 from domain.table import Coded, Table, plain
 from tests.unit.application.houses import (
     DUMMY,
@@ -111,6 +112,47 @@ def test_a_batch_answers_like_one_by_one_whatever_the_chunks_and_workers(
     assert (report.rows, report.rejected) == (len(rows), len(rejected))
     assert report.chunks == -(-len(rows) // chunk_rows)
     assert (report.rejects is None) == (not rejected)
+
+
+@given(ROWS, st.integers(1, 30), st.sampled_from([0.5, 0.9, 0.97]))
+def test_a_batch_gives_the_intervals_that_one_row_alone_gets(
+    rows: list[dict[str, Any]], chunk_rows: int, level: float
+) -> None:
+    sink, extras = MemorySink(), Extras(level, extrapolates=True)
+    WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows, extras=extras)
+    cells, rejects = _output(sink)
+    model = WORLD.load(HOUSES)
+    predict = PredictOne(lambda: model, 1)
+    rejected = {reject["row"] for reject in rejects}
+    expected = [
+        predict([{name: row[name] for name in SCHEMA.names}], extras)
+        for number, row in enumerate(rows, 1)
+        if number not in rejected
+    ]
+    assert [*cells] == ["prediction", "lower", "upper", "extrapolates", "model"]
+    bounds = [answer.bounds for answer in expected]
+    assert cells["lower"] == [float(b.lower[0]) for b in bounds if b is not None]
+    assert cells["upper"] == [float(b.upper[0]) for b in bounds if b is not None]
+    beyond = [names for answer in expected for names in answer.extrapolates or ()]
+    assert cells["extrapolates"] == [", ".join(names) or None for names in beyond]
+
+
+def test_a_batch_with_other_extras_does_not_go_on_with_chunks_of_one_without() -> None:
+    sink = MemorySink(fail_after=2)
+    with pytest.raises(Unavailable):
+        WORLD.predict(source(), sink, HOUSES, chunk_rows=10)
+    sink.fail_after = None
+    report = WORLD.predict(source(), sink, HOUSES, chunk_rows=10, extras=Extras(0.9))
+    assert report.resumed_chunks == 0
+    assert WORLD.predict(source(), sink, HOUSES, chunk_rows=10).resumed_chunks == 2
+
+
+@pytest.mark.parametrize("level", [0.49, 0.995, float("nan")])
+def test_a_level_that_cannot_be_given_is_refused_before_anything_is_written(level: float) -> None:
+    sink = MemorySink()
+    with pytest.raises(InvalidData, match="interval: this level is not allowed; allowed: a number"):
+        WORLD.predict(source(), sink, HOUSES, extras=Extras(level))
+    assert sink.writes == 0
 
 
 @given(ROWS, st.integers(1, 10), st.data())

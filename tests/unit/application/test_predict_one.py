@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -6,6 +7,9 @@ import pytest
 from application.loading import LoadedModel
 from application.predict_one import PredictOne
 from domain.errors import InvalidData, InvalidRows, TooLarge, Unavailable
+from domain.feature import Vector
+from domain.prediction import Extras
+from domain.schema import Matrix
 from domain.table import Coded, Table
 from tests.unit.application.houses import HOUSES, SCHEMA, World
 
@@ -52,6 +56,64 @@ def test_what_may_be_missing_may_be_left_out(predict: PredictOne) -> None:
 
 def test_the_schema_s_example_is_answered(predict: PredictOne) -> None:
     assert len(predict([SCHEMA.example]).values) == 1
+
+
+def test_an_interval_holds_its_prediction_and_is_wider_at_a_higher_level(
+    predict: PredictOne,
+) -> None:
+    narrow, wide = (predict([HOUSE], Extras(level)) for level in (0.5, 0.9))
+    assert narrow.values == wide.values == predict([HOUSE]).values
+    assert narrow.bounds is not None
+    assert wide.bounds is not None
+    ((low, high),), ((lowest, highest),) = narrow.bounds.pairs, wide.bounds.pairs
+    assert lowest < low < wide.values[0] < high < highest
+    assert wide.to_mapping() == {
+        "predictions": wide.values,
+        "intervals": [[lowest, highest]],
+        "model": "houses/1",
+    }
+
+
+def test_rows_beyond_the_training_data_are_told_by_feature(predict: PredictOne) -> None:
+    far = {**HOUSE, "age": 199.0, "rooms": 77}
+    answer = predict([HOUSE, far], Extras(extrapolates=True))
+    assert answer.to_mapping()["extrapolates"] == [[], ["age", "rooms"]]
+    assert "extrapolates" not in predict([far]).to_mapping()
+
+
+def test_columns_get_the_same_intervals_as_records(predict: PredictOne, model: LoadedModel) -> None:
+    extras = Extras(0.9, extrapolates=True)
+    places = [{**HOUSE, "place": place} for place in ("sea", "land", "sea")]
+    assert (
+        predict.table(houses(), model, extras).to_mapping() == predict(places, extras).to_mapping()
+    )
+
+
+def test_a_model_without_intervals_says_so() -> None:
+    world = World(calibrating=False)
+    world.train()
+    plain = world.load(HOUSES)
+    predict = PredictOne(lambda: plain, max_rows=3)
+    assert len(predict([HOUSE]).values) == 1
+    with pytest.raises(InvalidData, match="houses/1 has none to give, it was trained without"):
+        predict([HOUSE], Extras(0.9))
+    with pytest.raises(InvalidData, match="houses/1 has no profile of its data"):
+        PredictOne(lambda: replace(plain, reach=None), 3)([HOUSE], Extras(extrapolates=True))
+
+
+def test_an_interval_without_a_finite_end_is_no_answer(model: LoadedModel) -> None:
+    assert model.intervals is not None
+    boundless = replace(model.intervals, spread=Boundless())
+    predict = PredictOne(lambda: replace(model, intervals=boundless), max_rows=3)
+    with pytest.raises(InvalidRows, match="has no finite prediction"):
+        predict([HOUSE], Extras(0.9))
+
+
+class Boundless:
+    """A spread model that expects errors beyond every number."""
+
+    def predict(self, matrix: Matrix) -> Vector:
+        return np.full(len(matrix), 1e200)
 
 
 def test_as_many_rows_as_allowed_are_answered_and_no_more(predict: PredictOne) -> None:

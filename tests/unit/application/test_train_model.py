@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from adapters.memory import MemorySource, MemoryStore
-from application.train_model import PROFILE
+from application.loading import PROFILE
 from domain.candidate import Candidate, Incomparable
 from domain.errors import (
     ArtefactRejected,

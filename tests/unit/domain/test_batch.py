@@ -10,6 +10,7 @@ from domain.batch import BatchJob, Reject, RejectLimit
 from domain.dataset import DatasetVersion
 from domain.errors import InvalidData, Misconfigured, Violation
 from domain.model import ModelVersion
+from domain.prediction import Extras
 
 JOB = BatchJob("a" * 64, "housing/7", "b" * 64, 100_000, ("id", "city"))
 
@@ -32,10 +33,22 @@ def test_the_id_of_a_job_stays_what_it_is() -> None:
         {"keep": ("city", "id")},
         {"keep": ("id", "city", "zip")},
         {"keep": ("id,city",)},
+        {"extras": Extras(0.9)},
+        {"extras": Extras(None, extrapolates=True)},
     ],
 )
 def test_the_id_changes_with_each_part_of_a_job(change: dict[str, Any]) -> None:
     assert replace(JOB, **change).id != JOB.id
+
+
+def test_jobs_with_other_intervals_are_other_jobs() -> None:
+    asked = [Extras(a, extrapolates=b) for a in (None, 0.8, 0.9) for b in (False, True)]
+    assert len({replace(JOB, extras=extras).id for extras in asked}) == len(asked)
+
+
+def test_columns_of_other_jobs_may_be_kept() -> None:
+    kept = replace(JOB, keep=("lower", "upper", "extrapolates"))
+    assert kept.added == ("prediction", "model")
 
 
 @given(
@@ -61,6 +74,14 @@ def test_where_the_data_was_read_is_not_part_of_a_job() -> None:
     [
         ({"chunk_rows": 0}, r"chunk rows: 0 is not at least 1"),
         ({"keep": ("prediction",)}, r"column 'prediction' cannot be kept"),
+        (
+            {"keep": ("upper", "lower"), "extras": Extras(0.9)},
+            r"column 'lower', 'upper' cannot be kept",
+        ),
+        (
+            {"keep": ("extrapolates",), "extras": Extras(None, extrapolates=True)},
+            r"column 'extrapolates' cannot be kept",
+        ),
         ({"keep": ("prediction", "model")}, r"column 'model', 'prediction' cannot be kept"),
         ({"keep": ("id", "id")}, r"a column to keep is named twice"),
     ],

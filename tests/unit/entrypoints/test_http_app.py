@@ -84,6 +84,51 @@ def test_predictions_are_the_model_s_own(client: TestClient, wired: Container) -
     assert answer.json() == {"predictions": expected, "model": "orchard/1"}
 
 
+@pytest.mark.parametrize("count", [1, 150])
+def test_intervals_are_answered_where_they_are_asked_for(
+    client: TestClient, wired: Container, count: int
+) -> None:
+    rows = [{**ROW, "height": 0.5 + row / 100} for row in range(count)]
+    answer = client.post("/predict", json={"data": rows, "interval": 0.9, "extrapolates": True})
+    assert answer.status_code == 200
+    document = answer.json()
+    assert [*document] == ["predictions", "intervals", "extrapolates", "model"]
+    plain = client.post("/predict", json={"data": rows}).json()
+    assert document["predictions"] == plain["predictions"]
+    model = wired.load_model()(ORCHARD)
+    matrix = SCHEMA.encode_records(rows)
+    bounds = model.bounds(matrix, model.predictor.predict(matrix), 0.9)
+    assert document["intervals"] == bounds.pairs
+    assert document["extrapolates"] == [[*names] for names in model.beyond(matrix)]
+
+
+def test_a_row_beyond_the_training_data_is_told(client: TestClient) -> None:
+    asked = {"data": [ROW, {**ROW, "age": 40_000}], "extrapolates": True}
+    assert client.post("/predict", json=asked).json()["extrapolates"] == [[], ["age"]]
+
+
+@pytest.mark.parametrize("interval", [None, 0.9])
+def test_no_interval_may_be_asked_for_in_so_many_words(
+    client: TestClient, interval: float | None
+) -> None:
+    answer = client.post("/predict", json={"data": [ROW], "interval": interval}).json()
+    assert ("intervals" in answer) == (interval is not None)
+
+
+@pytest.mark.parametrize("interval", [0, 0.4, 0.9999, 90, -1])
+def test_a_level_that_is_not_allowed_is_refused_with_those_that_are(
+    client: TestClient, interval: float
+) -> None:
+    found = problem(client.post("/predict", json={"data": [ROW], "interval": interval}), 422)
+    assert "interval: this level is not allowed; allowed: a number from 0.5 to" in found["detail"]
+
+
+@pytest.mark.parametrize("interval", [MARKER, [0.9], {}, True])
+def test_what_is_no_level_is_refused(client: TestClient, interval: object) -> None:
+    found = problem(client.post("/predict", json={"data": [ROW], "interval": interval}), 422)
+    assert found["detail"] == "interval: is not a number; allowed: a level such as 0.9"
+
+
 def test_a_nullable_field_may_be_left_out(client: TestClient) -> None:
     without = {name: value for name, value in ROW.items() if name != "age"}
     answers = [

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRows
+from domain.errors import InvalidData, InvalidRows
+from domain.prediction import PLAIN, Extras
 from domain.schema import Schema
+from entrypoints.http.body import read_question
 from entrypoints.http.row_reader import RowReader
 from tests.integration.contracts.samples import SCHEMA
 from tests.unit.strategies import records, schemas
@@ -36,8 +38,8 @@ def thorough(schema: Schema, rows: list[Any]) -> bytes | None:
 
 
 def quick(schema: Schema, content: bytes) -> bytes | None:
-    rows = RowReader(schema).read(content)
-    return None if rows is None else np.array(rows, dtype=np.float64).tobytes()
+    question = RowReader(schema).read(content)
+    return None if question is None else np.array(question[0], dtype=np.float64).tobytes()
 
 
 @given(st.data())
@@ -81,6 +83,42 @@ def test_a_row_that_lacks_fields_is_read_like_the_schema_reads_it(data: st.DataO
 )
 def test_a_body_of_another_form_is_left_to_the_thorough_way(content: bytes) -> None:
     assert RowReader(SCHEMA).read(content) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "extras"),
+    [
+        ({}, PLAIN),
+        ({"interval": 0.9}, Extras(0.9)),
+        ({"interval": 1}, Extras(1.0)),
+        ({"extrapolates": True}, Extras(None, extrapolates=True)),
+        ({"interval": 0.5, "extrapolates": False}, Extras(0.5)),
+    ],
+)
+def test_what_else_is_asked_for_is_read(more: dict[str, Any], extras: Extras) -> None:
+    content = json.dumps({"data": [ROW], **more}).encode()
+    question = RowReader(SCHEMA).read(content)
+    assert question is not None
+    assert question[1] == extras
+    assert read_question(content) == ([ROW], extras)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"interval": "0.9"},
+        {"interval": True},
+        {"interval": [0.9]},
+        {"extrapolates": 1},
+        {"extrapolates": None},
+        {"level": 0.9},
+    ],
+)
+def test_what_else_is_wrongly_asked_for_is_left_to_the_thorough_way(more: dict[str, Any]) -> None:
+    content = json.dumps({"data": [ROW], **more}).encode()
+    assert RowReader(SCHEMA).read(content) is None
+    with pytest.raises(InvalidData, match=r"interval|extrapolates"):
+        read_question(content)
 
 
 @pytest.mark.parametrize("age", [1e-270, 1.5, 2.0000000000000004, 1e15 + 0.5])
