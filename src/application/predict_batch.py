@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from application.beside import beside
 from application.loading import LoadedModel, LoadModel, PortableModel
-from application.ports import DataSource, Executor, Finished, PredictionSink, Predictor
+from application.ports import DataSource, Executor, Finished, PredictionSink
 from application.progress import Progress, silent
 from domain.batch import (
     EXTRAPOLATES,
@@ -28,7 +28,7 @@ from domain.batch import (
 )
 from domain.dataset import Chunk
 from domain.errors import ChecksumMismatch, InvalidData, Violation
-from domain.feature import Kind, Vector
+from domain.feature import Kind
 from domain.model import ModelRef
 from domain.prediction import PLAIN, Extras, unanswered
 from domain.schema import Matrix
@@ -262,9 +262,7 @@ def _ask(model: LoadedModel, matrix: Matrix, first: int, extras: Extras) -> _Ans
         columns |= {LOWER: bounds.lower[finite], UPPER: bounds.upper[finite]}
     if extras.extrapolates:
         columns[EXTRAPOLATES] = _named(model.beyond(matrix[rows]))
-    return _Answers(
-        rows + first, columns, tuple(replace(v, row=v.row + first) for v in lacking)
-    )
+    return _Answers(rows + first, columns, tuple(replace(v, row=v.row + first) for v in lacking))
 
 
 def _named(beyond: Sequence[tuple[str, ...]]) -> NDArray[np.object_]:
