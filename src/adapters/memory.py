@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from application.ports import Finished, Item, Result, Sealed, Trained
+from application.ports import Attributes, Finished, Item, Result, Sealed, Trained
 from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
@@ -398,6 +398,39 @@ class MemoryKeys:
 
     def verifies(self, key: str, message: bytes, signature: bytes) -> bool:
         return key in self.keys and hmac.compare_digest(signature, self.sign(message))
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySpan:
+    """What was recorded of one thing that was done."""
+
+    name: str
+    seconds: float
+    attributes: Attributes
+    caller: Mapping[str, str] | None
+    failed: bool
+
+
+class MemoryTraces:
+    """A `Traces` whose spans can be looked at."""
+
+    def __init__(self) -> None:
+        self.spans: list[MemorySpan] = []
+        self.closed = False
+
+    def record(
+        self,
+        name: str,
+        seconds: float,
+        attributes: Attributes,
+        *,
+        caller: Mapping[str, str] | None = None,
+        failed: bool = False,
+    ) -> None:
+        self.spans.append(MemorySpan(name, seconds, attributes, caller, failed))
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class MemoryKeyStore:

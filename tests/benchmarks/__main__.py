@@ -12,10 +12,12 @@ from entrypoints.wiring.data import fetch_reference_data
 from entrypoints.wiring.settings import load_settings
 from tests.benchmarks import batch, environments, machine, models, online, servers, wrk
 from tests.benchmarks.batch_page import Measured, batch_page
-from tests.benchmarks.online_page import OURS, online_page
+from tests.benchmarks.online_page import OURS, online_page, soak_page
 from tests.benchmarks.places import KEPT, PAGES, Unusable
+from tests.benchmarks.processes import Memory
 from tests.benchmarks.report import write
 
+_SOAK_SECONDS = 5
 _UNITS = {"k": 1_000, "m": 1_000_000}
 _LIBRARIES = {
     "plain": ("fastapi", "uvicorn", "pandas", "scikit-learn"),
@@ -56,15 +58,29 @@ def _run(chosen: Namespace, command: str) -> None:
     about = machine.describe()
     data = chosen.data or fetch_reference_data(load_settings())
     trained = models.train(Path(data).resolve())
-    if chosen.what != "batch":
+    if chosen.what == "soak":
+        _soak(chosen, trained, about, command)
+    if chosen.what in ("online", "all"):
         _online(chosen, trained, about, command)
-    if chosen.what != "online":
+    if chosen.what in ("batch", "all"):
         _batch(chosen, trained, about, command)
 
 
-def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], command: str) -> None:
+def _soak(chosen: Namespace, trained: models.Models, about: dict[str, str], command: str) -> None:
+    plan = _plan(chosen)
+    server = servers.SERVERS[OURS](trained)
+    memories = online.soak(server, trained, plan, every=1 if chosen.quick else _SOAK_SECONDS)
+    raw = {"about": about, "soak": _raw(memories)}
+    _report(chosen, "soak", soak_page(memories, about, command), raw)
+
+
+def _raw(memories: list[tuple[int, Memory]]) -> list[dict[str, float]]:
+    return [{"requests": sent, **asdict(held)} for sent, held in memories]
+
+
+def _plan(chosen: Namespace) -> online.Plan:
     server_core, load_core = online.cores()
-    plan = online.Plan(
+    return online.Plan(
         rounds=chosen.rounds or (1 if chosen.quick else 5),
         seconds=1 if chosen.quick else chosen.seconds,
         warm_up=1 if chosen.quick else 2,
@@ -72,6 +88,10 @@ def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], co
         server_core=server_core,
         load_core=load_core,
     )
+
+
+def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], command: str) -> None:
+    plan = _plan(chosen)
     compared = [make(trained) for name, make in servers.SERVERS.items() if _wanted(chosen, name)]
     visits = online.measure(compared, trained, plan)
     ours = [server for server in compared if server.name == OURS]
@@ -83,7 +103,7 @@ def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], co
         "about": about,
         "plan": asdict(plan),
         "visits": {name: [asdict(visit) for visit in them] for name, them in visits.items()},
-        "soak": [{"requests": sent, **asdict(held)} for sent, held in memories],
+        "soak": _raw(memories),
     }
     _report(chosen, "online", text, raw)
 
@@ -129,7 +149,9 @@ def _versions() -> dict[str, str]:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("online", "batch", "all"), default="all")
+    parser.add_argument(
+        "what", nargs="?", choices=("online", "batch", "soak", "all"), default="all"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="try everything once, in small; leaves docs/ alone"
     )

@@ -108,8 +108,10 @@ def measure(servers: Sequence[Server], models: Models, plan: Plan) -> dict[str, 
     return visits
 
 
-def soak(server: Server, models: Models, plan: Plan) -> list[tuple[int, Memory]]:
-    """Send `plan.soak` requests and return the memory every so many."""
+def soak(
+    server: Server, models: Models, plan: Plan, every: int | None = None
+) -> list[tuple[int, Memory]]:
+    """Send `plan.soak` requests and return the memory ten times, or each so many seconds."""
     questions = Questions(server, models)
     with _this_process_on(plan.load_core), _started(questions, plan) as running_server:
         requests = questions.asked(CROWD, running_server.port)
@@ -120,7 +122,7 @@ def soak(server: Server, models: Models, plan: Plan) -> list[tuple[int, Memory]]
             load = _put(running_server, requests, CROWD, seconds, plan)
             sent += load.requests
             memories.append((sent, memory(running_server.process.pid)))
-            seconds = max(1, round(plan.soak / _SOAK_STEPS / load.rate))
+            seconds = every or max(1, round(plan.soak / _SOAK_STEPS / load.rate))
     return memories
 
 

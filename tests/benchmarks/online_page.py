@@ -167,12 +167,26 @@ def _start_and_memory(figures: Figures, titles: Mapping[str, str]) -> str:
     return table(header, rows)
 
 
+def soak_page(
+    memories: Sequence[tuple[int, Memory]], about: Mapping[str, str], command: str
+) -> str:
+    """Return the page of memory over many requests."""
+    half = len(memories) // 2
+    growth = memories[-1][1].rss - memories[half][1].rss
+    return page(
+        "Memory over many requests",
+        facts({**about, "command": f"`{command}`"}),
+        f"The second half of the requests changed the resident memory by {growth:+.1f} MB.",
+        *_soaked(memories),
+    )
+
+
 def _soaked(memories: Sequence[tuple[int, Memory]]) -> list[str]:
     if not memories:
         return []
     rows = [(f"{sent:,}", held.pss, held.rss) for sent, held in memories]
     return [
         "## Memory over many requests",
-        "`modelport serve` with the champion, 32 connections, in megabytes.",
+        "`modelport serve` with the champion, one row a request, 32 connections; megabytes.",
         table(["requests", "PSS", "RSS"], rows),
     ]

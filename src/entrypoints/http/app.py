@@ -3,8 +3,8 @@
 import logging
 import sys
 from asyncio import Event, create_task, to_thread, wait_for
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
@@ -30,6 +30,7 @@ from entrypoints.http.predict import PredictEndpoint
 from entrypoints.http.protocols.routes import protocol_routes
 from entrypoints.http.refusing import on_http_error
 from entrypoints.http.routes import router
+from entrypoints.http.tracing import Tracing
 from entrypoints.http.watching import Watch
 from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
@@ -100,7 +101,10 @@ def _put_front(app: Application, container: Container) -> None:
     metrics, gate = Metrics(), Gate(container.key_store(), now, monotonic)
     access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
     shared = None if settings.metrics_dir is None else Shared(settings.metrics_dir)
-    app.front = Front(app.answer, gate, metrics, access_log, settings.max_in_flight)
+    traces = container.traces()
+    tracing = app.state.tracing = None if traces is None else Tracing(traces)
+    room = settings.max_in_flight
+    app.front = Front(app.answer, gate, metrics, access_log, room, tracing=tracing)
     app.state.watch = Watch(metrics, gate, access_log, shared)
     app.state.watch.observe(container.serving(), app.front, app.predict.coalescer, now)
     app.state.patience = Patience(settings.header_seconds, settings.body_seconds)
@@ -121,35 +125,38 @@ def _describe(app: FastAPI, max_rows: int) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Patience]]:
     stopped = Event()
-    following = create_task(_follow(app.state.serving, app.state.poll_seconds, stopped))
+    tracing: Tracing | None = app.state.tracing
+    following = create_task(_follow(app.state.serving, app.state.poll_seconds, tracing, stopped))
     async with app.state.watch.running():
         yield {"patience": app.state.patience}
     stopped.set()
     await following
+    if tracing is not None:
+        await to_thread(tracing.close)
 
 
-async def _follow(serving: Serving, seconds: float, stopped: Event) -> None:
+async def _follow(
+    serving: Serving, seconds: float, tracing: Tracing | None, stopped: Event
+) -> None:
     """Keep up with the model reference; a server may start before there is a model."""
     told: tuple[str, ...] = ()
-    await _recall(serving)
+    await _catch_up(serving, serving.recall, tracing)
+    if serving.ready:
+        label = serving.model().version.label
+        log.info("%s answers from the cache until the registry has been asked", label)
     while not stopped.is_set():
-        try:
-            await to_thread(serving.refresh)
-        except Exception:
-            log.exception("the model store or the bundle cache failed in an unforeseen way")
+        await _catch_up(serving, serving.refresh, tracing)
         told = _tell(serving.state, told)
         with suppress(TimeoutError):
             await wait_for(stopped.wait(), seconds)
 
 
-async def _recall(serving: Serving) -> None:
-    try:
-        await to_thread(serving.recall)
-    except Exception:
-        log.exception("the bundle cache failed in an unforeseen way")
-    if serving.ready:
-        label = serving.model().version.label
-        log.info("%s answers from the cache until the registry has been asked", label)
+async def _catch_up(serving: Serving, step: Callable[[], bool], tracing: Tracing | None) -> None:
+    with nullcontext() if tracing is None else tracing.reload(serving):
+        try:
+            await to_thread(step)
+        except Exception:
+            log.exception("the model store or the bundle cache failed in an unforeseen way")
 
 
 def _tell(state: ServingState, told: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from entrypoints.http.gate import Denied, Gate
 from entrypoints.http.metrics import Metrics
 from entrypoints.http.places import Place, place_of
 from entrypoints.http.refusing import refuse
+from entrypoints.http.tracing import Tracing
 
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 _RETRY_SECONDS = "1"
@@ -38,12 +39,15 @@ class Front:
         metrics: Metrics,
         access_log: AccessLog | None,
         max_in_flight: int,
+        *,
+        tracing: Tracing | None = None,
     ) -> None:
         self._answer = answer
         self._gate = gate
         self._metrics = metrics
         self._log = access_log
         self._max_in_flight = max_in_flight
+        self._tracing = tracing
         self._prefix = f"{token_hex(8)}-".encode()
         self._numbers = count(1)
         self.in_flight = 0
@@ -83,6 +87,8 @@ class Front:
         self._metrics.record(exchange, seconds)
         if self._log is not None:
             self._log.record(exchange, seconds, scope["method"])
+        if self._tracing is not None:
+            self._tracing.request(exchange, seconds, scope)
 
     def _new_id(self) -> bytes:
         return b"%b%x" % (self._prefix, next(self._numbers))

@@ -48,6 +48,7 @@ def run(host: str, port: int, workers: int, model: str | None) -> None:
     if keys is not None:
         keys.read()
     wired.verifier()
+    wired.traces()
     if model is not None:
         environ[variables()["model"]] = model
     # When all is finished, uvicorn raises the signal that ended it once more.

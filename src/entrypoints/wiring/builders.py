@@ -25,6 +25,7 @@ from application.ports import (
     Runtime,
     Searcher,
     Signer,
+    Traces,
     Tracker,
     Verifier,
 )
@@ -33,7 +34,7 @@ from domain.gate import PromotionPolicy
 from domain.model import TREES
 from domain.schema import Schema
 from domain.training import TrainingSpec
-from entrypoints.wiring.settings import Settings
+from entrypoints.wiring.settings import Settings, TracesKind
 
 Given = ParamSpec("Given")
 Built = TypeVar("Built")
@@ -154,6 +155,16 @@ def create_signing_key(private: Path, public: Path) -> str:
     from adapters.ed25519.keys import create_key
 
     return create_key(private, public)
+
+
+@needs("otel")
+def traces(settings: Settings) -> Traces | None:
+    """Where a server sends its spans; None where it sends none."""
+    if settings.traces is TracesKind.NONE:
+        return None
+    from adapters.otel.traces import OtelTraces
+
+    return OtelTraces()
 
 
 def file_tracker(settings: Settings) -> Tracker:

@@ -55,6 +55,7 @@ class Container(containers.DeclarativeContainer):
     signer = providers.ThreadSafeSingleton(builders.signer, settings)
     verifier = providers.ThreadSafeSingleton(builders.verifier, settings)
     key_store = providers.ThreadSafeSingleton(builders.key_store, settings)
+    traces = providers.ThreadSafeSingleton(builders.traces, settings)
     ledger = providers.ThreadSafeSingleton(builders.ledger, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
     runtime = providers.ThreadSafeSingleton(builders.runtime)

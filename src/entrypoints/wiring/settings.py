@@ -65,6 +65,13 @@ class AccessLogKind(StrEnum):
     NONE = "none"
 
 
+class TracesKind(StrEnum):
+    """Where spans go."""
+
+    NONE = "none"
+    OTLP = "otlp"
+
+
 class LogFormat(StrEnum):
     """How a server writes what it has to say."""
 
@@ -253,6 +260,13 @@ class Settings(BaseModel):
     log_format: Annotated[
         LogFormat, Field(description="How a server writes its log to stderr.")
     ] = LogFormat.TEXT
+    traces: Annotated[
+        TracesKind,
+        Field(
+            description="Whether a server sends spans by OTLP over HTTP; where to and how is said "
+            "by OpenTelemetry's own variables, `OTEL_…`."
+        ),
+    ] = TracesKind.NONE
     metrics_dir: Annotated[
         Path | None,
         Field(

@@ -2,7 +2,7 @@ import pytest
 
 from tests.benchmarks.batch_page import Measured, batch_page, comparison, profile
 from tests.benchmarks.online import ALONE, CROWD, HUNDRED, Plan, Visit
-from tests.benchmarks.online_page import OURS, Figures, aims, online_page
+from tests.benchmarks.online_page import OURS, Figures, aims, online_page, soak_page
 from tests.benchmarks.processes import Memory, Usage
 from tests.benchmarks.servers import BARE, MLFLOW, REGISTERED
 from tests.benchmarks.wrk import Load
@@ -106,3 +106,11 @@ def test_the_batch_page_has_a_profile_where_there_is_one() -> None:
     assert "## 1,000,000 rows" in with_one
     assert "Where the time goes" in with_one
     assert "Where the time goes" not in without
+
+
+def test_the_soak_page_says_how_the_second_half_of_the_requests_changed_memory() -> None:
+    held = [(1000 * n, Memory(90.0 + n, 100.0 + n)) for n in range(1, 5)]
+    text = soak_page(held, {"memory": "8 GB"}, "make bench ARGS=soak")
+    assert "changed the resident memory by +1.0 MB" in text
+    assert cells(text, "4,000") == ["94.0", "104"]
+    assert "make bench ARGS=soak" in text
