@@ -17,13 +17,15 @@ from domain.feature import Vector
 from domain.mapping import Reader
 from domain.model import ENCODING, NEIGHBOURS, json_bytes
 from domain.schema import Matrix, Schema
-from domain.surroundings import Surroundings
+from domain.surroundings import RATES, Surroundings
 from domain.training import FeatureSet, TrainingSpec
 
 Positions: TypeAlias = NDArray[np.intp]
 
 # A quotient beyond this is as undefined as one with a denominator of zero.
 _LARGEST_RATIO = 1e300
+# Few enough rows at a time to stay in the cache of a core.
+_ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,13 @@ class FeatureEncoding:
     surroundings: Surroundings | None = field(default=None, compare=False)
     _layout: "_Layout" = field(init=False, repr=False, compare=False)
     _fill: Vector = field(init=False, repr=False, compare=False)
+    _sources: Positions = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         layout = _Layout.of(self.schema)
+        nearby = self.surroundings.columns if self.surroundings else ()
+        sources = np.concatenate([layout.sources, np.zeros(len(nearby), dtype=np.intp)])
+        object.__setattr__(self, "_sources", sources)
         fill = np.array([self.fill[name] for name in (*layout.numbers, *layout.ratios)])
         object.__setattr__(self, "_layout", layout)
         object.__setattr__(self, "_fill", fill)
@@ -92,25 +98,30 @@ class FeatureEncoding:
 
     def transform(self, matrix: Matrix) -> Matrix:
         """Return the columns for an estimator: (rows, features) in, (rows, len(names)) out."""
-        columns = self._of_the_row(matrix)
-        if self.surroundings is None:
-            return columns
-        layout = self._layout
-        places, own = columns.take(layout.place, axis=1), columns.take(layout.told, axis=1)
-        nearby = self.surroundings.describe(places, own)
-        return np.concatenate([columns, nearby], axis=1)
+        if len(matrix) <= _ROWS_AT_ONCE:
+            return self._some(matrix)
+        columns = np.empty((len(matrix), len(self._sources)))
+        for start in range(0, len(matrix), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            columns[part] = self._some(matrix[part])
+        return columns
 
-    def _of_the_row(self, matrix: Matrix) -> Matrix:
+    def _some(self, matrix: Matrix) -> Matrix:
         layout = self._layout
         first_code = len(layout.numbers)
         first_ratio = first_code + len(layout.codes)
-        columns = matrix.take(layout.sources, axis=1)
-        numbers, ratios = columns[:, :first_code], columns[:, first_ratio:]
+        end = len(layout.sources)
+        columns = matrix.take(self._sources, axis=1)
+        numbers, ratios = columns[:, :first_code], columns[:, first_ratio:end]
         indicators = columns[:, first_code:first_ratio]
         ratios[:] = self._fill[first_code:]
         layout.divide(numbers, ratios)
         np.copyto(numbers, self._fill[:first_code], where=np.isnan(numbers))
         np.equal(indicators, layout.codes, out=indicators)
+        if self.surroundings:
+            places = columns.take(layout.place, axis=1)
+            own = columns.take(layout.own, axis=1)
+            self.surroundings.describe(places, own, columns[:, end:])
         return columns
 
     def to_files(self) -> dict[str, bytes]:
@@ -169,7 +180,8 @@ class _Layout:
 
     `sources` is the feature that each column starts from (any, for a ratio), `codes` the category
     that each indicator is for; a ratio divides two of the numbers. `place` are the columns of
-    longitude and latitude, if there are any, `told` the other numbers and the ratios.
+    longitude and latitude, if there are any, `told` the other numbers and the ratios, `own` the
+    same once for each group of neighbours that they are held against.
     """
 
     numbers: tuple[str, ...]
@@ -180,6 +192,7 @@ class _Layout:
     denominators: Positions
     place: Positions
     told: Positions
+    own: Positions
 
     @classmethod
     def of(cls, schema: Schema) -> Self:
@@ -190,7 +203,8 @@ class _Layout:
         codes = [code for feature in schema.features for code in range(len(feature.categories))]
         where = schema.coordinates
         place = [numbers.index(name) for name in (where.longitude, where.latitude)] if where else []
-        first_ratio, ratios = len(numbers) + len(codes), len(schema.ratios)
+        first_ratio, end = len(numbers) + len(codes), len(sources) + len(schema.ratios)
+        told = [c for c in (*range(len(numbers)), *range(first_ratio, end)) if c not in place]
         return cls(
             numbers=tuple(numbers),
             ratios=tuple(ratio.name for ratio in schema.ratios),
@@ -199,11 +213,8 @@ class _Layout:
             numerators=_positions(numbers.index(ratio.numerator) for ratio in schema.ratios),
             denominators=_positions(numbers.index(ratio.denominator) for ratio in schema.ratios),
             place=_positions(place),
-            told=_positions(
-                column
-                for column in (*range(len(numbers)), *range(first_ratio, first_ratio + ratios))
-                if column not in place
-            ),
+            told=_positions(told),
+            own=_positions(told * RATES),
         )
 
     def names_told(self, schema: Schema) -> tuple[str, ...]:

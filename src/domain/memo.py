@@ -30,22 +30,23 @@ class Memo:
         self._kept = _Kept(width, most)
         self._lock = Lock()
 
-    def __call__(self, keys: Matrix) -> Matrix:
-        """Return one row for each key."""
+    def write(self, keys: Matrix, out: Matrix) -> None:
+        """Write the row of each key to `out`, shape (keys, width)."""
         if len(keys) <= self._most:
-            return self._some(keys)
-        starts = range(0, len(keys), self._most)
-        return np.concatenate([self._some(keys[start : start + self._most]) for start in starts])
+            self._write(list(map(tuple, keys.tolist())), out)
+        else:
+            for start in range(0, len(keys), self._most):
+                part = slice(start, start + self._most)
+                self.write(keys[part], out[part])
 
-    def _some(self, keys: Matrix) -> Matrix:
+    def _write(self, wanted: list[Key], out: Matrix) -> None:
         kept = self._kept
-        wanted: list[Key] = list(map(tuple, keys.tolist()))
         slots: list[Any] = list(map(kept.slots.get, wanted))
         if None in slots:
             lacking = [key for key, slot in zip(wanted, slots, strict=True) if slot is None]
             kept = self._learn(kept, list(dict.fromkeys(lacking)), wanted)
             slots = list(map(kept.slots.__getitem__, wanted))
-        return kept.rows.take(np.array(slots, dtype=np.intp), axis=0)
+        out[:] = kept.rows[slots[0]] if len(slots) == 1 else kept.rows.take(slots, axis=0)
 
     def _learn(self, kept: "_Kept", lacking: list[Key], wanted: list[Key]) -> "_Kept":
         """Return what holds all that is wanted: what there is with what was lacking, or anew."""

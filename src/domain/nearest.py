@@ -6,9 +6,8 @@ farthest corner of that block. All points within that distance are compared. Eve
 computed place by place, so that an answer is the same to the last bit whatever is asked with it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -18,13 +17,13 @@ from domain.feature import Vector
 
 Whole: TypeAlias = NDArray[np.intp]
 
-_CELLS_PER_POINT = 4
+_CELLS_PER_POINT = 8
 _MOST_CELLS_A_SIDE = 1024
 # Room for rounding: a few points too many may be compared, never one too few.
 _WIDER = 1 + 1e-9
 _PART_OF_A_CELL = 1e-6
 # Few enough places at a time for all that is compared to stay in the cache of a core.
-_PLACES_AT_ONCE = 512
+_PLACES_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +73,45 @@ class Nearest:
 
     def __call__(self, x: Vector, y: Vector) -> Neighbours:
         """Return the nearest points of each place; `x` and `y` have the shape (places,)."""
-        if len(x) <= _PLACES_AT_ONCE:
-            return self._some(x, y)
-        parts = [self._some(x[part], y[part]) for part in _parts(len(x))]
-        return Neighbours(
-            np.concatenate([part.points for part in parts]),
-            np.concatenate([part.squares for part in parts]),
-        )
+        if len(x) == 1:
+            return self._one(float(x[0]), float(y[0]))
+        _, _, counts = self._strips(x, y)
+        points = np.empty((len(x), self.most), dtype=np.intp)
+        squares = np.empty((len(x), self.most))
+        # Places for which about as many points are compared go together: less is padded.
+        order = np.argsort(counts)
+        for start in range(0, len(x), _PLACES_AT_ONCE):
+            part = order[start : start + _PLACES_AT_ONCE]
+            found = self._some(x[part], y[part])
+            points[part], squares[part] = found.points, found.squares
+        return Neighbours(points, squares)
+
+    def _one(self, x: float, y: float) -> Neighbours:
+        """Answer for one place, as `_some` would, without the cost of arrays of one element."""
+        first, last = self._grid.strips_of(x, y, self._radius)
+        strips = list(map(slice, self._starts[first].tolist(), self._starts[last].tolist()))
+        across = np.concatenate([self._x[strip] for strip in strips]) - x
+        along = np.concatenate([self._y[strip] for strip in strips]) - y
+        squares = across * across + along * along
+        limit = np.partition(squares, self.most - 1)[self.most - 1]
+        near = np.flatnonzero(squares <= limit)
+        squares = squares.take(near)
+        chosen = np.argsort(squares, kind="stable")[: self.most]
+        compared = np.concatenate([self._points[strip] for strip in strips])
+        points = compared.take(near.take(chosen))
+        return Neighbours(points[None], squares.take(chosen)[None])
+
+    def _strips(self, x: Vector, y: Vector) -> tuple[Whole, Whole, Whole]:
+        """Return where points to compare begin, how many follow there, and how many by place."""
+        first, last, heights = self._grid.strips(x, y, self._radius)
+        starts = self._starts.take(first)
+        sizes = self._starts.take(last) - starts
+        ends = np.cumsum(np.append(0, sizes))
+        return starts, sizes, np.diff(ends.take(np.append(0, np.cumsum(heights))))
 
     def _some(self, x: Vector, y: Vector) -> Neighbours:
-        if not len(x):
-            return Neighbours(np.empty((0, self.most), dtype=np.intp), np.empty((0, self.most)))
-        grid = self._grid
-        reach = grid.reach(x, y, self._radius)
-        first, last, heights = grid.strips(x, y, reach)
-        starts = self._starts.take(first)
-        sizes = self._starts.take(last + 1) - starts
-        ends = np.cumsum(sizes)
-        candidates = np.arange(ends[-1]) + np.repeat(starts - ends + sizes, sizes)
-        counts = np.diff(ends.take(np.cumsum(heights) - 1), prepend=0)
+        starts, sizes, counts = self._strips(x, y)
+        candidates = _ranges(starts, sizes)
         across = self._x.take(candidates) - np.repeat(x, counts)
         along = self._y.take(candidates) - np.repeat(y, counts)
         return self._first(candidates, across * across + along * along, counts)
@@ -161,23 +180,52 @@ class _Grid:
             high = np.where(held < enough, high, middle)
         return high
 
-    def reach(self, x: Vector, y: Vector, radius: Whole) -> Vector:
-        """Return a distance within which there are enough points: the block's farthest corner."""
+    def strips(self, x: Vector, y: Vector, radius: Whole) -> tuple[Whole, Whole, Whole]:
+        """Return the rows of cells to look at: their first cells, those after, and how many rows.
+
+        They cover the circle within which there are enough points for certain.
+        """
         row, column = self.row(y), self.column(x)
         out = radius[row * self.columns + column]
         across = _farther(x - self.left, column, out, self.columns, self.side)
         along = _farther(y - self.bottom, row, out, self.rows, self.side)
-        return np.hypot(across, along) * _WIDER
-
-    def strips(self, x: Vector, y: Vector, reach: Vector) -> tuple[Whole, Whole, Whole]:
-        """Return the first and last cell of each row of cells in reach; how many rows by place."""
+        reach = np.hypot(across, along) * _WIDER
         bottom, top = self.row(y - reach), self.row(y + reach)
         left, right = self.column(x - reach), self.column(x + reach)
         heights = top - bottom + 1
-        ends = np.cumsum(heights)
-        row = np.arange(ends[-1]) + np.repeat(bottom - ends + heights, heights)
-        start = row * self.columns
-        return start + np.repeat(left, heights), start + np.repeat(right, heights), heights
+        before = _ranges(bottom, heights) * self.columns
+        after = before + np.repeat(right + 1, heights)
+        return before + np.repeat(left, heights), after, heights
+
+    def strips_of(self, x: float, y: float, radius: Whole) -> tuple[slice, slice]:
+        """Return the same for one place: the first cells and those after, each as a slice."""
+        row, column = self._one(y - self.bottom, self.rows), self._one(x - self.left, self.columns)
+        out = int(radius[row * self.columns + column])
+        across = self._farther(x - self.left, column, out, self.columns)
+        along = self._farther(y - self.bottom, row, out, self.rows)
+        reach = hypot(across, along) * _WIDER
+        bottom = self._one(y - reach - self.bottom, self.rows) * self.columns
+        top = self._one(y + reach - self.bottom, self.rows) * self.columns
+        left = self._one(x - reach - self.left, self.columns)
+        right = self._one(x + reach - self.left, self.columns) + 1
+        return (
+            slice(bottom + left, top + left + 1, self.columns),
+            slice(bottom + right, top + right + 1, self.columns),
+        )
+
+    def _one(self, offset: float, count: int) -> int:
+        return int(min(max(offset / self.side, 0), count - 1))
+
+    def _farther(self, offset: float, cell: int, out: int, count: int) -> float:
+        low = (max(cell - out, 0) - _PART_OF_A_CELL) * self.side
+        high = (min(cell + out + 1, count) + _PART_OF_A_CELL) * self.side
+        return max(offset - low, high - offset)
+
+
+def _ranges(starts: Whole, sizes: Whole) -> Whole:
+    """Return `sizes` numbers in sequence from each of `starts`, one after another."""
+    ends = np.cumsum(sizes)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + sizes, sizes)
 
 
 def _padded(values: Vector, counts: Whole) -> Vector:
@@ -187,11 +235,6 @@ def _padded(values: Vector, counts: Whole) -> Vector:
     padded = np.full(len(counts) * width, np.inf)
     padded[np.arange(len(values)) + np.repeat(shifts, counts)] = values
     return padded.reshape(len(counts), width)
-
-
-def _parts(places: int) -> Iterator[slice]:
-    for start in range(0, places, _PLACES_AT_ONCE):
-        yield slice(start, start + _PLACES_AT_ONCE)
 
 
 def _clipped(cells: Vector, count: int) -> Whole:

@@ -13,6 +13,7 @@ price among its neighbours' would teach the estimator to trust that price.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from math import cos, radians, sin
 from typing import Self
@@ -24,12 +25,14 @@ from domain.errors import ArtefactRejected, InvalidData
 from domain.feature import Vector
 from domain.memo import Memo
 from domain.model import NEIGHBOURS
-from domain.nearest import Nearest, Neighbours
+from domain.nearest import Nearest, Neighbours, Whole
 from domain.schema import Matrix
 
 _MEANS = (3, 5, 10, 30)
 _WEIGHTED = (5, 10, 30)
 _OTHERS = (10, 30)
+# What neighbours cost for each unit of a number is told of so many groups of them.
+RATES = len(_OTHERS)
 _DISTANCES = (1, 5, 30)
 _SPREAD = 10
 _EXTREMES = (5, 10)
@@ -40,12 +43,12 @@ _PLACE = 2
 # A neighbour counts by one over its distance, to which some 500 m are added, in degrees.
 _ADDED = 0.005
 _FARTHEST = 1e9
+# Few enough places at a time for their neighbours to stay in the cache of a core.
+_PLACES_AT_ONCE = 256
 _LARGEST_RATE = 1e200
-_AXES = tuple(
-    (degrees, round(cos(radians(degrees)), 6), round(sin(radians(degrees)), 6))
-    for degrees in range(15, 180, 15)
-    if degrees != 90
-)
+_AXES = (15, 30, 45, 60, 75, 105, 120, 135, 150, 165)
+_ACROSS = np.array([round(cos(radians(degrees)), 6) for degrees in _AXES])
+_ALONG = np.array([round(sin(radians(degrees)), 6) for degrees in _AXES])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +90,9 @@ class Surroundings:
         learnt = cls(names, places[order], told[order])
         columns = np.empty((len(places), len(learnt.columns)))
         columns[order] = learnt._of_training_rows()
-        return learnt, _against(told[:, 1:], columns)
+        own = np.tile(told[:, 1:], RATES)
+        columns[:, columns.shape[1] - own.shape[1] :] *= own
+        return learnt, columns
 
     def to_bytes(self) -> bytes:
         """Return the rows as a file of numpy: a matrix of places and what is told, in float64."""
@@ -120,17 +125,20 @@ class Surroundings:
             raise ArtefactRejected(f"{NEIGHBOURS}: there must be {_FEWEST} finite rows or more")
         return cls(names, rows[:, :_PLACE], rows[:, _PLACE:])
 
-    def describe(self, places: Matrix, own: Matrix) -> Matrix:
-        """Return the columns for some rows, shape (rows, columns).
+    def describe(self, places: Matrix, own: Matrix, out: Matrix) -> None:
+        """Write the columns for some rows to `out`, shape (rows, columns).
 
-        `places` has the shape (rows, 2); `own` is what is told of these rows but for the target.
+        `places` has the shape (rows, 2); `own` is what is told of these rows but for the target,
+        as often as there are rates, one after another.
         """
-        return _against(own, self._memo(places))
+        self._memo.write(places, out)
+        rates = out[:, out.shape[1] - own.shape[1] :]
+        np.multiply(rates, own, out=rates)
 
     def _work_out(self, places: Matrix) -> Matrix:
         places = places + 0.0  # of the two zeros there are, only one is left
         near = self._nearest(*self._on_plane(places))
-        return self._columns(places, Neighbours(near.points[:, :_MOST], near.squares[:, :_MOST]))
+        return self._in_parts(places, near.points[:, :_MOST], near.squares[:, :_MOST])
 
     def _of_training_rows(self) -> Matrix:
         near = self._nearest(*self._on_plane(self.places))
@@ -138,8 +146,17 @@ class Surroundings:
         # Where more rows than are looked at share a place, a row may not be among its neighbours.
         others[others.all(axis=1), -1] = False
         shape = len(self.places), near.points.shape[1] - 1
-        left = Neighbours(near.points[others].reshape(shape), near.squares[others].reshape(shape))
-        return self._columns(self.places, left)
+        points, squares = near.points[others].reshape(shape), near.squares[others].reshape(shape)
+        return self._in_parts(self.places, points, squares)
+
+    def _in_parts(self, places: Matrix, points: Whole, squares: Vector) -> Matrix:
+        if len(places) <= _PLACES_AT_ONCE:
+            return self._columns(places, Neighbours(points, squares))
+        columns = np.empty((len(places), len(self.columns)))
+        for start in range(0, len(places), _PLACES_AT_ONCE):
+            part = slice(start, start + _PLACES_AT_ONCE)
+            columns[part] = self._columns(places[part], Neighbours(points[part], squares[part]))
+        return columns
 
     def _on_plane(self, places: Matrix) -> tuple[Vector, Vector]:
         longitude, latitude = np.clip(places, -_FARTHEST, _FARTHEST).T
@@ -147,58 +164,56 @@ class Surroundings:
 
     def _columns(self, places: Matrix, near: Neighbours) -> Matrix:
         """Sums are running sums: what is rounded, and how, is the same for any number of places."""
-        count = near.points.shape[1]
         told = self.told.take(near.points, axis=0)
-        target = told[:, :, 0]
-        distances = np.sqrt(near.squares)
+        target, distances = told[:, :, 0], np.sqrt(near.squares)
         weights = 1.0 / (distances + _ADDED)
-        sums = np.cumsum(target, axis=1)
         weighted = np.cumsum(weights[:, :, None] * told, axis=1)
         weighted /= np.cumsum(weights, axis=1)[:, :, None]
-
-        some = target[:, : min(_SPREAD, count)]
-        ranked = np.sort(some, axis=1)
-        half, odd = divmod(some.shape[1], 2)
-        deviations = some - (sums[:, some.shape[1] - 1] / some.shape[1])[:, None]
-        longitude, latitude = places.T
-        return np.column_stack(
-            [
-                *(longitude * across + latitude * along for _, across, along in _AXES),
-                target[:, 0],
-                *(sums[:, min(k, count) - 1] / min(k, count) for k in _MEANS),
-                *(weighted[:, min(k, count) - 1, 0] for k in _WEIGHTED),
-                (ranked[:, half + odd - 1] + ranked[:, half]) / 2,
-                np.sqrt(np.cumsum(deviations * deviations, axis=1)[:, -1] / some.shape[1]),
-                *(target[:, : min(k, count)].min(axis=1) for k in _EXTREMES),
-                *(target[:, : min(k, count)].max(axis=1) for k in _EXTREMES),
-                *(distances[:, min(k, count) - 1] for k in _DISTANCES),
-                *(weighted[:, min(k, count) - 1, 1:] for k in _OTHERS),
-                *(_rates(weighted[:, min(k, count) - 1]) for k in _OTHERS),
-            ]
+        sums = np.cumsum(target, axis=1)
+        first = target[:, :_SPREAD]
+        deviations = first - sums[:, first.shape[1] - 1, None] / first.shape[1]
+        squares = np.cumsum(deviations * deviations, axis=1)[:, -1]
+        among = partial(_among, near.points.shape[1])
+        others = weighted.take(among(_OTHERS), axis=1)
+        parts = (
+            places[:, :1] * _ACROSS + places[:, 1:] * _ALONG,
+            target[:, :1],
+            sums.take(among(_MEANS), axis=1) / (among(_MEANS) + 1),
+            weighted[:, :, 0].take(among(_WEIGHTED), axis=1),
+            _median(first),
+            np.sqrt(squares / first.shape[1])[:, None],
+            np.minimum.accumulate(target, axis=1).take(among(_EXTREMES), axis=1),
+            np.maximum.accumulate(target, axis=1).take(among(_EXTREMES), axis=1),
+            distances.take(among(_DISTANCES), axis=1),
+            others[:, :, 1:].reshape(len(places), -1),
+            _rates(others).reshape(len(places), -1),
         )
+        return np.concatenate(parts, axis=1)
+
+
+def _among(count: int, wanted: tuple[int, ...]) -> Whole:
+    """Return the positions of neighbours by number, that of the last where there are fewer."""
+    return np.minimum(wanted, count) - 1
+
+
+def _median(values: Matrix) -> Matrix:
+    ranked = np.sort(values, axis=1)
+    half, odd = divmod(values.shape[1], 2)
+    return (ranked[:, half + odd - 1, None] + ranked[:, half, None]) / 2
 
 
 def _rates(means: Matrix) -> Matrix:
-    """Return the target for each unit of the other columns, 0 where it cannot be told."""
-    target, others = means[:, :1], means[:, 1:]
+    """Return the target for each unit of the others, or 0; columns are on the last axis."""
+    target, others = means[..., :1], means[..., 1:]
     rates = np.zeros(others.shape)
     defined = np.abs(others) > np.abs(target) / _LARGEST_RATE
     return np.divide(target, others, out=rates, where=defined)
 
 
-def _against(own: Matrix, columns: Matrix) -> Matrix:
-    """Turn the rates, which stand at the end of `columns`, into what they make of each row."""
-    width = own.shape[1]
-    if width:
-        for end in range(columns.shape[1], columns.shape[1] - width * len(_OTHERS), -width):
-            columns[:, end - width : end] *= own
-    return columns
-
-
 def _names(names: tuple[str, ...]) -> tuple[str, ...]:
     target, *others = names
     return (
-        *(f"place along {degrees} degrees" for degrees, _, _ in _AXES),
+        *(f"place along {degrees} degrees" for degrees in _AXES),
         f"{target} of the nearest",
         *(f"{target}, mean of {k} nearest" for k in _MEANS),
         *(f"{target}, weighted mean of {k} nearest" for k in _WEIGHTED),

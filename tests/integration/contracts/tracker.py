@@ -11,10 +11,10 @@ import pytest
 
 from application.ports import Tracker
 from domain.dataset import Split
-from domain.training import Estimator, TrainingSpec
+from domain.training import Estimator, FeatureSet, TrainingSpec
 from tests.integration.contracts.samples import sample_data
 
-PARAMS = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=7)).to_mapping()
+PARAMS = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=7), FeatureSet.PLAIN).to_mapping()
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class TrackerContract:
         assert recorded(run.id).params == {
             "estimator": "ridge",
             "parameters.alpha": "0.5",
+            "features": "plain",
             "holdout": "0.2",
+            "validation": "0.0",
             "seed": "7",
         }
 

@@ -29,7 +29,9 @@ def _learn(rows: Matrix) -> tuple[Surroundings, Matrix]:
 
 def _describe(surroundings: Surroundings, places: Matrix) -> Matrix:
     """Return the columns for rows with as many rooms as degrees of longitude."""
-    return surroundings.describe(places, places[:, :1])
+    columns = np.full((len(places), len(surroundings.columns)), np.nan)
+    surroundings.describe(places, places[:, [0, 0]], columns)
+    return columns
 
 
 def _town(count: int = 400, seed: int = 0) -> Matrix:
@@ -173,8 +175,9 @@ def test_where_only_the_target_is_told_there_are_no_rates() -> None:
     surroundings, columns = Surroundings.learn(("price",), town[:, :2], town[:, 2:3])
     assert surroundings.columns[-1] == "distance to neighbour 30"
     assert np.isfinite(columns).all()
-    described = surroundings.describe(town[:9, :2], np.empty((9, 0)))
-    assert described.shape == (9, len(surroundings.columns))
+    described = np.full((9, len(surroundings.columns)), np.nan)
+    surroundings.describe(town[:9, :2], np.empty((9, 0)), described)
+    assert np.isfinite(described).all()
 
 
 def test_no_places_have_no_description() -> None:
