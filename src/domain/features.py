@@ -17,7 +17,7 @@ from domain.feature import Vector
 from domain.mapping import Reader
 from domain.model import ENCODING, NEIGHBOURS, json_bytes
 from domain.schema import Matrix, Schema
-from domain.surroundings import RATES, Surroundings
+from domain.surroundings import AGAINST, Surroundings
 from domain.training import FeatureSet, TrainingSpec
 
 Positions: TypeAlias = NDArray[np.intp]
@@ -181,7 +181,7 @@ class _Layout:
     `sources` is the feature that each column starts from (any, for a ratio), `codes` the category
     that each indicator is for; a ratio divides two of the numbers. `place` are the columns of
     longitude and latitude, if there are any, `told` the other numbers and the ratios, `own` the
-    same once for each group of neighbours that they are held against.
+    same as often as they are held against the neighbours.
     """
 
     numbers: tuple[str, ...]
@@ -214,7 +214,7 @@ class _Layout:
             denominators=_positions(numbers.index(ratio.denominator) for ratio in schema.ratios),
             place=_positions(place),
             told=_positions(told),
-            own=_positions(told * RATES),
+            own=_positions(told * AGAINST),
         )
 
     def names_told(self, schema: Schema) -> tuple[str, ...]:

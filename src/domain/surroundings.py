@@ -5,8 +5,8 @@ latitude: distances are measured in degrees of latitude, on a plane on which a d
 is as long as it is at the median latitude of the training rows.
 
 What is told of a place depends on nothing but the place, so it is worked out once for each. Only
-then is it held against the row itself: what would neighbours cost for each room of theirs, times
-the rooms of this one?
+then is it held against the row itself: what do neighbours cost for each room of theirs, times the
+rooms of this one? And what would they cost if they had as many rooms, by the slope among them?
 
 Training rows themselves are described as if they were not there (`learn`): a row that saw its own
 price among its neighbours' would teach the estimator to trust that price.
@@ -31,8 +31,9 @@ from domain.schema import Matrix
 _MEANS = (3, 5, 10, 30)
 _WEIGHTED = (5, 10, 30)
 _OTHERS = (10, 30)
-# What neighbours cost for each unit of a number is told of so many groups of them.
-RATES = len(_OTHERS)
+# A row's own numbers are held against the rates of these groups, and against the slopes.
+_RATES = len(_OTHERS)
+AGAINST = _RATES + 1
 _DISTANCES = (1, 5, 30)
 _SPREAD = 10
 _EXTREMES = (5, 10)
@@ -46,6 +47,8 @@ _FARTHEST = 1e9
 # Few enough places at a time for their neighbours to stay in the cache of a core.
 _PLACES_AT_ONCE = 256
 _LARGEST_RATE = 1e200
+# A slope is drawn towards 0 as if neighbours differed by so much more of the variance of all rows.
+_FLATTER = 0.05
 _AXES = (15, 30, 45, 60, 75, 105, 120, 135, 150, 165)
 _ACROSS = np.array([round(cos(radians(degrees)), 6) for degrees in _AXES])
 _ALONG = np.array([round(sin(radians(degrees)), 6) for degrees in _AXES])
@@ -65,13 +68,19 @@ class Surroundings:
     columns: tuple[str, ...] = field(init=False)
     _nearest: Nearest = field(init=False, repr=False)
     _scale: float = field(init=False, repr=False)
+    _mean: slice = field(init=False, repr=False)
+    _flatter: Vector = field(init=False, repr=False)
     _memo: Memo = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         latitude = float(np.median(self.places[:, 1]))
         object.__setattr__(self, "_scale", max(round(cos(radians(latitude)), 3), 0.01))
         object.__setattr__(self, "_nearest", Nearest.of(*self._on_plane(self.places), _MOST + 1))
-        object.__setattr__(self, "columns", _names(self.names))
+        columns = _names(self.names)
+        mean = columns.index(f"{self.names[0]}, weighted mean of {_MOST} nearest")
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "_mean", slice(mean, mean + 1))
+        object.__setattr__(self, "_flatter", _FLATTER * np.var(self.told[:, 1:], axis=0))
         object.__setattr__(self, "_memo", Memo(self._work_out, len(self.columns)))
 
     @classmethod
@@ -90,8 +99,7 @@ class Surroundings:
         learnt = cls(names, places[order], told[order])
         columns = np.empty((len(places), len(learnt.columns)))
         columns[order] = learnt._of_training_rows()
-        own = np.tile(told[:, 1:], RATES)
-        columns[:, columns.shape[1] - own.shape[1] :] *= own
+        learnt._hold_against(np.tile(told[:, 1:], AGAINST), columns)
         return learnt, columns
 
     def to_bytes(self) -> bytes:
@@ -129,11 +137,20 @@ class Surroundings:
         """Write the columns for some rows to `out`, shape (rows, columns).
 
         `places` has the shape (rows, 2); `own` is what is told of these rows but for the target,
-        as often as there are rates, one after another.
+        `AGAINST` times, one after another.
         """
         self._memo.write(places, out)
-        rates = out[:, out.shape[1] - own.shape[1] :]
-        np.multiply(rates, own, out=rates)
+        self._hold_against(own, out)
+
+    def _hold_against(self, own: Matrix, columns: Matrix) -> None:
+        """Turn rates and slopes, which stand at the end, into what they make of each row."""
+        width = len(self.names) - 1
+        rates, means, slopes = (columns.shape[1] - width * part for part in (3, 4, 1))
+        against = own.copy()
+        with _extremes():
+            against[:, width * _RATES :] -= columns[:, means : means + width]
+            columns[:, rates:] *= against
+            columns[:, slopes:] += columns[:, self._mean]
 
     def _work_out(self, places: Matrix) -> Matrix:
         places = places + 0.0  # of the two zeros there are, only one is left
@@ -151,11 +168,12 @@ class Surroundings:
 
     def _in_parts(self, places: Matrix, points: Whole, squares: Vector) -> Matrix:
         if len(places) <= _PLACES_AT_ONCE:
-            return self._columns(places, Neighbours(points, squares))
+            with _extremes():
+                return self._columns(places, Neighbours(points, squares))
         columns = np.empty((len(places), len(self.columns)))
         for start in range(0, len(places), _PLACES_AT_ONCE):
             part = slice(start, start + _PLACES_AT_ONCE)
-            columns[part] = self._columns(places[part], Neighbours(points[part], squares[part]))
+            columns[part] = self._in_parts(places[part], points[part], squares[part])
         return columns
 
     def _on_plane(self, places: Matrix) -> tuple[Vector, Vector]:
@@ -187,8 +205,23 @@ class Surroundings:
             distances.take(among(_DISTANCES), axis=1),
             others[:, :, 1:].reshape(len(places), -1),
             _rates(others).reshape(len(places), -1),
+            self._slopes(told, weights, weighted[:, -1]),
         )
         return np.concatenate(parts, axis=1)
+
+    def _slopes(self, told: Matrix, weights: Vector, means: Matrix) -> Matrix:
+        """Return by how much the target goes up with each of the others, among the neighbours."""
+        differences = told - means[:, None]
+        weighted = weights[:, :, None] * differences[:, :, 1:]
+        covariances = np.cumsum(weighted * differences[:, :, :1], axis=1)[:, -1]
+        variances = np.cumsum(weighted * differences[:, :, 1:], axis=1)[:, -1]
+        variances += self._flatter * np.cumsum(weights, axis=1)[:, -1:]
+        return _divided(covariances, variances)
+
+
+def _extremes() -> np.errstate:
+    """What is near the largest float64 may become infinite; an estimator will say so."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def _among(count: int, wanted: tuple[int, ...]) -> Whole:
@@ -204,10 +237,13 @@ def _median(values: Matrix) -> Matrix:
 
 def _rates(means: Matrix) -> Matrix:
     """Return the target for each unit of the others, or 0; columns are on the last axis."""
-    target, others = means[..., :1], means[..., 1:]
-    rates = np.zeros(others.shape)
-    defined = np.abs(others) > np.abs(target) / _LARGEST_RATE
-    return np.divide(target, others, out=rates, where=defined)
+    return _divided(means[..., :1], means[..., 1:])
+
+
+def _divided(numerators: Matrix, denominators: Matrix) -> Matrix:
+    quotients = np.zeros(denominators.shape)
+    defined = np.abs(denominators) > np.abs(numerators) / _LARGEST_RATE
+    return np.divide(numerators, denominators, out=quotients, where=defined)
 
 
 def _names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,4 +260,5 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
         *(f"distance to neighbour {k}" for k in _DISTANCES),
         *(f"{name}, weighted mean of {k} nearest" for k in _OTHERS for name in others),
         *(f"{target} of {k} nearest, by {name}" for k in _OTHERS for name in others),
+        *(f"{target} of {_MOST} nearest, along {name}" for name in others),
     )

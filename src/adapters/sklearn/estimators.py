@@ -23,11 +23,11 @@ _BUILDERS: dict[Estimator, Callable[[int], Any]] = {
         n_estimators=100, min_samples_leaf=3, max_features=0.5, n_jobs=-1, random_state=seed
     ),
     Estimator.HIST_GRADIENT_BOOSTING: lambda seed: HistGradientBoostingRegressor(
-        max_iter=300,
-        learning_rate=0.05,
+        max_iter=500,
+        learning_rate=0.04,
         max_leaf_nodes=63,
         min_samples_leaf=40,
-        max_features=0.3,
+        max_features=0.2,
         l2_regularization=10.0,
         early_stopping=False,
         random_state=seed,

@@ -30,7 +30,7 @@ def _learn(rows: Matrix) -> tuple[Surroundings, Matrix]:
 def _describe(surroundings: Surroundings, places: Matrix) -> Matrix:
     """Return the columns for rows with as many rooms as degrees of longitude."""
     columns = np.full((len(places), len(surroundings.columns)), np.nan)
-    surroundings.describe(places, places[:, [0, 0]], columns)
+    surroundings.describe(places, places[:, [0, 0, 0]], columns)
     return columns
 
 
@@ -41,7 +41,9 @@ def _town(count: int = 400, seed: int = 0) -> Matrix:
     return np.column_stack([places, random.uniform(1, 5, (count, 2))])
 
 
-def _by_hand(rows: Matrix, place: NDArray[np.float64], own: float) -> dict[str, float]:
+def _by_hand(
+    rows: Matrix, place: NDArray[np.float64], own: float, everybody: Matrix
+) -> dict[str, float]:
     """Return some columns of a row with `own` rooms, by the definition."""
     scale = round(max(np.cos(np.radians(np.median(rows[:, 1]))), 0.01), 3)
     distances = np.hypot((rows[:, 0] - place[0]) * scale, rows[:, 1] - place[1])
@@ -60,8 +62,22 @@ def _by_hand(rows: Matrix, place: NDArray[np.float64], own: float) -> dict[str, 
         "distance to neighbour 30": near[-1],
         "rooms, weighted mean of 30 nearest": np.average(rooms, weights=weights),
         "price of 30 nearest, by rooms": own * (weights @ price) / (weights @ rooms),
+        "price of 30 nearest, along rooms": _along(rooms, price, weights, own, everybody[:, 3]),
         "place along 30 degrees": place @ [np.sqrt(3) / 2, 0.5],
     }
+
+
+def _along(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    own: float,
+    everybody: NDArray[np.float64],
+) -> float:
+    """Return the weighted regression line of y on x, somewhat flatter, at `own`."""
+    covariance = np.cov(np.stack([x, y]), aweights=weights, ddof=0)
+    slope = covariance[0, 1] / (covariance[0, 0] + 0.05 * np.var(everybody))
+    return float(np.average(y, weights=weights) + slope * (own - np.average(x, weights=weights)))
 
 
 def _same(one: Matrix, other: Matrix) -> bool:
@@ -74,10 +90,10 @@ def test_the_columns_are_what_their_names_say() -> None:
     surroundings, of_training_rows = _learn(rows)
     asked = np.array([-117.93, 34.06])
     told = dict(zip(surroundings.columns, _describe(surroundings, asked[None])[0], strict=True))
-    expected = _by_hand(rows, asked, asked[0])
+    expected = _by_hand(rows, asked, asked[0], rows)
     assert {name: told[name] for name in expected} == pytest.approx(expected, rel=1e-6)
     told = dict(zip(surroundings.columns, of_training_rows[7], strict=True))
-    expected = _by_hand(np.delete(rows, 7, axis=0), rows[7, :2], rows[7, 3])
+    expected = _by_hand(np.delete(rows, 7, axis=0), rows[7, :2], rows[7, 3], rows)
     assert {name: told[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 
 
