@@ -13,6 +13,7 @@ from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
 from domain.feature import Kind, Vector
+from domain.figures import Figure
 from domain.ledger import LedgerEntry
 from domain.model import Bundle, ModelRef, ModelVersion
 from domain.schema import Matrix, Schema
@@ -425,4 +426,12 @@ class ResultStore(Protocol):
 
     def put(self, name: str, document: Mapping[str, Any]) -> None:
         """Keep a document, wholly or not at all, in place of one of the same name."""
+        ...
+
+
+class Plotter(Protocol):
+    """Draws figures."""
+
+    def draw(self, figure: Figure) -> str:
+        """Return a figure as an SVG element, which can stand in a page or in a file."""
         ...

@@ -20,7 +20,7 @@ from domain.schema import Schema
 from domain.schema_file import schema_to_mapping
 from domain.search import Trial, best
 from domain.training import Estimator, Parameter, TrainingSpec
-from domain.verdict import Verdict, judge
+from domain.verdict import Verdict, judge, spread
 
 RESULTS = "results"
 
@@ -223,12 +223,15 @@ class _Climb:
 
     def _row(self, position: int) -> dict[str, Any]:
         step, found = self.steps[position], self.found[position]
+        low, high = spread(found, self.rows.target)
         return {
             "name": step.name,
             "tries": step.tries,
             "training": step.spec.to_mapping(),
             "parameters": dict(found.parameters),
             "rmse": found.rmse(self.rows.target),
+            "low": low,
+            "high": high,
             "scores": list(found.scores),
             "fit_seconds": mean(found.seconds),
             "size": found.size,

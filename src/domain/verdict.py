@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from domain.comparison import Difference, Resampling, difference
 from domain.cross_validation import CrossValidation
 from domain.feature import Vector
@@ -46,6 +48,15 @@ def judge(
     return _compare(found, best, target, unit, resampling or Resampling())
 
 
+def spread(
+    found: CrossValidation, target: Vector, resampling: Resampling | None = None
+) -> tuple[float, float]:
+    """Return the interval in which the RMSE of a step would lie on other rows."""
+    resampling = resampling or Resampling()
+    means = resampling.means(found.squared(target)[:, np.newaxis])
+    return resampling.interval(np.sqrt(means[:, 0]))
+
+
 def _compare(
     found: CrossValidation,
     best: tuple[str, CrossValidation],
@@ -57,19 +68,19 @@ def _compare(
     change = difference(found.squared(target), theirs.squared(target), resampling)
     taken = change.high < 0
     money = f" {unit}" if unit else ""
-    spread = f"{resampling.confidence:.0%} interval"
+    sure = f"{resampling.confidence:.0%} interval"
     low, high = sorted((abs(change.low), abs(change.high)))
     if taken or change.low > 0:
         verb = "taken: lowers" if taken else "refused: raises"
         words = (
             f"{verb} the RMSE of {against} by {_amount(abs(change.estimate))}{money} "
-            f"({spread} {_amount(low)} to {_amount(high)}), {_cost(found.row_us - theirs.row_us)}"
+            f"({sure} {_amount(low)} to {_amount(high)}), {_cost(found.row_us - theirs.row_us)}"
         )
     elif change.low == change.high == 0:
         words = f"refused: it answers like {against}, row by row"
     else:
         words = (
-            f"refused: it cannot be told from {against}; the {spread} of the difference, "
+            f"refused: it cannot be told from {against}; the {sure} of the difference, "
             f"{_amount(change.low)} to {_amount(change.high)}{money}, includes zero"
         )
     return Verdict(taken, words, against, change)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from application.ports import DataSource
+from application.report_experiments import Drawn, figures_of
 from domain.cross_validation import Folding
 from domain.dataset import Split
 from domain.experiment import Plan
@@ -16,6 +18,7 @@ from domain.specification import specification_from_mapping
 from domain.training import TrainingSpec
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Data, SchemaFile, container
+from entrypoints.report_files import write_report
 
 app = typer.Typer(help="See how the model was chosen, and repeat it.", no_args_is_help=True)
 
@@ -127,6 +130,39 @@ def seeds(
     output.show("")
     error = document["standard_error"]
     output.show(f"mean {document['mean']:,.0f}, standard error {error:,.0f}")
+
+
+@app.command()
+def report(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to write it.",
+            show_default="experiments/ in MODELPORT_HOME",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one page on how the model was chosen: report.html, report.md and its figures.
+
+    It is made from what `run`, `seeds` and `train` have left; nothing is fitted for it.
+    Beside it lie metrics.json and the figures' values as CSV, for DVC.
+
+    Example: modelport experiments report --out outputs/report
+    """
+    wired = container()
+    folder = out or wired.settings().home / "experiments"
+    with output.working("drawing the figures"):
+        drawn: Drawn = wired.report_experiments()()
+        written = write_report(drawn, folder)
+    if as_json:
+        output.emit({"written": [str(path) for path in written], **figures_of(drawn.evidence)})
+        return
+    for sentence in drawn.report.summary:
+        output.show(escape(sentence))
+    output.show("")
+    output.show(output.facts({"page": written[0], "Markdown": written[1]}))
 
 
 def _show_ladder(document: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from application.ports import (
     Learner,
     Ledger,
     ModelStore,
+    Plotter,
     ResultStore,
     Runtime,
     Searcher,
@@ -259,6 +260,14 @@ def searcher() -> Searcher:
     from adapters.optuna.searcher import OptunaSearcher
 
     return OptunaSearcher()
+
+
+@needs("experiments")
+def plotter() -> Plotter:
+    """Figures by matplotlib."""
+    from adapters.matplotlib.plotter import MatplotlibPlotter
+
+    return MatplotlibPlotter()
 
 
 def results(settings: Settings) -> ResultStore:

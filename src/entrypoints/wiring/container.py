@@ -11,6 +11,7 @@ from application.loading import LoadModel
 from application.predict_batch import PredictBatch
 from application.predict_one import PredictOne
 from application.promote_model import PromoteModel
+from application.report_experiments import ReportExperiments
 from application.run_experiments import RunExperiments
 from application.serving import Serving
 from application.signing import SignModel
@@ -119,6 +120,9 @@ class Container(containers.DeclarativeContainer):
         results,
         tracker,
         providers.Callable(builders.fitting_code, learner, runtime),
+    )
+    report_experiments = providers.Factory(
+        ReportExperiments, results, load_model, providers.ThreadSafeSingleton(builders.plotter)
     )
     try_seeds = providers.Factory(
         TrySeeds,

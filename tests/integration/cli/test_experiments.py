@@ -1,3 +1,5 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,32 @@ def test_the_luck_of_the_split_is_told(tried: Place) -> None:
     found = tried.good(*command, "--workers", "2", "--json").document
     assert [one["seed"] for one in found["seeds"]] == [0, 1, 2]
     assert "mean " in tried.good(*command).out
+
+
+def test_the_report_is_written_as_pages_and_figures(tried: Place) -> None:
+    tried.good("train", "--estimator", "ridge")
+    shown = tried.good("experiments", "report").out
+    assert "ridge was chosen" in shown
+    assert "The hold-out was opened once" in shown
+    folder = tried / "artifacts" / "experiments"
+    html, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    assert html.count("<svg") == len([*(folder / "figures").glob("*.svg")]) >= 8
+    assert "Simulated data" in html
+    assert "taken: lowers the RMSE of dummy by" in text
+    for figure in re.findall(r"\]\((figures/.*?\.svg)\)", text):
+        assert (folder / figure).is_file()
+    assert (folder / "ladder.csv").read_text().startswith("name,rmse,low,high,row_us,size\ndummy,")
+
+
+def test_the_report_names_its_figures_for_programs(tried: Place) -> None:
+    found = tried.good("experiments", "report", "--out", "page", "--json").document
+    assert found["chosen"] == "ridge"
+    assert found["holdout_rmse"] is None
+    assert json.loads((tried / "page" / "metrics.json").read_text())["cv_rmse"] == found["cv_rmse"]
+    assert "page/report.html" in found["written"]
+
+
+def test_without_experiments_there_is_no_report(empty: Place) -> None:
+    ran = empty.call("experiments", "report")
+    assert ran.code == 66
+    assert "run `modelport experiments run`" in ran.err

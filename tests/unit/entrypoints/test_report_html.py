@@ -1,0 +1,66 @@
+from html.parser import HTMLParser
+
+import pytest
+
+from domain.figures import Bars
+from domain.report import Report, Section, Table
+from entrypoints.report_html import to_html
+
+FIGURE = Bars("errors", "Error by <place>", "RMSE", ("sea",), (1.0,))
+SECTION = Section(
+    "The <ladder>",
+    ("Run `train <x>`.",),
+    ("first & last",),
+    (Table(("step", "RMSE"), (("<1H OCEAN", 3.0), ("b", 12.0))),),
+    (FIGURE,),
+    "modelport train > x",
+)
+REPORT = Report("How <it> was chosen", ("In short.",), "Simulated", (SECTION,))
+
+
+class Reader(HTMLParser):
+    """Notes tags, attributes and text, and that every tag is closed in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture
+def page() -> Reader:
+    reader = Reader()
+    reader.feed(to_html(REPORT, {"errors": "<svg><text>drawn</text></svg>"}))
+    reader.close()
+    return reader
+
+
+def test_the_page_is_whole_and_needs_nothing_else(page: Reader) -> None:
+    assert page.open == []
+    assert page.addresses == []
+    assert not {"script", "link", "img"} & {*page.seen}
+
+
+def test_everything_is_there_and_nothing_is_markup_by_accident(page: Reader) -> None:
+    words = "".join(page.words)
+    for text in (
+        *("How <it> was chosen", "Simulated", "In short.", "The <ladder>", "first & last"),
+        *("<1H OCEAN", "12", "modelport train > x", "drawn", "train <x>"),
+    ):
+        assert text in words
+    assert page.seen.count("code") == 1
+    assert {"svg", "figure", "table", "pre", "li"} <= {*page.seen}
