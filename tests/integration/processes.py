@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -52,7 +52,14 @@ class Postgres:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    """Run a PostgreSQL of its own, which is gone with all its data afterwards.
+    """Run a PostgreSQL of its own, which is gone with all its data afterwards."""
+    with installed_postgres() as (server, serving), serving():
+        yield server
+
+
+@contextmanager
+def installed_postgres() -> Iterator[tuple[Postgres, Callable[[], AbstractContextManager[None]]]]:
+    """Give a PostgreSQL of its own and what runs it, as often as it is entered.
 
     It runs as another user where the tests run as root, since PostgreSQL refuses to be root.
     """
@@ -65,8 +72,7 @@ def running_postgres() -> Iterator[Postgres]:
         binaries = _postgres_binaries(home, user)
         server = Postgres(free_port())
         _make_cluster(binaries, home, server, user)
-        with _serving(binaries, home, server, user):
-            yield server
+        yield server, lambda: _serving(binaries, home, server, user)
     finally:
         shutil.rmtree(home)
 

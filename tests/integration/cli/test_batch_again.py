@@ -2,19 +2,25 @@
 
 import csv
 import json
+import resource
 import shlex
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.cli.files import GOOD, tree, write_csv
-from tests.integration.processes import wait_until
+from tests.integration.processes import installed_postgres, wait_until
 from tests.integration.program import PROGRAM, Place
+from tests.integration.sql.tables import rows_of, tables_of
 
 CHUNK = 500
 BIG = "sample:60000"
+# More bytes than that no file may have, like on a disk with no more room: more than some chunks
+# take and less than all of them.
+FULL = {"out.csv": 100_000, "out.parquet": 50_000, "sqlite:///out.db#scored": 400_000}
 
 
 @pytest.fixture
@@ -156,6 +162,83 @@ def test_a_place_that_cannot_be_written_is_answered_with_the_way_on(trained: Pla
     assert ran.err.splitlines()[-1] == (
         "  modelport predict --model housing/2 --keep latitude sample:10 file/out.csv"
     )
+
+
+@pytest.mark.parametrize("output", FULL)
+def test_a_full_disk_is_told_and_the_job_goes_on_when_there_is_room(
+    trained: Place, output: str
+) -> None:
+    command = ["predict", "sample:8000", output, "--chunk-rows", "1000", "--keep", "latitude"]
+    ran = subprocess.run(
+        [PROGRAM, *command],
+        cwd=trained.folder,
+        env=trained.environment,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (FULL[output], FULL[output])),
+    )
+    assert ran.returncode == 69, ran
+    assert "Traceback" not in ran.stderr
+    said = "File too large" if output.startswith("out") else "disk"
+    assert said in ran.stderr
+    assert "Then go on where it stopped:\n  modelport predict --model housing/2" in ran.stderr
+    assert not (trained / "out.csv").exists()
+    assert not (trained / "out.parquet").exists()
+    assert not [*trained.folder.rglob("*.tmp")]
+    report = trained.good(*shlex.split(ran.stderr.splitlines()[-1])[1:], "--json").document
+    assert (report["rows"], report["chunks"]) == (8_000, 8)
+    assert report["resumed_chunks"] > 0
+    whole = output.replace("out", "whole")
+    trained.good(*[whole if word == output else word for word in command])
+    assert result_of(trained, output) == result_of(trained, whole)
+
+
+def result_of(where: Place, output: str) -> bytes | list[tuple[Any, ...]]:
+    """Return what a job has left, in order."""
+    if "#" not in output:
+        return (where / output).read_bytes()
+    path = output.removeprefix("sqlite:///").removesuffix("#scored")
+    return rows_of(f"sqlite:///{where / path}", 'SELECT * FROM scored ORDER BY chunk, "row"')
+
+
+@pytest.mark.slow
+def test_a_database_that_goes_away_is_told_and_the_job_goes_on_when_it_is_back(
+    trained: Place,
+) -> None:
+    options = ["--chunk-rows", str(CHUNK), "--keep", "latitude", "--json"]
+
+    def count() -> int:
+        there = "scored_chunks" in tables_of(server.url())
+        return len(rows_of(server.url(), "SELECT 1 FROM scored_chunks")) if there else 0
+
+    with installed_postgres() as (server, serving):
+        command = ["predict", "sample:30000", f"{server.url()}#scored", *options]
+        with serving():
+            process = subprocess.Popen(
+                [PROGRAM, *command],
+                cwd=trained.folder,
+                env=trained.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            wait_until(lambda: process.poll() is not None or count() > 3, 60, lambda: "chunks")
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 69, err
+        assert "Traceback" not in err
+        assert "Then go on where it stopped:\n  the same command again" in err
+        assert "sesame" not in err
+        with serving():
+            report = trained.good(*command).document
+            whole = trained.good("predict", "sample:30000", f"{server.url()}#whole", *options)
+            assert report["resumed_chunks"] > 3
+            assert whole.document["resumed_chunks"] == 0
+            one, other = (
+                rows_of(server.url(), f'SELECT * FROM {name} ORDER BY chunk, "row"')
+                for name in ("scored", "whole")
+            )
+            assert len(one) == 30_000 - report["rejected"]
+            assert one == other
 
 
 def test_a_password_is_not_repeated_in_the_way_on(trained: Place) -> None:
