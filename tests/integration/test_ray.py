@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,22 @@ def test_a_folder_that_only_this_machine_has_is_told(two_nodes: TwoNodes, tmp_pa
     sent = Sent("a task", [ray.put(str)], tmp_path / "not there")
     with pytest.raises(Unavailable, match=r"not there is not there on .*in a folder that all"):
         list(RayExecutor(two_nodes.address).map(sent, range(3)))
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What a worker of another release cannot import."""
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return import_module, ("modelport_of_tomorrow",)
+
+    def __call__(self, item: int) -> int:
+        return item
+
+
+def test_a_worker_that_lacks_a_module_is_told(two_nodes: TwoNodes) -> None:
+    with pytest.raises(Unavailable, match=r"same release of modelport .*modelport_of_tomorrow"):
+        list(RayExecutor(two_nodes.address).map(Foreign(), range(3)))
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "cluster", "1.2.3.4", ":6379"])

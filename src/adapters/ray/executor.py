@@ -18,6 +18,7 @@ from application.ports import Item, Result
 from domain.errors import Unavailable
 
 _RETRIES = 3
+_IMPORT_FAILED = "The remote function failed to import"  # all that Ray says of it
 _CANCEL_SECONDS = 60.0
 
 
@@ -57,12 +58,12 @@ def _meaning(error: RayError) -> BaseException:
             f"Ray has lost a worker at the same place {_RETRIES + 1} times, or for good "
             f"({type(error).__name__}): {_first_line(error)}"
         )
-    if isinstance(error.cause, RayError):
+    cause: BaseException = error.cause
+    if isinstance(cause, RayError | ImportError) or _IMPORT_FAILED in str(cause):
         return Unavailable(
             f"a worker of the Ray cluster cannot take the task, for which its machine needs the "
-            f"same release of modelport and its libraries: {_first_line(error.cause)}"
+            f"same release of modelport and its libraries: {_first_line(cause)}"
         )
-    cause: BaseException = error.cause
     return cause
 
 
