@@ -46,6 +46,8 @@ NAME = "score"
 
 ROWS = 64  # that make a block: one byte each
 RANKS = 256  # that a byte can hold: the length of a column's thresholds, padded with infinity
+PIVOTS = 16  # thresholds of a column, every sixteenth, that are looked at first
+ALIGNED = 8  # bytes to which numbers are aligned, and therefore vectors of them
 ABREAST = 4  # trees that a block is asked at once
 UNROLLED = 2  # nodes in a turn of the inner loop
 WALKS = 8  # trees that a row walks down at once
@@ -58,6 +60,7 @@ FIELDS = {
     "trees": INT64,
     "inner": INT64,
     "cuts": FLOAT64.as_pointer(),
+    "pivots": FLOAT64.as_pointer(),
     "plane": INT32.as_pointer(),
     "rank": BYTE.as_pointer(),
     "low": BYTE.as_pointer(),
@@ -68,6 +71,7 @@ FIELDS = {
 }
 
 _RANKS_OF_ROWS = ir.VectorType(BYTE, ROWS)
+_PIVOTS = ir.VectorType(FLOAT64, PIVOTS)
 
 
 def kernel() -> str:
@@ -134,8 +138,7 @@ class _Score:
         values = at(build, self.rows, build.mul(source, self.f["width"]))
         with counting(build, self.f["width"]) as column:
             value = load(build, values, column)
-            cuts = at(build, self.f["cuts"], build.mul(column, whole(RANKS)))
-            rank = build.trunc(self._count_below(value, cuts), BYTE)
+            rank = self._rank_of(value, column)
             missing = build.fcmp_unordered("uno", value, value)
             lowest = build.add(build.mul(column, whole(2 * ROWS)), row)
             highest = build.add(lowest, whole(ROWS))
@@ -143,16 +146,23 @@ class _Score:
             rank = build.select(missing, byte(RANKS - 1), rank)
             build.store(rank, at(build, self.planes, highest))
 
-    def _count_below(self, value: Any, cuts: Any) -> Any:
-        """Return how many of 255 increasing thresholds are below a value, by halving."""
-        build, below = self.build, whole(0)
-        step = RANKS // 2
-        while step:
-            cut = load(build, cuts, build.add(below, whole(step - 1)))
-            further = build.add(below, whole(step))
-            below = build.select(build.fcmp_ordered(">", value, cut), further, below)
-            step //= 2
-        return below
+    def _rank_of(self, value: Any, column: Any) -> Any:
+        """Return how many of 255 increasing thresholds are below a value.
+
+        First of every sixteenth one, then of the sixteen among which that leaves it.
+        """
+        build = self.build
+        values = everywhere(build, value, PIVOTS)
+        passed = self._count_below(values, "pivots", build.mul(column, whole(PIVOTS)))
+        begin = build.add(build.mul(column, whole(RANKS)), build.mul(passed, whole(PIVOTS)))
+        within = self._count_below(values, "cuts", begin)
+        return build.trunc(build.add(build.mul(passed, whole(PIVOTS)), within), BYTE)
+
+    def _count_below(self, values: Any, name: str, begin: Any) -> Any:
+        build = self.build
+        cuts = build.load(vector_at(build, self.f[name], begin, _PIVOTS), align=ALIGNED)
+        below = build.bitcast(build.fcmp_ordered(">", values, cuts), ir.IntType(PIVOTS))
+        return build.zext(build.ctpop(below), INT64)
 
     def _ask_all(self, taken: Any) -> None:
         """Add up the trees for a block of rows."""

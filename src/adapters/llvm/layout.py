@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.llvm.kernel import FIELDS, RANKS, ROWS, UNROLLED, WALKS
+from adapters.llvm.kernel import FIELDS, PIVOTS, RANKS, ROWS, UNROLLED, WALKS
 from domain.schema import Matrix
 from domain.trees import Trees
 
@@ -35,6 +35,7 @@ class Layout:
         self.inner = max(UNROLLED, _rounded_up(int(trees.inner.max()), UNROLLED))
         self.count = _rounded_up(len(trees.leaves), WALKS)
         self.cuts = _padded(cuts)
+        self.pivots = self.cuts[:, PIVOTS - 1 :: PIVOTS].copy()
         shape = (self.count, 2 * self.inner + 1)
         self.plane = np.zeros(shape, dtype=np.int32)
         self.rank = np.full(shape, RANKS - 1, dtype=np.uint8)
@@ -54,7 +55,7 @@ class Layout:
     @property
     def ensemble(self) -> Ensemble:
         """The fields for the kernel; the arrays stay where they are as long as this lives."""
-        arrays = ("cuts", "plane", "rank", "low", "split", "child", "depth", "value")
+        arrays = ("cuts", "pivots", "plane", "rank", "low", "split", "child", "depth", "value")
         addresses = (getattr(self, name).ctypes.data for name in arrays)
         return Ensemble(len(self.cuts), self.count, self.inner, *addresses)
 
