@@ -1,11 +1,14 @@
 """What counts as a prediction, a finite number, and what can be asked for beside it."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
 from domain.errors import Violation
 from domain.feature import Vector
+
+_FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ PLAIN = Extras()
 
 def unanswered(predictions: Vector) -> tuple[Violation, ...]:
     """Return the rows, as a rule none, whose values are so extreme that the model overflowed."""
+    if len(predictions) <= _FEW and all(map(isfinite, predictions.tolist())):
+        return ()  # in a tenth of the time that it takes to start with the vector
     finite = np.isfinite(predictions)
     if finite.all():
         return ()

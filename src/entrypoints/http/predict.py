@@ -7,9 +7,9 @@ thorough way through `PredictOne`, which has the words for what is wrong. FastAP
 describes it all the same: see `openapi`.
 """
 
-import json
 from asyncio import to_thread
 
+from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -24,9 +24,11 @@ from entrypoints.http.coalescing import Coalescer, to_matrix
 from entrypoints.http.exchange import note_answer, note_error
 from entrypoints.http.row_reader import RowReader, Rows
 
-# A body beyond this, some sixty rows of JSON, is read and answered on a thread, so that small
-# requests need not wait for a large one, be it right or wrong.
-BYTES_WORTH_A_THREAD = 16_384
+# A body beyond this, some 300 rows of JSON, is read and answered on a thread, so that small
+# requests need not wait for a large one. For a millisecond it does not pay: a thread may hold the
+# interpreter for five. What is wrong takes longer to put into words.
+BYTES_WORTH_A_THREAD = 65_536
+WRONG_BYTES_WORTH_A_THREAD = 16_384
 
 
 class PredictEndpoint:
@@ -60,7 +62,9 @@ class PredictEndpoint:
         model = self._serving.model()
         question = self._read(model, content)
         if question is None:
-            return self._predict_one(*read_question(content))
+            if len(content) > WRONG_BYTES_WORTH_A_THREAD:
+                return await to_thread(self._answer_thoroughly, content)
+            return self._answer_thoroughly(content)
         rows, extras = question
         answer = Predictions(await self.coalescer.predict(model, rows), model.version.label)
         return answer if extras is PLAIN else enrich(model, to_matrix(rows), answer, extras)
@@ -69,9 +73,12 @@ class PredictEndpoint:
         model = self._serving.model()
         question = self._read(model, content)
         if question is None:
-            return self._predict_one(*read_question(content))
+            return self._answer_thoroughly(content)
         rows, extras = question
         return answer_rows(model, to_matrix(rows), extras)
+
+    def _answer_thoroughly(self, content: bytes) -> Predictions:
+        return self._predict_one(*read_question(content))
 
     def _read(self, model: LoadedModel, content: bytes) -> tuple[Rows, Extras] | None:
         """Return the question of a body that is plainly right, else None."""
@@ -87,7 +94,8 @@ class PredictEndpoint:
 
 
 async def _send(answer: Predictions, send: Send) -> None:
-    content = json.dumps(answer.to_mapping()).encode()
+    # In an eighth of the time that the standard library takes for the numbers of many rows.
+    content = to_json(answer.to_mapping())
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(content)),
