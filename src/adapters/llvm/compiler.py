@@ -1,14 +1,18 @@
 """From the kernel to a function that can be called: compiled once in a process, in 0.1 seconds."""
 
 import ctypes
+import mmap
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from llvmlite import binding
 
 from adapters.llvm.kernel import NAME, kernel
 from adapters.llvm.layout import Ensemble
+
+HOST = ""
 
 # While it runs, other threads may: calling it releases the interpreter's lock.
 _SCORE = ctypes.CFUNCTYPE(
@@ -20,16 +24,17 @@ _SCORE = ctypes.CFUNCTYPE(
     ctypes.c_void_p,
 )
 _OPTIMISED = 3
+_LIBRARY = "libllvmlite"
 
 
 @cache
-def compiled(processor: str = "", features: str = "") -> Callable[..., None]:
-    """Return the kernel for a processor by LLVM's name; without a name, for the one at hand."""
+def compiled(processor: str) -> Callable[..., None]:
+    """Return the kernel for a processor by LLVM's name, or for `HOST`, the one at hand."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=processor or binding.get_host_cpu_name(),
-        features=features if processor else binding.get_host_cpu_features().flatten(),
+        cpu=binding.get_host_cpu_name() if processor == HOST else processor,
+        features=binding.get_host_cpu_features().flatten() if processor == HOST else "",
         opt=_OPTIMISED,
     )
     module = binding.parse_assembly(kernel())
@@ -38,6 +43,7 @@ def compiled(processor: str = "", features: str = "") -> Callable[..., None]:
     engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     score = _SCORE(engine.get_function_address(NAME))
+    _let_go_of_the_compiler()
     score.owner = engine  # type: ignore[attr-defined]  # the code lives as long as its engine
     return score
 
@@ -48,3 +54,21 @@ def _optimise(module: Any, machine: Any) -> None:
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     passes = binding.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
+
+
+def _let_go_of_the_compiler() -> None:
+    """Give back the memory that LLVM's code takes, 50 MB: it comes back from its file if needed.
+
+    Only Linux is told; elsewhere nothing happens.
+    """
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    for line in maps.read_text(encoding="utf-8").splitlines():
+        place, rights, *_ = line.split(maxsplit=2)
+        # What can be executed cannot have been written to, so nothing is lost.
+        if rights == "r-xp" and _LIBRARY in line:
+            begin, end = (int(address, 16) for address in place.split("-"))
+            advise(begin, end - begin, mmap.MADV_DONTNEED)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.llvm.compiler import compiled
+from adapters.llvm.compiler import HOST, compiled
 from adapters.llvm.kernel import ROWS
 from adapters.llvm.layout import Layout
 from application.numeric import NumericRuntime, Score, required
@@ -21,6 +21,9 @@ from domain.trees import Trees
 
 class LlvmRuntime:
     """Makes predictors of `features.json` and `model.safetensors`."""
+
+    def __init__(self) -> None:
+        compiled(HOST)  # once in a process, before there is a model
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
         """Return a predictor.
@@ -48,7 +51,7 @@ def open_trees(files: Mapping[str, bytes], width: int) -> Score:
 class TreeSum:
     """Adds up the trees for rows of columns; from any thread, and without the interpreter."""
 
-    def __init__(self, trees: Trees, processor: str = "") -> None:
+    def __init__(self, trees: Trees, processor: str = HOST) -> None:
         self._width = trees.width
         self._layout = Layout(trees)  # keeps alive what the ensemble points to
         self._ensemble = self._layout.ensemble
