@@ -4,7 +4,7 @@ import gc
 import logging
 import sys
 from asyncio import Event, create_task, to_thread, wait_for
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from importlib.metadata import version
 from time import monotonic
@@ -15,7 +15,7 @@ from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from application.serving import Serving, ServingState
 from domain.errors import ModelportError
@@ -27,8 +27,9 @@ from entrypoints.http.metrics import Metrics
 from entrypoints.http.metrics_text import Shared
 from entrypoints.http.openapi import openapi_document
 from entrypoints.http.patience import Patience
+from entrypoints.http.places import Protocol, place_of
 from entrypoints.http.predict import PredictEndpoint
-from entrypoints.http.protocols.routes import protocol_routes
+from entrypoints.http.protocols.routes import protocols
 from entrypoints.http.refusing import on_http_error
 from entrypoints.http.routes import router
 from entrypoints.http.tracing import Tracing
@@ -43,12 +44,14 @@ _NEW_OBJECTS_WORTH_A_LOOK = 10_000
 
 
 class Application(FastAPI):
-    """A FastAPI application that answers `POST /predict` before it looks for a route.
+    """A FastAPI application that answers predictions before it looks for a route.
 
-    Every request passes the front first.
+    Every request passes the front first. `POST /predict` and other protocols than its own it only
+    describes: they are answered by applications of their own.
     """
 
     predict: PredictEndpoint
+    protocols: Mapping[Protocol, ASGIApp]
     front: Front
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,6 +65,9 @@ class Application(FastAPI):
         """Answer one request that has passed the front."""
         if scope["path"] == "/predict" and scope["method"] == "POST":
             return self.predict(scope, receive, send)
+        application = self.protocols.get(place_of(scope["path"]).protocol)
+        if application is not None:
+            return application(scope, receive, send)
         return super().__call__(scope, receive, send)
 
 
@@ -85,7 +91,7 @@ def create_app(container: Container) -> Application:
     app.include_router(router)
     # For other methods than POST the router answers that they are not allowed.
     app.routes.append(Route("/predict", app.predict, methods=["POST"], include_in_schema=False))
-    app.routes.extend(protocol_routes(*plane))
+    app.protocols = protocols(*plane)
     app.add_exception_handler(ModelportError, problems.on_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(ClientDisconnect, problems.on_disconnect)
