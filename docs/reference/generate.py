@@ -179,7 +179,8 @@ def _http() -> Iterator[str]:
         {"variant": Variant.API_BASELINE, variables()["schema_file"]: SCHEMA_FILE}
     )
     app = create_app(build_container(settings))
-    document = openapi_document(app, builders.schema(settings), settings.max_rows)
+    limits = settings.max_rows, settings.max_explained_rows
+    document = openapi_document(app, builders.schema(settings), *limits)
     yield from [
         "# HTTP",
         "",

@@ -19,6 +19,7 @@ from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
 from domain.errors import ArtefactRejected, Conflict, Misconfigured, Unavailable
+from domain.explanation import Explained, shares
 from domain.feature import Kind, Vector
 from domain.features import FeatureEncoding
 from domain.ledger import LedgerEntry
@@ -431,6 +432,27 @@ class MemoryTraces:
 
     def close(self) -> None:
         self.closed = True
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryExplainer:
+    """An `Explainer` of a linear predictor, against a row of which nothing is known."""
+
+    predictor: LinearPredictor
+
+    def explain(self, matrix: Matrix) -> Explained:
+        encoding = self.predictor.encoding
+        unknown = np.full((1, len(encoding.schema.features)), np.nan)
+        columns = encoding.transform(matrix) - encoding.transform(unknown)
+        parts = (columns * self.predictor.coefficients) @ shares(encoding)
+        return Explained(float(self.predictor.predict(unknown)[0]), parts)
+
+
+class MemoryExplainers:
+    """`Explainers` for the files of `MemoryLearner`."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> MemoryExplainer:
+        return MemoryExplainer(MemoryRuntime().load(schema, files))
 
 
 class MemoryKeyStore:

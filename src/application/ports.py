@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
+from domain.explanation import Explained
 from domain.feature import Kind, Vector
 from domain.figures import Figure
 from domain.ledger import LedgerEntry
@@ -106,6 +107,30 @@ class Runtime(Protocol):
 
         Raises:
             ArtefactRejected: the files are not a model that can be run.
+        """
+        ...
+
+
+class Explainer(Protocol):
+    """Says what each feature adds to a model's answers. Safe to call from several threads."""
+
+    def explain(self, matrix: Matrix) -> Explained:
+        """Return base and contributions for rows of `matrix`, shape (rows, features).
+
+        They add up to the model's answer. A row's are the same whatever rows are asked with it.
+        """
+        ...
+
+
+class Explainers(Protocol):
+    """Turns the files of a bundle into an explainer."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Explainer:
+        """Load what the bundle keeps for people.
+
+        Raises:
+            ArtefactRejected: the files are not a model that can be explained.
+            NotSupported: models of this kind have no explainer.
         """
         ...
 

@@ -7,6 +7,7 @@ ModelportError
 │   └── ChecksumMismatch    bytes that are not the ones that were asked for
 ├── TooLarge                more rows or bytes than the limit
 ├── NotFound                a model, version, alias, file or table that is not there
+├── NotSupported            what this installation or this model cannot do
 ├── Conflict                somebody else was faster, or the thing exists already
 ├── Unavailable             a store, tracker, source or output that cannot be reached now
 ├── ArtefactRejected        a model bundle that failed a check and must not be used
@@ -79,6 +80,10 @@ class TooLarge(ModelportError):
 
 class NotFound(ModelportError):
     """A model, version, alias, file or table that is not there."""
+
+
+class NotSupported(ModelportError):
+    """What this installation or this model cannot do; trying again does not help."""
 
 
 class Conflict(ModelportError):

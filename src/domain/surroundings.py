@@ -180,6 +180,13 @@ class Surroundings:
         longitude, latitude = np.clip(places, -_FARTHEST, _FARTHEST).T
         return longitude * self._scale, latitude
 
+    @property
+    def held_against(self) -> tuple[str | None, ...]:
+        """For each column the name of the row's own value that it is held against, if any."""
+        _, *others = self.names
+        plain = len(self.columns) - AGAINST * len(others)
+        return (*[None] * plain, *others * AGAINST)
+
     def _columns(self, places: Matrix, near: Neighbours) -> Matrix:
         """Sums are running sums: what is rounded, and how, is the same for any number of places."""
         told = self.told.take(near.points, axis=0)

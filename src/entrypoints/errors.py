@@ -34,6 +34,7 @@ OUTCOMES: dict[type[errors.ModelportError], Outcome] = {
     errors.TooLarge: Outcome(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 65, False, "Too large"),
     errors.NotFound: Outcome(HTTPStatus.NOT_FOUND, 66, False, "Not found"),
     errors.Unavailable: Outcome(HTTPStatus.SERVICE_UNAVAILABLE, 69, True, "Unavailable"),
+    errors.NotSupported: Outcome(HTTPStatus.NOT_IMPLEMENTED, 69, False, "Not supported"),
     errors.Conflict: Outcome(HTTPStatus.CONFLICT, 75, True, "Conflict"),
     errors.ArtefactRejected: Outcome(HTTPStatus.SERVICE_UNAVAILABLE, 77, False, "Model rejected"),
     errors.Misconfigured: Outcome(

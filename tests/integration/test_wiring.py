@@ -23,7 +23,7 @@ from adapters.none import NoTracker
 from adapters.ray.executor import RayExecutor
 from adapters.sklearn.learner import SklearnLearner
 from adapters.sql.tracker import SqlTracker
-from domain.errors import Misconfigured
+from domain.errors import Misconfigured, NotSupported
 from domain.model import TREES
 from domain.training import Estimator
 from entrypoints.wiring import builders
@@ -177,6 +177,15 @@ def test_onnx_runtime_is_loaded_by_those_models_only_that_are_no_trees() -> None
     files = {name: content for name, content in boosted.files.items() if name != TREES}
     assert builders.runtime().load(SCHEMA, files).predict(pool()).tobytes() == same.tobytes()
     assert len(builders.runtime().load(SCHEMA, linear.files).predict(pool())) == len(pool())
+
+
+@pytest.mark.parametrize("library", ["sklearn", "skops", "shap"])
+def test_explanations_say_which_extras_they_come_with(library: str) -> None:
+    with without(library), pytest.raises(NotSupported) as caught:
+        builders.explainers()
+    assert str(caught.value) == (
+        f"{library} is not installed; explanations come with pip install '.[train,explain]'"
+    )
 
 
 def test_a_module_of_our_own_that_is_missing_is_a_fault_of_the_program() -> None:

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from application.explain_rows import ExplainRows
 from application.predict_one import Predictions, PredictOne
 from domain.prediction import Extras
 from domain.schema import Target
 from entrypoints.cli import output
+from entrypoints.cli.explaining import show_explanations
 from entrypoints.cli.options import AsJson, Interval, Model, container
 from entrypoints.json_text import read_json
 
@@ -24,6 +26,12 @@ def predict_one(
             show_default="the schema's example",
         ),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", metavar="", help="Say what each feature adds.", show_default=False
+        ),
+    ] = False,
     model: Model = None,
     interval: Interval = None,
     as_json: AsJson = False,
@@ -37,13 +45,21 @@ def predict_one(
     schema = loaded.manifest.schema
     records = [schema.example] if row is None else _read_rows(row)
     extras = Extras(interval, extrapolates=loaded.reach is not None)
-    answer = PredictOne(lambda: loaded, wired.settings().max_rows)(records, extras)
+    limit, explained = wired.settings().max_rows, None
+    if explain:
+        explained = ExplainRows(lambda: loaded, wired.load_explainer(), limit)(records, extras)
+        answer = explained.predictions
+    else:
+        answer = PredictOne(lambda: loaded, limit)(records, extras)
     if as_json:
-        output.emit(answer.to_mapping())
+        more = {"explanations": explained.to_mappings()} if explained else {}
+        output.emit({**answer.to_mapping(), **more})
         return
     if row is None:
         output.say("no row was given: this is the schema's example")
         output.show(output.facts(schema.example))
+    if explained:
+        show_explanations(explained)
     for line in _lines(answer, schema.target, interval):
         output.show(line)
     output.show(f"[dim]{answer.model}[/]")

@@ -21,6 +21,7 @@ from application.serving import Serving, ServingState
 from domain.errors import ModelportError
 from entrypoints.http import problems
 from entrypoints.http.access_log import AccessLog
+from entrypoints.http.explain import ExplainEndpoint
 from entrypoints.http.front import Front
 from entrypoints.http.gate import Gate
 from entrypoints.http.metrics import Metrics
@@ -91,12 +92,14 @@ def create_app(container: Container) -> Application:
     app.include_router(router)
     # For other methods than POST the router answers that they are not allowed.
     app.routes.append(Route("/predict", app.predict, methods=["POST"], include_in_schema=False))
+    explain = ExplainEndpoint(container.explain_served, settings.max_body_bytes)
+    app.routes.append(Route("/explain", explain.answer, methods=["POST"], include_in_schema=False))
     app.protocols = protocols(*plane)
     app.add_exception_handler(ModelportError, problems.on_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(ClientDisconnect, problems.on_disconnect)
     app.add_exception_handler(Exception, problems.on_error)
-    _describe(app, settings.max_rows)
+    _describe(app, settings.max_rows, settings.max_explained_rows)
     return app
 
 
@@ -125,12 +128,12 @@ def _put_front(app: Application, container: Container) -> None:
     app.routes.append(Route("/metrics", app.state.watch.show, include_in_schema=False))
 
 
-def _describe(app: FastAPI, max_rows: int) -> None:
+def _describe(app: FastAPI, max_rows: int, max_explained: int) -> None:
     serving: Serving = app.state.serving
 
     def openapi() -> dict[str, Any]:
         schema = serving.model().manifest.schema if serving.ready else None
-        return openapi_document(app, schema, max_rows)
+        return openapi_document(app, schema, max_rows, max_explained)
 
     app.openapi = openapi  # type: ignore[method-assign]
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)

@@ -1,6 +1,7 @@
 """The OpenAPI document, with a row described field by field from the model's schema."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -8,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from domain.feature import Feature, Kind
 from domain.schema import Schema
+from entrypoints.http.explain import explain_paths, explain_schemas
 from entrypoints.http.guarding import guarded
 from entrypoints.http.problems import MEDIA_TYPE
 from entrypoints.http.protocols.mlflow_openapi import mlflow_paths, mlflow_schemas
@@ -57,8 +59,12 @@ _PREDICT_ERRORS = {
     "503": "No model is ready to answer.",
 }
 
+_EXPLAIN_ERRORS = {"501": "The extra `explain` is not installed, or the model has no explanations."}
 
-def openapi_document(app: FastAPI, schema: Schema | None, max_rows: int) -> dict[str, Any]:
+
+def openapi_document(
+    app: FastAPI, schema: Schema | None, max_rows: int, max_explained: int
+) -> dict[str, Any]:
     """Return the document; without a schema (no model yet) a row is any object."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -69,6 +75,10 @@ def openapi_document(app: FastAPI, schema: Schema | None, max_rows: int) -> dict
     schemas["PredictRequest"] = _request_schema(max_rows)
     schemas["PredictResponse"] = _response_schema(schema)
     document["paths"]["/predict"] = {"post": _predict_operation(schema)}
+    example = schema.example if schema else None
+    document["paths"] |= explain_paths(example, _errors(_PREDICT_ERRORS | _EXPLAIN_ERRORS))
+    names = schema.names if schema else ()
+    schemas |= explain_schemas(names, _request_schema(max_explained), schemas["PredictResponse"])
     document["paths"] |= v2_paths(schema) | mlflow_paths(schema)
     schemas |= v2_schemas() | mlflow_schemas()
     return guarded(document)
@@ -184,7 +194,6 @@ def _predict_operation(schema: Schema | None) -> dict[str, Any]:
         content["example"] = {"data": [schema.example]}
         body["description"] = _fields(schema)
     answer = {"schema": {"$ref": "#/components/schemas/PredictResponse"}}
-    fault = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         "tags": ["prediction"],
         "summary": "Predict",
@@ -193,12 +202,14 @@ def _predict_operation(schema: Schema | None) -> dict[str, Any]:
         "requestBody": body,
         "responses": {
             "200": {"description": "Predictions.", "content": {"application/json": answer}},
-            **{
-                status: {"description": text, "content": fault}
-                for status, text in _PREDICT_ERRORS.items()
-            },
+            **_errors(_PREDICT_ERRORS),
         },
     }
+
+
+def _errors(meanings: Mapping[str, str]) -> dict[str, Any]:
+    fault = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": text, "content": fault} for status, text in meanings.items()}
 
 
 def _fields(schema: Schema) -> str:

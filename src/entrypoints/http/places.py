@@ -49,6 +49,7 @@ _EXACT = {
     place.name: place
     for place in (
         Place("/predict"),
+        Place("/explain"),
         Place("/model"),
         Place("/metrics", Scope.METRICS),
         Place("/health", None),

@@ -17,6 +17,7 @@ from application.numeric import NumericRuntime, Score
 from application.ports import (
     BundleCache,
     Executor,
+    Explainers,
     KeyStore,
     Learner,
     Ledger,
@@ -30,7 +31,7 @@ from application.ports import (
     Tracker,
     Verifier,
 )
-from domain.errors import Misconfigured
+from domain.errors import Misconfigured, NotSupported
 from domain.gate import PromotionPolicy
 from domain.model import TREES
 from domain.schema import Schema
@@ -299,6 +300,25 @@ def settle(settings: Settings, spec: TrainingSpec) -> Path:
     path = specification_path(settings.schema_file)
     write_specification(path, spec)
     return path
+
+
+def explainers() -> Explainers:
+    """Explanations of models of scikit-learn.
+
+    Raises:
+        NotSupported: a library is not installed; says with which extra it comes.
+    """
+    try:
+        from adapters.sklearn.explaining import SklearnExplainers
+
+        _require("shap")
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] in _OURS:
+            raise
+        raise NotSupported(
+            f"{error.name} is not installed; explanations come with pip install '.[train,explain]'"
+        ) from error
+    return SklearnExplainers()
 
 
 def schema(settings: Settings) -> Schema:

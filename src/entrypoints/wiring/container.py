@@ -6,6 +6,7 @@ from application.appointing import Appoint
 from application.calibrating import Calibrate
 from application.cross_validate import CrossValidate
 from application.evaluate_model import EvaluateModel
+from application.explain_rows import ExplainRows, LoadExplainer
 from application.judging import Judge
 from application.loading import LoadModel
 from application.predict_batch import PredictBatch
@@ -61,6 +62,7 @@ class Container(containers.DeclarativeContainer):
     learner = providers.ThreadSafeSingleton(builders.learner)
     runtime = providers.ThreadSafeSingleton(builders.runtime)
     graph_runtime = providers.ThreadSafeSingleton(builders.graph_runtime)
+    explainers = providers.ThreadSafeSingleton(builders.explainers)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)
     sink = providers.Factory(data.open_sink)
@@ -130,6 +132,17 @@ class Container(containers.DeclarativeContainer):
         results,
         tracker,
         providers.Callable(builders.fitting_code, learner, runtime),
+    )
+    load_explainer = providers.ThreadSafeSingleton(
+        LoadExplainer, store, bundle_cache, explainers.provider
+    )
+    explain_served = providers.Factory(
+        ExplainRows,
+        serving.provided.model,
+        providers.ThreadSafeSingleton(
+            LoadExplainer, served_store, bundle_cache, explainers.provider
+        ),
+        settings.provided.max_explained_rows,
     )
     predict_one = providers.Factory(PredictOne, serving.provided.model, settings.provided.max_rows)
 

@@ -205,6 +205,14 @@ class Settings(BaseModel):
     max_rows: Annotated[int, Field(description="Most rows that one request may hold.", ge=1)] = (
         10_000
     )
+    max_explained_rows: Annotated[
+        int,
+        Field(
+            description="Most rows that one request for explanations may hold: "
+            "a row takes some 20 milliseconds.",
+            ge=1,
+        ),
+    ] = 100
     max_body_bytes: Annotated[
         int, Field(description="Most bytes that a request's body may have.", ge=1)
     ] = 8_388_608

@@ -142,3 +142,15 @@ def test_too_many_rows_are_refused(trained: Place) -> None:
     ran = trained.having(MODELPORT_MAX_ROWS="2").call("predict-one", rows, "--json")
     assert ran.code == 65
     assert ran.document["error"]["detail"] == "3 rows in one request; allowed: 2"
+
+
+def test_a_prediction_is_explained_by_what_each_feature_adds(trained: Place) -> None:
+    document = trained.good("predict-one", "--explain", "--json").document
+    plain = trained.good("predict-one", "--json").document
+    assert document["predictions"] == plain["predictions"]
+    (told,) = document["explanations"]
+    assert told["base"] + sum(told["contributions"].values()) == pytest.approx(told["prediction"])
+    shown = trained.good("predict-one", "--explain").out
+    assert "\nbase " in shown
+    assert "█" in shown
+    assert "median_house_value: " in shown

@@ -30,8 +30,12 @@ def _holds(word: str, value: object, schema: Mapping[str, Any]) -> bool:
                 fits(value[name], each) for name, each in wanted.items() if name in value
             )
         case "additionalProperties":
-            assert wanted is False
-            return isinstance(value, dict) and {*value} <= {*schema["properties"]}
+            others = {*value} - {*schema["properties"]} if isinstance(value, dict) else {None}
+            if wanted is False or not isinstance(value, dict):
+                return not others
+            return all(fits(value[name], wanted) for name in others)
+        case "items":
+            return isinstance(value, list) and all(fits(each, wanted) for each in value)
         case _:
             raise AssertionError(f"unknown keyword {word}")
 
@@ -46,6 +50,8 @@ def _is(value: object, kind: str) -> bool:
             return isinstance(value, str)
         case "object":
             return isinstance(value, dict)
+        case "array":
+            return isinstance(value, list)
         case "number":
             return isinstance(value, int | float) and not isinstance(value, bool)
         case "integer":

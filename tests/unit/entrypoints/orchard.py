@@ -4,7 +4,9 @@ from dependency_injector import providers
 
 from adapters.memory import (
     MemoryBundleCache,
+    MemoryExplainers,
     MemoryLearner,
+    MemoryLedger,
     MemoryRuntime,
     MemorySink,
     MemorySource,
@@ -29,6 +31,8 @@ def orchard(store: MemoryStore | None = None, **settings: float) -> Container:
     wired.bundle_cache.override(providers.Object(MemoryBundleCache()))
     wired.tracker.override(providers.Object(MemoryTracker()))
     wired.learner.override(providers.Object(MemoryLearner()))
+    wired.ledger.override(providers.Object(MemoryLedger()))
+    wired.explainers.override(providers.Object(MemoryExplainers()))
     wired.runtime.override(providers.Object(MemoryRuntime()))
     wired.graph_runtime.override(providers.Object(MemoryRuntime()))
     wired.schema.override(providers.Object(SCHEMA))

@@ -14,6 +14,7 @@ EXIT_CODES = {
     errors.TooLarge: 65,
     errors.NotFound: 66,
     errors.Unavailable: 69,
+    errors.NotSupported: 69,
     errors.ModelportError: 70,
     errors.Conflict: 75,
     errors.ArtefactRejected: 77,

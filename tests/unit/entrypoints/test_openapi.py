@@ -23,7 +23,7 @@ ROW = row_schema(Schema("things", Target("y"), (LENGTH, COUNT, COLOUR, FLAG)))
 
 
 def document(schema: Schema | None) -> dict[str, Any]:
-    return openapi_document(FastAPI(title="t", version="1"), schema, 500)
+    return openapi_document(FastAPI(title="t", version="1"), schema, 500, 50)
 
 
 def test_a_number_is_described_with_unit_range_and_example() -> None:
