@@ -154,3 +154,50 @@ def test_a_prediction_is_explained_by_what_each_feature_adds(trained: Place) -> 
     assert "\nbase " in shown
     assert "█" in shown
     assert "median_house_value: " in shown
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_batch_and_one_row_get_the_same_intervals(
+    trained: Place, sample_csv: Path, suffix: str
+) -> None:
+    out = trained / f"out{suffix}"
+    trained.good("predict", sample_csv, out, "--interval", "0.9", "--extrapolates")
+    rows = read_rows(out)
+    assert [*rows[0]] == ["prediction", "lower", "upper", "extrapolates", "model"]
+    assert all(row["lower"] < row["prediction"] < row["upper"] for row in rows)
+    asked = [
+        {name: None if row[name] == "" else row[name] for name in GOOD}
+        for row in read_rows(sample_csv)[:20]
+    ]
+    answer = trained.call(
+        "predict-one", "-", "--interval", "0.9", "--json", stdin=json.dumps(asked).encode()
+    ).document
+    assert answer["intervals"] == [[row["lower"], row["upper"]] for row in rows[:20]]
+    assert answer["extrapolates"] == [
+        row["extrapolates"].split(", ") if row["extrapolates"] else [] for row in rows[:20]
+    ]
+
+
+def test_an_interval_and_what_lies_beyond_the_training_data_are_told(trained: Place) -> None:
+    far = {**RECORD, "latitude": 89.0}
+    ran = trained.call("predict-one", "-", "--interval", "0.8", stdin=json.dumps(far).encode())
+    assert "0.8 interval: " in ran.out
+    assert "beyond the training data by longitude, latitude" in ran.out
+
+
+@pytest.mark.parametrize("command", [["predict-one"], ["predict", "in.csv", "out.csv"]])
+def test_a_level_that_is_not_allowed_ends_with_what_is(trained: Place, command: list[str]) -> None:
+    write_csv(trained / "in.csv", [GOOD])
+    ran = trained.call(*command, "--interval", "0.999")
+    assert ran.code == 65
+    assert "interval: this level is not allowed; allowed: a number from 0.5 to" in ran.err
+    assert not (trained / "out.csv").exists()
+
+
+def test_a_model_that_was_trained_without_intervals_says_so(empty: Place) -> None:
+    report = empty.good("train", "--estimator", "ridge", "--no-intervals", "--json").document
+    assert report["uncertainty"] is None
+    ran = empty.call("predict-one", "--interval", "0.9")
+    assert ran.code == 65
+    assert "housing/1 has none to give, it was trained without" in ran.err
+    assert empty.good("predict-one", "--json").document["extrapolates"] == [[]]
