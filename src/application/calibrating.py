@@ -71,7 +71,7 @@ class Calibrate:
         roots = _out_of_fold(
             self._fit(self.learner.spread, wide), shown.inputs, shown.roots, spec.seed
         )
-        quantiles = Quantiles.of(shown.errors, roots, shown.scale)
+        quantiles = Quantiles.of(shown.errors, roots, shown.scale, shown.inputs[:, -1])
         trained = self.learner.fit(self.learner.spread, wide, shown.inputs, shown.roots)
         intervals = Intervals(self.runtime.load(wide, trained.files), quantiles)
         asked, judged = _judge(intervals, rows.holdout, served)

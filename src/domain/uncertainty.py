@@ -9,7 +9,7 @@ Rinaldo, Tibshirani and Wasserman 2018, section 5.2).
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, isfinite
+from math import ceil, inf, isfinite, sqrt
 from typing import Self
 
 import numpy as np
@@ -46,6 +46,11 @@ UNCERTAINTY = "uncertainty.json"
 _FLOOR = 0.3
 _SMALLEST = 1e-9
 
+# Bands of the prediction, each with enough scores for a quantile of its own at 0.9.
+_BANDS = 10
+_ROWS_PER_BAND = 200
+_BAND_LEVEL = 900
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -75,19 +80,25 @@ class Quantiles:
     """What turns the answers of a spread model into intervals.
 
     `quantiles` are those of the scores at 0.500, 0.501, … up to 0.990 or, where the scores are
-    too few for it, less. The spread model answers with the root of the error: squared, that is a
+    too few for it, less. Bands of the prediction, that end at `edges`, have factors of their own.
+    The spread model answers with the root of the error: squared, that is a
     spread which cannot be negative, by arithmetic that rounds alike on every machine.
     """
 
     floor: float
     quantiles: tuple[float, ...]
     scores: int
+    edges: tuple[float, ...] = ()
+    factors: tuple[float, ...] = (1.0,)
 
     @classmethod
-    def of(cls, errors: Vector, roots: Vector, scale: float) -> Self:
+    def of(
+        cls, errors: Vector, roots: Vector, scale: float, predictions: Vector | None = None
+    ) -> Self:
         """Calibrate by the errors |y - ŷ| of rows and the spread model's answers to them.
 
-        `scale` is how far the target ranges: it says what is small.
+        `scale` is how far the target ranges: it says what is small. Where `predictions` are given,
+        bands of them are calibrated each on its own.
 
         Raises:
             InvalidData: there are too few rows for any level.
@@ -95,10 +106,14 @@ class Quantiles:
         if len(errors) < FEWEST_ROWS:
             raise InvalidData(f"{len(errors)} rows are too few to calibrate by: {FEWEST_ROWS}")
         floor = max(_FLOOR * float(np.median(_squared(roots))), _SMALLEST * scale) or 1.0
-        scores = np.sort(errors / (_squared(roots) + floor))
+        scores = errors / (_squared(roots) + floor)
+        edges, factors = _bands(scores, predictions)
+        if predictions is not None:
+            scores = scores / np.array(factors)[np.searchsorted(edges, predictions, side="right")]
+        scores = np.sort(scores)
         ranks = [_rank(len(scores), level) for level in range(_LOWEST, _HIGHEST + 1)]
         quantiles = [float(scores[rank - 1]) for rank in ranks if rank <= len(scores)]
-        return cls(floor, tuple(quantiles), len(scores))
+        return cls(floor, tuple(quantiles), len(scores), edges, factors)
 
     @property
     def highest(self) -> float:
@@ -121,9 +136,11 @@ class Quantiles:
             raise InvalidData(f"interval: this level is not allowed; allowed: {self.allowed}")
         return self.quantiles[step - _LOWEST]
 
-    def spread(self, roots: Vector) -> Vector:
+    def spread(self, predictions: Vector, roots: Vector) -> Vector:
         """Return the spread of rows, shape (rows,), in units of the target; always positive."""
-        return _squared(roots) + self.floor
+        factors: Vector = np.array(self.factors)
+        bands = np.searchsorted(self.edges, predictions, side="right")
+        return (_squared(roots) + self.floor) * factors[bands]
 
     def bounds(self, predictions: Vector, roots: Vector, level: float) -> Bounds:
         """Return the interval of each row.
@@ -132,13 +149,19 @@ class Quantiles:
             InvalidData: this level cannot be given.
         """
         with np.errstate(over="ignore"):
-            half = self.quantile(level) * self.spread(roots)
+            half = self.quantile(level) * self.spread(predictions, roots)
             return Bounds(predictions - half, predictions + half)
 
     def to_bytes(self) -> bytes:
         """Return them as JSON."""
         return json_bytes(
-            {"floor": self.floor, "scores": self.scores, "quantiles": [*self.quantiles]}
+            {
+                "floor": self.floor,
+                "edges": [*self.edges],
+                "factors": [*self.factors],
+                "scores": self.scores,
+                "quantiles": [*self.quantiles],
+            }
         )
 
     @classmethod
@@ -150,7 +173,13 @@ class Quantiles:
         """
         try:
             reader = Reader(json.loads(content), UNCERTAINTY)
-            read = cls(reader.number("floor"), reader.numbers("quantiles"), reader.whole("scores"))
+            read = cls(
+                floor=reader.number("floor"),
+                quantiles=reader.numbers("quantiles"),
+                scores=reader.whole("scores"),
+                edges=reader.numbers("edges"),
+                factors=reader.numbers("factors"),
+            )
             reader.finish()
         except (ValueError, RecursionError) as error:
             raise ArtefactRejected(f"{UNCERTAINTY} is not JSON: {error}") from error
@@ -160,15 +189,50 @@ class Quantiles:
         return read
 
     def _check(self) -> None:
-        steps = [0.0, *self.quantiles]
-        ordered = all(low <= high for low, high in pairwise(steps))
+        ordered = _ascend((0.0, *self.quantiles)) and _ascend(self.edges)
         whole = 1 <= len(self.quantiles) <= _HIGHEST - _LOWEST + 1
-        if not (whole and ordered and isfinite(steps[-1]) and 0 < self.floor < float("inf")):
-            raise ArtefactRejected(f"{UNCERTAINTY} holds no ascending quantiles and positive floor")
+        whole = whole and len(self.factors) == len(self.edges) + 1
+        positive = all(0 < value < inf for value in (self.floor, *self.factors))
+        if not (whole and ordered and positive):
+            raise ArtefactRejected(
+                f"{UNCERTAINTY} holds no ascending quantiles and bands, positive floor and factors"
+            )
 
 
 def _squared(roots: Vector) -> Vector:
     return np.square(np.maximum(roots, 0.0))
+
+
+def _ascend(values: tuple[float, ...]) -> bool:
+    ordered = all(low <= high for low, high in pairwise(values))
+    return ordered and all(map(isfinite, values))
+
+
+def _bands(
+    scores: Vector, predictions: Vector | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return where bands of the prediction end, and the factor of the spread in each.
+
+    The scores of a band may be larger than others as a whole, at 0.9 by some ratio. Corrected by
+    all of it, every band would have quantiles of its own (Mondrian conformal regression: Boström
+    and Johansson 2020), and intervals be wider; the root of it goes half the way.
+    """
+    count = min(_BANDS, len(scores) // _ROWS_PER_BAND)
+    overall = _at(scores, _BAND_LEVEL)
+    if predictions is None or count < 2 or not overall:
+        return (), (1.0,)
+    edges = np.unique(np.quantile(predictions, np.arange(1, count) / count))
+    bands = np.searchsorted(edges, predictions, side="right")
+    parts = [scores[bands == band] for band in range(len(edges) + 1)]
+    large = [len(part) >= _ROWS_PER_BAND for part in parts]
+    ratios = [
+        _at(p, _BAND_LEVEL) / overall if ok else 1.0 for p, ok in zip(parts, large, strict=True)
+    ]
+    return tuple(edges.tolist()), tuple(sqrt(ratio) or 1.0 for ratio in ratios)
+
+
+def _at(scores: Vector, level: int) -> float:
+    return float(np.sort(scores)[min(_rank(len(scores), level), len(scores)) - 1])
 
 
 def _rank(scores: int, level: int) -> int:

@@ -105,7 +105,7 @@ def test_intervals_are_wide_where_errors_are_large_and_narrow_where_they_are_sma
     narrow, wide = adaptive.bounds(np.zeros(2), np.array([0.4, 3.0]), 0.9).upper
     (same,) = constant.bounds(np.zeros(1), np.zeros(1), 0.9).upper
     assert narrow < same / 3 < same < wide
-    assert np.mean(adaptive.quantile(0.9) * adaptive.spread(roots)) < 0.9 * same
+    assert np.mean(adaptive.quantile(0.9) * adaptive.spread(roots, roots)) < 0.9 * same
 
 
 def test_a_model_without_errors_has_intervals_all_the_same() -> None:
@@ -139,7 +139,46 @@ def test_quantiles_come_back_to_the_last_bit(errors: list[float]) -> None:
     assert again.to_bytes() == quantiles.to_bytes()
 
 
-KEPT: dict[str, Any] = {"floor": 1.0, "scores": 50, "quantiles": [0.5, 0.5, 2.0]}
+def test_a_band_of_the_prediction_that_the_spread_model_misjudges_is_helped_half_the_way() -> None:
+    random = np.random.default_rng(7)
+
+    def drawn(rows: int) -> tuple[Vector, Vector]:
+        predictions = random.uniform(0, 10, rows)
+        return predictions, np.abs(random.normal(0, np.where(predictions > 7, 5.0, 1.0)))
+
+    predictions, errors = drawn(8000)
+    roots = np.ones(8000)
+    banded = Quantiles.of(errors, roots, 1.0, predictions)
+    plain = Quantiles.of(errors, roots, 1.0)
+    assert len(banded.factors) == 10
+    assert Quantiles.from_bytes(banded.to_bytes()) == banded
+    predictions, errors = drawn(8000)
+    misjudged = predictions > 7
+
+    def covered(quantiles: Quantiles) -> float:
+        half = quantiles.bounds(predictions, roots, 0.9).width / 2
+        return float(np.mean((errors <= half)[misjudged]))
+
+    assert covered(plain) < 0.75
+    assert covered(plain) + 0.03 < covered(banded) < 0.9
+
+
+@pytest.mark.parametrize("predictions", [np.zeros(2000), np.linspace(0, 1, 399)])
+def test_few_or_equal_predictions_make_one_band(predictions: Vector) -> None:
+    errors = np.linspace(0, 1, len(predictions))
+    banded = Quantiles.of(errors, np.zeros(len(errors)), 1.0, predictions)
+    plain = Quantiles.of(errors, np.zeros(len(errors)), 1.0)
+    assert banded.quantile(0.9) == plain.quantile(0.9)
+    assert {*banded.factors} == {1.0}
+
+
+KEPT: dict[str, Any] = {
+    "floor": 1.0,
+    "edges": [3.0],
+    "factors": [1.0, 2.0],
+    "scores": 50,
+    "quantiles": [0.5, 0.5, 2.0],
+}
 
 
 @pytest.mark.parametrize(
@@ -154,13 +193,16 @@ KEPT: dict[str, Any] = {"floor": 1.0, "scores": 50, "quantiles": [0.5, 0.5, 2.0]
         json_bytes({**KEPT, "floor": 0.0}),
         json_bytes({**KEPT, "floor": -1.0}),
         json_bytes({**KEPT, "quantiles": []}),
+        json_bytes({**KEPT, "edges": []}),
+        json_bytes({**KEPT, "edges": [3.0, 2.0], "factors": [1.0, 1.0, 1.0]}),
+        json_bytes({**KEPT, "factors": [1.0, 0.0]}),
         json_bytes({**KEPT, "quantiles": [2.0, 1.0]}),
         json_bytes({**KEPT, "quantiles": [-1.0, 1.0]}),
         json_bytes({**KEPT, "quantiles": ["1"]}),
         json_bytes({**KEPT, "quantiles": [1.0] * 492}),
-        b'{"floor": 1.0, "scores": 50, "quantiles": [1.0, Infinity]}',
-        b'{"floor": NaN, "scores": 50, "quantiles": [1.0]}',
-        b'{"floor": 1.0, "scores": 50, "quantiles": [NaN, 1.0]}',
+        json_bytes(KEPT).replace(b"2.0", b"Infinity"),
+        json_bytes(KEPT).replace(b"1.0", b"NaN"),
+        json_bytes(KEPT).replace(b"0.5", b"NaN"),
     ],
 )
 def test_what_holds_no_quantiles_is_rejected_by_name(content: bytes) -> None:
@@ -171,8 +213,10 @@ def test_what_holds_no_quantiles_is_rejected_by_name(content: bytes) -> None:
 def test_what_a_spread_model_learns_is_the_root_of_the_error() -> None:
     quantiles = _constant([1.0] * 30)
     errors = np.array([0.0, 1.0, 6.25])
-    assert (quantiles.spread(to_roots(errors)) - quantiles.floor).tolist() == errors.tolist()
-    assert quantiles.spread(np.array([-3.0])) == quantiles.floor
+    assert (
+        quantiles.spread(errors, to_roots(errors)) - quantiles.floor
+    ).tolist() == errors.tolist()
+    assert quantiles.spread(np.zeros(1), np.array([-3.0])) == quantiles.floor
 
 
 def test_a_spread_model_takes_the_features_and_the_prediction() -> None:
