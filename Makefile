@@ -35,7 +35,7 @@ endef
 .PHONY: help
 help: ## list the targets
 	@echo 'usage: make TARGET'; echo
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(STAMP) ## make .venv with the pinned requirements (the first time takes minutes)
@@ -60,6 +60,13 @@ $(STAMP):
 .PHONY: demo
 demo: setup ## train, gate, register, score a file, answer one prediction
 	@$(BIN)/modelport demo $(ARGS)
+
+.PHONY: experiments
+experiments: setup ## how the model was chosen: ladder, search, ten splits, training, one page (minutes)
+	@$(BIN)/modelport experiments run $(ARGS)
+	@$(BIN)/modelport experiments seeds
+	@$(BIN)/modelport train || test $$? -eq 3
+	@$(BIN)/modelport experiments report
 
 .PHONY: test
 test: setup ## all tests with coverage (JOBS=2 processes)

@@ -5,6 +5,7 @@ DVC runs from an environment of its own: a library it needs brings a package nam
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from tests.integration.environments import INSTALL_SECONDS, programs_of
+from tests.integration.program import PROGRAM
 
 ROOT = Path(__file__).parents[2]
 POINTER = ROOT / "data" / "raw" / "housing.csv.dvc"
@@ -93,6 +95,41 @@ def test_pull_without_the_bytes_fails_and_leaves_no_file(dvc: Path, checkout: Pa
     assert not (checkout / "data/raw/small.csv").exists()
 
 
+def test_the_pipeline_runs_once_and_again_only_what_changed(dvc: Path, checkout: Path) -> None:
+    for name in ("dvc.yaml", "data/housing.toml", "data/housing.champion.toml"):
+        shutil.copy(ROOT / name, checkout / name)
+    for folder in ("domain", "application", "adapters/sklearn", "adapters/matplotlib"):
+        shutil.copytree(
+            ROOT / "src" / folder,
+            checkout / "src" / folder,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    quick = {"experiments": {"folds": 2, "budget": 1, "seeds": 2}}
+    (checkout / "params.yaml").write_text(yaml.safe_dump(quick))
+    champion = checkout / "data/housing.champion.toml"
+    champion.write_text('estimator = "ridge"\n')
+    program = [str(PROGRAM), "data", "sample", "--rows", "400", "--out", "data/raw/housing.csv"]
+    subprocess.run(program, cwd=checkout, check=True, capture_output=True)
+
+    first = _run(dvc, checkout, "repro")
+    assert first.returncode == 0, first.stdout + first.stderr
+    again = _run(dvc, checkout, "repro")
+    assert "Data and pipelines are up to date" in again.stdout + again.stderr
+    quick["experiments"]["seeds"] = 3
+    (checkout / "params.yaml").write_text(yaml.safe_dump(quick))
+    changed = _run(dvc, checkout, "status", "--json")
+    assert [*json.loads(changed.stdout)] == ["seeds"]
+
+    shown = json.loads(_run(dvc, checkout, "metrics", "show", "--json").stdout)
+    (figures,) = shown[""]["data"].values()
+    assert figures["data"]["cv_rmse"]["ridge"] < figures["data"]["cv_rmse"]["dummy"]
+    assert figures["data"]["holdout_rmse"] > 0
+    assert (checkout / "artifacts/experiments/report.html").is_file()
+    plots = _run(dvc, checkout, "plots", "show", "--json")
+    assert plots.returncode == 0, plots.stderr
+    assert "ladder.csv" in plots.stdout
+
+
 def test_dvc_stays_out_of_the_environment_of_the_project() -> None:
     assert importlib.util.find_spec("dvc") is None
 
@@ -102,22 +139,25 @@ def _pull(dvc: Path, checkout: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def _run(dvc: Path, checkout: Path) -> subprocess.CompletedProcess[str]:
+def _run(dvc: Path, checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     private = checkout.parent / "dvc-private"
-    environment = os.environ | {
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MODELPORT_")}
+    environment = ours | {
+        "MODELPORT_VARIANT": "api-baseline",
+        "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
         "DVC_GLOBAL_CONFIG_DIR": str(private / "global"),
         "DVC_SYSTEM_CONFIG_DIR": str(private / "system"),
         "DVC_SITE_CACHE_DIR": str(private / "cache"),
     }
     return subprocess.run(
-        [dvc, "pull"],
+        [dvc, *(words or ["pull"])],
         cwd=checkout,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
 
 

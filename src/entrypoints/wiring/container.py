@@ -123,9 +123,8 @@ class Container(containers.DeclarativeContainer):
         tracker,
         providers.Callable(builders.fitting_code, learner, runtime),
     )
-    report_experiments = providers.Factory(
-        ReportExperiments, results, load_model, providers.ThreadSafeSingleton(builders.plotter)
-    )
+    plotter = providers.ThreadSafeSingleton(builders.plotter)
+    report_experiments = providers.Factory(ReportExperiments, results, load_model, plotter)
     try_seeds = providers.Factory(
         TrySeeds,
         cross_validate,
