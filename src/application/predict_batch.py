@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from time import perf_counter
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from application.beside import beside
 from application.loading import LoadedModel, LoadModel, PortableModel
-from application.ports import DataSource, Executor, Finished, PredictionSink
+from application.ports import DataSource, Executor, Explainer, Explainers, Finished, PredictionSink
 from application.progress import Progress, silent
 from domain.batch import (
     EXTRAPOLATES,
@@ -25,14 +26,15 @@ from domain.batch import (
     ChunkReceipt,
     Reject,
     RejectLimit,
+    contribution_of,
 )
 from domain.dataset import Chunk
-from domain.errors import ChecksumMismatch, InvalidData, Violation
+from domain.errors import ChecksumMismatch, InvalidData, NotSupported, Violation
 from domain.feature import Kind
 from domain.model import ModelRef
 from domain.prediction import PLAIN, Extras, unanswered
 from domain.schema import Matrix
-from domain.table import Coded, Column, Table
+from domain.table import Coded, Column, Table, plain
 
 _ASKED_AT_ONCE = 4096
 
@@ -48,6 +50,7 @@ class PredictBatch:
     load: LoadModel
     executor: Executor
     seconds: Callable[[], float] = perf_counter
+    explainers: Callable[[], Explainers] | None = None
 
     def __call__(
         self,
@@ -57,6 +60,7 @@ class PredictBatch:
         *,
         keep: Sequence[str] = (),
         extras: Extras = PLAIN,
+        explain: bool = False,
         chunk_rows: int = 100_000,
         workers: int | None = None,
         max_rejects: RejectLimit | None = None,
@@ -74,13 +78,16 @@ class PredictBatch:
                 asked for beside predictions, or more rows break the schema than `max_rejects`
                 allows; the output is as it was.
             Conflict: another run writes to the output now.
+            NotSupported: contributions are asked for where nothing explains.
         """
         started = self.seconds()
         version = beside(lambda: source.version)  # a large input is long looked at
         model = self.load.portable(ref)
         schema = model.loaded.manifest.schema
         data = version.result()
-        job = BatchJob.of(data, model.version, chunk_rows, keep, extras)
+        explainers = self._explainers() if explain else None
+        explained = schema.names if explain else ()
+        job = BatchJob.of(data, model.version, chunk_rows, keep, extras, explained=explained)
         model.loaded.require(extras)
         _require_columns(source, model.loaded, keep)
         if not data.rows:
@@ -88,7 +95,7 @@ class PredictBatch:
         began(job)
         with sink.reserved(job):
             earlier = sink.finished(job)
-            score = ScoreChunk(source, sink, model, job)
+            score = ScoreChunk(source, sink, model, job, explainers)
             limit = (max_rejects or RejectLimit()).of(data.rows)
             finished, resumed = (
                 self._run(score, limit, workers, progress)
@@ -108,6 +115,11 @@ class PredictBatch:
             ignored=tuple(name for name in schema.unknown(source.columns) if name not in keep),
             was_finished=earlier is not None,
         )
+
+    def _explainers(self) -> Explainers:
+        if self.explainers is None:
+            raise NotSupported("nothing explains predictions here")
+        return self.explainers()
 
     def _run(
         self,
@@ -195,6 +207,7 @@ class ScoreChunk:
     sink: PredictionSink
     model: PortableModel
     job: BatchJob
+    explainers: Explainers | None = None
 
     def __call__(self, chunk: Chunk) -> ChunkReceipt:
         """Return the receipt of the sink."""
@@ -220,10 +233,28 @@ class ScoreChunk:
         answers = _answers(model, encoded.matrix, rows, self.job.extras)
         lacking = [replace(v, row=int(rows[v.row])) for v in answers.lacking]
         rows = rows[answers.rows]
+        contributions = self._contributions(encoded.matrix[rows], answers.columns)
         kept = Table({name: table.column(name) for name in self.job.keep}, len(table))[rows]
         label = Coded(np.zeros(len(rows), dtype=np.int32), (model.version.label,))
-        scored = Table({**kept.columns, **answers.columns, MODEL: label}, len(rows))
+        scored = Table(
+            {**kept.columns, **answers.columns, **contributions, MODEL: label}, len(rows)
+        )
         return scored, _rejects([*encoded.violations, *lacking], chunk.start + 1)
+
+    @cached_property
+    def _explainer(self) -> Explainer | None:
+        """Loaded where it is used, once: it is not sent to a worker."""
+        if self.explainers is None:
+            return None
+        return self.explainers.load(self.model.loaded.manifest.schema, self.model.bundle.files)
+
+    def _contributions(self, matrix: Matrix, answers: Mapping[str, Column]) -> dict[str, Column]:
+        if self._explainer is None:
+            return {}
+        explained = self._explainer.explain(matrix)
+        explained.require_sum(plain(answers[PREDICTION]))
+        columns = zip(self.job.explained, explained.contributions.T, strict=True)
+        return {contribution_of(name): column.copy() for name, column in columns}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ MODEL = "model"
 SEPARATOR = ", "
 
 
+def contribution_of(feature: str) -> str:
+    """Return the name of the column with what a feature adds to the prediction."""
+    return f"contribution:{feature}"
+
+
 @dataclass(frozen=True, slots=True)
 class BatchJob:
     """One scoring of one data set by one model version; its `id` follows from what it is."""
@@ -33,6 +38,7 @@ class BatchJob:
     chunk_rows: int
     keep: tuple[str, ...] = ()
     extras: Extras = PLAIN
+    explained: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.chunk_rows < 1:
@@ -54,9 +60,15 @@ class BatchJob:
         chunk_rows: int,
         keep: Sequence[str],
         extras: Extras = PLAIN,
+        *,
+        explained: Sequence[str] = (),
     ) -> Self:
-        """Describe the job that scores this data with this model."""
-        return cls(data.sha256, version.label, version.bundle_id, chunk_rows, tuple(keep), extras)
+        """Describe the job that scores this data with this model.
+
+        `explained` are the features whose contributions are asked for: all of them, or none.
+        """
+        whose = (data.sha256, version.label, version.bundle_id)
+        return cls(*whose, chunk_rows, tuple(keep), extras, tuple(explained))
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -66,6 +78,7 @@ class BatchJob:
             PREDICTION,
             *interval,
             *((EXTRAPOLATES,) if self.extras.extrapolates else ()),
+            *map(contribution_of, self.explained),
             MODEL,
         )
 
@@ -81,6 +94,8 @@ class BatchJob:
         ]
         if self.extras != PLAIN:
             parts.append({"interval": self.extras.interval, "beyond": self.extras.extrapolates})
+        if self.explained:
+            parts.append({"explained": [*self.explained]})
         return sha256(json_bytes(parts)).hexdigest()[:16]
 
 

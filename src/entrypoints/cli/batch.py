@@ -43,6 +43,14 @@ def predict(
             help="Add a column with the features by which a row lies beyond the training data.",
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Add a column contribution:FEATURE for what each feature adds to the "
+            "prediction; the base is what they leave of it.",
+        ),
+    ] = False,
     engine: Annotated[
         EngineKind | None,
         typer.Option(
@@ -92,6 +100,7 @@ def predict(
             ref,
             keep=keep or (),
             extras=Extras(interval, extrapolates),
+            explain=explain,
             chunk_rows=chunk_rows,
             workers=workers,
             max_rejects=limit,

@@ -101,7 +101,9 @@ class Container(containers.DeclarativeContainer):
     sign_model = providers.Factory(SignModel, store, signer)
     evaluate_model = providers.Factory(EvaluateModel, load_model)
     promote_model = providers.Factory(PromoteModel, load_model, appoint)
-    predict_batch = providers.Factory(PredictBatch, load_model, executor)
+    predict_batch = providers.Factory(
+        PredictBatch, load_model, executor, explainers=explainers.provider
+    )
     serving = providers.ThreadSafeSingleton(
         Serving,
         providers.Factory(LoadModel, served_store, runtime, verifier),

@@ -201,3 +201,16 @@ def test_a_model_that_was_trained_without_intervals_says_so(empty: Place) -> Non
     assert ran.code == 65
     assert "housing/1 has none to give, it was trained without" in ran.err
     assert empty.good("predict-one", "--json").document["extrapolates"] == [[]]
+
+
+def test_a_file_is_explained_column_by_column(trained: Place) -> None:
+    rows = write_csv(trained / "in.csv", [GOOD, {**GOOD, "median_income": "2.5"}])
+    trained.good("predict", rows, "out.parquet", "--explain")
+    first, second = read_rows(trained / "out.parquet")
+    assert [*first] == ["prediction", *(f"contribution:{name}" for name in GOOD), "model"]
+    (told,) = trained.good("predict-one", "--explain", "--json").document["explanations"]
+    for name, value in told["contributions"].items():
+        assert first[f"contribution:{name}"] == pytest.approx(value, rel=1e-9, abs=1e-6)
+    changed = [name for name in GOOD if first[f"contribution:{name}"] != pytest.approx(
+        second[f"contribution:{name}"], rel=1e-9, abs=1e-6)]  # fmt: skip
+    assert changed == ["median_income"]

@@ -13,6 +13,7 @@ from adapters.memory import (
     LinearPredictor,
     MemoryBundleCache,
     MemoryExecutor,
+    MemoryExplainers,
     MemoryLearner,
     MemoryLedger,
     MemoryRun,
@@ -121,7 +122,9 @@ class World:
     @property
     def predict(self) -> PredictBatch:
         ticks = iter(range(1_000_000))
-        return PredictBatch(self.load, MemoryExecutor(), lambda: float(next(ticks)))
+        return PredictBatch(
+            self.load, MemoryExecutor(), lambda: float(next(ticks)), MemoryExplainers
+        )
 
     def train(
         self,

@@ -22,6 +22,7 @@ from domain.errors import (
     InvalidData,
     InvalidRows,
     NotFound,
+    NotSupported,
     Unavailable,
     Violation,
 )
@@ -409,3 +410,26 @@ def test_chunks_are_scored_by_copies_of_the_task_as_by_the_task_itself() -> None
     report = copying(data, SHARED, HOUSES, keep=["place"], chunk_rows=7)
     assert (report.job, report.rows, report.rejected) == (expected.job, 60, 1)
     assert _output(SHARED) == _output(here)
+
+
+def test_contributions_are_columns_that_add_up_to_the_prediction() -> None:
+    sink = MemorySink()
+    report = WORLD.predict(source(), sink, HOUSES, explain=True, chunk_rows=7)
+    table = sink.tables[report.job]
+    names = [f"contribution:{name}" for name in SCHEMA.names]
+    assert list(table.columns) == ["prediction", *names, "model"]
+    parts = np.column_stack([plain(table.column(name)) for name in names])
+    base = plain(table.column("prediction")) - parts.sum(axis=1)
+    assert base == pytest.approx(np.full(60, base[0]))
+    assert np.ptp(parts) > 1000
+
+
+def test_a_job_with_contributions_is_another_one() -> None:
+    jobs = {WORLD.predict(source(), MemorySink(), HOUSES, explain=e).job for e in (True, False)}
+    assert len(jobs) == 2
+
+
+def test_where_nothing_explains_contributions_are_refused() -> None:
+    bare = replace(WORLD.predict, explainers=None)
+    with pytest.raises(NotSupported, match=r"nothing explains"):
+        bare(source(), MemorySink(), HOUSES, explain=True)
