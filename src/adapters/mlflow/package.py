@@ -34,6 +34,7 @@ _SHIPPED = (
     "application/intervals.py",
     "application/loading.py",
     "application/numeric.py",
+    "application/signing.py",
     "adapters/__init__.py",
     "adapters/onnx/*.py",
     "adapters/mlflow/__init__.py",
