@@ -19,6 +19,7 @@ from domain.training import TrainingSpec
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Data, SchemaFile, container
 from entrypoints.report_files import write_report
+from entrypoints.wiring.builders import settle
 
 app = typer.Typer(help="See how the model was chosen, and repeat it.", no_args_is_help=True)
 
@@ -86,7 +87,7 @@ def run(
             tell=lambda line: output.say(escape(line)),
         )
     if update and not document["confirmed"]:
-        written = wired.settle(_specification(document))
+        written = settle(wired.settings(), _specification(document))
         output.say(f"written to {escape(str(written))}: {document['chosen']}")
     if as_json:
         output.emit(document)

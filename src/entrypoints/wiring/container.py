@@ -112,7 +112,6 @@ class Container(containers.DeclarativeContainer):
         providers.Object(builders.now),
     )
     specification = providers.Factory(builders.specification, settings)
-    settle = providers.Factory(builders.settle, settings)
     results = providers.ThreadSafeSingleton(builders.results, settings)
     cross_validate = providers.Factory(
         CrossValidate, learner, runtime, providers.ThreadSafeSingleton(builders.processes)
