@@ -1,4 +1,6 @@
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +9,7 @@ from domain.dataset import Split
 from domain.errors import Misconfigured
 from domain.experiment import CHAMPION, Plan, key, ladder
 from domain.schema import Coordinates
+from domain.specification import specification_from_mapping
 from domain.training import Estimator, FeatureSet, TrainingSpec
 from tests.unit.application.houses import SCHEMA
 
@@ -54,3 +57,10 @@ def test_an_impossible_budget_is_refused(budget: int) -> None:
 def test_a_key_tells_facts_apart_whatever_their_order() -> None:
     assert key("cv", a=1, b=[2]) == key("cv", b=[2], a=1)
     assert len({key("cv", a=1), key("cv", a=2), key("trial", a=1)}) == 3
+
+
+def test_what_is_committed_for_the_reference_schema_can_be_trained() -> None:
+    path = Path(__file__).parents[3] / "data" / "housing.champion.toml"
+    spec = specification_from_mapping(tomllib.loads(path.read_text()), path.name)
+    assert spec.for_schema(MAPPED).features is FeatureSet.SPATIAL
+    assert spec.estimator is Estimator.HIST_GRADIENT_BOOSTING
