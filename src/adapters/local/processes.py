@@ -1,10 +1,13 @@
 """Runs tasks in processes of their own, for tasks that keep Python busy."""
 
+import os
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from os import cpu_count
+from threading import Thread
 
 from application.in_order import in_order
 from application.ports import Item, Result
@@ -31,7 +34,7 @@ class ProcessExecutor:
         if count == 1:
             yield from map(task, items)
             return
-        pool = self._pools.pop(count, None) or ProcessPoolExecutor(count, get_context("spawn"))
+        pool = self._pools.pop(count, None) or _started(count)
         whole = False
         try:
             yield from in_order(lambda item: pool.submit(task, item), items, count)
@@ -43,3 +46,19 @@ class ProcessExecutor:
                 self._pools[count] = pool
             else:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _started(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it is killed; it would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
