@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from adapters.arrow.columns import not_a_number, text_to_column, to_column
-from adapters.arrow.files import Digests, WatchedFile, require_column
+from adapters.arrow.files import Digests, require_column
 from adapters.arrow.lines import (
     Rows,
     cells_in,
@@ -23,6 +23,7 @@ from adapters.arrow.lines import (
     scan,
     split_csv,
 )
+from adapters.arrow.packed import watch
 from domain.dataset import Chunk, DatasetVersion
 from domain.errors import UnreadableData, Violation
 from domain.feature import Kind
@@ -54,7 +55,7 @@ class CsvSource:
     """
 
     def __init__(self, path: Path, uri: str | None = None) -> None:
-        self._file = WatchedFile(path)
+        self._file = watch(path)
         self._uri = uri or str(path)
         self._version: DatasetVersion | None = None
         self._header: _Header | None = None

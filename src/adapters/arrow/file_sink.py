@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from adapters.arrow.formats import FORMATS, Format, concatenate
+from adapters.arrow.packed import suffix_of
 from adapters.arrow.parts import Part, parts_in
 from adapters.arrow.receipts import Content, Receipt
 from adapters.arrow.reserving import require_reserved, reserved
@@ -20,7 +21,7 @@ from domain.table import Table
 
 
 class FileSink:
-    """Writes a CSV, Parquet or JSON Lines file, by its suffix.
+    """Writes a CSV, Parquet or JSON Lines file, by its suffix; text also compressed by gzip.
 
     Chunks are kept in a hidden directory beside the output until the job is sealed, so that an
     interrupted job goes on where it stopped; a hidden receipt tells afterwards whose output it
@@ -127,7 +128,7 @@ class FileSink:
 
 def _format_of(path: Path) -> Format:
     try:
-        return FORMATS[path.suffix.lower()]
+        return FORMATS[suffix_of(path)]
     except KeyError:
         raise Misconfigured(
             f"{path}: the suffix must be one of {', '.join(FORMATS)} to be written"

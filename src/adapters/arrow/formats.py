@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from adapters.arrow.lines import scan, split_csv
+from adapters.arrow.packed import pack, skip_member
 from adapters.arrow.tables import csv_header, to_arrow, to_csv, to_json_lines
 from domain.table import Table
 
@@ -43,6 +44,22 @@ def _merge_csv(parts: Sequence[Path], stream: BinaryIO) -> None:
                 header = next(scan(source, split_csv, str(part)))
                 source.seek(int(header.ends[0]))
             shutil.copyfileobj(source, stream)
+
+
+def _encode_packed_csv(table: Table) -> bytes:
+    return pack(csv_header(tuple(table.columns))) + pack(to_csv(table))
+
+
+def _merge_packed_csv(parts: Sequence[Path], stream: BinaryIO) -> None:
+    for index, part in enumerate(parts):
+        with part.open("rb") as source:
+            if index:
+                skip_member(source)
+            shutil.copyfileobj(source, stream)
+
+
+def _encode_packed_json_lines(table: Table) -> bytes:
+    return pack(to_json_lines(table))
 
 
 def _encode_arrow(table: Table) -> bytes:
@@ -100,5 +117,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".csv": Format(_encode_csv, _merge_csv),
         ".parquet": Format(_encode_arrow, _merge_arrow),
         ".jsonl": Format(to_json_lines, concatenate),
+        # Several gzip members are one gzip file: the workers compress, each its chunks.
+        ".csv.gz": Format(_encode_packed_csv, _merge_packed_csv),
+        ".jsonl.gz": Format(_encode_packed_json_lines, concatenate),
     }
 )

@@ -10,8 +10,9 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from adapters.arrow.columns import not_a_number, objects_to_column, to_column
-from adapters.arrow.files import Digests, WatchedFile, require_column
+from adapters.arrow.files import Digests, require_column
 from adapters.arrow.lines import cut, require_utf8, rows_in, scan, split_lines
+from adapters.arrow.packed import watch
 from domain.dataset import Chunk, DatasetVersion
 from domain.errors import UnreadableData, Violation
 from domain.feature import Kind
@@ -38,7 +39,7 @@ class JsonLinesSource:
     """
 
     def __init__(self, path: Path, uri: str | None = None) -> None:
-        self._file = WatchedFile(path)
+        self._file = watch(path)
         self._uri = uri or str(path)
         self._version: DatasetVersion | None = None
         self._columns: tuple[str, ...] | None = None

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from adapters.arrow.csv_source import CsvSource
 from adapters.arrow.file_sink import FileSink
 from adapters.arrow.json_lines_source import JsonLinesSource
+from adapters.arrow.packed import PACKED, suffix_of
 from adapters.arrow.parquet_source import ParquetSource
 from domain.errors import Misconfigured
 
@@ -17,6 +18,8 @@ _SOURCES: Mapping[str, Callable[[Path, str | None], FileSource]] = {
     ".csv": CsvSource,
     ".parquet": ParquetSource,
     ".jsonl": JsonLinesSource,
+    **{f".csv{packed}": CsvSource for packed in PACKED},
+    **{f".jsonl{packed}": JsonLinesSource for packed in PACKED},
 }
 
 
@@ -26,7 +29,7 @@ def open_source(path: Path, uri: str | None = None) -> FileSource:
     Raises:
         Misconfigured: the suffix is not that of a format that can be read.
     """
-    source = _SOURCES.get(path.suffix.lower())
+    source = _SOURCES.get(suffix_of(path))
     if source is None:
         raise Misconfigured(f"{path}: the suffix must be one of {', '.join(_SOURCES)} to be read")
     return source(path, uri and _without_password(uri))

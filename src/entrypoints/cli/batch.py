@@ -23,7 +23,9 @@ def predict(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="OUTPUT", help="A .csv, .parquet or .jsonl file, or a database URL with #TABLE."
+            metavar="OUTPUT",
+            help="A .csv, .parquet or .jsonl file (or .csv.gz, .jsonl.gz), or a database URL "
+            "with #TABLE.",
         ),
     ],
     model: Model = None,

@@ -1,4 +1,5 @@
 import csv
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,20 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
     return columns
 
 
-_READERS = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}
+def _unpacked(path: Path) -> Path:
+    """Return a file beside all others that holds what is in a compressed one."""
+    plain = path.parent.parent / path.stem
+    plain.write_bytes(gzip.decompress(path.read_bytes()))
+    return plain
+
+
+_READERS: dict[str, Callable[[Path], dict[str, list[Any]]]] = {
+    ".csv": _read_csv,
+    ".jsonl": _read_json_lines,
+    ".parquet": _read_parquet,
+    ".csv.gz": lambda path: _read_csv(_unpacked(path)),
+    ".jsonl.gz": lambda path: _read_json_lines(_unpacked(path)),
+}
 
 
 @pytest.mark.parametrize("suffix", _READERS)

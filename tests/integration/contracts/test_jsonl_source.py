@@ -11,13 +11,14 @@ from tests.integration.contracts.data_source import TableSourceContract
 from tests.integration.contracts.files import write_table
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
 class TestJsonLinesSource(TableSourceContract):
     @pytest.fixture
-    def holding(self, tmp_path: Path) -> Callable[[Table], DataSource]:
+    def holding(self, tmp_path: Path, suffix: str) -> Callable[[Table], DataSource]:
         numbers = count()
 
         def hold(table: Table) -> DataSource:
-            path = tmp_path / f"table-{next(numbers)}.jsonl"
+            path = tmp_path / f"table-{next(numbers)}{suffix}"
             return JsonLinesSource(write_table(path, table))
 
         return hold
