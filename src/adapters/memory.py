@@ -343,7 +343,7 @@ class MemoryLearner:
         predictor = LinearPredictor(encoding, intercept, tuple(coefficients.tolist()))
         model = {"intercept": intercept, "coefficients": list(predictor.coefficients)}
         files = {**encoding.to_files(), NUMERIC: json_bytes(model)}
-        return Trained(predictor, files, {"alpha": alpha}, {"numpy": np.__version__})
+        return Trained(predictor, lambda: files, {"alpha": alpha}, {"numpy": np.__version__})
 
 
 def _alpha(spec: TrainingSpec) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from domain.access import ApiKey, KeyRing
@@ -57,18 +58,27 @@ class DataSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trained:
-    """A fitted estimator and the files it is kept in.
+    """A fitted estimator and the files it is kept in, which are made when they are asked for.
 
-    `files` is the serving form and the estimator itself, by file name; `predictor` answers with
-    the fitted estimator, to compare the serving form with; `libraries` are the versions used.
+    `predictor` answers with the fitted estimator, to compare the serving form with; `export` makes
+    the files, the same each time; `libraries` are the versions used.
     """
 
     predictor: "Predictor"
-    files: Mapping[str, bytes]
+    export: Callable[[], Mapping[str, bytes]]
     parameters: Mapping[str, Any]
     libraries: Mapping[str, str]
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """The serving form and the estimator itself, by file name.
+
+        Raises:
+            Misconfigured: a hyper-parameter made it a model of a form that is not exported.
+        """
+        return self.export()
 
 
 class Learner(Protocol):

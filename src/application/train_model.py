@@ -1,6 +1,6 @@
 """Train a model, compare it with the champion, register it, and let it take over if it won."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -114,12 +114,13 @@ class TrainModel:
     ) -> "_Fitted":
         trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
         served = self.judge.load.runtime.load(schema, trained.files)
+        forms = (served, self.elsewhere.load(schema, trained.files))
         holdout = rows.holdout.matrix
         some = holdout[:_UNUSUAL]
         parity = max(
-            self._parity(schema, trained, holdout, "hold-out"),
-            self._parity(schema, trained, with_gaps(schema, some), "missing values"),
-            self._parity(schema, trained, far_away(schema, some), "far away"),
+            _parity(trained.predictor, forms, holdout, "hold-out"),
+            _parity(trained.predictor, forms, with_gaps(schema, some), "missing values"),
+            _parity(trained.predictor, forms, far_away(schema, some), "far away"),
         )
         calibrated = calibrate(spec, schema, rows, served) if calibrate else Calibrated()
         return _Fitted(trained, served, parity, calibrated)
@@ -181,12 +182,11 @@ class TrainModel:
         }
         return Contender("the challenger", manifest, Bundle.seal(manifest, files), served), metrics
 
-    def _parity(self, schema: Schema, trained: Trained, matrix: Matrix, what: str) -> float:
-        """Return the largest deviation of any serving form from the estimator, on some rows."""
-        expected = trained.predictor.predict(matrix)
-        runtimes = (self.judge.load.runtime, self.elsewhere)
-        forms = [runtime.load(schema, trained.files) for runtime in runtimes]
-        return max(require_parity(expected, form.predict(matrix), what) for form in forms)
+
+def _parity(estimator: Predictor, forms: Iterable[Predictor], matrix: Matrix, what: str) -> float:
+    """Return the largest deviation of any serving form from the estimator, on some rows."""
+    expected = estimator.predict(matrix)
+    return max(require_parity(expected, form.predict(matrix), what) for form in forms)
 
 
 def _record(run: Run, challenger: Contender, decision: PromotionDecision) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from platform import python_version
 from typing import Any
@@ -71,13 +71,17 @@ class SklearnLearner:
             _fit(estimator, columns, target)
         except (ValueError, TypeError, OverflowError) as error:
             raise Misconfigured(f"{spec.estimator.value} cannot be fitted: {error}") from error
-        files = {
-            **encoding.to_files(),
-            **serving_form(estimator, len(encoding.names)),
-            PIPELINE: dump(estimator),
-        }
         libraries = {name: version(name) for name in _LIBRARIES} | {"python": python_version()}
-        return Trained(EstimatorPredictor(encoding, estimator), files, parameters, libraries)
+        fitted = EstimatorPredictor(encoding, estimator)
+        return Trained(fitted, partial(_export, fitted), parameters, libraries)
+
+
+def _export(fitted: EstimatorPredictor) -> dict[str, bytes]:
+    return {
+        **fitted.encoding.to_files(),
+        **serving_form(fitted.estimator, len(fitted.encoding.names)),
+        PIPELINE: dump(fitted.estimator),
+    }
 
 
 def _fit(estimator: Any, columns: Matrix, target: Vector) -> None:

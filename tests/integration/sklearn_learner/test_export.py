@@ -267,8 +267,9 @@ def test_ridge_keeps_its_digits_where_a_feature_is_large_and_hardly_varies() -> 
 def test_a_loss_whose_answers_are_exponents_is_refused_with_those_that_are_not(loss: str) -> None:
     matrix, target = labelled()
     spec = TrainingSpec(Estimator.HIST_GRADIENT_BOOSTING, {"loss": loss, "max_iter": 2})
+    trained = SklearnLearner().fit(spec, SCHEMA, matrix, np.abs(target) + 1)
     with pytest.raises(Misconfigured) as refused:
-        SklearnLearner().fit(spec, SCHEMA, matrix, np.abs(target) + 1)
+        _ = trained.files
     allowed = "squared_error, absolute_error, quantile"
     assert str(refused.value) == f"loss '{loss}' cannot be served; allowed: {allowed}"
 

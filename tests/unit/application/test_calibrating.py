@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,21 +87,28 @@ def test_the_manifest_and_the_report_and_the_run_say_what_was_measured() -> None
 
 
 class WatchingLearner(MemoryLearner):
-    """A learner that remembers which rows each model was fitted on, by their first feature."""
+    """A learner that remembers which rows each model was fitted on, by their first feature.
+
+    And how often files were made.
+    """
 
     def __init__(self) -> None:
         self.fits: list[tuple[TrainingSpec, set[float]]] = []
+        self.exports = 0
 
     def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
         fitted = super().fit(spec, schema, matrix, target)
         rows = {*matrix[:, 0].tolist()}
         self.fits.append((spec, rows))
-        return Trained(
-            Watching(fitted.predictor, rows, self),
-            fitted.files,
-            fitted.parameters,
-            fitted.libraries,
+        return replace(
+            fitted,
+            predictor=Watching(fitted.predictor, rows, self),
+            export=lambda: self._export(fitted),
         )
+
+    def _export(self, fitted: Trained) -> Mapping[str, bytes]:
+        self.exports += 1
+        return fitted.export()
 
 
 class Watching:
@@ -114,7 +123,7 @@ class Watching:
         return self.sound.predict(matrix)
 
 
-def test_no_model_is_asked_about_rows_that_it_has_learnt_from() -> None:
+def test_no_model_is_asked_about_rows_that_it_has_learnt_from_and_one_is_made_into_files() -> None:
     learner = WatchingLearner()
     changed: dict[str, Any] = {"age": np.arange(100.0)}
     spec = TrainingSpec(LINEAR.estimator, {}, Split(0.2, 1))
@@ -128,6 +137,7 @@ def test_no_model_is_asked_about_rows_that_it_has_learnt_from() -> None:
         held = [everything - fitted for _, fitted in fits]
         assert set.union(*held) == everything
     assert last[0][1] == everything
+    assert learner.exports == 1
 
 
 def test_a_table_too_small_to_calibrate_makes_a_model_without_intervals() -> None:
