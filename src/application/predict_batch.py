@@ -239,7 +239,7 @@ class ScoreChunk:
         scored = Table(
             {**kept.columns, **answers.columns, **contributions, MODEL: label}, len(rows)
         )
-        return scored, _rejects([*encoded.violations, *lacking], chunk.start + 1)
+        return scored, _rejects([*encoded.violations, *lacking], chunk)
 
     @cached_property
     def _explainer(self) -> Explainer | None:
@@ -307,6 +307,7 @@ def _too_many_rejects(score: ScoreChunk, done: _Done, allowed: int) -> InvalidDa
     first = score.rejects(done.first_bad or 0)[0]
     fault = first.violations[0]
     where = f"row {first.row}, {fault.field}" if fault.field else f"row {first.row}"
+    where += f" (row {first.row_in_file} of {first.file!r})" if first.file else ""
     return InvalidData(
         f"{score.source.version.uri}: {done.rejected:,} of {done.rows:,} rows so far break the "
         f"schema, and of all {done.total:,} no more than {allowed:,} may (max rejects); the first "
@@ -314,7 +315,11 @@ def _too_many_rejects(score: ScoreChunk, done: _Done, allowed: int) -> InvalidDa
     )
 
 
-def _rejects(violations: Sequence[Violation], first: int) -> list[Reject]:
+def _rejects(violations: Sequence[Violation], chunk: Chunk) -> list[Reject]:
     in_order = sorted(violations, key=lambda violation: violation.row)
     by_row = groupby(in_order, key=lambda violation: violation.row)
-    return [Reject(first + row, tuple(found)) for row, found in by_row]
+    first, first_in_file = chunk.start + 1, chunk.start - chunk.before_file + 1
+    return [
+        Reject(first + row, tuple(found), chunk.file, first_in_file + row if chunk.file else 0)
+        for row, found in by_row
+    ]

@@ -101,15 +101,22 @@ class BatchJob:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that was not scored; `row` counts the data rows of the input from one."""
+    """A row that was not scored; `row` counts the data rows of the input from one.
+
+    Where the input is several files, `file` is the one with the row, which is its `row_in_file`.
+    """
 
     row: int
     violations: tuple[Violation, ...]
+    file: str = ""
+    row_in_file: int = 0
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the line of the rejects file: no data but the row's number and its faults."""
+        place = {"file": self.file, "row_in_file": self.row_in_file} if self.file else {}
         return {
             "row": self.row,
+            **place,
             "errors": [
                 {"field": v.field, "problem": v.problem, "allowed": v.allowed}
                 for v in self.violations

@@ -46,13 +46,17 @@ class DatasetVersion:
 class Chunk:
     """Rows `start` to `start + rows` of a source; `locator` tells the source where they are.
 
-    Small and picklable: a worker that has the source and a chunk can read its own rows.
+    Small and picklable: a worker that has the source and a chunk can read its own rows. Of a
+    source of several files, `file` is the one that the rows are in, and `before_file` the rows
+    that come before that.
     """
 
     index: int
     start: int
     rows: int
     locator: tuple[int, ...] = ()
+    file: str = ""
+    before_file: int = 0
 
 
 @dataclass(frozen=True, slots=True)

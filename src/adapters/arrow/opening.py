@@ -1,18 +1,16 @@
 """Which adapter reads or writes a file, by its suffix."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 from adapters.arrow.csv_source import CsvSource
 from adapters.arrow.file_sink import FileSink
+from adapters.arrow.folder_source import FileSource, FolderSource, files_of, is_several
 from adapters.arrow.json_lines_source import JsonLinesSource
 from adapters.arrow.packed import PACKED, suffix_of
 from adapters.arrow.parquet_source import ParquetSource
 from domain.errors import Misconfigured
-
-FileSource: TypeAlias = CsvSource | ParquetSource | JsonLinesSource
 
 _SOURCES: Mapping[str, Callable[[Path, str | None], FileSource]] = {
     ".csv": CsvSource,
@@ -23,12 +21,24 @@ _SOURCES: Mapping[str, Callable[[Path, str | None], FileSource]] = {
 }
 
 
-def open_source(path: Path, uri: str | None = None) -> FileSource:
-    """Return the source that reads a file; `uri` says where it is from, if not its path.
+def open_source(path: Path, uri: str | None = None) -> FileSource | FolderSource:
+    """Return the source that reads a file, or all of a folder or pattern.
+
+    `uri` says where a file is from, if not its path.
 
     Raises:
-        Misconfigured: the suffix is not that of a format that can be read.
+        Misconfigured: the suffix is not that of a format that can be read, or files are of
+            several formats.
+        NotFound: no file is in the folder, or fits the pattern.
     """
+    if is_several(path):
+        files = files_of(path)
+        _require_one_format(path, files)
+        return FolderSource([(name, _open_file(each, None)) for name, each in files], str(path))
+    return _open_file(path, uri)
+
+
+def _open_file(path: Path, uri: str | None) -> FileSource:
     source = _SOURCES.get(suffix_of(path))
     if source is None:
         raise Misconfigured(f"{path}: the suffix must be one of {', '.join(_SOURCES)} to be read")
@@ -42,6 +52,18 @@ def open_sink(path: Path) -> FileSink:
         Misconfigured: the suffix is not that of a format that can be written.
     """
     return FileSink(path)
+
+
+def _require_one_format(path: Path, files: Sequence[tuple[str, Path]]) -> None:
+    """Check that files differ by their compression at most: nothing must be left out unsaid."""
+    formats = {suffix_of(each).removesuffix(".gz").removesuffix(".zst"): name
+               for name, each in reversed(files)}  # fmt: skip
+    if len(formats) > 1:
+        (_, one), (_, other), *_ = sorted(formats.items())
+        raise Misconfigured(
+            f"{path} holds files of several formats, such as {one!r} and {other!r}; name those "
+            f"of one by a pattern such as '{path / '*.csv' if path.is_dir() else 'data/*.csv'}'"
+        )
 
 
 def _without_password(uri: str) -> str:

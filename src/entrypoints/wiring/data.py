@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from fnmatch import fnmatch
+from glob import has_magic
 from os import getpid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -60,12 +62,26 @@ def require_apart(source: str, target: str) -> None:
     """Check that the output would not replace the input.
 
     Raises:
-        Misconfigured: both are the same file.
+        Misconfigured: both are the same file, or the output would be among the input's.
     """
     if {_scheme(source), _scheme(target)} <= {"", "file"}:
         path, output = _path(source), _path(target)
         if path.exists() and output.exists() and path.samefile(output):
             raise Misconfigured(f"{target} is the input; name another file to write to")
+        if _would_hold(path, output):
+            raise Misconfigured(
+                f"{target} would be one of the files of the input {source}; "
+                f"name another folder to write to"
+            )
+
+
+def _would_hold(source: Path, output: Path) -> bool:
+    """Whether a folder or pattern would take the output for data the next time."""
+    if source.is_dir():
+        return output.resolve().parent == source.resolve()
+    if not has_magic(source.name) or source.exists():
+        return False
+    return source.parent.resolve() == output.resolve().parent and fnmatch(output.name, source.name)
 
 
 def fetch_reference_data(settings: Settings) -> Path:

@@ -7,6 +7,7 @@ that keep what they are given: a subclass provides `holding`, which puts a table
 
 import pickle
 from collections.abc import Callable, Mapping
+from itertools import accumulate, pairwise
 from math import isnan
 from typing import Any
 
@@ -84,9 +85,18 @@ class DataSourceContract:
     ) -> None:
         chunks = list(source.plan(size))
         assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
-        assert [chunk.start for chunk in chunks] == [index * size for index in range(len(chunks))]
+        before = [*accumulate((chunk.rows for chunk in chunks), initial=0)]
+        assert [chunk.start for chunk in chunks] == before[:-1]
         assert all(0 < chunk.rows <= size for chunk in chunks)
         assert sum(chunk.rows for chunk in chunks) == source.version.rows
+
+    @pytest.mark.parametrize("size", [7, 20])
+    def test_chunks_of_a_file_are_full_but_for_its_last(
+        self, source: DataSource, size: int
+    ) -> None:
+        chunks = list(source.plan(size))
+        for chunk, following in pairwise(chunks):
+            assert chunk.rows == size or following.file != chunk.file
 
     def test_the_plan_is_the_same_every_time(self, source: DataSource) -> None:
         assert list(source.plan(7)) == list(source.plan(7))
@@ -110,14 +120,14 @@ class DataSourceContract:
         self, source: DataSource, kinds: Mapping[str, Kind]
     ) -> None:
         asked = dict([*kinds.items()][:0:-1])
-        (chunk,) = source.plan(1_000_000)
+        chunk = next(source.plan(1_000_000))
         table = source.read(chunk, asked)
         assert list(table.columns) == list(asked)
 
     def test_numbers_are_floats_and_categories_are_coded_or_objects(
         self, source: DataSource, kinds: Mapping[str, Kind]
     ) -> None:
-        (chunk,) = source.plan(1_000_000)
+        chunk = next(source.plan(1_000_000))
         for name, column in source.read(chunk, kinds).columns.items():
             form = "coded" if isinstance(column, Coded) else column.dtype.name
             allowed = {
@@ -129,7 +139,7 @@ class DataSourceContract:
             assert form in allowed[kinds[name]], name
 
     def test_a_column_that_is_not_there_is_refused(self, source: DataSource) -> None:
-        (chunk,) = source.plan(1_000_000)
+        chunk = next(source.plan(1_000_000))
         with pytest.raises(InvalidData, match="'bathrooms'"):
             source.read(chunk, {"bathrooms": Kind.NUMBER})
 
@@ -168,7 +178,7 @@ class TableSourceContract(DataSourceContract):
         assert notes == contents(source_table())["note"]
 
     def test_texts_that_are_asked_for_as_numbers_stay_texts(self, source: DataSource) -> None:
-        (chunk,) = source.plan(1_000_000)
+        chunk = next(source.plan(1_000_000))
         column = source.read(chunk, {"note": Kind.NUMBER}).column("note")
         found = [note for note in cells(column) if isinstance(note, str)]
         assert found[:2] == ["plain", "with, comma"]

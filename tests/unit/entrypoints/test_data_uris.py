@@ -49,3 +49,13 @@ def test_an_output_must_not_replace_its_input(
     require_apart("in.csv", "out.csv")
     require_apart("absent.csv", "absent.csv")
     require_apart("sqlite:///in.csv#t", "in.csv")
+
+
+def test_an_output_must_not_become_part_of_its_input(tmp_path: Path) -> None:
+    folder = tmp_path / "2024"
+    folder.mkdir()
+    for source, target in (("2024", "2024/out.csv"), ("2024/*.csv", "2024/out.csv")):
+        with pytest.raises(Misconfigured, match="one of the files of the input"):
+            require_apart(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
+    for source, target in (("2024", "out.csv"), ("2024/*.csv", "2024/out.parquet")):
+        require_apart(f"{tmp_path}/{source}", f"{tmp_path}/{target}")

@@ -1,0 +1,77 @@
+"""Folders and patterns: which files count, what is said of those that do not fit together."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.arrow.folder_source import FolderSource
+from adapters.arrow.opening import open_source
+from domain.errors import InvalidData, Misconfigured, NotFound
+from tests.integration.contracts.data_source import cells
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return folder
+
+
+def test_files_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "in", b_csv="x\n3\n", a_csv="x\n1\n2\n"))
+    chunks = list(source.plan(10))
+    assert [(chunk.file, chunk.before_file, chunk.start) for chunk in chunks] == [
+        ("a.csv", 0, 0),
+        ("b.csv", 2, 2),
+    ]
+    assert [cells(source.read(chunk, {"x": None}).column("x")) for chunk in chunks] == [
+        ["1", "2"],
+        ["3"],
+    ]
+
+
+def test_columns_may_be_in_another_order(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "in", a_csv="x,y\n1,2\n", b_csv="y,x\n4,3\n"))
+    assert source.columns == ("x", "y")
+    found = [cells(source.read(chunk, {"x": None}).column("x")) for chunk in source.plan(10)]
+    assert found == [["1"], ["3"]]
+
+
+def test_a_file_with_other_columns_is_named(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "in", a_csv="x,y\n1,2\n", b_csv="x,z\n1,2\n"))
+    with pytest.raises(InvalidData, match=r"'b\.csv' has other columns.*lacks \['y'\].*\['z'\]"):
+        _ = source.version
+
+
+def test_the_names_of_files_are_part_of_the_version(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", a_csv="x\n1\n", b_csv="x\n2\n")
+    before = open_source(folder).version
+    assert open_source(tmp_path / "in" / "*.csv").version.sha256 == before.sha256
+    (folder / "b.csv").rename(folder / "c.csv")
+    assert open_source(folder).version.sha256 != before.sha256
+
+
+def test_files_of_several_formats_are_refused_rather_than_left_out(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", a_csv="x\n1\n", b_jsonl='{"x": 1}\n')
+    with pytest.raises(Misconfigured, match=r"several formats, such as 'a\.csv' and 'b\.jsonl'"):
+        open_source(folder)
+    assert open_source(folder / "*.csv").version.rows == 1
+
+
+def test_a_folder_within_is_refused_rather_than_left_out(tmp_path: Path) -> None:
+    write(write(tmp_path / "in", a_csv="x\n1\n") / "more", b_csv="x\n1\n2\n")
+    with pytest.raises(Misconfigured, match="the folder 'more'"):
+        open_source(tmp_path / "in")
+    assert open_source(tmp_path / "in" / "**" / "*.csv").version.rows == 3
+
+
+@pytest.mark.parametrize("name", ["in", "in/*.csv", "absent/*.csv"])
+def test_nothing_to_read_is_not_found(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "in")
+    with pytest.raises(NotFound, match="no files"):
+        open_source(tmp_path / name)
+
+
+def test_a_name_with_brackets_is_a_file_where_there_is_one(tmp_path: Path) -> None:
+    write(tmp_path / "in", **{"a[1]_csv": "x\n1\n"})
+    assert not isinstance(open_source(tmp_path / "in" / "a[1].csv"), FolderSource)
