@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, isfinite, isnan
+from math import ceil, inf, isfinite, isnan
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -139,6 +139,17 @@ class Feature:
             raise Refused("is out of range")
         return number
 
+    def asks_for_range(self, column: Column) -> bool:
+        """Whether the range is all that can be wrong with the values of a column."""
+        kinds = {Kind.NUMBER: "iuf", Kind.INTEGER: "iu"}.get(self.kind, "")
+        return isinstance(column, np.ndarray) and column.dtype.kind in kinds
+
+    def has_in_range(self, least: float, most: float) -> bool:
+        """Whether all numbers from one to another are allowed; NaN is none."""
+        low = -inf if self.low is None else self.low
+        high = inf if self.high is None else self.high
+        return low <= least <= most <= high and isfinite(least) and isfinite(most)
+
     def encode_column(self, column: Column) -> tuple[Vector, dict[int, str]]:
         """Return the vector that stands for a column, and a problem for each row refused.
 
@@ -158,6 +169,10 @@ class Feature:
 
     def _encode_coded(self, column: Coded) -> tuple[Vector, dict[int, str]]:
         values, problems = self._encode_each(np.array([*column.values, None], dtype=object))
+        if (column.codes >= 0).all():
+            problems.pop(len(column.values), None)
+        if not problems:
+            return values[column.codes], {}
         refused = np.flatnonzero(np.isin(column.codes % len(values), list(problems)))
         return values[column.codes], {
             int(row): problems[int(column.codes[row]) % len(values)] for row in refused

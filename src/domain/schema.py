@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from domain.errors import InvalidData, InvalidRows, Misconfigured, Violation
 from domain.feature import MISSING, Feature, Kind, Refused, Vector
-from domain.table import Table
+from domain.table import Table, plain
 
 Matrix: TypeAlias = NDArray[np.float64]
 
@@ -207,15 +207,32 @@ class Schema:
             InvalidData: a feature has no column.
         """
         self.require(list(table.columns), "the table")
-        matrix = np.empty((len(table), len(self.features)), dtype=np.float64)
+        columns = np.zeros((len(self.features), len(table)), dtype=np.float64)
         violations: list[Violation] = []
-        for position, feature in enumerate(self.features):
-            matrix[:, position], problems = feature.encode_column(table.column(feature.name))
+        for position in self._write_plain(table, columns):
+            feature = self.features[position]
+            columns[position], problems = feature.encode_column(table.column(feature.name))
             violations += [
                 Violation(row, feature.name, problem, feature.allowed)
                 for row, problem in problems.items()
             ]
-        return Encoded(matrix, _with_faults(table, violations))
+        return Encoded(np.ascontiguousarray(columns.T), _with_faults(table, violations))
+
+    def _write_plain(self, table: Table, columns: Matrix) -> list[int]:
+        """Write the columns of numbers and return which features have still to be looked at.
+
+        A column whose least and greatest number are in range needs no look at each; and to look
+        at all columns at once takes a fraction of the time that one after the other takes.
+        """
+        features = self.features
+        places = [i for i, f in enumerate(features) if f.asks_for_range(table.column(f.name))]
+        if not places or not len(table):
+            return [*range(len(features))]
+        for place in places:
+            columns[place] = plain(table.columns[features[place].name])
+        least, most = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
+        done = {i for i in places if features[i].has_in_range(least[i], most[i])}
+        return [place for place in range(len(features)) if place not in done]
 
     def encode_target(self, table: Table) -> tuple[Vector, tuple[Violation, ...]]:
         """Return the target of each row, shape (rows,), and the rows that have none.

@@ -222,3 +222,24 @@ def test_of_a_row_that_is_none_nothing_but_that_is_wrong() -> None:
     assert [(v.row, v.field) for v in encoded.violations] == [(1, ""), (2, "age"), (2, "place")]
     assert encoded.violations[0] == fault
     assert [v.row for v in SCHEMA.encode_target(table)[1]] == [2]
+
+
+@given(schemas(), st.data())
+def test_columns_of_numbers_are_checked_together_as_each_by_itself(
+    schema: Schema, data: st.DataObject
+) -> None:
+    rows = data.draw(st.integers(0, 5))
+    floats = st.one_of(st.floats(), st.integers(-3, 200).map(float))
+    columns: dict[str, Any] = {
+        name: np.array(data.draw(st.lists(cells, min_size=rows, max_size=rows)), dtype=kind)
+        for name in schema.names
+        for cells, kind in [
+            data.draw(st.sampled_from([(floats, "f8"), (st.integers(-3, 200), "i4")]))
+        ]
+    }
+    encoded = schema.encode_table(Table(columns, rows))
+    for position, feature in enumerate(schema.features):
+        values, problems = feature.encode_column(columns[feature.name])
+        np.testing.assert_array_equal(encoded.matrix[:, position], values)
+        found = {v.row: v.problem for v in encoded.violations if v.field == feature.name}
+        assert found == problems

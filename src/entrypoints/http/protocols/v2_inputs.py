@@ -82,7 +82,7 @@ def _column(tensor: Tensor, feature: Feature) -> Column:
     if tensor.shape[1:] not in ((), (1,)):
         raise InvalidData(f"{where}: shape: allowed: [rows] or [rows, 1]")
     _require_datatype(tensor, datatypes(feature), where)
-    column = tensor.column(where)
+    column = tensor.known(feature.categories) or tensor.column(where)
     if isinstance(column, Coded):
         return _without_empty(column) if _empty_is_missing(feature) else column
     if feature.kind is Kind.BOOLEAN and column.dtype.kind == "f":

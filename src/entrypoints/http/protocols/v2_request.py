@@ -10,7 +10,8 @@ from math import prod
 from typing import Any
 
 from domain.errors import InvalidData
-from domain.table import Column
+from domain.table import Coded, Column
+from entrypoints.http.protocols.v2_categories import read_categories
 from entrypoints.http.protocols.v2_tensors import DATATYPES, from_bytes, from_json
 from entrypoints.json_text import read_json
 
@@ -33,6 +34,12 @@ class Tensor:
     datatype: str
     shape: tuple[int, ...]
     content: list[Any] | memoryview
+
+    def known(self, categories: tuple[str, ...]) -> Coded | None:
+        """Return the elements if that is quick: many texts in bytes, all of them categories."""
+        if not categories or isinstance(self.content, list):
+            return None
+        return read_categories(self.content, categories, prod(self.shape))
 
     def column(self, where: str) -> Column:
         """Return the elements, row by row."""
