@@ -1,4 +1,4 @@
-"""The documentation says what is so: snippets run, links lead somewhere, nothing is left out."""
+"""The documentation says what is so: links lead somewhere, nothing is left out."""
 
 import re
 import shutil
@@ -17,55 +17,18 @@ from entrypoints.http.app import create_app
 from entrypoints.http.routes import router
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, Variant, variables
-from tests.integration.snippets import commands, lacking, reading, snippets
+from tests.integration.following import FOLLOWED, copy, name
+from tests.integration.snippets import commands, lacking
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted(DOCS.rglob("*.md"))
 EVERYTHING = [*PAGES, *ROOT.glob("*.md"), *(ROOT / "data").glob("*.md")]
-FOLLOWED = [ROOT / "README.md", DOCS / "tutorial.md", *sorted(DOCS.glob("how-to/*.md"))]
 MISSPELT = "MODELPORT_TRAKER"  # on purpose, to show what is said of it
-WHAT_A_USER_HAS = ["data/housing.toml", "data/raw/housing.csv.dvc", "data/raw/.gitignore", ".dvc"]
-WHAT_A_CONTRIBUTOR_HAS = [*WHAT_A_USER_HAS, "src", "tests", "pyproject.toml"]
 
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 _BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", FOLLOWED, ids=name)
-def test_a_reader_can_follow_the_page(page: Path, tmp_path: Path, housing_csv: Path) -> None:
-    contributing = page.stem == "add-an-adapter"
-    folder = tmp_path / "modelport"
-    for path in WHAT_A_CONTRIBUTOR_HAS if contributing else WHAT_A_USER_HAS:
-        _copy(ROOT / path, folder / path)
-    steps = list(snippets(page.read_text()))
-    assert steps, "there is nothing to try on this page"
-
-    with reading(folder, housing_csv.as_uri()) as reader:
-        if contributing:
-            reader.environment = {**reader.environment, "PYTHONPATH": str(folder / "src")}
-        for step in steps:
-            try:
-                reader.follow(step)
-            except AssertionError as error:
-                pytest.fail(f"{name(page)}, line {step.line}: {error}", pytrace=False)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(
-            source, target, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp")
-        )
-    else:
-        shutil.copy(source, target)
 
 
 @pytest.mark.parametrize("page", EVERYTHING, ids=name)
@@ -101,20 +64,20 @@ def test_reference_pages_are_those_that_the_code_makes() -> None:
 
 
 def test_a_stale_reference_page_is_named(tmp_path: Path) -> None:
-    copy = tmp_path / "docs" / "reference"
-    shutil.copytree(REFERENCE, copy)
-    _copy(ROOT / "data/housing.toml", tmp_path / "data/housing.toml")
-    (copy / "cli.md").write_text("what was true a year ago\n")
-    (copy / "errors.md").unlink()
+    pages = tmp_path / "docs" / "reference"
+    shutil.copytree(REFERENCE, pages)
+    copy(ROOT / "data/housing.toml", tmp_path / "data/housing.toml")
+    (pages / "cli.md").write_text("what was true a year ago\n")
+    (pages / "errors.md").unlink()
 
-    generate = [sys.executable, str(copy / "generate.py")]
+    generate = [sys.executable, str(pages / "generate.py")]
     check = subprocess.run([*generate, "--check"], capture_output=True, text=True)
     subprocess.run(generate, check=True, capture_output=True)
 
     assert check.returncode == 1
     assert re.findall(r"\w+\.md", check.stderr) == ["cli.md", "errors.md"]
     for page in ("settings.md", "cli.md", "http.md", "errors.md"):
-        assert (copy / page).read_text() == (REFERENCE / page).read_text()
+        assert (pages / page).read_text() == (REFERENCE / page).read_text()
 
 
 def test_every_setting_is_in_the_reference() -> None:
@@ -168,6 +131,13 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         return
     for word, child in command.commands.items():
         yield from _commands(child, f"{path} {word}")
+
+
+def test_every_page_that_shows_how_is_followed() -> None:
+    shown = [ROOT / "README.md", DOCS / "tutorial.md", *sorted(DOCS.glob("how-to/*.md"))]
+    assert [page for half in FOLLOWED for page in half] == shown
+    assert FOLLOWED[0]
+    assert FOLLOWED[1]
 
 
 def test_the_index_leads_to_every_page() -> None:

@@ -44,7 +44,7 @@ class Asked:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place with a champion."""
     made = place(tmp_path_factory.mktemp("protocols"), MODELPORT_DATA="sample:2000")
-    made.good("train")
+    made.good("train", "--param", "max_iter=50")
     return made
 
 
