@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.integration.processes import Postgres, running_mlflow, running_postgres
+from tests.integration.s3 import Bucket, running_s3
 
 _NUMBERS = count(1)
 
@@ -68,3 +69,18 @@ def mlflow_server(mlflow_process: str) -> str:
         for model in list(pages(client.search_registered_models)):
             client.delete_registered_model(model.name)
     return mlflow_process
+
+
+@pytest.fixture(scope="session")
+def s3_process() -> Iterator[Bucket]:
+    """A server that speaks S3; each worker of pytest-xdist has its own."""
+    with running_s3() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def s3(s3_process: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket, to which the variables of the process lead."""
+    for name, value in s3_process.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_process

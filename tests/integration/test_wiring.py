@@ -147,9 +147,11 @@ def without(*libraries: str) -> Iterator[None]:
         ("mlflow", "mlflow", builders.mlflow_tracker),
         ("ray", "ray", builders.ray_executor),
         ("pyarrow", "train", lambda s: open_source(s, "x.csv")),
-        ("pyarrow", "train", lambda s: open_sink("x.csv")),
+        ("pyarrow", "train", lambda s: open_sink(s, "x.csv")),
         ("sqlalchemy", "sql", lambda s: open_source(s, "sqlite:///x.db#t")),
-        ("sqlalchemy", "sql", lambda s: open_sink("sqlite:///x.db#t")),
+        ("s3fs", "objects", lambda s: open_source(s, "s3://bucket/x.csv")),
+        ("s3fs", "objects", lambda s: open_sink(s, "s3://bucket/x.csv")),
+        ("sqlalchemy", "sql", lambda s: open_sink(s, "sqlite:///x.db#t")),
     ],
 )
 def test_a_library_that_is_not_installed_is_named_with_where_it_comes_from(

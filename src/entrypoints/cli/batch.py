@@ -24,8 +24,8 @@ def predict(
         str,
         typer.Argument(
             metavar="OUTPUT",
-            help="A .csv, .parquet or .jsonl file (or .csv.gz, .jsonl.gz), or a database URL "
-            "with #TABLE.",
+            help="A .csv, .parquet or .jsonl file (or .csv.gz, .jsonl.gz), s3://BUCKET/KEY of such "
+            "a name, or a database URL with #TABLE.",
         ),
     ],
     model: Model = None,

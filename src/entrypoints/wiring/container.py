@@ -65,7 +65,7 @@ class Container(containers.DeclarativeContainer):
     explainers = providers.ThreadSafeSingleton(builders.explainers)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)
-    sink = providers.Factory(data.open_sink)
+    sink = providers.Factory(data.open_sink, settings)
     executor = providers.Selector(
         settings.provided.engine,
         **{

@@ -34,11 +34,13 @@ def open_source(settings: Settings, uri: str | None = None) -> DataSource:
         return _open_file(_fetched(uri, None, settings), public_uri(uri))
     if scheme in ("", "file"):
         return _open_file(_path(uri))
+    if scheme == "s3":
+        return _open_file(_fetched_object(uri, settings), uri)
     return _open_table(uri)
 
 
-def open_sink(uri: str) -> PredictionSink:
-    """Return the sink that a data URI names: a file or a database table.
+def open_sink(settings: Settings, uri: str) -> PredictionSink:
+    """Return the sink that a data URI names: a file, an object or a database table.
 
     Raises:
         Misconfigured: nothing can be written there; says what can.
@@ -46,10 +48,13 @@ def open_sink(uri: str) -> PredictionSink:
     scheme = _scheme(uri)
     if scheme in ("http", "https") or uri.startswith("sample:"):
         raise Misconfigured(
-            f"{public_uri(uri)} cannot be written to; allowed: a path or a database URL"
+            f"{public_uri(uri)} cannot be written to; "
+            f"allowed: a path, s3://BUCKET/KEY or a database URL"
         )
     if scheme in ("", "file"):
         return _open_file_sink(_path(uri))
+    if scheme == "s3":
+        return _open_object_sink(uri, settings)
     return _open_table_sink(uri)
 
 
@@ -129,6 +134,20 @@ def _open_file_sink(path: Path) -> PredictionSink:
     from adapters.arrow.opening import open_sink as open_sink_by_suffix
 
     return open_sink_by_suffix(path)
+
+
+@needs("objects")
+def _open_object_sink(uri: str, settings: Settings) -> PredictionSink:
+    from adapters.objects.sink import ObjectSink
+
+    return ObjectSink.at(uri, settings.home / "objects", _open_file_sink)
+
+
+@needs("objects")
+def _fetched_object(uri: str, settings: Settings) -> Path:
+    from adapters.objects.fetch import fetch
+
+    return fetch(uri, settings.home / "cache")
 
 
 @needs("sql")

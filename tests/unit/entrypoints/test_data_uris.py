@@ -32,8 +32,8 @@ def test_a_sample_has_a_whole_number_of_rows(rows: str) -> None:
 
 @pytest.mark.parametrize("uri", ["https://me:secret@example.org/o.csv", "sample:10"])
 def test_what_cannot_be_written_to_is_said_with_what_can(uri: str) -> None:
-    with pytest.raises(Misconfigured, match="a path or a database URL") as caught:
-        open_sink(uri)
+    with pytest.raises(Misconfigured, match="a path, s3://BUCKET/KEY or a database URL") as caught:
+        open_sink(Settings(), uri)
     assert "secret" not in str(caught.value)
 
 
