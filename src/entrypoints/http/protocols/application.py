@@ -20,8 +20,9 @@ from entrypoints.http.exchange import note_error
 Form: TypeAlias = Callable[[HTTPStatus, str], Mapping[str, Any]]
 Handler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
-# A shorter body than this is answered before a thread could have been woken.
-_BYTES_WORTH_A_THREAD = 4096
+# A shorter body than this, some 200 rows, is answered in less than a millisecond, for which a
+# thread does not pay (see `predict`), and refused in a few.
+_BYTES_WORTH_A_THREAD = 16_384
 
 
 def protocol(routes: Sequence[BaseRoute], form: Form) -> Starlette:
