@@ -38,11 +38,11 @@ class FileSink:
         self._rejects = path.with_name(f"{path.name}.rejects.jsonl")
         self._receipt = path.with_name(f".{path.name}.receipt.json")
         self._lock = path.with_name(f".{path.name}.lock")
-        self._format = _format_of(path)
+        self._format = self._choose_format()
         self._sent = sent
 
     def __reduce__(self) -> tuple[Callable[..., "FileSink"], tuple[Path]]:
-        return partial(FileSink, sent=True), (self._path,)
+        return partial(type(self), sent=True), (self._path,)
 
     @contextmanager
     def reserved(self, job: BatchJob) -> Iterator[None]:
@@ -60,8 +60,7 @@ class FileSink:
         return found or None
 
     def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
-        if self._path.is_dir():
-            raise Unavailable(f"{self._path} is a directory; name a file to write")
+        self._require_replaceable()
         with writing(self._path):
             found = [part.read_receipt() for part in parts_in(self._folder(job))]
         return {receipt.index: receipt for receipt in found if receipt is not None}
@@ -103,7 +102,7 @@ class FileSink:
         else:
             self._rejects.unlink(missing_ok=True)
         rows = [part.rows for part in parts]
-        output = _put(self._path, folder, lambda stream: self._format.merge(rows, stream))
+        output = self._put_output(rows, folder)
         return Receipt(
             job=job.id,
             model=job.model,
@@ -114,6 +113,16 @@ class FileSink:
             output=output,
             rejects=rejects,
         )
+
+    def _choose_format(self) -> Format:
+        return _format_of(self._path)
+
+    def _require_replaceable(self) -> None:
+        if self._path.is_dir():
+            raise Unavailable(f"{self._path} is a directory; name a file to write")
+
+    def _put_output(self, rows: Sequence[Path], folder: Path) -> Content:
+        return _put(self._path, folder, lambda stream: self._format.merge(rows, stream))
 
     def _folder(self, job: BatchJob) -> Path:
         return self._path.with_name(f".{self._path.name}.{job.id}.parts")

@@ -71,7 +71,11 @@ def _encode_arrow(table: Table) -> bytes:
 
 
 def _merge_arrow(parts: Sequence[Path], stream: BinaryIO) -> None:
-    schema = _common_schema([_read_schema(part) for part in parts])
+    write_parquet(parts, common_schema(parts), stream)
+
+
+def write_parquet(parts: Sequence[Path], schema: pa.Schema, stream: BinaryIO) -> None:
+    """Write the rows of chunks as one Parquet file with these columns."""
     with parquet.ParquetWriter(stream, schema) as writer:
         for group in _grouped(_read(part).cast(schema, safe=False) for part in parts):
             writer.write_table(group)
@@ -87,8 +91,9 @@ def _read(part: Path) -> pa.Table:
         return reader.read_all()
 
 
-def _common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:
+def common_schema(parts: Sequence[Path]) -> pa.Schema:
     """Return a schema that holds the columns of all chunks; as text where nothing else does."""
+    schemas = [_read_schema(part) for part in parts]
     fields = []
     for name in schemas[0].names:
         alternatives = [pa.schema([schema.field(name)]) for schema in schemas]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from adapters.arrow.csv_source import CsvSource
 from adapters.arrow.file_sink import FileSink
+from adapters.arrow.folder_sink import FolderSink
 from adapters.arrow.folder_source import FileSource, FolderSource, files_of, is_several
 from adapters.arrow.json_lines_source import JsonLinesSource
 from adapters.arrow.packed import PACKED, suffix_of
@@ -52,6 +53,11 @@ def open_sink(path: Path) -> FileSink:
         Misconfigured: the suffix is not that of a format that can be written.
     """
     return FileSink(path)
+
+
+def open_folder_sink(path: Path) -> FolderSink:
+    """Return the sink that writes a folder of Parquet files."""
+    return FolderSink(path)
 
 
 def _require_one_format(path: Path, files: Sequence[tuple[str, Path]]) -> None:

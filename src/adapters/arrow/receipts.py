@@ -26,9 +26,22 @@ class Content:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return cls(stream.tell(), digest)
 
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self:
+        """Return what the files of a folder hold, by their names."""
+        size, digest = 0, hashlib.sha256()
+        for path in sorted(folder.iterdir()):
+            with path.open("rb") as stream:
+                found = cls.of(stream)
+            size += found.bytes
+            digest.update(json.dumps([path.name, found.sha256]).encode())
+        return cls(size, digest.hexdigest())
+
     def is_in(self, path: Path) -> bool:
-        """Whether a file is there and holds just this."""
+        """Whether a file or folder is there and holds just this."""
         try:
+            if path.is_dir():
+                return Content.of_folder(path) == self
             if path.stat().st_size != self.bytes:
                 return False
             with path.open("rb") as stream:

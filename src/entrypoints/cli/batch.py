@@ -25,7 +25,7 @@ def predict(
         typer.Argument(
             metavar="OUTPUT",
             help="A .csv, .parquet or .jsonl file (or .csv.gz, .jsonl.gz), s3://BUCKET/KEY of such "
-            "a name, or a database URL with #TABLE.",
+            "a name, a FOLDER/ for one Parquet file per chunk, or a database URL with #TABLE.",
         ),
     ],
     model: Model = None,

@@ -52,7 +52,7 @@ def open_sink(settings: Settings, uri: str) -> PredictionSink:
             f"allowed: a path, s3://BUCKET/KEY or a database URL"
         )
     if scheme in ("", "file"):
-        return _open_file_sink(_path(uri))
+        return _open_folder_sink(_path(uri)) if uri.endswith("/") else _open_file_sink(_path(uri))
     if scheme == "s3":
         return _open_object_sink(uri, settings)
     return _open_table_sink(uri)
@@ -148,6 +148,13 @@ def _fetched_object(uri: str, settings: Settings) -> Path:
     from adapters.objects.fetch import fetch
 
     return fetch(uri, settings.home / "cache")
+
+
+@needs("train")
+def _open_folder_sink(path: Path) -> PredictionSink:
+    from adapters.arrow.opening import open_folder_sink
+
+    return open_folder_sink(path)
 
 
 @needs("sql")

@@ -1,0 +1,80 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+from adapters.arrow.opening import open_folder_sink
+from application.ports import Sealed
+from domain.batch import BatchJob
+from domain.errors import Conflict
+from tests.integration.contracts.prediction_sink import (
+    JOB,
+    OTHER_JOB,
+    Damage,
+    ReadBack,
+    Reopened,
+    SharedSinkContract,
+    Written,
+    part,
+)
+
+
+class TestFolderSink(SharedSinkContract):
+    @pytest.fixture
+    def output(self, tmp_path: Path) -> Path:
+        return tmp_path / "scores" / "output"
+
+    @pytest.fixture
+    def reopened(self, output: Path) -> Reopened:
+        return lambda: open_folder_sink(output)
+
+    @pytest.fixture
+    def remove_rows(self, output: Path) -> Damage:
+        return lambda job: shutil.rmtree(output)
+
+    @pytest.fixture
+    def remove_rejects(self, output: Path) -> Damage:
+        return lambda job: output.with_name("output.rejects.jsonl").unlink()
+
+    @pytest.fixture
+    def read_back(self, output: Path) -> ReadBack:
+        rejects = output.with_name("output.rejects.jsonl")
+
+        def read(job: BatchJob, sealed: Sealed) -> Written:
+            assert sealed.rejects == (str(rejects) if rejects.exists() else None)
+            receipt = output.with_name(".output.receipt.json")
+            expected = [receipt, output, rejects] if sealed.rejects else [receipt, output]
+            assert sorted(output.parent.iterdir()) == expected, "nothing else is left"
+            files = sorted(output.iterdir())
+            assert [file.name for file in files] == [
+                f"part-{place:05d}.parquet" for place in range(len(files))
+            ]
+            assert len({str(parquet.read_schema(file)) for file in files}) == 1
+            lines = rejects.read_text(encoding="utf-8").splitlines() if sealed.rejects else []
+            whole = parquet.read_table(files).to_pydict()
+            return Written(whole, [json.loads(line) for line in lines])
+
+        return read
+
+    def test_the_folder_of_another_job_is_replaced_as_a_whole(
+        self, reopened: Reopened, output: Path
+    ) -> None:
+        for job, chunks in ((JOB, 3), (OTHER_JOB, 1)):
+            for index in range(chunks):
+                reopened().write(job, index, part(3 * index), [])
+            reopened().seal(job, chunks)
+            assert len([*output.iterdir()]) == chunks
+
+    def test_a_folder_with_anything_else_in_it_is_not_replaced(
+        self, reopened: Reopened, output: Path
+    ) -> None:
+        output.mkdir(parents=True)
+        (output / "thesis.tex").write_text("years of work")
+        reopened().write(JOB, 0, part(0), [])
+        with pytest.raises(Conflict, match=r"'thesis\.tex'"):
+            reopened().completed(JOB)
+        with pytest.raises(Conflict, match=r"'thesis\.tex'"):
+            reopened().seal(JOB, 1)
+        assert (output / "thesis.tex").read_text() == "years of work"
