@@ -264,7 +264,7 @@ def test_an_output_that_cannot_be_written_is_told(trained: Place, target: str) -
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [("out.xlsx", ".csv, .parquet, .jsonl"), ("out", ".csv"), ("https://x/o.csv", "a path or")],
+    [("out.xlsx", ".csv, .parquet, .jsonl"), ("out", ".csv"), ("https://x/o.csv", "a path, s3:")],
 )
 def test_an_output_of_no_known_kind_is_refused(trained: Place, target: str, said: str) -> None:
     ran = trained.call("predict", write_csv(trained / "in.csv", [ROW]), target)
