@@ -80,7 +80,8 @@ class Surroundings:
         mean = columns.index(f"{self.names[0]}, weighted mean of {_MOST} nearest")
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "_mean", slice(mean, mean + 1))
-        object.__setattr__(self, "_flatter", _FLATTER * np.var(self.told[:, 1:], axis=0))
+        with _extremes():
+            object.__setattr__(self, "_flatter", _FLATTER * np.var(self.told[:, 1:], axis=0))
         object.__setattr__(self, "_memo", Memo(self._work_out, len(self.columns)))
 
     @classmethod

@@ -258,5 +258,6 @@ def _copied_from_the_repository(stage: Stage) -> list[str]:
 
 
 def _pins(name: str) -> set[str]:
+    """Return name and version of each pin; where it applies may differ, by what else needs it."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
-    return set(re.findall(r"^[a-zA-Z0-9][^\\\n]*", text, re.M))
+    return set(re.findall(r"^([a-zA-Z0-9][^\\\n ;]*)", text, re.M))

@@ -102,7 +102,13 @@ def test_the_variants_make_the_same_model(journeys: dict[str, Journey]) -> None:
 def test_everything_is_kept_in_the_home_folder(journeys: dict[str, Journey], variant: str) -> None:
     journey = journeys[variant]
     found = {path.name for path in journey.where.folder.iterdir()}
-    assert found == {"artifacts", "out.parquet", "server.log", "server.out"}
+    assert found == {
+        "artifacts",
+        "out.parquet",
+        ".out.parquet.receipt.json",
+        "server.log",
+        "server.out",
+    }
     kept = {path.name for path in (journey.where / "artifacts").iterdir()}
     kept -= {".ledger.lock"}
     if variant == "main":

@@ -55,7 +55,9 @@ def test_the_run_says_what_was_tried_on_which_data_and_what_came_of_it(
     assert run.info.status == "FINISHED"
     assert run.data.params["estimator"] == "ridge"
     assert run.data.params["parameters.alpha"] == "0.5"
-    assert run.data.metrics == report.metrics.to_mapping()
+    metrics = report.metrics.to_mapping()
+    assert {name: run.data.metrics[name] for name in metrics} == metrics
+    assert {*run.data.metrics} - {*metrics} == {"gate.latency.row_ms", "gate.latency.budget_ms"}
     assert run.data.tags["decision"] == "there is no champion yet"
     assert run.data.tags["bundle"] == report.version.bundle_id
     assert run.data.tags["data.sha256"] == data.sha256
@@ -67,7 +69,8 @@ def test_the_run_says_what_was_tried_on_which_data_and_what_came_of_it(
     assert used.dataset.digest == data.sha256[:32]
     assert json.loads(used.dataset.source) == {"uri": data.uri}
     assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
-    assert [file.path for file in client.list_artifacts(report.run_id)] == ["manifest.json"]
+    files = {file.path for file in client.list_artifacts(report.run_id)}
+    assert files == {"manifest.json", "decision.json", "model-card.md"}
 
 
 def test_the_version_says_what_its_columns_are_and_how_good_it_is(uri: str, tmp_path: Path) -> None:

@@ -214,6 +214,13 @@ def test_a_row_is_encoded_spatially_as_on_its_own(
         assert encoding.transform(matrix[row : row + 1]).tobytes() == together[row].tobytes()
 
 
+def test_numbers_too_large_to_be_squared_are_told_by_their_neighbours_too() -> None:
+    huge = _town()
+    huge[:, 1] *= 1e222
+    _, columns = FeatureEncoding.learn(SPATIAL, TOWN, huge, np.arange(50.0))
+    assert np.isfinite(columns).all()
+
+
 def test_spatial_features_need_coordinates() -> None:
     with pytest.raises(Misconfigured, match=r"schema 'houses' has no \[coordinates\]"):
         FeatureEncoding.learn(SPATIAL, SCHEMA, np.ones((3, 4)), np.arange(3.0))
