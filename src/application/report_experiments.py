@@ -9,18 +9,18 @@ from application.loading import LoadModel
 from application.ports import Plotter, ResultStore
 from application.run_experiments import RESULTS
 from application.try_seeds import SEEDS
+from domain.document import Document
 from domain.errors import ArtefactRejected, NotFound
 from domain.evidence import Evidence, Opening
 from domain.experiment_report import experiment_report
 from domain.model import Manifest, ModelRef, ModelVersion
-from domain.report import Report
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """A report, its figures as SVG by name, and the evidence behind both."""
 
-    report: Report
+    report: Document
     figures: Mapping[str, str]
     evidence: Evidence
 

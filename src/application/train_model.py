@@ -15,9 +15,9 @@ from application.signing import sign
 from domain import golden
 from domain.assessment import assess_errors
 from domain.candidate import Candidate, Incomparable
-from domain.card_markdown import to_markdown
 from domain.dataset import DatasetVersion
 from domain.decision import PromotionDecision
+from domain.document_markdown import to_markdown
 from domain.evaluation import Metrics, measure, require_parity
 from domain.golden import GoldenRows
 from domain.ledger import Action, LedgerEntry, outcome_of

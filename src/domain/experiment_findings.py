@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from domain.document import Section, Table
 from domain.evidence import Evidence, amount
 from domain.figures import Bars, Curve, Front, Map
 from domain.findings import on_the_front
-from domain.report import Section, Table
 from domain.segments import PREDICTED
 
 # A learning curve that falls by less than this for the last rows is called flat.

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from domain.document import Document, Section, Table
 from domain.evidence import Evidence, amount
 from domain.experiment_findings import costs, errors, importance, intervals, learning
 from domain.figures import Curve, Dots
-from domain.report import Report, Section, Table
 
 _BEST_TRIALS = 5
 
@@ -14,11 +14,11 @@ _BEST_TRIALS = 5
 _CLOSE = 1.2
 
 
-def experiment_report(evidence: Evidence) -> Report:
+def experiment_report(evidence: Evidence) -> Document:
     """Return the page that answers how the model was chosen."""
     results = evidence.results
     simulated = results["data"]["simulated"]
-    return Report(
+    return Document(
         title=f"How the model {results['model']} was chosen",
         summary=tuple(_answer(evidence)),
         warning="Simulated data: this shows how the program works, nothing about the world."

@@ -1,14 +1,13 @@
-"""The model card: what somebody should know of a model before using it, as parts to be shown.
+"""The model card: what somebody should know of a model before using it, as a document.
 
-Everything follows from the manifest; words about the data come from the schema file. How the parts
-look is the business of whoever shows them.
+Everything follows from the manifest; words about the data come from the schema file.
 """
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
+from domain.document import Bar, Chart, Document, Section, Table
 from domain.model import Manifest
 from domain.schema import Schema
 from domain.training import FeatureSet
@@ -23,60 +22,8 @@ _SPATIAL = (
     "training never of the row itself. So its bundle holds values of training rows."
 )
 
-Cell: TypeAlias = str | int | float | None
 
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of cells under a header."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A value to be drawn, with the interval in which it may lie, if that is known."""
-
-    label: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """Bars of one unit; `mark` is a value to compare them with, `percent` says they are shares."""
-
-    title: str
-    bars: tuple[Bar, ...]
-    mark: float | None = None
-    percent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the card: sentences, then points, then tables, charts and a command."""
-
-    title: str
-    sentences: tuple[str, ...] = ()
-    points: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    charts: tuple[Chart, ...] = ()
-    command: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """A title, a sentence that says what it is, a warning if there is one, and the sections."""
-
-    title: str
-    summary: str
-    warning: str
-    sections: tuple[Section, ...]
-
-
-def model_card(manifest: Manifest, facts: Mapping[str, str] | None = None) -> ModelCard:
+def model_card(manifest: Manifest, facts: Mapping[str, str] | None = None) -> Document:
     """Return the card of a model; `facts` are what its registry knows, such as version or run."""
     schema = manifest.schema
     unit = f" in {schema.target.unit}" if schema.target.unit else ""
@@ -85,9 +32,9 @@ def model_card(manifest: Manifest, facts: Mapping[str, str] | None = None) -> Mo
         f"A {estimator} model that predicts {schema.target.name}{unit} "
         f"from {len(schema.features)} features. {_sentence(schema.description)}"
     )
-    return ModelCard(
+    return Document(
         title=f"Model card: {(facts or {}).get('version', manifest.name)}",
-        summary=summary.strip(),
+        summary=(summary.strip(),),
         warning=SIMULATED if manifest.data["simulated"] else "",
         sections=tuple(_sections(manifest, facts or {})),
     )
@@ -155,7 +102,7 @@ def _metrics(manifest: Manifest) -> Section:
             f"{evaluation['resamples']:,} resamples."
         )
     header = ("metric", "value", "from", "to", "unit", "meaning")
-    return Section("Metrics", tuple(sentences), tables=(Table(header, tuple(rows)),))
+    return Section("Metrics", tuple(sentences), tables=(Table(header, tuple(rows), precise=True),))
 
 
 def _errors(manifest: Manifest) -> Section:
@@ -173,7 +120,7 @@ def _errors(manifest: Manifest) -> Section:
                 f"cells of the map where there are coordinates. Few rows make wide intervals."
             ),
         ),
-        tables=(Table(("by", "segment", "rows", "RMSE", "from", "to", "MAE"), rows),),
+        tables=(Table(("by", "segment", "rows", "RMSE", "from", "to", "MAE"), rows, precise=True),),
         charts=tuple(
             Chart(
                 f"RMSE{unit} by {by}",
@@ -214,8 +161,8 @@ def _uncertainty(known: Mapping[str, Any], unit: str) -> Section:
         for by in _kinds(found)
     )
     tables = (
-        Table(("level", "coverage", "mean width"), levels),
-        Table(("by", "segment", "rows", "coverage", "mean width"), rows),
+        Table(("level", "coverage", "mean width"), levels, precise=True),
+        Table(("by", "segment", "rows", "coverage", "mean width"), rows, precise=True),
     )
     return Section("Uncertainty", sentences, tables=tables, charts=charts)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from application.report_experiments import Drawn, figures_of
+from domain.document_markdown import to_markdown
 from domain.errors import Unavailable
-from domain.report_markdown import to_markdown
-from entrypoints.report_html import to_html
+from entrypoints.document_html import to_html
 
 _FIGURES = "figures"
 

@@ -1,5 +1,6 @@
 """`models show`: the model card, on the terminal or as a file."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +9,15 @@ import typer
 from rich.markup import escape
 
 from application.loading import LoadedModel
-from domain.card_markdown import to_markdown
+from domain.document import Document, Section, Table
+from domain.document_markdown import to_markdown
 from domain.errors import Unavailable
 from domain.model import ModelRef
-from domain.model_card import ModelCard, Section, Table, model_card
+from domain.model_card import model_card
 from domain.signature import signatures
-from entrypoints.card_html import to_html
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
+from entrypoints.document_html import to_html
 from entrypoints.words import describe_model
 
 
@@ -26,7 +28,10 @@ class CardFormat(StrEnum):
     HTML = "html"
 
 
-_WRITTEN = {CardFormat.MARKDOWN: to_markdown, CardFormat.HTML: to_html}
+_WRITTEN: dict[CardFormat, Callable[[Document], str]] = {
+    CardFormat.MARKDOWN: to_markdown,
+    CardFormat.HTML: to_html,
+}
 
 
 def show(
@@ -69,7 +74,7 @@ def show(
         output.show(f"model card of {model.version.label}: {escape(str(out))}")
 
 
-def card_of(model: LoadedModel) -> ModelCard:
+def card_of(model: LoadedModel) -> Document:
     """Return the card of a version, with what its registry knows."""
     version = model.version
     facts = {
@@ -91,10 +96,12 @@ def _write(path: Path, text: str) -> None:
         raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _show_card(card: ModelCard) -> None:
-    output.show(f"[bold cyan]{escape(card.title)}[/]\n{escape(card.summary)}")
+def _show_card(card: Document) -> None:
+    output.show(f"[bold cyan]{escape(card.title)}[/]")
     if card.warning:
         output.show(f"[yellow bold]{escape(card.warning)}[/]")
+    for sentence in card.summary:
+        output.show(escape(sentence))
     for section in card.sections:
         _show_section(section)
 

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from domain.assessment import assess_errors
-from domain.card_markdown import to_markdown, written
 from domain.comparison import Resampling
+from domain.document import written
+from domain.document_markdown import to_markdown
 from domain.feature import Feature, Kind
 from domain.model import Manifest
 from domain.model_card import SIMULATED, model_card, train_command
 from domain.schema import Card, Ratio, Schema, Target
 from domain.segments import segments
 from domain.training import TrainingSpec
-from entrypoints.card_html import to_html
+from entrypoints.document_html import to_html
 
 SCHEMA = Schema(
     "houses",
@@ -118,4 +119,4 @@ def test_the_page_escapes_and_draws() -> None:
     [(None, ""), (1234, "1,234"), (0.12345, "0.1235"), (1234.5, "1,234.50"), ("a", "a")],
 )
 def test_cells_are_written_for_people(cell: str | float | None, text: str) -> None:
-    assert written(cell) == text
+    assert written(cell, precise=True) == text

@@ -1,11 +1,11 @@
 import pytest
 
+from domain.document import Cell, Document, Section, Table, written
+from domain.document_markdown import to_markdown
 from domain.figures import Bars
-from domain.report import Cell, Report, Section, Table, written
-from domain.report_markdown import to_markdown
 
 FIGURE = Bars("errors", "Error by place", "RMSE", ("sea",), (1.0,))
-REPORT = Report(
+DOCUMENT = Document(
     "How it was chosen",
     ("By `train`, of 2*3 models.",),
     "Simulated data",
@@ -22,8 +22,8 @@ REPORT = Report(
 )
 
 
-def test_a_report_is_a_page_of_markdown() -> None:
-    assert to_markdown(REPORT, "figures") == (
+def test_a_document_is_a_page_of_markdown() -> None:
+    assert to_markdown(DOCUMENT, "figures") == (
         "# How it was chosen\n\n"
         "> **Simulated data**\n\n"
         "By `train`, of 2\\*3 models.\n\n"
@@ -37,12 +37,12 @@ def test_a_report_is_a_page_of_markdown() -> None:
 
 
 def test_a_lone_backquote_is_no_code() -> None:
-    page = to_markdown(Report("a`b", (), "", ()), "figures")
+    page = to_markdown(Document("a`b", (), "", ()), "figures")
     assert page == "# a\\`b\n"
 
 
-def test_a_report_knows_its_figures() -> None:
-    assert REPORT.figures == (FIGURE,)
+def test_a_document_knows_its_figures() -> None:
+    assert DOCUMENT.figures == (FIGURE,)
 
 
 @pytest.mark.parametrize(

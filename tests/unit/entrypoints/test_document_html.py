@@ -2,9 +2,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from domain.document import Document, Section, Table
 from domain.figures import Bars
-from domain.report import Report, Section, Table
-from entrypoints.report_html import to_html
+from entrypoints.document_html import to_html
 
 FIGURE = Bars("errors", "Error by <place>", "RMSE", ("sea",), (1.0,))
 SECTION = Section(
@@ -15,7 +15,7 @@ SECTION = Section(
     (FIGURE,),
     "modelport train > x",
 )
-REPORT = Report("How <it> was chosen", ("In short.",), "Simulated", (SECTION,))
+DOCUMENT = Document("How <it> was chosen", ("In short.",), "Simulated", (SECTION,))
 
 
 class Reader(HTMLParser):
@@ -44,7 +44,7 @@ class Reader(HTMLParser):
 @pytest.fixture
 def page() -> Reader:
     reader = Reader()
-    reader.feed(to_html(REPORT, {"errors": "<svg><text>drawn</text></svg>"}))
+    reader.feed(to_html(DOCUMENT, {"errors": "<svg><text>drawn</text></svg>"}))
     reader.close()
     return reader
 

@@ -1,22 +1,25 @@
-"""A report as a page of Markdown, with its figures as files beside it."""
+"""A document as a page of Markdown, with its figures as files beside it."""
 
 from collections.abc import Iterator, Sequence
 
-from domain.report import Report, Section, Table, written
+from domain.document import Document, Section, Table
 
 
-def to_markdown(report: Report, figures: str) -> str:
-    """Return the page; `figures` is the folder of the figures, as seen from it."""
-    return "\n".join(_lines(report, figures)).rstrip() + "\n"
+def to_markdown(document: Document, figures: str = "") -> str:
+    """Return the page; `figures` is the folder of the figures, as seen from it.
+
+    Charts are left out: the tables have their values.
+    """
+    return "\n".join(_lines(document, figures)).rstrip() + "\n"
 
 
-def _lines(report: Report, figures: str) -> Iterator[str]:
-    yield from [f"# {_text(report.title)}", ""]
-    if report.warning:
-        yield from [f"> **{_text(report.warning)}**", ""]
-    for sentence in report.summary:
+def _lines(document: Document, figures: str) -> Iterator[str]:
+    yield from [f"# {_text(document.title)}", ""]
+    if document.warning:
+        yield from [f"> **{_text(document.warning)}**", ""]
+    for sentence in document.summary:
         yield from [_text(sentence), ""]
-    for section in report.sections:
+    for section in document.sections:
         yield from _section(section, figures)
 
 
@@ -37,8 +40,7 @@ def _section(section: Section, figures: str) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     yield _row(table.header)
     yield "|" + "|".join("---:" if figure else "---" for figure in table.figures) + "|"
-    for row in table.rows:
-        yield _row([written(cell) for cell in row])
+    yield from map(_row, table.written)
 
 
 def _row(cells: Sequence[str]) -> str:
