@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.ports import Predictor, Runtime, Trained
@@ -68,6 +68,8 @@ class RuntimeContract:
         rows = np.arange(3, size + 3) % POOL
         assert served.predict(pool()[rows]).tobytes() == alone[rows].tobytes()
 
+    # Each runtime runs this method in a class of its own.
+    @settings(suppress_health_check=[HealthCheck.differing_executors])
     @given(st.lists(st.integers(0, POOL - 1), max_size=200))
     def test_any_rows_together_answer_as_they_do_alone(
         self, served: Predictor, alone: Vector, rows: list[int]

@@ -96,6 +96,7 @@ def test_every_endpoint_answers(server: Server) -> None:
 
 def test_the_answer_is_that_of_the_command_line(server: Server, served: Place) -> None:
     alone = served.good("predict-one", json.dumps(ROW), "--json").document
+    assert alone.pop("extrapolates") == [[]]  # a server tells that only where it is asked
     assert ask(server, "/predict", BODY) == (200, alone)
 
 
