@@ -93,7 +93,9 @@ def train(data: Path) -> Models:
     """
     default = Home(Variant.API_BASELINE, KEPT / "home-api-baseline")
     champion = Home(Variant.MAIN, KEPT / "home-main")
-    _train(default, data, "--estimator", Estimator.HIST_GRADIENT_BOOSTING.value)
+    # The peers' pipeline knows no neighbours.
+    plain = ("--estimator", Estimator.HIST_GRADIENT_BOOSTING.value, "--features", "plain")
+    _train(default, data, *plain, "--no-intervals")
     _train(champion, data)
     matrix = _read(champion.container(), data)
     return Models(data, matrix, _load(default, matrix), _load(champion, matrix))
