@@ -60,6 +60,10 @@ class TwoNodes:
         """The process of the node that must not be killed."""
         return int(self.cluster.head_node.all_processes["raylet"][0].process.pid)
 
+    def connect(self) -> None:
+        """Connect this process, which saves each job in it that second."""
+        ray.init(address=self.address, log_to_driver=False)
+
     def heal(self) -> None:
         """Put another node in the place of one that was killed."""
         for node in [*self.cluster.worker_nodes]:
@@ -80,11 +84,19 @@ def two_nodes() -> Iterator[TwoNodes]:
         nodes = TwoNodes(Cluster(initialize_head=True, head_node_args=head))
         try:
             nodes.cluster.add_node(**NODE)
-            ray.init(address=nodes.address, log_to_driver=False)
+            nodes.connect()
             yield nodes
         finally:
             ray.shutdown()
             nodes.cluster.shutdown()
+
+
+@pytest.fixture
+def unconnected(two_nodes: TwoNodes) -> Iterator[TwoNodes]:
+    """The cluster, to which a job connects by itself, as the program lets it."""
+    ray.shutdown()
+    yield two_nodes
+    two_nodes.connect()
 
 
 class TestRayExecutor(ExecutorContract):
@@ -167,23 +179,23 @@ def outputs(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> tuple[
     ],
 )
 def test_the_output_is_that_of_one_machine_whatever_is_lost_on_the_way(
-    two_nodes: TwoNodes,
+    unconnected: TwoNodes,
     job: Job,
     outputs: tuple[Output, Output],
     lost: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    two_nodes.heal()
+    unconnected.heal()
     here, there = outputs
     expected = job.run(ThreadExecutor(), here.sink, TellingRuntime(job.marks("loads-here")))
     harm = {
         "nothing": Harm(job.marks("harm")),
         "workers": Harm(job.folder / "harm", frozenset({3, 10}), frozenset({6, 15})),
-        "a node": Harm(job.folder / "harm", node_from=5, spared=two_nodes.head),
+        "a node": Harm(job.folder / "harm", node_from=5, spared=unconnected.head),
     }[lost]
     runtime = TellingRuntime(job.marks("loads-there"))
     sink = HarmfulSink(there.sink, harm)
-    report = job.run(RayExecutor(two_nodes.address), sink, runtime)
+    report = job.run(RayExecutor(unconnected.address), sink, runtime)
     assert len(harm.done) == {"nothing": 0, "workers": 4, "a node": 1}[lost]
     assert there.content() == here.content()
     assert (report.job, report.rows, report.chunks) == (expected.job, ROWS, ROWS // CHUNK)
