@@ -10,9 +10,9 @@ from pathlib import Path
 from domain.errors import ModelportError
 from entrypoints.wiring.data import fetch_reference_data
 from entrypoints.wiring.settings import load_settings
-from tests.benchmarks import batch, environments, machine, models, online, servers, wrk
+from tests.benchmarks import batch, environments, machine, models, online, online_page, servers, wrk
 from tests.benchmarks.batch_page import Measured, batch_page
-from tests.benchmarks.online_page import OURS, online_page, soak_page
+from tests.benchmarks.online_page import OURS, soak_page
 from tests.benchmarks.places import KEPT, PAGES, Unusable
 from tests.benchmarks.processes import Memory
 from tests.benchmarks.report import write
@@ -74,7 +74,7 @@ def _soak(chosen: Namespace, trained: models.Models, about: dict[str, str], comm
     _report(chosen, "soak", soak_page(memories, about, command), raw)
 
 
-def _raw(memories: list[tuple[int, Memory]]) -> list[dict[str, float]]:
+def _raw(memories: Sequence[tuple[int, Memory]]) -> list[dict[str, float]]:
     return [{"requests": sent, **asdict(held)} for sent, held in memories]
 
 
@@ -95,17 +95,28 @@ def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], co
     compared = [make(trained) for name, make in servers.SERVERS.items() if _wanted(chosen, name)]
     visits = online.measure(compared, trained, plan)
     ours = [server for server in compared if server.name == OURS]
-    memories = online.soak(ours[0], trained, plan) if ours and plan.soak else []
+    measured = online_page.Measured(
+        visits,
+        online.model_limit(trained, plan) if _wanted(chosen, servers.TENSORS) else None,
+        online.scaling(_workers(trained), trained, plan) if ours else {},
+        online.soak(ours[0], trained, plan) if ours and plan.soak else [],
+    )
     titles = {server.name: server.title for server in compared}
     about = {**about, **_versions(), "load generator": wrk.version()}
-    text = online_page(visits, titles, memories, about, plan, command)
+    text = online_page.online_page(measured, titles, about, plan, command)
     raw = {
         "about": about,
         "plan": asdict(plan),
         "visits": {name: [asdict(visit) for visit in them] for name, them in visits.items()},
-        "soak": _raw(memories),
+        "model rows/s": measured.limit,
+        "workers": {n: [asdict(load) for load in them] for n, them in measured.scaling.items()},
+        "soak": _raw(measured.memories),
     }
     _report(chosen, "online", text, raw)
+
+
+def _workers(trained: models.Models) -> dict[int, servers.Server]:
+    return {workers: servers.with_workers(trained, workers) for workers in (1, 2)}
 
 
 def _batch(chosen: Namespace, trained: models.Models, about: dict[str, str], command: str) -> None:

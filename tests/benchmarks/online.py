@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from subprocess import Popen
@@ -20,6 +20,7 @@ from tests.benchmarks.models import Models, require_same
 from tests.benchmarks.places import KEPT, Unusable
 from tests.benchmarks.processes import Memory, last_words, memory, pinned, running
 from tests.benchmarks.servers import Server
+from tests.benchmarks.shapes import CROWD, CROWDED, THOUSAND, Shape
 from tests.benchmarks.wrk import Load, Requests, put_load
 from tests.integration.processes import free_port
 
@@ -29,31 +30,18 @@ _SOAK_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A kind of load: so many different bodies of so many rows, over so many connections."""
-
-    name: str
-    rows: int
-    connections: int
-    bodies: int
-
-
-CROWD = Shape("1 row, 32 connections", rows=1, connections=32, bodies=64)
-ALONE = Shape("1 row, 1 connection", rows=1, connections=1, bodies=64)
-HUNDRED = Shape("100 rows, 4 connections", rows=100, connections=4, bodies=16)
-SHAPES = (CROWD, ALONE, HUNDRED)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to measure; `soak` is how many requests to send while watching memory."""
+    """How long to measure, and on which core the server is (None: on all, as the load is).
+
+    `soak` is how many requests to send while watching memory.
+    """
 
     rounds: int
     seconds: int
     warm_up: int
     soak: int
-    server_core: int
-    load_core: int
+    server_core: int | None
+    load_core: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +96,42 @@ def measure(servers: Sequence[Server], models: Models, plan: Plan) -> dict[str, 
     return visits
 
 
+def model_limit(models: Models, plan: Plan) -> float:
+    """Return how many rows a second the champion scores in this process, on the server's core.
+
+    They are those of the requests with tensors, as many at once: no server can be faster.
+    """
+    _, holdout = Split().positions(len(models.matrix))
+    size = THOUSAND.rows
+    parts = [models.matrix[holdout[n * size : (n + 1) * size]] for n in range(THOUSAND.bodies)]
+    predict = models.champion.loaded.predictor.predict
+    with _this_process_on(plan.server_core):
+        for part in parts:
+            predict(part)
+        rows, began = 0, time.perf_counter()
+        while time.perf_counter() - began < plan.seconds:
+            rows += len(predict(parts[rows // size % len(parts)]))
+        return rows / (time.perf_counter() - began)
+
+
+def scaling(servers: Mapping[int, Server], models: Models, plan: Plan) -> dict[int, list[Load]]:
+    """Return, by the number of workers, how many bodies of 100 rows the servers answer.
+
+    Server and load share all cores: of the load's there is little to do for so large a body.
+    """
+    free = replace(plan, server_core=None, load_core=None)
+    loads: dict[int, list[Load]] = {workers: [] for workers in servers}
+    for number in range(1, plan.rounds + 1):
+        for workers, server in servers.items():
+            _say(f"round {number} of {plan.rounds}: {server.title}, workers: {workers}")
+            questions = Questions(server, models)
+            with _started(questions, free) as running_server:
+                requests = questions.asked(CROWDED, running_server.port)
+                _put(running_server, requests, CROWDED, plan.warm_up, free)
+                loads[workers].append(_put(running_server, requests, CROWDED, plan.seconds, free))
+    return loads
+
+
 def soak(
     server: Server, models: Models, plan: Plan, every: int | None = None
 ) -> list[tuple[int, Memory]]:
@@ -138,6 +162,11 @@ class Questions:
         _, holdout = Split().positions(len(self.models.matrix))
         chosen = holdout[: shape.bodies * shape.rows].reshape(shape.bodies, shape.rows)
         return [rows.tolist() for rows in chosen]
+
+    @property
+    def first(self) -> Sequence[int]:
+        """Return the one row that a server is asked for until it answers."""
+        return self.rows(CROWD)[0]
 
     def answer(self, body: bytes, rows: Sequence[int], connection: HTTPConnection) -> bytes:
         """Ask once and return the answer.
@@ -186,7 +215,7 @@ def _visit(questions: Questions, plan: Plan) -> Visit:
         ready = memory(server.process.pid)
         loads: dict[str, Load] = {}
         sent = 0
-        for shape in SHAPES:
+        for shape in questions.server.shapes:
             requests = questions.asked(shape, server.port)
             warm = _put(server, requests, shape, plan.warm_up, plan, check=True)
             load = loads[shape.name] = _put(server, requests, shape, plan.seconds, plan)
@@ -213,8 +242,10 @@ def _started(questions: Questions, plan: Plan) -> Iterator[Running]:
     """Run a server in the block, from its first right answer on."""
     server, port = questions.server, free_port()
     folder = _folder(server)
-    command = pinned(plan.server_core, server.command(port, folder))
-    rows = questions.rows(ALONE)[0]
+    command = server.command(port, folder)
+    if plan.server_core is not None:
+        command = pinned(plan.server_core, command)
+    rows = questions.first
     body = server.encode(rows)
     began = time.perf_counter()
     with running(command, server.settings, folder / "log") as process:
@@ -237,9 +268,9 @@ def _answers(questions: Questions, body: bytes, rows: Sequence[int], port: int) 
 
 
 @contextmanager
-def _this_process_on(core: int) -> Iterator[None]:
+def _this_process_on(core: int | None) -> Iterator[None]:
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, allowed if core is None else {core})
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,11 +11,12 @@ import numpy as np
 
 from domain.feature import Vector
 from domain.features import FeatureEncoding
-from tests.benchmarks import environments
+from tests.benchmarks import environments, tensors
 from tests.benchmarks.environments import OURS
 from tests.benchmarks.models import REF, Models, fit_peer, run
 from tests.benchmarks.peers import bare_asgi
 from tests.benchmarks.places import KEPT, ROOT
+from tests.benchmarks.shapes import JSON_SHAPES, TENSOR_SHAPES, Shape
 from tests.integration.processes import free_port
 
 Rows: TypeAlias = Sequence[int]
@@ -25,6 +26,7 @@ _PEERS = "tests.benchmarks.peers"
 
 # What the ratios of the tables are ratios to.
 BARE = "bare"
+TENSORS = "modelport-tensors"
 MLFLOW = "mlflow-sklearn"
 REGISTERED = "mlflow-registered"
 
@@ -47,6 +49,7 @@ class Server:
     answers: Vector | None
     settings: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=lambda: _JSON)
+    shapes: Sequence[Shape] = JSON_SHAPES
 
 
 def _native(models: Models, variant: str) -> Server:
@@ -60,6 +63,30 @@ def _native(models: Models, variant: str) -> Server:
         decode=_predictions,
         answers=model.answers,
         settings=model.home.settings,
+    )
+
+
+def _tensors(models: Models) -> Server:
+    model = models.champion
+    return Server(
+        name=TENSORS,
+        title="modelport serve (main, V2 binary tensors)",
+        command=lambda port, _: [OURS.program("modelport"), "serve", "--port", str(port)],
+        path=f"/v2/models/{model.loaded.version.name}/infer",
+        encode=lambda rows: tensors.encode(model.loaded.manifest.schema, models.records(rows)),
+        decode=tensors.decode,
+        answers=model.answers,
+        settings=model.home.settings,
+        headers=tensors.HEADERS,
+        shapes=TENSOR_SHAPES,
+    )
+
+
+def with_workers(models: Models, workers: int) -> Server:
+    """Return the champion's server with so many worker processes."""
+    one = _native(models, "main")
+    return replace(
+        one, command=lambda port, folder: [*one.command(port, folder), "--workers", str(workers)]
     )
 
 
@@ -191,6 +218,7 @@ SERVERS: Mapping[str, Callable[[Models], Server]] = {
     BARE: _bare,
     "modelport-main": lambda models: _native(models, "main"),
     "modelport-api-baseline": lambda models: _native(models, "api-baseline"),
+    TENSORS: _tensors,
     "plain": _plain,
     MLFLOW: _mlflow_sklearn,
     REGISTERED: _mlflow_registered,

@@ -1,19 +1,30 @@
+from collections.abc import Sequence
+
 import pytest
 
+from tests.benchmarks import online_page as online
 from tests.benchmarks.batch_page import Measured, batch_page, comparison, profile
-from tests.benchmarks.online import ALONE, CROWD, HUNDRED, Plan, Visit
+from tests.benchmarks.online import Plan, Visit
 from tests.benchmarks.online_page import OURS, Figures, aims, online_page, soak_page
 from tests.benchmarks.processes import Memory, Usage
-from tests.benchmarks.servers import BARE, MLFLOW, REGISTERED
+from tests.benchmarks.servers import BARE, MLFLOW, REGISTERED, TENSORS
+from tests.benchmarks.shapes import JSON_SHAPES, TENSOR_SHAPES, Shape
 from tests.benchmarks.wrk import Load
 
 PLAN = Plan(rounds=3, seconds=5, warm_up=2, soak=1000, server_core=0, load_core=1)
 
 
-def visit(rate: int, p50: float, *, start: float = 0.5, rss: float = 100.0) -> Visit:
+def visit(
+    rate: int,
+    p50: float,
+    *,
+    start: float = 0.5,
+    rss: float = 100.0,
+    shapes: Sequence[Shape] = JSON_SHAPES,
+) -> Visit:
     load = Load(requests=rate * 5, seconds=5.0, p50=p50, p99=p50 * 3)
     memory = Memory(pss=rss - 10, rss=rss)
-    loads = {shape.name: load for shape in (CROWD, ALONE, HUNDRED)}
+    loads = {shape.name: load for shape in shapes}
     return Visit(start, memory, memory, 1000, loads)
 
 
@@ -60,13 +71,37 @@ def test_what_was_not_measured_is_not_judged() -> None:
 def test_the_online_page_shows_every_server_in_every_table(visits: dict[str, list[Visit]]) -> None:
     titles = {name: f"the {name} server" for name in visits}
     soak = [(1000, Memory(90.0, 100.0)), (2000, Memory(91.0, 101.0))]
-    text = online_page(visits, titles, soak, {"memory": "8 GB"}, PLAN, "make bench")
+    measured = online.Measured(visits, memories=soak)
+    text = online_page(measured, titles, {"memory": "8 GB"}, PLAN, "make bench")
     for title in titles.values():
         assert text.count(f"| {title} |") == 4
     assert "| the bare server | 40,000 | – | 400 |" in text, "a constant is no prediction"
     assert "| 2,000 | 91.0 | 101 |" in text
     assert "- rounds: 3 rounds of 5 s, after 2 s of warm-up" in text
     assert "Again: `make bench`" in text
+
+
+def test_binary_tensors_are_judged_by_the_model_where_that_is_slower(
+    visits: dict[str, list[Visit]],
+) -> None:
+    visits[TENSORS] = [visit(450, 2000, shapes=TENSOR_SHAPES)]
+    titles = {name: f"the {name} server" for name in visits}
+    aim = "binary tensors of 1,000 rows: rows/s, at least"
+    slow, fast = (
+        online_page(online.Measured(visits, limit), titles, {}, PLAN, "make bench")
+        for limit in (440_000.0, 600_000.0)
+    )
+    assert cells(slow, aim) == ["440,000", "450,000", "yes"]
+    assert cells(fast, aim) == ["500,000", "450,000", "no"]
+    assert "one core: 600,000 rows/s" in fast
+    assert fast.count(f"| {titles[TENSORS]} |") == 2, "its own table, and that of memory"
+
+
+def test_workers_are_compared_with_one(visits: dict[str, list[Visit]]) -> None:
+    scaling = {n: [Load(1000 * n, 5.0, 200.0, 400.0)] for n in (1, 2)}
+    titles = {name: f"the {name} server" for name in visits}
+    text = online_page(online.Measured(visits, scaling=scaling), titles, {}, PLAN, "make bench")
+    assert cells(text, "2") == ["40,000", "2.00", "0%"]
 
 
 def measured(stages: dict[str, float] | None = None) -> Measured:
