@@ -70,7 +70,7 @@ experiments: setup ## how the model was chosen: ladder, search, ten splits, trai
 
 .PHONY: test
 test: setup ## all tests with coverage (JOBS=2 processes)
-	@$(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 .PHONY: check
 check: setup ## format, lint, types, import contracts, docs

@@ -4,13 +4,14 @@ import hashlib
 import os
 import re
 import shutil
+from collections import defaultdict
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 from urllib.request import url2pathname, urlopen
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from domain.schema import Schema
 from domain.table import Table
@@ -18,11 +19,35 @@ from tests.integration.contracts.samples import SCHEMA, sample_table
 from tests.leaving_out import IN_CI, leave_out
 
 ROOT = Path(__file__).parents[1]
+UNIT = ROOT / "tests" / "unit"
 REFERENCE = ROOT / "data" / "raw" / "housing.csv"
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if IN_CI else "dev")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave property tests unmeasured; let workers of pytest-xdist begin with what takes longest.
+
+    Tracing hundreds of examples takes as long as they do. So the bound on coverage holds for what
+    the other tests run; properties come on top.
+    """
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("no_cover")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _longest_first(items)
+
+
+def _longest_first(items: list[pytest.Item]) -> None:
+    """Sort by the time that a file may take, as its marks tell: no long one is left for the end."""
+    seconds: defaultdict[Path, float] = defaultdict(float)
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        allowed = limit.args[0] if limit else 1 if item.get_closest_marker("slow") else 0
+        seconds[item.path] = max(seconds[item.path], allowed)
+    items.sort(key=lambda item: (-seconds[item.path], item.path.is_relative_to(UNIT)))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Processes whose coverage is not measured, since they may not write a file at their end."""
+"""Processes whose coverage is not measured: they may write no file, or run nothing of ours."""
 
 from collections.abc import Mapping
 

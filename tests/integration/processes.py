@@ -16,6 +16,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tests.unmeasured import unmeasured
+
 UNPRIVILEGED = "nobody"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -170,7 +172,7 @@ def running_mlflow(home: Path, database: Path) -> Iterator[str]:
         process = subprocess.Popen(
             command,
             cwd=home,
-            env=os.environ | quiet,
+            env=unmeasured(os.environ) | quiet,
             stdout=out,
             stderr=out,
             start_new_session=True,
