@@ -18,6 +18,7 @@ from domain.gate import PromotionPolicy
 from domain.model import Bundle, Manifest, ModelVersion
 from domain.schema import Matrix, Schema
 from domain.segments import segments
+from domain.unusual import nearby
 
 _ROUNDS = 50
 
@@ -63,8 +64,19 @@ class Judge:
         return Judgement(theirs, self.policy.decide(ours, theirs, parts))
 
     def _measured(self, models: Sequence[Contender], holdout: LabelledRows) -> list[Candidate]:
-        times = row_times([model.predictor for model in models], holdout.matrix, self.seconds)
-        return [_candidate(m, ms, holdout) for m, ms in zip(models, times, strict=True)]
+        predictors = [model.predictor for model in models]
+        rows, schema = holdout.matrix[:_ROUNDS], models[0].manifest.schema
+        for predictor in predictors:
+            predictor.predict(rows)  # from here on these places are known to either
+        times = row_times(predictors, rows, self.seconds)
+        elsewhere = nearby(schema, rows, _ROUNDS)
+        unknown: Sequence[float | None] = [None for _ in models]
+        if len(elsewhere):
+            unknown = row_times(predictors, elsewhere, self.seconds)
+        return [
+            _candidate(model, known, new, holdout)
+            for model, known, new in zip(models, times, unknown, strict=True)
+        ]
 
     def _champion(
         self, incumbent: ModelVersion | None, schema: Schema
@@ -82,7 +94,9 @@ class Judge:
         return Contender(incumbent.label, model.manifest, bundle, model.predictor)
 
 
-def _candidate(model: Contender, row_ms: float, holdout: LabelledRows) -> Candidate:
+def _candidate(
+    model: Contender, row_ms: float, new_place_ms: float | None, holdout: LabelledRows
+) -> Candidate:
     answers = model.predictor.predict(holdout.matrix)
     return Candidate(
         label=model.label,
@@ -94,6 +108,7 @@ def _candidate(model: Contender, row_ms: float, holdout: LabelledRows) -> Candid
         size=sum(map(len, model.bundle.files.values())),
         row_ms=row_ms,
         coverage=covered(model.manifest.uncertainty),
+        new_place_ms=new_place_ms,
     )
 
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
-from domain.candidate import Candidate, Covered, Incomparable
+from domain.candidate import Candidate, Incomparable
 from domain.comparison import CONFIDENCE, RESAMPLES, Difference, Resampling, difference
 from domain.decision import Check, PromotionDecision
 from domain.errors import Misconfigured
+from domain.promises import Promises
 from domain.segments import Segment
+
+_FRACTIONS = (
+    *("margin", "segment_margin", "coverage_margin", "coverage_segment_margin"),
+    *("tie", "smaller"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,9 @@ class PromotionPolicy:
       `tie` higher) and it is cheaper: faster by the factor `faster`, else smaller by `smaller`.
     - In no segment of at least `segment_rows` rows its RMSE is higher than the champion's by
       more than `segment_margin` (a fraction of the champion's), beyond the segment's own noise.
-    - Its intervals hold what they promise, up to `coverage_margin`, beyond noise.
-    - It answers for one row within `latency_ms` milliseconds.
+    - Its intervals hold what they promise, up to `coverage_margin`, beyond noise, and in every
+      segment of at least `coverage_rows` rows up to `coverage_segment_margin`.
+    - It answers for one row within `latency_ms` milliseconds, also at a place that is new to it.
     """
 
     margin: float = 0.0
@@ -31,6 +36,8 @@ class PromotionPolicy:
     segment_margin: float = 0.05
     segment_rows: int = 100
     coverage_margin: float = 0.01
+    coverage_segment_margin: float = 0.05
+    coverage_rows: int = 200
     latency_ms: float = 10.0
     tie: float = 0.01
     smaller: float = 0.1
@@ -38,13 +45,15 @@ class PromotionPolicy:
     resamples: int = RESAMPLES
 
     def __post_init__(self) -> None:
-        for name in ("margin", "segment_margin", "coverage_margin", "tie", "smaller"):
+        for name in _FRACTIONS:
             value = getattr(self, name)
             if not 0 <= value < 1:
                 words = f"promotion {name.replace('_', ' ')}"
                 raise Misconfigured(f"{words}: {value} is not from 0 to below 1")
-        if self.segment_rows < 1:
-            raise Misconfigured(f"promotion segment rows: {self.segment_rows} is not at least 1")
+        for name in ("segment_rows", "coverage_rows"):
+            if getattr(self, name) < 1:
+                words = f"promotion {name.replace('_', ' ')}"
+                raise Misconfigured(f"{words}: {getattr(self, name)} is not at least 1")
         if not self.latency_ms > 0:
             raise Misconfigured(f"promotion latency: {self.latency_ms} ms is not above 0")
         if not self.faster > 1:
@@ -55,6 +64,17 @@ class PromotionPolicy:
     def resampling(self) -> Resampling:
         """How uncertainty is measured."""
         return Resampling(self.resamples, self.confidence)
+
+    @property
+    def promises(self) -> Promises:
+        """What is asked of every challenger, whomever it replaces."""
+        return Promises(
+            self.coverage_margin,
+            self.coverage_segment_margin,
+            self.coverage_rows,
+            self.confidence,
+            self.latency_ms,
+        )
 
     def decide(
         self,
@@ -87,7 +107,7 @@ class PromotionPolicy:
         return self._compare(challenger, champion, segments)
 
     def _alone(self, challenger: Candidate, *, allowed: bool, reason: str) -> PromotionDecision:
-        checks = self._absolute(challenger)
+        checks = self.promises.checks(challenger)
         failed = [check.words for check in checks if check.passed is False]
         return PromotionDecision(allowed and not failed, (reason, *failed), checks)
 
@@ -102,7 +122,7 @@ class PromotionPolicy:
             error,
             cost if tie else replace(cost, passed=None),
             self._segments(challenger, champion, segments),
-            *self._absolute(challenger),
+            *self.promises.checks(challenger),
         )
         reasons = [_compared(found, champion.label), error.words]
         if tie:
@@ -136,13 +156,13 @@ class PromotionPolicy:
         figures = {
             "challenger_bytes": challenger.size,
             "champion_bytes": champion.size,
-            "challenger_row_ms": challenger.row_ms,
-            "champion_row_ms": champion.row_ms,
+            "challenger_row_ms": challenger.slowest_ms,
+            "champion_row_ms": champion.slowest_ms,
         }
-        if challenger.row_ms * self.faster <= champion.row_ms:
+        if challenger.slowest_ms * self.faster <= champion.slowest_ms:
             words = f"it is cheaper: at least {self.faster:g} times as fast as {champion.label}"
             return Check("cost", True, words, figures)
-        if champion.row_ms * self.faster <= challenger.row_ms:
+        if champion.slowest_ms * self.faster <= challenger.slowest_ms:
             words = f"it is not cheaper: {champion.label} is at least {self.faster:g} times as fast"
             return Check("cost", False, words, figures)
         cheaper = challenger.size <= champion.size * (1 - self.smaller)
@@ -181,31 +201,6 @@ class PromotionPolicy:
         )
         return Check("segments", not worse, words, figures)
 
-    def _absolute(self, challenger: Candidate) -> tuple[Check, ...]:
-        return self._coverage(challenger.coverage), self._latency(challenger.row_ms)
-
-    def _coverage(self, coverage: Covered | None) -> Check:
-        if coverage is None or not coverage.rows:
-            return Check("coverage", None, "the model gives no intervals")
-        share, rows = coverage.share, coverage.rows
-        least = coverage.level - self.coverage_margin
-        highest = _plausible_share(share, rows, self.confidence)
-        figures = {"level": coverage.level, "share": share, "high": highest, "rows": rows}
-        held = highest >= least
-        words = (
-            f"{share:.2%} of {rows:,} true values lie in their {coverage.level:.0%} "
-            f"interval, {'which is' if held else 'and not'} at least {least:.2%} within noise"
-        )
-        return Check("coverage", held, words, figures)
-
-    def _latency(self, row_ms: float) -> Check:
-        held = row_ms <= self.latency_ms
-        words = (
-            f"one row takes {row_ms:.3g} ms, {'within' if held else 'beyond'} "
-            f"the budget of {self.latency_ms:g} ms"
-        )
-        return Check("latency", held, words, {"row_ms": row_ms, "budget_ms": self.latency_ms})
-
 
 def _compared(found: Difference, label: str) -> str:
     ours, theirs = found.ours, found.theirs
@@ -214,11 +209,3 @@ def _compared(found: Difference, label: str) -> str:
         f"RMSE {ours:,.2f} is {verdict} than the {theirs:,.2f} of {label} "
         f"on the same {found.rows:,} hold-out rows ({found.relative:+.2%})"
     )
-
-
-def _plausible_share(share: float, rows: int, confidence: float) -> float:
-    """Return the upper end of Wilson's interval for a share that was measured on `rows` rows."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    weight = z * z / rows
-    spread = z * sqrt(share * (1 - share) / rows + weight / (4 * rows))
-    return min((share + weight / 2 + spread) / (1 + weight), 1.0)

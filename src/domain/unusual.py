@@ -9,6 +9,9 @@ from domain.schema import Matrix, Schema
 
 _WIDTHS_AWAY = 10
 
+# In degrees: a centimetre.
+_A_LITTLE = 1e-7
+
 
 def with_gaps(schema: Schema, rows: Matrix) -> Matrix:
     """Return the rows without any value that may be missing; no rows where none may."""
@@ -28,6 +31,20 @@ def far_away(schema: Schema, rows: Matrix) -> Matrix:
     ends = [_ends(schema.features[axis], rows[:, axis]) for axis in axes]
     for turn, corner in enumerate(product(*ends)):
         moved[turn::4, axes] = corner
+    return moved
+
+
+def nearby(schema: Schema, rows: Matrix, count: int) -> Matrix:
+    """Return `count` rows like these, each at a place of its own, a few centimetres away.
+
+    Whatever is remembered of the places of the rows is of no use for them. No rows where there is
+    no map.
+    """
+    where = schema.coordinates
+    if where is None or not len(rows):
+        return rows[:0]
+    moved = rows[np.arange(count) % len(rows)]
+    moved[:, schema.names.index(where.longitude)] += _A_LITTLE * np.arange(1, count + 1)
     return moved
 
 

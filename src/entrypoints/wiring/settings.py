@@ -182,7 +182,8 @@ class Settings(BaseModel):
     latency_budget_ms: Annotated[
         float,
         Field(
-            description="Longest time in milliseconds that a challenger may take for one row.",
+            description="Longest time in milliseconds that a challenger may take for one row, "
+            "also at a place that is new to it.",
             gt=0,
         ),
     ] = 10.0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.candidate import Candidate, Covered, Incomparable
+from domain.candidate import Candidate, Covered, CoveredPart, Incomparable, covered
 from domain.dataset import Split
 from domain.decision import PromotionDecision
 from domain.errors import Misconfigured
@@ -34,12 +34,22 @@ def _candidate(
     size: int = 1000,
     row_ms: float = 1.0,
     coverage: Covered | None = None,
+    new_place_ms: float | None = None,
 ) -> Candidate:
     squared = np.square(np.full(ROWS, error) if isinstance(error, float | int) else error)
     data: dict[str, Any] = {"sha256": sha256, "simulated": simulated}
     metrics = Metrics(float(np.sqrt(np.mean(squared))), 1.0, 0.5, ROWS)
     return Candidate(
-        f"houses/{bundle}", metrics, squared, data, Split(seed=seed), bundle, size, row_ms, coverage
+        label=f"houses/{bundle}",
+        metrics=metrics,
+        squared=squared,
+        data=data,
+        split=Split(seed=seed),
+        bundle_id=bundle,
+        size=size,
+        row_ms=row_ms,
+        coverage=coverage,
+        new_place_ms=new_place_ms,
     )
 
 
@@ -199,17 +209,106 @@ def test_a_segment_that_may_be_worse_by_chance_is_let_pass() -> None:
 
 @pytest.mark.parametrize("champion", [None, _candidate(100.0, "3")])
 @pytest.mark.parametrize(
-    ("covered", "rows", "held"),
+    ("inside", "rows", "held"),
     [(900, 1000, True), (871, 1000, True), (868, 1000, False), (80, 100, False), (9, 12, True)],
 )
 def test_intervals_must_hold_what_they_promise(
-    champion: Candidate | None, covered: int, rows: int, held: bool
+    champion: Candidate | None, inside: int, rows: int, held: bool
 ) -> None:
-    challenger = _candidate(90.0, coverage=Covered(0.9, covered / rows, rows))
+    challenger = _candidate(90.0, coverage=Covered(0.9, inside / rows, rows))
     decision = PromotionPolicy().decide(challenger, champion)
     assert decision.promoted is held
     assert _check(decision, "coverage").passed is held
     assert ("true values lie in their 90% interval" in decision.reasons[-1]) is not held
+
+
+@pytest.mark.parametrize("champion", [None, _candidate(100.0, "3")])
+@pytest.mark.parametrize(
+    ("share", "rows", "held", "said"),
+    [
+        (0.85, 200, True, "none of 2 segments with at least 200 rows below 85.00%"),
+        (0.845, 200, False, "1 of 2 segments with at least 200 rows below 85.00%"),
+        (0.5, 199, True, "none of 1 segments with at least 200 rows below 85.00%"),
+    ],
+)
+def test_intervals_must_hold_in_every_segment_that_is_large_enough(
+    champion: Candidate | None, share: float, rows: int, held: bool, said: str
+) -> None:
+    parts = (CoveredPart("place sea", 0.9, 800), CoveredPart("place land", share, rows))
+    challenger = _candidate(90.0, coverage=Covered(0.9, 0.9, 1000, parts))
+    decision = PromotionPolicy().decide(challenger, champion)
+    check = _check(decision, "coverage")
+    assert said in check.words
+    assert check.passed is held
+    assert decision.promoted is held
+    assert (check.words in decision.reasons) is not held
+    assert check.figures["below"] == (not held)
+
+
+def test_the_least_covered_segment_is_named_with_its_figures() -> None:
+    parts = (CoveredPart("place sea", 0.93, 800), CoveredPart("place land", 0.87, 250))
+    decision = PromotionPolicy().decide(
+        _candidate(90.0, coverage=Covered(0.9, 0.9, 1050, parts)), None
+    )
+    check = _check(decision, "coverage")
+    assert check.words.endswith("the least covered one is place land (87.00% of 250)")
+    assert check.figures["least"] == 0.87
+    assert check.figures["segments"][1] == {"segment": "place land", "share": 0.87, "rows": 250}
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(1, 2000)), max_size=6),
+    st.lists(st.floats(0, 0.5), min_size=6, max_size=6),
+    st.floats(0, 0.3),
+)
+def test_what_covers_more_everywhere_is_not_refused_where_another_is_let_pass(
+    parts: list[tuple[float, int]], more: list[float], margin: float
+) -> None:
+    policy = PromotionPolicy(coverage_segment_margin=margin)
+
+    def covering(shares: list[float]) -> bool:
+        found = tuple(
+            CoveredPart(f"part {n}", share, rows)
+            for n, (share, (_, rows)) in enumerate(zip(shares, parts, strict=True))
+        )
+        return policy.decide(
+            _candidate(1.0, coverage=Covered(0.9, 0.9, 5000, found)), None
+        ).promoted
+
+    shares = [share for share, _ in parts]
+    raised = [min(1.0, share + up) for share, up in zip(shares, more, strict=False)]
+    if covering(shares):
+        assert covering(raised)
+
+
+def test_what_a_manifest_says_of_segments_comes_to_the_gate() -> None:
+    segment = {"by": "place", "segment": "sea", "rows": 20, "coverage": 0.8, "width": 5.0}
+    known = {"level": 0.9, "coverage": 0.91, "rows": 100, "segments": [segment]}
+    assert covered(known) == Covered(0.9, 0.91, 100, (CoveredPart("place sea", 0.8, 20),))
+    assert covered(None) is None
+
+
+def test_the_slower_of_both_times_is_what_is_decided_by() -> None:
+    policy = PromotionPolicy(latency_ms=2.0)
+    slow = policy.decide(_candidate(1.0, row_ms=0.1, new_place_ms=2.5), None)
+    assert slow.reasons[-1] == (
+        "one row takes 0.1 ms, 2.5 ms at a place that is new, beyond the budget of 2 ms"
+    )
+    held = policy.decide(_candidate(1.0, row_ms=0.1, new_place_ms=2.0), None)
+    assert held.promoted
+    assert _check(held, "latency").figures == {
+        "row_ms": 0.1,
+        "new_place_ms": 2.0,
+        "budget_ms": 2.0,
+    }
+
+
+def test_cheaper_by_time_means_at_the_places_that_take_longer() -> None:
+    champion = _candidate(100.0, "3", row_ms=0.1, new_place_ms=0.8)
+    challenger = _candidate(100.0, size=900, row_ms=0.3, new_place_ms=0.3)
+    cost = _check(PromotionPolicy().decide(challenger, champion), "cost")
+    assert cost.passed
+    assert (cost.figures["challenger_row_ms"], cost.figures["champion_row_ms"]) == (0.3, 0.8)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +383,8 @@ def test_a_champion_that_cannot_be_compared_says_itself_if_it_may_go(
         ({"margin": float("nan")}, "promotion margin: nan is not from 0 to below 1"),
         ({"segment_margin": 1.0}, "promotion segment margin: 1.0 is not"),
         ({"segment_rows": 0}, "promotion segment rows: 0 is not at least 1"),
+        ({"coverage_rows": 0}, "promotion coverage rows: 0 is not at least 1"),
+        ({"coverage_segment_margin": 1.0}, "promotion coverage segment margin: 1.0 is not"),
         ({"latency_ms": 0.0}, r"promotion latency: 0.0 ms is not above 0"),
         ({"faster": 1.0}, "promotion faster: 1.0 is not above 1"),
         ({"confidence": 1.0}, "confidence: 1.0 is not from 0.5 to below 1"),

@@ -2,7 +2,7 @@ import numpy as np
 
 from domain.feature import Feature, Kind
 from domain.schema import Coordinates, Schema, Target
-from domain.unusual import far_away, with_gaps
+from domain.unusual import far_away, nearby, with_gaps
 
 MAP = Schema(
     "map",
@@ -40,3 +40,19 @@ def test_rows_are_moved_to_the_corners_of_the_map_by_turns() -> None:
 def test_rows_stay_where_there_is_no_map_and_none_are_moved_where_there_are_none() -> None:
     assert far_away(LIST, np.ones((2, 2))).shape == (0, 2)
     assert far_away(MAP, np.ones((0, 3))).shape == (0, 3)
+
+
+def test_as_many_rows_as_wanted_are_a_little_away_from_every_place() -> None:
+    rows = np.array([[37.0, 1.0, -122.0], [37.0, 2.0, -122.0], [36.0, 3.0, -121.0]])
+    near = nearby(MAP, rows, 7)
+    assert near[:, :2].tolist() == rows[[0, 1, 2, 0, 1, 2, 0], :2].tolist()
+    assert np.abs(near[:, 2] - rows[[0, 1, 2, 0, 1, 2, 0], 2]).max() < 1e-5
+    places = {tuple(place) for place in near[:, [0, 2]].tolist()}
+    assert len(places) == 7
+    assert places.isdisjoint(map(tuple, rows[:, [0, 2]].tolist()))
+    assert rows[0, 2] == -122.0
+
+
+def test_nothing_is_near_where_there_is_no_map_or_no_row() -> None:
+    assert nearby(LIST, np.ones((2, 2)), 5).shape == (0, 2)
+    assert nearby(MAP, np.ones((0, 3)), 5).shape == (0, 3)
