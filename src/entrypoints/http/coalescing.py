@@ -6,6 +6,7 @@ on the rows beside it (see `Predictor`), so every caller gets what it would have
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -25,7 +26,15 @@ def ask(model: LoadedModel, rows: Rows) -> Vector:
 
 def to_matrix(rows: Rows) -> Matrix:
     """Return rows as a matrix, shape (rows, features)."""
-    return np.array(rows, dtype=np.float64)
+    return np.asarray(rows, dtype=np.float64)
+
+
+def _together(parts: Sequence[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
+    if any(isinstance(rows, np.ndarray) for rows in parts):
+        return np.concatenate([to_matrix(rows) for rows in parts])
+    return [row for rows in parts for row in rows]
 
 
 class Coalescer:
@@ -64,8 +73,7 @@ class Coalescer:
 def _answer(requests: list[_Waiting]) -> None:
     model = requests[0][0]
     try:
-        rows = [row for _, part, _ in requests for row in part]
-        values = ask(model, rows)
+        values = ask(model, _together([rows for _, rows, _ in requests]))
     except Exception as error:  # noqa: BLE001 - whatever it is, each caller must hear of it
         for _, _, answer in requests:
             if not answer.done():

@@ -1,8 +1,8 @@
 """The hot path: `POST /predict`, as a bare ASGI application.
 
 It stands before FastAPI's router, whose way to a route takes longer than everything here. One
-request costs: the body from the server, one pass of a compiled validator (`row_reader`), a share
-in one call of the model (`coalescing`), and the answer. Whatever is not plainly right goes the
+request costs: the body from the server, one pass of a quick reader (`row_reader`), a share in one
+call of the model (`coalescing`), and the answer. Whatever is not plainly right goes the
 thorough way through `PredictOne`, which has the words for what is wrong. FastAPI's document
 describes it all the same: see `openapi`.
 """

@@ -11,7 +11,8 @@ from application.loading import LoadedModel
 from domain.errors import Unavailable
 from domain.feature import Vector
 from domain.schema import Matrix
-from entrypoints.http.coalescing import Coalescer, ask
+from entrypoints.http.coalescing import Coalescer, ask, to_matrix
+from entrypoints.http.row_reader import Rows
 from tests.unit.entrypoints.orchard import ORCHARD, planted
 
 LOADED = planted().load_model()(ORCHARD)
@@ -39,16 +40,11 @@ def model(predictor: Counting) -> LoadedModel:
     return replace(LOADED, predictor=predictor)
 
 
-@given(
-    st.lists(
-        st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=4),
-        min_size=1,
-        max_size=12,
-    )
-)
-def test_concurrent_callers_each_get_what_they_would_have_got_alone(
-    requests: list[list[list[float]]],
-) -> None:
+ROWS = st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=4)
+
+
+@given(st.lists(ROWS | ROWS.map(to_matrix), min_size=1, max_size=12))
+def test_concurrent_callers_each_get_what_they_would_have_got_alone(requests: list[Rows]) -> None:
     predictor = Counting()
     served = model(predictor)
 
