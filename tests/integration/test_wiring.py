@@ -17,7 +17,7 @@ from adapters.filesystem.model_store import FileStore
 from adapters.filesystem.tracker import FileTracker
 from adapters.http.model_store import HttpStore
 from adapters.local.threads import ThreadExecutor
-from adapters.mlflow.model_store import MlflowStore
+from adapters.mlflow.table_reads import TableReads
 from adapters.mlflow.tracker import MlflowTracker
 from adapters.none import NoTracker
 from adapters.ray.executor import RayExecutor
@@ -44,7 +44,7 @@ TRACKERS: dict[TrackerKind, type] = {
 }
 STORES: dict[StoreKind, type] = {
     StoreKind.FILE: FileStore,
-    StoreKind.MLFLOW: MlflowStore,
+    StoreKind.MLFLOW: TableReads,
     StoreKind.HTTP: HttpStore,
 }
 

@@ -95,7 +95,7 @@ class Mlflow:
     def __init__(self, tracking_uri: str, home: Path) -> None:
         set_defaults()
         self._home = home.resolve()
-        self._database = _sqlite_file(tracking_uri)
+        self._database = sqlite_file(tracking_uri)
         self.uri = f"sqlite:///{self._database}" if self._database else tracking_uri
         self.is_server = _scheme(tracking_uri) in _SERVERS
         self.where = self.uri if self._database else _without_secrets(tracking_uri)
@@ -231,7 +231,7 @@ def _scheme(uri: str) -> str:
     return urlsplit(uri).scheme.partition("+")[0]
 
 
-def _sqlite_file(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
     """Return the file of an SQLite database; None for a server or another database.
 
     Raises:

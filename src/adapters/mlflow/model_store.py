@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapters.mlflow.client import Mlflow, pages
 from adapters.mlflow.package import describe, write_model
+from adapters.mlflow.versions import BUNDLE, CREATED, DETAIL, FILES, is_ours, version_of
 from domain.errors import (
     ArtefactRejected,
     Conflict,
@@ -26,12 +27,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion as Registered
 
-_BUNDLE = "modelport.bundle"
-_CREATED = "modelport.created_at"
-_DETAIL = "modelport.detail."
 _RUN = "run"
 
-_FILES = "data/bundle"
 _PAGE = 200
 
 
@@ -54,7 +51,7 @@ class MlflowStore:
     def names(self) -> list[str]:
         with self._mlflow.client() as client:
             models = pages(client.search_registered_models, max_results=_PAGE)
-            return sorted(m.name for m in models if any(map(_is_ours, m.latest_versions)))
+            return sorted(m.name for m in models if any(map(is_ours, m.latest_versions)))
 
     def versions(self, name: str) -> list[ModelVersion]:
         ModelRef(name)
@@ -76,7 +73,7 @@ class MlflowStore:
         # MLflow takes `latest` for an alias that every model has.
         if ref.alias is not None and ref.alias not in found.aliases:
             raise self._unknown(ref)
-        return _version(found, found.aliases)
+        return version_of(found, found.aliases)
 
     def save(
         self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
@@ -84,9 +81,9 @@ class MlflowStore:
         ModelRef(name)
         manifest = bundle.verified(bundle.id)
         tags = {
-            _BUNDLE: bundle.id,
-            _CREATED: created_at.astimezone(UTC).isoformat(),
-            **{_DETAIL + key: value for key, value in details.items()},
+            BUNDLE: bundle.id,
+            CREATED: created_at.astimezone(UTC).isoformat(),
+            **{DETAIL + key: value for key, value in details.items()},
         }
         with self._mlflow.writing() as client:
             for version in self._versions(client, name):
@@ -100,7 +97,7 @@ class MlflowStore:
         registered = self.resolve(ModelRef(version.name, None, version.number))
         with self._mlflow.client() as client, TemporaryDirectory() as folder:
             source = client.get_model_version_download_uri(version.name, str(version.number))
-            files = f"{source.rstrip('/')}/{_FILES}"
+            files = f"{source.rstrip('/')}/{FILES}"
             try:
                 with self._mlflow.translated():
                     path = download_artifacts(files, dst_path=folder, tracking_uri=self._mlflow.uri)
@@ -114,7 +111,7 @@ class MlflowStore:
         with self._mlflow.client() as client:
             for key, value in details.items():
                 number = str(version.number)
-                client.set_model_version_tag(version.name, number, _DETAIL + key, value)
+                client.set_model_version_tag(version.name, number, DETAIL + key, value)
         return self.resolve(ref)
 
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
@@ -136,9 +133,9 @@ class MlflowStore:
         query = f"name = '{name}'"
         found = pages(client.search_model_versions, filter_string=query, max_results=_PAGE)
         ours = [
-            _version(item, [a for a, number in aliases.items() if number == int(item.version)])
+            version_of(item, [a for a, number in aliases.items() if number == int(item.version)])
             for item in found
-            if _is_ours(item)
+            if is_ours(item)
         ]
         return sorted(ours, key=lambda version: version.number)
 
@@ -181,7 +178,7 @@ class MlflowStore:
         """Put the files there, then the version; what is left of a failure is taken away again."""
         from mlflow.entities import LoggedModelOutput
 
-        run = self._run(client, tags.get(_DETAIL + _RUN, ""))
+        run = self._run(client, tags.get(DETAIL + _RUN, ""))
         run_id = run.info.run_id if run else None
         experiment = run.info.experiment_id if run else self._mlflow.experiment(name)
         model = client.create_logged_model(
@@ -211,7 +208,7 @@ class MlflowStore:
             raise
         if not self._mlflow.is_server:
             self._link(client, model.model_id, created)
-        return _version(created, [])
+        return version_of(created, [])
 
     def _require_model(self, client: "MlflowClient", name: str) -> None:
         with suppress(Conflict), self._mlflow.translated():
@@ -224,24 +221,6 @@ class MlflowStore:
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": place})
 
 
-def _is_ours(found: "Registered") -> bool:
-    return _BUNDLE in found.tags
-
-
 def _aliases(client: "MlflowClient", name: str) -> dict[str, int]:
     aliases = client.get_registered_model(name).aliases
     return {alias: int(number) for alias, number in aliases.items()}
-
-
-def _version(found: "Registered", aliases: "list[str]") -> ModelVersion:
-    label = f"{found.name}/{found.version}"
-    if not _is_ours(found):
-        raise ArtefactRejected(f"{label} was not saved by modelport: it has no tag {_BUNDLE!r}")
-    details = {k.removeprefix(_DETAIL): v for k, v in found.tags.items() if k.startswith(_DETAIL)}
-    try:
-        created_at = datetime.fromisoformat(found.tags.get(_CREATED, ""))
-    except ValueError as error:
-        raise ArtefactRejected(f"{label}: the tag {_CREATED!r} is not a time") from error
-    return ModelVersion(
-        found.name, int(found.version), found.tags[_BUNDLE], created_at, frozenset(aliases), details
-    )

@@ -90,16 +90,24 @@ def mlflow_store(settings: Settings) -> ModelStore:
     from adapters.mlflow.model_store import MlflowStore
 
     _require("mlflow")
-    return MlflowStore(settings.mlflow_uri, settings.home)
+    return _reading_tables(settings, MlflowStore(settings.mlflow_uri, settings.home))
 
 
 @needs("mlflow")
 def mlflow_store_apart(settings: Settings) -> ModelStore:
-    """The same in a process of its own, so that a server need not load MLflow."""
+    """The same, with MLflow in a process of its own, so that a server need not load it."""
     from adapters.process.model_store import ProcessStore
 
     mlflow_store(settings)  # what is wrong with the settings is said now
-    return ProcessStore(partial(mlflow_store, settings))
+    return _reading_tables(settings, ProcessStore(partial(mlflow_store, settings)))
+
+
+def _reading_tables(settings: Settings, store: ModelStore) -> ModelStore:
+    from adapters.mlflow.client import sqlite_file
+    from adapters.mlflow.table_reads import TableReads
+
+    database = sqlite_file(settings.mlflow_uri)
+    return store if database is None else TableReads(database, store)
 
 
 @needs("api")

@@ -3,14 +3,18 @@ from pathlib import Path
 import pytest
 
 from adapters.mlflow.model_store import MlflowStore
+from adapters.mlflow.table_reads import TableReads
 from application.ports import ModelStore
 from tests.integration.contracts.model_store import ModelStoreContract
 
 
 class TestMlflowStoreOnSqlite(ModelStoreContract):
+    """As commands are wired to it: what can be read from the tables is read from them."""
+
     @pytest.fixture
     def store(self, mlflow_database: str, tmp_path: Path) -> ModelStore:
-        return MlflowStore(mlflow_database, tmp_path)
+        file = Path(mlflow_database.removeprefix("sqlite:///"))
+        return TableReads(file, MlflowStore(mlflow_database, tmp_path))
 
 
 @pytest.mark.slow
