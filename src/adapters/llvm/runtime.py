@@ -10,28 +10,12 @@ from numpy.typing import NDArray
 from adapters.llvm.compiler import HOST, compiled
 from adapters.llvm.kernel import ROWS
 from adapters.llvm.layout import Layout
-from application.numeric import NumericRuntime, Score, required
-from application.ports import Predictor
+from application.numeric import Score, required
 from domain.errors import ArtefactRejected
 from domain.feature import Vector
 from domain.model import ENCODING, TREES
-from domain.schema import Matrix, Schema
+from domain.schema import Matrix
 from domain.trees import Trees
-
-
-class LlvmRuntime:
-    """Makes predictors of `features.json` and `model.safetensors`."""
-
-    def __init__(self) -> None:
-        compiled(HOST)  # once in a process, before there is a model
-
-    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
-        """Return a predictor.
-
-        Raises:
-            ArtefactRejected: the files are not a model for this schema.
-        """
-        return NumericRuntime(open_trees).load(schema, files)
 
 
 def open_trees(files: Mapping[str, bytes], width: int) -> Score:

@@ -1,4 +1,4 @@
-"""A process that asks a model: `python -m … MODULE CLASS FOLDER`.
+"""A process that asks a model: `python -m … MODULE BUILDER FOLDER`.
 
 It prints the answers, which training libraries were imported, and what was done on the way that a
 model must not make a process do.

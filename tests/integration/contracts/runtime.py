@@ -1,13 +1,15 @@
 """What every runtime must do.
 
-A subclass provides two fixtures with the scope of the class: `runtime`, and `trained`, a model
-over `SCHEMA` whose files it loads. `NUMERIC` is the file that it reads beside the encoding.
+A subclass names what builds the runtime, which a process of its own calls too, and provides the
+fixture `trained` with the scope of the class: a model over `SCHEMA` whose files it loads. `NUMERIC`
+is the file that it reads beside the encoding.
 """
 
 import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +46,12 @@ class Bomb:
 
 class RuntimeContract:
     NUMERIC: ClassVar[str] = model.NUMERIC
+    BUILD: ClassVar[Callable[[], Runtime]]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runtime(cls) -> Runtime:
+        return cls.BUILD()
 
     @pytest.fixture(params=["encoding", "numeric"])
     def name(self, request: pytest.FixtureRequest) -> str:
@@ -173,16 +181,16 @@ class RuntimeContract:
             runtime.load(narrower, files)
 
     def test_a_process_of_its_own_answers_alike_without_running_what_lies_in_the_bundle(
-        self, runtime: Runtime, trained: Trained, alone: Vector, tmp_path: Path
+        self, trained: Trained, alone: Vector, tmp_path: Path
     ) -> None:
         bundle, mark = tmp_path / "bundle", tmp_path / "mark"
         bundle.mkdir()
         bomb = pickle.dumps(Bomb(mark))
         for name, content in {**trained.files, "model.pkl": bomb, "pipeline.skops": bomb}.items():
             (bundle / name).write_bytes(content)
-        kind = type(runtime)
+        build = type(self).BUILD
         command = [sys.executable, "-m", "tests.integration.contracts.asking"]
-        command += [kind.__module__, kind.__qualname__, str(bundle)]
+        command += [build.__module__, build.__qualname__, str(bundle)]
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert process.returncode == 0, process.stderr
         told = json.loads(process.stdout)

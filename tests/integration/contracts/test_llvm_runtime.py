@@ -1,23 +1,20 @@
 import pytest
 
-from adapters.llvm.runtime import LlvmRuntime
 from adapters.sklearn.learner import SklearnLearner
-from application.ports import Trained
+from application.ports import Runtime, Trained
 from domain.model import NUMERIC, TREES
 from domain.training import Estimator
 from tests.integration.contracts.rows import labelled
 from tests.integration.contracts.runtime import RuntimeContract
 from tests.integration.contracts.samples import SCHEMA
+from tests.integration.llvm.compiled import compiled_runtime
 from tests.integration.sklearn_learner.specs import QUICK
 
 
 class TestLlvmRuntime(RuntimeContract):
     NUMERIC = TREES
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def runtime(cls) -> LlvmRuntime:
-        return LlvmRuntime()
+    BUILD = staticmethod(compiled_runtime)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -25,6 +22,6 @@ class TestLlvmRuntime(RuntimeContract):
         spec = QUICK[Estimator.HIST_GRADIENT_BOOSTING]
         return SklearnLearner().fit(spec, SCHEMA, *labelled())
 
-    def test_the_graph_is_not_needed(self, runtime: LlvmRuntime, trained: Trained) -> None:
+    def test_the_graph_is_not_needed(self, runtime: Runtime, trained: Trained) -> None:
         files = {name: content for name, content in trained.files.items() if name != NUMERIC}
         assert len(runtime.load(SCHEMA, files).predict(labelled()[0])) == len(labelled()[0])

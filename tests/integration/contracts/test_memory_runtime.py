@@ -9,10 +9,7 @@ from tests.integration.contracts.samples import SCHEMA
 
 
 class TestMemoryRuntime(RuntimeContract):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def runtime(cls) -> MemoryRuntime:
-        return MemoryRuntime()
+    BUILD = MemoryRuntime
 
     @pytest.fixture(scope="class")
     @classmethod

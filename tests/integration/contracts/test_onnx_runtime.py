@@ -11,10 +11,7 @@ from tests.integration.sklearn_learner.specs import QUICK
 
 
 class TestOnnxRuntime(RuntimeContract):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def runtime(cls) -> OnnxRuntime:
-        return OnnxRuntime()
+    BUILD = OnnxRuntime
 
     @pytest.fixture(scope="class", params=Estimator)
     @classmethod

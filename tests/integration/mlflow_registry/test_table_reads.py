@@ -133,9 +133,7 @@ def test_a_version_of_others_is_not_taken_for_ours(
         alone.resolve(ModelRef("theirs", None, 1))
 
 
-@pytest.mark.parametrize(
-    "source", ["models:/m-1", "s3://bucket/m", "file://host/m"]
-)
+@pytest.mark.parametrize("source", ["models:/m-1", "s3://bucket/m", "file://host/m"])
 def test_files_elsewhere_are_left_to_the_other_store(
     alone: TableReads, database: Path, saved: ModelVersion, source: str
 ) -> None:
