@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from adapters.arrow.formats import FORMATS, Format, concatenate
+from adapters.arrow.formats import Format, Piece, concatenate, format_of
 from adapters.arrow.packed import suffix_of
 from adapters.arrow.parts import Part, parts_in
 from adapters.arrow.receipts import Content, Receipt
@@ -16,12 +16,12 @@ from adapters.arrow.reserving import require_reserved, reserved
 from adapters.arrow.writing import replacing, writing
 from application.ports import Finished, Sealed
 from domain.batch import BatchJob, ChunkReceipt, Reject
-from domain.errors import InvalidData, Misconfigured, Unavailable
+from domain.errors import InvalidData, Unavailable
 from domain.table import Table
 
 
 class FileSink:
-    """Writes a CSV, Parquet or JSON Lines file, by its suffix; text also compressed by gzip.
+    """Writes a CSV, Parquet or JSON Lines file, by its suffix; text also compressed.
 
     Chunks are kept in a hidden directory beside the output until the job is sealed, so that an
     interrupted job goes on where it stopped; a hidden receipt tells afterwards whose output it
@@ -41,7 +41,7 @@ class FileSink:
         self._format = self._choose_format()
         self._sent = sent
 
-    def __reduce__(self) -> tuple[Callable[..., "FileSink"], tuple[Path]]:
+    def __reduce__(self) -> tuple[Callable[..., "FileSink"], tuple[Any, ...]]:
         return partial(type(self), sent=True), (self._path,)
 
     @contextmanager
@@ -54,7 +54,7 @@ class FileSink:
 
     def finished(self, job: BatchJob) -> Finished | None:
         receipt = Receipt.read(self._receipt)
-        found = receipt and receipt.finished(job, self._path, self._rejects)
+        found = receipt and receipt.finished(self._key(job), self._path, self._rejects)
         if found:
             self._clear()  # what a run has left that was killed between its receipt and its end
         return found or None
@@ -68,7 +68,7 @@ class FileSink:
     def write(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
-        rows = self._format.encode(table)
+        rows = self._encode(table)
         with writing(self._path):
             if self._sent:
                 require_reserved(self._lock, self._path, job.id)
@@ -93,7 +93,7 @@ class FileSink:
         """Put the files under their names; until the receipt follows, they are nobody's."""
         folder = self._folder(job)
         parts = [Part(folder, receipt.index) for receipt in done]
-        rejected = [part.rejects for part, receipt in zip(parts, done, strict=True)
+        rejected = [Piece(part.rejects) for part, receipt in zip(parts, done, strict=True)
                     if receipt.rejected]  # fmt: skip
         self._receipt.unlink(missing_ok=True)
         rejects = None
@@ -104,7 +104,7 @@ class FileSink:
         rows = [part.rows for part in parts]
         output = self._put_output(rows, folder)
         return Receipt(
-            job=job.id,
+            job=self._key(job),
             model=job.model,
             data_sha256=job.data_sha256,
             chunks=len(done),
@@ -115,17 +115,26 @@ class FileSink:
         )
 
     def _choose_format(self) -> Format:
-        return _format_of(self._path)
+        return format_of(suffix_of(self._path), self._path)
+
+    def _key(self, job: BatchJob) -> str:
+        """Return what names a job's chunks: those of two layouts are not mixed."""
+        return job.id
+
+    def _encode(self, table: Table) -> bytes:
+        return self._format.encode(table)
 
     def _require_replaceable(self) -> None:
         if self._path.is_dir():
             raise Unavailable(f"{self._path} is a directory; name a file to write")
 
     def _put_output(self, rows: Sequence[Path], folder: Path) -> Content:
-        return _put(self._path, folder, lambda stream: self._format.merge(rows, stream))
+        pieces = [*map(Piece, rows)]
+        merge = self._format.merging(pieces)
+        return _put(self._path, folder, lambda stream: merge(pieces, stream))
 
     def _folder(self, job: BatchJob) -> Path:
-        return self._path.with_name(f".{self._path.name}.{job.id}.parts")
+        return self._path.with_name(f".{self._path.name}.{self._key(job)}.parts")
 
     def _clear(self) -> None:
         """Remove the chunks of every job that was to have this output: one has got it."""
@@ -133,15 +142,6 @@ class FileSink:
         for folder in self._path.parent.iterdir():
             if named.fullmatch(folder.name):
                 shutil.rmtree(folder)
-
-
-def _format_of(path: Path) -> Format:
-    try:
-        return FORMATS[suffix_of(path)]
-    except KeyError:
-        raise Misconfigured(
-            f"{path}: the suffix must be one of {', '.join(FORMATS)} to be written"
-        ) from None
 
 
 def _put(path: Path, folder: Path, fill: Callable[[BinaryIO], None]) -> Content:

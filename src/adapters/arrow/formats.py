@@ -3,33 +3,73 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from adapters.arrow.lines import scan, split_csv
-from adapters.arrow.packed import pack, skip_member
+from adapters.arrow.packed import PACKED, pack
 from adapters.arrow.tables import csv_header, to_arrow, to_csv, to_json_lines
+from domain.errors import Misconfigured
 from domain.table import Table
 
 _ROWS_PER_GROUP = 1 << 17
+_LENGTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What `encode` has made, in a file: all of it, or `size` bytes from `start` on."""
+
+    path: Path
+    start: int = 0
+    size: int | None = None
+
+    def open(self) -> Any:
+        """Return it as a stream of Arrow, whose first byte is that of the piece."""
+        file = pa.OSFile(str(self.path))
+        if self.size is None:
+            return file
+        with file:
+            return pa.BufferReader(file.read_at(self.size, self.start))
+
+
+Merge: TypeAlias = Callable[[Sequence[Piece], BinaryIO], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`encode` makes the bytes of one chunk; `merge` makes one file of the files of all chunks."""
+    """`encode` makes the bytes of some rows, which are a piece of an output.
+
+    `merging` looks at all pieces of an output and returns what makes one file of some of them.
+    """
 
     encode: Callable[[Table], bytes]
-    merge: Callable[[Sequence[Path], BinaryIO], None]
+    merging: Callable[[Sequence[Piece]], Merge]
 
 
-def concatenate(parts: Sequence[Path], stream: BinaryIO) -> None:
-    """Copy files one after the other."""
-    for part in parts:
-        with part.open("rb") as source:
+def format_of(suffix: str, where: Path) -> Format:
+    """Return the format of a suffix.
+
+    Raises:
+        Misconfigured: it is that of none.
+    """
+    try:
+        return FORMATS[suffix]
+    except KeyError:
+        raise Misconfigured(
+            f"{where}: the suffix must be one of {', '.join(FORMATS)} to be written"
+        ) from None
+
+
+def concatenate(pieces: Sequence[Piece], stream: BinaryIO) -> None:
+    """Copy pieces one after the other."""
+    for piece in pieces:
+        with piece.open() as source:
             shutil.copyfileobj(source, stream)
 
 
@@ -37,29 +77,37 @@ def _encode_csv(table: Table) -> bytes:
     return csv_header(tuple(table.columns)) + to_csv(table)
 
 
-def _merge_csv(parts: Sequence[Path], stream: BinaryIO) -> None:
-    for index, part in enumerate(parts):
-        with part.open("rb") as source:
+def _merge_csv(pieces: Sequence[Piece], stream: BinaryIO) -> None:
+    for index, piece in enumerate(pieces):
+        with piece.open() as source:
             if index:
-                header = next(scan(source, split_csv, str(part)))
+                header = next(scan(source, split_csv, str(piece.path)))
                 source.seek(int(header.ends[0]))
             shutil.copyfileobj(source, stream)
 
 
-def _encode_packed_csv(table: Table) -> bytes:
-    return pack(csv_header(tuple(table.columns))) + pack(to_csv(table))
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """Text that is compressed: the files of several pieces, one after the other, are one file."""
+
+    pack: Callable[[bytes], bytes]
+
+    def encode_csv(self, table: Table) -> bytes:
+        """Return the header, after its length, and the rows: only one header is to stay."""
+        header = self.pack(csv_header(tuple(table.columns)))
+        return len(header).to_bytes(_LENGTH, "big") + header + self.pack(to_csv(table))
+
+    def encode_json_lines(self, table: Table) -> bytes:
+        return self.pack(to_json_lines(table))
 
 
-def _merge_packed_csv(parts: Sequence[Path], stream: BinaryIO) -> None:
-    for index, part in enumerate(parts):
-        with part.open("rb") as source:
-            if index:
-                skip_member(source)
+def _merge_packed_csv(pieces: Sequence[Piece], stream: BinaryIO) -> None:
+    for index, piece in enumerate(pieces):
+        with piece.open() as source:
+            header = source.read(int.from_bytes(source.read(_LENGTH), "big"))
+            if not index:
+                stream.write(header)
             shutil.copyfileobj(source, stream)
-
-
-def _encode_packed_json_lines(table: Table) -> bytes:
-    return pack(to_json_lines(table))
 
 
 def _encode_arrow(table: Table) -> bytes:
@@ -70,32 +118,31 @@ def _encode_arrow(table: Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _merge_arrow(parts: Sequence[Path], stream: BinaryIO) -> None:
-    write_parquet(parts, common_schema(parts), stream)
+def _merging_arrow(pieces: Sequence[Piece]) -> Merge:
+    return partial(_write_parquet, _common_schema(pieces))
 
 
-def write_parquet(parts: Sequence[Path], schema: pa.Schema, stream: BinaryIO) -> None:
-    """Write the rows of chunks as one Parquet file with these columns."""
+def _write_parquet(schema: pa.Schema, pieces: Sequence[Piece], stream: BinaryIO) -> None:
     with parquet.ParquetWriter(stream, schema) as writer:
-        for group in _grouped(_read(part).cast(schema, safe=False) for part in parts):
+        for group in _grouped(_read(piece).cast(schema, safe=False) for piece in pieces):
             writer.write_table(group)
 
 
-def _read_schema(part: Path) -> pa.Schema:
-    with pa.OSFile(str(part)) as source, pa.ipc.open_stream(source) as reader:
+def _read_schema(piece: Piece) -> pa.Schema:
+    with piece.open() as source, pa.ipc.open_stream(source) as reader:
         return reader.schema
 
 
-def _read(part: Path) -> pa.Table:
-    with pa.OSFile(str(part)) as source, pa.ipc.open_stream(source) as reader:
+def _read(piece: Piece) -> pa.Table:
+    with piece.open() as source, pa.ipc.open_stream(source) as reader:
         return reader.read_all()
 
 
-def common_schema(parts: Sequence[Path]) -> pa.Schema:
-    """Return a schema that holds the columns of all chunks; as text where nothing else does."""
-    schemas = [_read_schema(part) for part in parts]
+def _common_schema(pieces: Sequence[Piece]) -> pa.Schema:
+    """Return a schema that holds the columns of all pieces; as text where nothing else does."""
+    schemas = [_read_schema(piece) for piece in pieces]
     fields = []
-    for name in schemas[0].names:
+    for name in schemas[0].names if schemas else ():
         alternatives = [pa.schema([schema.field(name)]) for schema in schemas]
         try:
             merged = pa.unify_schemas(alternatives, promote_options="permissive")
@@ -117,13 +164,25 @@ def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
+def _alike(merge: Merge) -> Callable[[Sequence[Piece]], Merge]:
+    """Return the `merging` of a text format, which has no types to make alike."""
+    return lambda _pieces: merge
+
+
+_PACKED = {suffix: _Packed(partial(pack, suffix)) for suffix in PACKED}
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        ".csv": Format(_encode_csv, _merge_csv),
-        ".parquet": Format(_encode_arrow, _merge_arrow),
-        ".jsonl": Format(to_json_lines, concatenate),
-        # Several gzip members are one gzip file: the workers compress, each its chunks.
-        ".csv.gz": Format(_encode_packed_csv, _merge_packed_csv),
-        ".jsonl.gz": Format(_encode_packed_json_lines, concatenate),
+        ".csv": Format(_encode_csv, _alike(_merge_csv)),
+        ".parquet": Format(_encode_arrow, _merging_arrow),
+        ".jsonl": Format(to_json_lines, _alike(concatenate)),
+        **{
+            f".csv{suffix}": Format(packed.encode_csv, _alike(_merge_packed_csv))
+            for suffix, packed in _PACKED.items()
+        },
+        **{
+            f".jsonl{suffix}": Format(packed.encode_json_lines, _alike(concatenate))
+            for suffix, packed in _PACKED.items()
+        },
     }
 )

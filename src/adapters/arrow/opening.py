@@ -6,11 +6,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from adapters.arrow.csv_source import CsvSource
 from adapters.arrow.file_sink import FileSink
-from adapters.arrow.folder_sink import FolderSink
+from adapters.arrow.folder_sink import PARQUET, FolderSink
 from adapters.arrow.folder_source import FileSource, FolderSource, files_of, is_several
 from adapters.arrow.json_lines_source import JsonLinesSource
 from adapters.arrow.packed import PACKED, suffix_of
 from adapters.arrow.parquet_source import ParquetSource
+from adapters.arrow.partitioned_sink import PartitionedSink
 from domain.errors import Misconfigured
 
 _SOURCES: Mapping[str, Callable[[Path, str | None], FileSource]] = {
@@ -55,9 +56,13 @@ def open_sink(path: Path) -> FileSink:
     return FileSink(path)
 
 
-def open_folder_sink(path: Path) -> FolderSink:
-    """Return the sink that writes a folder of Parquet files."""
-    return FolderSink(path)
+def open_folder_sink(path: Path, suffix: str = PARQUET, by: Sequence[str] = ()) -> FolderSink:
+    """Return the sink that writes a folder of files, partitioned `by` columns where there are any.
+
+    Raises:
+        Misconfigured: the suffix is not that of a format that can be written.
+    """
+    return PartitionedSink(path, by, suffix) if by else FolderSink(path, suffix)
 
 
 def _require_one_format(path: Path, files: Sequence[tuple[str, Path]]) -> None:

@@ -19,8 +19,7 @@ from domain.errors import Unavailable, UnreadableData
 
 PACKED = (".gz", ".zst")
 _BLOCK = 1 << 20
-_LEVEL = 6
-_GZIP = 31  # zlib's number for a gzip member of the widest window
+_LEVELS = {".gz": 6, ".zst": 3}
 
 
 def suffix_of(path: Path) -> str:
@@ -93,18 +92,16 @@ class PackedFile:
         return whole
 
 
-def pack(content: bytes) -> bytes:
-    """Return a gzip member: the same for the same bytes, whenever it is made."""
-    return gzip.compress(content, _LEVEL, mtime=0)
+def pack(suffix: str, content: bytes) -> bytes:
+    """Return a gzip member or a Zstandard frame: the same for the same bytes, whenever it is made.
 
-
-def skip_member(stream: BinaryIO) -> None:
-    """Go behind the gzip member that a file begins with."""
-    member, end = zlib.decompressobj(_GZIP), 0
-    while not member.eof and (block := stream.read(_BLOCK)):
-        member.decompress(block)
-        end += len(block)
-    stream.seek(end - len(member.unused_data))
+    Several of them, one after the other, are one compressed file.
+    """
+    if suffix == ".gz":
+        return gzip.compress(content, _LEVELS[suffix], mtime=0)
+    codec = pa.Codec("zstd", _LEVELS[suffix])
+    packed: bytes = codec.compress(content, asbytes=True)
+    return packed
 
 
 def _blocks(stream: BinaryIO, path: Path) -> Iterator[bytes]:

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from adapters.arrow.writing import json_line, replacing
 from application.ports import Finished, Sealed
-from domain.batch import BatchJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +27,14 @@ class Content:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:
-        """Return what the files of a folder hold, by their names."""
+        """Return what the files of a folder hold, by their names from there on."""
         size, digest = 0, hashlib.sha256()
-        for path in sorted(folder.iterdir()):
+        files = (path for path in folder.rglob("*") if not path.is_dir())
+        for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in files):
             with path.open("rb") as stream:
                 found = cls.of(stream)
             size += found.bytes
-            digest.update(json.dumps([path.name, found.sha256]).encode())
+            digest.update(json.dumps([name, found.sha256]).encode())
         return cls(size, digest.hexdigest())
 
     def is_in(self, path: Path) -> bool:
@@ -80,9 +80,9 @@ class Receipt:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def finished(self, job: BatchJob, output: Path, rejects: Path) -> Finished | None:
+    def finished(self, job: str, output: Path, rejects: Path) -> Finished | None:
         """Return what is finished, if this is the receipt of the job and the files are as then."""
-        if self.job != job.id or not self.output.is_in(output):
+        if self.job != job or not self.output.is_in(output):
             return None
         if rejects.exists() if self.rejects is None else not self.rejects.is_in(rejects):
             return None

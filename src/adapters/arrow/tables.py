@@ -31,6 +31,12 @@ def to_csv(table: Table) -> bytes:
     return _bytes(_join(lines, "", separator="\n"))
 
 
+def to_texts(name: str, column: Column) -> pa.Array:
+    """Return the cells of a column as the text that stands for them in CSV, null where missing."""
+    texts = _plain_texts(array := _to_array(column))
+    return _texts_of_each(name, array.to_pylist(), bare=True) if texts is None else texts
+
+
 def csv_header(names: tuple[str, ...]) -> bytes:
     """Return the first line of a CSV file."""
     return to_csv(
@@ -67,9 +73,7 @@ def _uniform(column: Column) -> pa.Array | None:
 
 
 def _csv_cells(name: str, column: Column) -> pa.Array:
-    texts = _plain_texts(array := _to_array(column))
-    if texts is None:
-        texts = _texts_of_each(name, array.to_pylist(), bare=True)
+    texts = to_texts(name, column)
     quoted = pc.match_substring_regex(texts, _NEEDS_QUOTES)
     if not pc.any(quoted).as_py():
         return texts

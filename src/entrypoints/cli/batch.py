@@ -24,8 +24,8 @@ def predict(
         str,
         typer.Argument(
             metavar="OUTPUT",
-            help="A .csv, .parquet or .jsonl file (or .csv.gz, .jsonl.gz), s3://BUCKET/KEY of such "
-            "a name, a FOLDER/ for one Parquet file per chunk, or a database URL with #TABLE.",
+            help="A .csv, .parquet or .jsonl file (text also .gz or .zst), s3://BUCKET/KEY of such "
+            "a name, a FOLDER/ for a file per chunk, or a database URL with #TABLE.",
         ),
     ],
     model: Model = None,
@@ -35,6 +35,24 @@ def predict(
             metavar="COLUMN",
             help="Input column to hand through; may be repeated.",
             show_default=False,
+        ),
+    ] = None,
+    partition_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Input column to keep, whose values name the folders COLUMN=VALUE in FOLDER/; "
+            "may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Of the files in FOLDER/: parquet, csv or jsonl (text also as csv.gz, csv.zst).",
+            show_default="parquet",
         ),
     ] = None,
     interval: Interval = None,
@@ -94,13 +112,14 @@ def predict(
     rows: DataSource = wired.source(source)
     # Also if the alias has moved in the meantime, the job goes on with the version it began with.
     pinned: dict[str, str] = {}
+    kept = [*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))]
     way = resumable(lambda: command_again(context, **pinned))
     with way, output.progress("scoring") as tell:
         report = use_case(
             rows,
-            wired.sink(target),
+            wired.sink(target, file_format, partition_by or ()),
             ref,
-            keep=keep or (),
+            keep=kept,
             extras=Extras(interval, extrapolates),
             explain=explain,
             chunk_rows=chunk_rows,

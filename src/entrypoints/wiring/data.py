@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from glob import has_magic
 from os import getpid
@@ -39,8 +40,13 @@ def open_source(settings: Settings, uri: str | None = None) -> DataSource:
     return _open_table(uri)
 
 
-def open_sink(settings: Settings, uri: str) -> PredictionSink:
-    """Return the sink that a data URI names: a file, an object or a database table.
+def open_sink(
+    settings: Settings, uri: str, file_format: str | None = None, partition_by: Sequence[str] = ()
+) -> PredictionSink:
+    """Return the sink that a data URI names: a file, a folder, an object or a database table.
+
+    The format of the files in a folder (None: Parquet), and the columns it is partitioned by, are
+    for folders only.
 
     Raises:
         Misconfigured: nothing can be written there; says what can.
@@ -51,8 +57,15 @@ def open_sink(settings: Settings, uri: str) -> PredictionSink:
             f"{public_uri(uri)} cannot be written to; "
             f"allowed: a path, s3://BUCKET/KEY or a database URL"
         )
+    if scheme in ("", "file") and uri.endswith("/"):
+        return _open_folder_sink(_path(uri), file_format or "parquet", partition_by)
+    if file_format or partition_by:
+        raise Misconfigured(
+            f"{public_uri(uri)} has no files of its own, which --format and --partition-by are "
+            f"for; allowed with them: a folder on a disk, with a slash at its end"
+        )
     if scheme in ("", "file"):
-        return _open_folder_sink(_path(uri)) if uri.endswith("/") else _open_file_sink(_path(uri))
+        return _open_file_sink(_path(uri))
     if scheme == "s3":
         return _open_object_sink(uri, settings)
     return _open_table_sink(uri)
@@ -151,10 +164,10 @@ def _fetched_object(uri: str, settings: Settings) -> Path:
 
 
 @needs("train")
-def _open_folder_sink(path: Path) -> PredictionSink:
+def _open_folder_sink(path: Path, file_format: str, by: Sequence[str]) -> PredictionSink:
     from adapters.arrow.opening import open_folder_sink
 
-    return open_folder_sink(path)
+    return open_folder_sink(path, f".{file_format}", by)
 
 
 @needs("sql")

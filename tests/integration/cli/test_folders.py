@@ -1,4 +1,8 @@
-"""A folder of files as the input of a job."""
+"""Folders of files as the input and the output of a job."""
+
+from pathlib import Path
+
+import pytest
 
 from tests.integration.cli.files import GOOD, write_csv
 from tests.integration.program import Place
@@ -16,3 +20,46 @@ def test_a_reject_names_its_file_and_its_row_there(trained: Place) -> None:
     assert len((trained / "out.csv").read_text().splitlines()) == 1 + 3
     again = trained.call("predict", "months/*.csv", "out.csv")
     assert "nothing to do" in again.out, again
+
+
+def test_a_folder_partitioned_by_a_column_is_made_whole_and_left_alone(trained: Place) -> None:
+    rows = [GOOD, GOOD | {"ocean_proximity": "INLAND"}, GOOD | {"latitude": "99"}]
+    write_csv(trained / "in.csv", rows)
+    command = ["predict", "in.csv", "out/", "--partition-by", "ocean_proximity", "--format", "csv"]
+    ran = trained.call(*command, "--json")
+    assert ran.code == 0, ran
+    assert sorted(path.name for path in (trained / "out").iterdir()) == [
+        "ocean_proximity=INLAND",
+        "ocean_proximity=NEAR%20BAY",
+    ]
+    part = Path(trained / "out" / "ocean_proximity=INLAND" / "part-00000.csv")
+    assert part.read_text().startswith("prediction,model\n")
+    again = trained.call(*command, "--json")
+    assert again.document["already_finished"] is True
+    other = trained.call(*command[:-1], "jsonl", "--json")
+    assert other.document["already_finished"] is False
+    assert other.document["job"] == ran.document["job"]
+    assert not part.exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "code", "problem"),
+    [
+        (
+            "out.csv",
+            ["--partition-by", "latitude"],
+            78,
+            "a folder on a disk, with a slash at its end",
+        ),
+        ("s3://bucket/out.csv", ["--format", "csv"], 78, "a folder on a disk, with a slash"),
+        ("out/", ["--format", "xlsx"], 78, ".parquet, .jsonl"),
+        ("out/", ["--partition-by", "area"], 65, "no column 'area' to keep"),
+    ],
+)
+def test_what_cannot_be_partitioned_is_told(
+    trained: Place, target: str, options: list[str], code: int, problem: str
+) -> None:
+    write_csv(trained / "in.csv", [GOOD])
+    ran = trained.call("predict", "in.csv", target, *options)
+    assert (ran.code, ran.out) == (code, ""), ran
+    assert problem in ran.err.replace("\n", " ")

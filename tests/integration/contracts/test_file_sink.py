@@ -1,10 +1,10 @@
 import csv
-import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -47,7 +47,8 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
 def _unpacked(path: Path) -> Path:
     """Return a file beside all others that holds what is in a compressed one."""
     plain = path.parent.parent / path.stem
-    plain.write_bytes(gzip.decompress(path.read_bytes()))
+    with pa.input_stream(path, compression="gzip" if path.suffix == ".gz" else "zstd") as stream:
+        plain.write_bytes(stream.read())
     return plain
 
 
@@ -57,6 +58,7 @@ _READERS: dict[str, Callable[[Path], dict[str, list[Any]]]] = {
     ".parquet": _read_parquet,
     ".csv.gz": lambda path: _read_csv(_unpacked(path)),
     ".jsonl.gz": lambda path: _read_json_lines(_unpacked(path)),
+    ".csv.zst": lambda path: _read_csv(_unpacked(path)),
 }
 
 

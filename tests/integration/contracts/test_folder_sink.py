@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -21,11 +22,12 @@ from tests.integration.contracts.prediction_sink import (
 )
 
 
-class TestFolderSink(SharedSinkContract):
-    @pytest.fixture
-    def output(self, tmp_path: Path) -> Path:
-        return tmp_path / "scores" / "output"
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "scores" / "output"
 
+
+class TestFolderSink(SharedSinkContract):
     @pytest.fixture
     def reopened(self, output: Path) -> Reopened:
         return lambda: open_folder_sink(output)
@@ -78,3 +80,14 @@ class TestFolderSink(SharedSinkContract):
         with pytest.raises(Conflict, match=r"'thesis\.tex'"):
             reopened().seal(JOB, 1)
         assert (output / "thesis.tex").read_text() == "years of work"
+
+
+def test_the_files_may_have_another_format(output: Path) -> None:
+    sink = open_folder_sink(output, ".csv.zst")
+    sink.write(JOB, 0, part(0), [])
+    sink.write(JOB, 1, part(3), [])
+    sink.seal(JOB, 2)
+    files = [output / f"part-{place:05d}.csv.zst" for place in (0, 1)]
+    assert sorted(output.iterdir()) == files
+    with pa.input_stream(files[1], compression="zstd") as stream:
+        assert stream.read().startswith(b"id,note,prediction,model\n3,")
