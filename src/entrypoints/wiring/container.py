@@ -1,7 +1,5 @@
 """The composition root: one selector per port, one factory per use case."""
 
-from dependency_injector import containers, providers
-
 from application.appointing import Appoint
 from application.calibrating import Calibrate
 from application.cross_validate import CrossValidate
@@ -19,6 +17,7 @@ from application.signing import SignModel
 from application.train_model import TrainModel
 from application.try_seeds import TrySeeds
 from entrypoints.wiring import builders, data
+from entrypoints.wiring.injector import containers, providers
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import EngineKind, Settings, StoreKind, TrackerKind
 
