@@ -18,7 +18,7 @@ from domain.table import Table
 
 @dataclass(frozen=True)
 class ObjectSink:
-    """Writes chunks by a sink of files, and uploads what that has sealed.
+    """Writes chunks by a sink of files in a folder, and uploads what that has sealed.
 
     A receipt beside the object tells afterwards whose output it is. What is uploaded is removed
     from the disk; what was sealed and not uploaded is uploaded by the next run.
@@ -26,6 +26,7 @@ class ObjectSink:
 
     place: ObjectPlace
     local: PredictionSink
+    folder: Path
 
     @classmethod
     def at(
@@ -38,7 +39,7 @@ class ObjectSink:
         """
         place = ObjectPlace.parse(url)
         own = folder / sha256(str(place).encode()).hexdigest()
-        return cls(place, open_local(own / safe_name(place)))
+        return cls(place, open_local(own / safe_name(place)), own)
 
     def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
         """Keep every other run of this machine from the object."""
@@ -47,6 +48,7 @@ class ObjectSink:
     def finished(self, job: BatchJob) -> Finished | None:
         found = self._uploaded(job)
         if found is not None:
+            self._free()  # what a run has left that was killed after its receipt
             return found
         sealed = self.local.finished(job)
         return None if sealed is None else self._upload(job, sealed)
@@ -92,10 +94,13 @@ class ObjectSink:
             "rejects": rejects and asdict(rejects),
         }
         self._receipt.write(json.dumps(receipt).encode() + b"\n")
-        for path in (whole.sealed.output, whole.sealed.rejects):
-            if path is not None:
-                Path(path).unlink(missing_ok=True)
+        self._free()
         return self._finished(receipt)
+
+    def _free(self) -> None:
+        """Remove from the disk what is uploaded; what is hidden there is no output."""
+        for path in self.folder.glob("[!.]*"):
+            path.unlink(missing_ok=True)
 
     def _uploaded(self, job: BatchJob) -> Finished | None:
         state = self._receipt.state()

@@ -121,3 +121,15 @@ def test_what_was_not_uploaded_is_uploaded_by_the_next_run(
     assert found == Finished(found.sealed, chunks=1, scored=3, rejected=1)
     assert s3.keys("late") == [".out.csv.receipt.json", "out.csv", "out.csv.rejects.jsonl"]
     assert sink.finished(JOB) == found
+
+
+def test_what_a_run_left_on_the_disk_that_was_killed_after_its_upload_goes_with_the_next(
+    s3: Bucket, tmp_path: Path
+) -> None:
+    sink = ObjectSink.at(f"s3://{BUCKET}/left/out.csv", tmp_path, open_sink)
+    sink.write(JOB, 0, part(0), [reject(4)])
+    sink.seal(JOB, 1)
+    for name in ("out.csv", "out.csv.rejects.jsonl"):
+        (sink.folder / name).write_bytes(s3.get(f"left/{name}"))
+    assert sink.finished(JOB) is not None
+    assert [path.name for path in sink.folder.iterdir()] == [".out.csv.receipt.json"]
