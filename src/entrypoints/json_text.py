@@ -26,7 +26,8 @@ def read_json(content: bytes, where: str, *, nan: bool = False) -> Any:
         raise UnreadableData(f"{where} is not JSON: {error}") from None
     # Each name of an object is followed by a colon: as many colons as names leave none for a
     # name that stands there twice. A text may hold colons too, so that more need a closer look.
-    if content.count(b":") != _names(value):
+    colons = content.count(b":")
+    if colons != _names(value) and colons != _all_names(value):
         _require_names_once(content, where)
     return value
 
@@ -38,6 +39,13 @@ def _names(value: object) -> int:
     if not isinstance(value, dict):
         return 0
     return len(value) + sum(_names(item) for item in value.values() if isinstance(item, list))
+
+
+def _all_names(value: object) -> int:
+    """Return how many names an object has, with those of all objects in it."""
+    if isinstance(value, list):
+        return sum(map(_all_names, value))
+    return len(value) + sum(map(_all_names, value.values())) if isinstance(value, dict) else 0
 
 
 def _require_names_once(content: bytes, where: str) -> None:

@@ -29,8 +29,9 @@ from entrypoints.http.metrics_text import Shared
 from entrypoints.http.openapi import openapi_document
 from entrypoints.http.patience import Patience
 from entrypoints.http.places import Protocol, place_of
+from entrypoints.http.plane import Plane
 from entrypoints.http.predict import PredictEndpoint
-from entrypoints.http.protocols.routes import protocols
+from entrypoints.http.protocols.routes import Protocols
 from entrypoints.http.refusing import on_http_error
 from entrypoints.http.routes import router
 from entrypoints.http.tracing import Tracing
@@ -47,11 +48,11 @@ _NEW_OBJECTS_WORTH_A_LOOK = 10_000
 class Application(FastAPI):
     """A FastAPI application that answers predictions before it looks for a route.
 
-    Every request passes the front first. `POST /predict` and other protocols than its own it only
-    describes: they are answered by applications of their own.
+    Every request passes the front first. What is posted to a path of `endpoints`, and other
+    protocols than its own, it only describes: they are answered by applications of their own.
     """
 
-    predict: PredictEndpoint
+    endpoints: Mapping[str, ASGIApp]
     protocols: Mapping[Protocol, ASGIApp]
     front: Front
 
@@ -64,8 +65,9 @@ class Application(FastAPI):
 
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request that has passed the front."""
-        if scope["path"] == "/predict" and scope["method"] == "POST":
-            return self.predict(scope, receive, send)
+        endpoint = self.endpoints.get(scope["path"]) if scope["method"] == "POST" else None
+        if endpoint is not None:
+            return endpoint(scope, receive, send)
         application = self.protocols.get(place_of(scope["path"]).protocol)
         if application is not None:
             return application(scope, receive, send)
@@ -86,15 +88,16 @@ def create_app(container: Container) -> Application:
     )
     app.state.serving = container.serving()
     app.state.poll_seconds = settings.poll_seconds
-    plane = (container.serving(), container.predict_one(), settings.max_body_bytes)
-    app.predict = PredictEndpoint(*plane)
-    _put_front(app, container)
+    plane = Plane(container.serving(), container.predict_one(), settings.max_body_bytes)
+    predict, spoken = PredictEndpoint(plane), Protocols.of(plane)
+    app.endpoints = {"/predict": predict, **spoken.endpoints}
+    app.protocols = spoken.applications
+    _put_front(app, container, plane)
     app.include_router(router)
     # For other methods than POST the router answers that they are not allowed.
-    app.routes.append(Route("/predict", app.predict, methods=["POST"], include_in_schema=False))
+    app.routes.append(Route("/predict", predict, methods=["POST"], include_in_schema=False))
     explain = ExplainEndpoint(container.explain_served, settings.max_body_bytes)
     app.routes.append(Route("/explain", explain.answer, methods=["POST"], include_in_schema=False))
-    app.protocols = protocols(*plane)
     app.add_exception_handler(ModelportError, problems.on_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(ClientDisconnect, problems.on_disconnect)
@@ -113,7 +116,7 @@ def from_environment() -> Application:
     return app
 
 
-def _put_front(app: Application, container: Container) -> None:
+def _put_front(app: Application, container: Container, plane: Plane) -> None:
     settings = container.settings()
     metrics, gate = Metrics(), Gate(container.key_store(), now, monotonic)
     access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
@@ -123,7 +126,7 @@ def _put_front(app: Application, container: Container) -> None:
     room = settings.max_in_flight
     app.front = Front(app.answer, gate, metrics, access_log, room, tracing=tracing)
     app.state.watch = Watch(metrics, gate, access_log, shared)
-    app.state.watch.observe(container.serving(), app.front, app.predict.coalescer, now)
+    app.state.watch.observe(container.serving(), app.front, plane.coalescer, now)
     app.state.patience = Patience(settings.header_seconds, settings.body_seconds)
     app.routes.append(Route("/metrics", app.state.watch.show, include_in_schema=False))
 

@@ -14,38 +14,33 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from application.loading import LoadedModel
-from application.predict_one import Predictions, PredictOne, enrich
+from application.predict_one import Predictions, enrich
 from application.predict_one import answer as answer_rows
-from application.serving import Serving
 from domain.prediction import PLAIN, Extras
 from entrypoints.http import problems
 from entrypoints.http.body import read_body, read_question, require_json
-from entrypoints.http.coalescing import Coalescer, to_matrix
+from entrypoints.http.coalescing import to_matrix
 from entrypoints.http.exchange import note_answer, note_error
-from entrypoints.http.row_reader import RowReader, Rows
+from entrypoints.http.plane import Plane, thoroughly
+from entrypoints.http.row_reader import Rows
 
 # A body beyond this, some 300 rows of JSON, is read and answered on a thread, so that small
 # requests need not wait for a large one. For a millisecond it does not pay: a thread may hold the
-# interpreter for five. What is wrong takes longer to put into words.
+# interpreter for five.
 BYTES_WORTH_A_THREAD = 65_536
-WRONG_BYTES_WORTH_A_THREAD = 16_384
 
 
 class PredictEndpoint:
     """Answers with the model that is served at that moment, whose version it names."""
 
-    def __init__(self, serving: Serving, predict_one: PredictOne, max_body_bytes: int) -> None:
-        self._serving = serving
-        self._predict_one = predict_one
-        self._max_body_bytes = max_body_bytes
-        self.coalescer = Coalescer()
-        self._reader: tuple[LoadedModel, RowReader] | None = None
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an error is answered as a problem document."""
         try:
             require_json(scope)
-            content = await read_body(scope, receive, self._max_body_bytes)
+            content = await read_body(scope, receive, self._plane.max_body_bytes)
             answer = await self._answer(content)
         except ClientDisconnect:
             return
@@ -59,18 +54,16 @@ class PredictEndpoint:
     async def _answer(self, content: bytes) -> Predictions:
         if len(content) > BYTES_WORTH_A_THREAD:
             return await to_thread(self._answer_alone, content)
-        model = self._serving.model()
+        model = self._plane.serving.model()
         question = self._read(model, content)
         if question is None:
-            if len(content) > WRONG_BYTES_WORTH_A_THREAD:
-                return await to_thread(self._answer_thoroughly, content)
-            return self._answer_thoroughly(content)
+            return await thoroughly(lambda: self._answer_thoroughly(content), len(content))
         rows, extras = question
-        answer = Predictions(await self.coalescer.predict(model, rows), model.version.label)
+        answer = await self._plane.ask(model, rows)
         return answer if extras is PLAIN else enrich(model, to_matrix(rows), answer, extras)
 
     def _answer_alone(self, content: bytes) -> Predictions:
-        model = self._serving.model()
+        model = self._plane.serving.model()
         question = self._read(model, content)
         if question is None:
             return self._answer_thoroughly(content)
@@ -78,19 +71,13 @@ class PredictEndpoint:
         return answer_rows(model, to_matrix(rows), extras)
 
     def _answer_thoroughly(self, content: bytes) -> Predictions:
-        return self._predict_one(*read_question(content))
+        return self._plane.predict_one(*read_question(content))
 
     def _read(self, model: LoadedModel, content: bytes) -> tuple[Rows, Extras] | None:
         """Return the question of a body that is plainly right, else None."""
-        question = self._reader_for(model).read(content)
-        return question if question and 0 < len(question[0]) <= self._predict_one.max_rows else None
-
-    def _reader_for(self, model: LoadedModel) -> RowReader:
-        # Looked at once: another thread may put the reader of another model there meanwhile.
-        reader = self._reader
-        if reader is None or reader[0] is not model:
-            reader = self._reader = (model, RowReader(model.manifest.schema))
-        return reader[1]
+        question = self._plane.reader(model).read(content)
+        most = self._plane.predict_one.max_rows
+        return question if question and 0 < len(question[0]) <= most else None
 
 
 async def _send(answer: Predictions, send: Send) -> None:

@@ -37,7 +37,10 @@ _EXTRAS = {
 
 
 class RowReader:
-    """Reads `{"data": [{…}, …]}` for one schema, with what else may be asked for."""
+    """Reads `{"data": [{…}, …]}` for one schema, with what else may be asked for.
+
+    `columns` reads the rows of a table.
+    """
 
     def __init__(self, schema: Schema) -> None:
         row = core_schema.typed_dict_schema(
@@ -60,7 +63,7 @@ class RowReader:
             for position, feature in enumerate(schema.features)
             if feature.kind is Kind.INTEGER
         ]
-        self._columns = ColumnReader(schema)
+        self.columns = ColumnReader(schema)
 
     def read(self, body: bytes) -> tuple[Rows, Extras] | None:
         """Return the rows, or None where the thorough way has to decide."""
@@ -109,7 +112,7 @@ class RowReader:
             rows = [*map(values, records)]
         except KeyError:
             return None
-        return self._columns.read(zip(*rows, strict=True))
+        return self.columns.read(zip(*rows, strict=True))
 
 
 def _question(body: bytes) -> dict[str, Any] | None:

@@ -218,7 +218,7 @@ def test_what_was_answered_and_refused_is_counted(client: TestClient) -> None:
     assert told['modelport_model_info{model="orchard/1"}'] == 1
     assert told['modelport_model_age_seconds{model="orchard/1"}'] >= 0
     assert told['modelport_reloads_total{outcome="recalled"}'] == 1
-    assert told["modelport_model_calls_total"] == 3
+    assert told["modelport_model_calls_total"] == 4
     assert told["modelport_degraded"] == 0
     assert told["modelport_ready"] == 1
     assert told["modelport_in_flight"] == 1  # the one that asks

@@ -9,7 +9,8 @@ import pytest
 
 from application.loading import LoadedModel
 from application.predict_one import PredictOne
-from entrypoints.http.predict import WRONG_BYTES_WORTH_A_THREAD, PredictEndpoint
+from entrypoints.http.plane import WRONG_BYTES_WORTH_A_THREAD, Plane
+from entrypoints.http.predict import PredictEndpoint
 from tests.integration.contracts.samples import SCHEMA
 from tests.unit.entrypoints.orchard import planted
 
@@ -46,7 +47,7 @@ def test_a_wrong_request_that_is_large_is_read_beside_the_event_loop(
         loaded: LoadedModel = serving.model()
         return loaded
 
-    endpoint = PredictEndpoint(serving, PredictOne(model, 1000), 10_000_000)
+    endpoint = PredictEndpoint(Plane(serving, PredictOne(model, 1000), 10_000_000))
     assert (len(json.dumps([WRONG] * count)) > WRONG_BYTES_WORTH_A_THREAD) is not on_the_loop
     status, document = answer(endpoint, [WRONG] * count)
     assert (status, len(document["errors"])) == (422, min(count, 100))
@@ -56,7 +57,7 @@ def test_a_wrong_request_that_is_large_is_read_beside_the_event_loop(
 def test_a_row_is_answered_alike_in_a_small_and_in_a_large_request() -> None:
     serving = planted().serving()
     serving.refresh()
-    endpoint = PredictEndpoint(serving, PredictOne(serving.model, 2000), 10_000_000)
+    endpoint = PredictEndpoint(Plane(serving, PredictOne(serving.model, 2000), 10_000_000))
     status, small = answer(endpoint, [ROW])
     assert status == 200
     status, large = answer(endpoint, [ROW] * 2000)

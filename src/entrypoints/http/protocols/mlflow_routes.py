@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from json import dumps
 
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from application.loading import LoadedModel
-from application.predict_one import PredictOne
+from application.predict_one import Predictions
 from application.serving import Serving
-from entrypoints.http.body import read_body
-from entrypoints.http.exchange import note_answer
-from entrypoints.http.protocols.application import compute, protocol
+from entrypoints.http.body import header, read_body
+from entrypoints.http.plane import Plane
+from entrypoints.http.protocols.application import Asked, Endpoint, Question, protocol, score
 from entrypoints.http.protocols.mlflow_payload import read_csv_rows, read_json_rows
 
 PATHS = ("/ping", "/version", "/invocations")
@@ -36,13 +36,22 @@ _CODES = {
 }
 
 
-def mlflow(serving: Serving, predict: PredictOne, max_body_bytes: int) -> Starlette:
+# A longer body is read and answered on a thread: some 200 rows, which take a millisecond or two.
+_BYTES_WORTH_A_THREAD = 16_384
+
+
+def invocations(plane: Plane) -> Endpoint:
+    """Return what answers at `/invocations`."""
+    return Endpoint(form, _Invocations(plane))
+
+
+def mlflow(plane: Plane, invocations: Endpoint) -> Starlette:
     """Return the application that answers at `PATHS`."""
-    endpoints = _Endpoints(serving, predict, max_body_bytes)
+    endpoints = _Endpoints(plane.serving)
     routes = [
         Route("/ping", endpoints.ping),
         Route("/version", endpoints.server_version),
-        Route("/invocations", endpoints.invocations, methods=["POST"]),
+        Route("/invocations", invocations, methods=["POST"]),
     ]
     return protocol(routes, form)
 
@@ -53,10 +62,26 @@ def form(status: HTTPStatus, text: str) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True)
+class _Invocations:
+    plane: Plane
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Response:
+        plane = self.plane
+        model = plane.serving.model()
+        media_type = _media_type(header(scope, b"content-type"))
+        content = await read_body(scope, receive, plane.max_body_bytes)
+        read = partial(self._read, model, media_type, content)
+        question = Question(model, len(content), read)
+        return await score(plane, scope, question, _BYTES_WORTH_A_THREAD)
+
+    def _read(self, model: LoadedModel, media_type: str, content: bytes) -> Asked:
+        reader = _READERS[media_type]
+        return reader(content, model.manifest.schema, self.plane.predict_one.admit), _answer
+
+
+@dataclass(frozen=True)
 class _Endpoints:
     serving: Serving
-    predict: PredictOne
-    max_body_bytes: int
 
     async def ping(self, _: Request) -> Response:
         self.serving.model()
@@ -65,26 +90,16 @@ class _Endpoints:
     async def server_version(self, _: Request) -> Response:
         return PlainTextResponse(version("modelport"))
 
-    async def invocations(self, request: Request) -> Response:
-        model = self.serving.model()
-        media_type = _media_type(request)
-        content = await read_body(request.scope, request.receive, self.max_body_bytes)
-        work = partial(self._score, request.scope, model, media_type, content)
-        return await compute(work, len(content))
 
-    def _score(self, scope: Scope, model: LoadedModel, media_type: str, content: bytes) -> Response:
-        table = _READERS[media_type](content, model.manifest.schema, self.predict.admit)
-        answer = self.predict.table(table, model)
-        note_answer(scope, len(answer.vector), answer.model)
-        headers = {MODEL_HEADER: answer.model}
-        return Response(
-            dumps({"predictions": answer.values}), headers=headers, media_type="application/json"
-        )
+def _answer(predictions: Predictions) -> Response:
+    content = to_json({"predictions": predictions.values})
+    headers = {MODEL_HEADER: predictions.model}
+    return Response(content, headers=headers, media_type="application/json")
 
 
-def _media_type(request: Request) -> str:
+def _media_type(content_type: bytes) -> str:
     """Return the type of the body, which may name UTF-8 as its charset and nothing else."""
-    media_type, *parameters = request.headers.get("content-type", "").lower().split(";")
+    media_type, *parameters = content_type.decode("latin-1").lower().split(";")
     meant = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
     if media_type.strip() not in _READERS or not meant <= {"charset=utf-8"}:
         allowed = " or ".join(_READERS)

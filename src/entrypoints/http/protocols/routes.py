@@ -1,21 +1,33 @@
-"""Which application answers for which protocol."""
+"""Which application answers for which protocol, and what is asked before it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 from starlette.types import ASGIApp
 
-from application.predict_one import PredictOne
-from application.serving import Serving
 from entrypoints.http.places import Protocol
-from entrypoints.http.protocols.mlflow_routes import mlflow
-from entrypoints.http.protocols.v2_routes import v2
+from entrypoints.http.plane import Plane
+from entrypoints.http.protocols.mlflow_routes import invocations, mlflow
+from entrypoints.http.protocols.v2_routes import infer, v2
 
 
-def protocols(
-    serving: Serving, predict: PredictOne, max_body_bytes: int
-) -> Mapping[Protocol, ASGIApp]:
-    """Return the applications that have whole paths, with all that may go wrong there."""
-    return {
-        Protocol.V2: v2(serving, predict, max_body_bytes),
-        Protocol.MLFLOW: mlflow(serving, predict, max_body_bytes),
-    }
+@dataclass(frozen=True)
+class Protocols:
+    """Applications that have whole paths, with all that may go wrong there.
+
+    What is posted to a path of `endpoints` they would answer by that endpoint, once they have found
+    the route, which takes longer than the answer.
+    """
+
+    applications: Mapping[Protocol, ASGIApp]
+    endpoints: Mapping[str, ASGIApp]
+
+    @classmethod
+    def of(cls, plane: Plane) -> Self:
+        """Return the protocols over a data plane."""
+        asked, scored = infer(plane), invocations(plane)
+        return cls(
+            {Protocol.V2: v2(plane, asked), Protocol.MLFLOW: mlflow(plane, scored)},
+            {f"/v2/models/{plane.serving.ref.name}/infer": asked, "/invocations": scored},
+        )

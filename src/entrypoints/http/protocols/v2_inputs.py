@@ -6,6 +6,7 @@ where all features are numbers, one tensor `features` of shape [rows, features] 
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from math import isnan
 from typing import Any
 
@@ -30,12 +31,17 @@ def datatypes(feature: Feature) -> tuple[str, ...]:
 
     A missing value is NaN, so that a number that may be missing is a float.
     """
-    match feature.kind:
+    return _datatypes(feature.kind, feature.nullable)
+
+
+@cache
+def _datatypes(kind: Kind, nullable: bool) -> tuple[str, ...]:
+    match kind:
         case Kind.CATEGORY:
             return (BYTES,)
         case Kind.BOOLEAN:
-            return (BOOL, *FLOATS) if feature.nullable else (BOOL,)
-        case Kind.INTEGER if not feature.nullable:
+            return (BOOL, *FLOATS) if nullable else (BOOL,)
+        case Kind.INTEGER if not nullable:
             return ("INT64", *(name for name in NUMBERS if name != "INT64"))
         case _:
             return ("FP64", *(name for name in NUMBERS if name != "FP64"))

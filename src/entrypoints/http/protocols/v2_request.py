@@ -20,6 +20,7 @@ PREDICTION = "prediction"
 
 _REQUEST = {"id", "model_name", "model_version", "parameters", "inputs", "outputs"}
 _TENSOR = {"name", "shape", "datatype", "parameters", "data"}
+_DESCRIBED = {"name", "shape", "datatype"}
 _OUTPUT = {"name", "parameters"}
 _LONGEST = 2**31 - 1
 _LONGEST_DIGITS = 10
@@ -86,7 +87,7 @@ def _inputs(items: object, binary: memoryview) -> tuple[Tensor, ...]:
     offset = 0
     for position, item in enumerate(_list(items, "inputs")):
         where = f"inputs[{position}]"
-        _require_object(item, where, _TENSOR, {"name", "shape", "datatype"})
+        _require_object(item, where, _TENSOR, _DESCRIBED)
         size = _parameters(item, where).get("binary_data_size")
         if (size is None) == (item.get("data") is None):
             raise InvalidData(f"{where}: needs data or parameters.binary_data_size, one of them")
@@ -153,6 +154,8 @@ def _flag(parameters: Mapping[str, Any], name: str, where: str, default: bool = 
 
 
 def _require_object(item: object, where: str, known: set[str], needed: set[str]) -> None:
+    if isinstance(item, dict) and needed <= item.keys() <= known:
+        return
     allowed = f"allowed: an object with {', '.join(sorted(known))}"
     if not isinstance(item, dict):
         raise InvalidData(f"{where}: is not an object; {allowed}")
@@ -160,8 +163,7 @@ def _require_object(item: object, where: str, known: set[str], needed: set[str])
     if lacking:
         raise InvalidData(f"{where}: has no {', '.join(lacking)}; {allowed}")
     unknown = len(item.keys() - known)
-    if unknown:
-        raise InvalidData(f"{where}: has {unknown} unknown fields; {allowed}")
+    raise InvalidData(f"{where}: has {unknown} unknown fields; {allowed}")
 
 
 def _list(value: object, where: str) -> list[Any]:
