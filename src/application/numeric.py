@@ -15,6 +15,7 @@ from domain.feature import Vector
 from domain.features import FeatureEncoding
 from domain.model import ENCODING
 from domain.schema import Matrix, Schema
+from domain.surroundings import Surveyor
 
 # From columns, shape (rows, columns) with at least one row, to one number per row: for a row the
 # same to the last bit whatever rows are asked with it.
@@ -49,9 +50,10 @@ class EncodedPredictor:
 
 @dataclass(frozen=True, slots=True)
 class NumericRuntime:
-    """A `Runtime` by the way in which numeric models are opened."""
+    """A `Runtime` by the way in which numeric models are opened, and places may be surveyed."""
 
     open_numeric: Opener
+    surveyor: Surveyor | None = None
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
         """Load the serving form.
@@ -60,7 +62,7 @@ class NumericRuntime:
             ArtefactRejected: the files are not a model for this schema.
         """
         required(files, ENCODING)
-        encoding = FeatureEncoding.from_files(schema, files)
+        encoding = FeatureEncoding.from_files(schema, files, self.surveyor)
         return EncodedPredictor(encoding, self.open_numeric(files, len(encoding.names)))
 
 

@@ -17,7 +17,7 @@ from domain.feature import Vector
 from domain.mapping import Reader
 from domain.model import ENCODING, NEIGHBOURS, json_bytes
 from domain.schema import Matrix, Schema
-from domain.surroundings import AGAINST, Surroundings
+from domain.surroundings import AGAINST, Surroundings, Surveyor
 from domain.training import FeatureSet, TrainingSpec
 
 Positions: TypeAlias = NDArray[np.intp]
@@ -132,7 +132,9 @@ class FeatureEncoding:
         return files
 
     @classmethod
-    def from_files(cls, schema: Schema, files: Mapping[str, bytes]) -> Self:
+    def from_files(
+        cls, schema: Schema, files: Mapping[str, bytes], surveyor: Surveyor | None = None
+    ) -> Self:
         """Read the encoding back from the files of a bundle.
 
         Raises:
@@ -142,14 +144,20 @@ class FeatureEncoding:
             mapping = json.loads(files[ENCODING])
         except (ValueError, RecursionError) as error:
             raise ArtefactRejected(f"{ENCODING} cannot be read: {error}") from error
-        return cls.from_mapping(schema, mapping, files.get(NEIGHBOURS))
+        return cls.from_mapping(schema, mapping, files.get(NEIGHBOURS), surveyor)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the learnt part as JSON values; the schema stands in the manifest."""
         return {"columns": list(self.names), "fill": dict(self.fill)}
 
     @classmethod
-    def from_mapping(cls, schema: Schema, mapping: object, neighbours: bytes | None = None) -> Self:
+    def from_mapping(
+        cls,
+        schema: Schema,
+        mapping: object,
+        neighbours: bytes | None = None,
+        surveyor: Surveyor | None = None,
+    ) -> Self:
         """Read the encoding back; `neighbours` is the file of the surroundings, if there are any.
 
         Raises:
@@ -167,7 +175,8 @@ class FeatureEncoding:
         if neighbours is not None:
             if schema.coordinates is None:
                 raise ArtefactRejected(f"{NEIGHBOURS}: the schema has no coordinates")
-            surroundings = Surroundings.from_bytes(layout.names_told(schema), neighbours)
+            names = layout.names_told(schema)
+            surroundings = Surroundings.from_bytes(names, neighbours, surveyor)
         encoding = cls(schema, medians, surroundings)
         if columns != encoding.names:
             raise ArtefactRejected("features.json: the columns are not those of the schema")

@@ -19,9 +19,11 @@ Whole: TypeAlias = NDArray[np.intp]
 
 _CELLS_PER_POINT = 8
 _MOST_CELLS_A_SIDE = 1024
+# Of a cell; by less, the offset of a place far away could not be divided.
+_SMALLEST_SIDE = 1e-290
 # Room for rounding: a few points too many may be compared, never one too few.
-_WIDER = 1 + 1e-9
-_PART_OF_A_CELL = 1e-6
+WIDER = 1 + 1e-9
+PART_OF_A_CELL = 1e-6
 # Few enough places at a time for all that is compared to stay in the cache of a core.
 _PLACES_AT_ONCE = 256
 
@@ -46,17 +48,17 @@ class Nearest:
     """
 
     most: int
-    _grid: "_Grid"
-    _x: Vector
-    _y: Vector
-    _points: Whole
-    _starts: Whole
-    _radius: Whole
+    grid: "Grid"
+    x: Vector
+    y: Vector
+    points: Whole
+    starts: Whole
+    radius: Whole
 
     @classmethod
     def of(cls, x: Vector, y: Vector, most: int) -> Self:
         """Build the search over finite points, shape (points,) each way; `most` is at least 1."""
-        grid = _Grid.over(x, y)
+        grid = Grid.over(x, y)
         cells = grid.cell(x, y)
         points = np.argsort(cells, kind="stable")
         counts = np.bincount(cells, minlength=grid.columns * grid.rows)
@@ -88,32 +90,32 @@ class Nearest:
 
     def _one(self, x: float, y: float) -> Neighbours:
         """Answer for one place, as `_some` would, without the cost of arrays of one element."""
-        first, last = self._grid.strips_of(x, y, self._radius)
-        strips = list(map(slice, self._starts[first].tolist(), self._starts[last].tolist()))
-        across = np.concatenate([self._x[strip] for strip in strips]) - x
-        along = np.concatenate([self._y[strip] for strip in strips]) - y
+        first, last = self.grid.strips_of(x, y, self.radius)
+        strips = list(map(slice, self.starts[first].tolist(), self.starts[last].tolist()))
+        across = np.concatenate([self.x[strip] for strip in strips]) - x
+        along = np.concatenate([self.y[strip] for strip in strips]) - y
         squares = across * across + along * along
         limit = np.partition(squares, self.most - 1)[self.most - 1]
         near = np.flatnonzero(squares <= limit)
         squares = squares.take(near)
         chosen = np.argsort(squares, kind="stable")[: self.most]
-        compared = np.concatenate([self._points[strip] for strip in strips])
+        compared = np.concatenate([self.points[strip] for strip in strips])
         points = compared.take(near.take(chosen))
         return Neighbours(points[None], squares.take(chosen)[None])
 
     def _strips(self, x: Vector, y: Vector) -> tuple[Whole, Whole, Whole]:
         """Return where points to compare begin, how many follow there, and how many by place."""
-        first, last, heights = self._grid.strips(x, y, self._radius)
-        starts = self._starts.take(first)
-        sizes = self._starts.take(last) - starts
+        first, last, heights = self.grid.strips(x, y, self.radius)
+        starts = self.starts.take(first)
+        sizes = self.starts.take(last) - starts
         ends = np.cumsum(np.append(0, sizes))
         return starts, sizes, np.diff(ends.take(np.append(0, np.cumsum(heights))))
 
     def _some(self, x: Vector, y: Vector) -> Neighbours:
         starts, sizes, counts = self._strips(x, y)
         candidates = _ranges(starts, sizes)
-        across = self._x.take(candidates) - np.repeat(x, counts)
-        along = self._y.take(candidates) - np.repeat(y, counts)
+        across = self.x.take(candidates) - np.repeat(x, counts)
+        along = self.y.take(candidates) - np.repeat(y, counts)
         return self._first(candidates, across * across + along * along, counts)
 
     def _first(self, candidates: Whole, squares: Vector, counts: Whole) -> Neighbours:
@@ -125,12 +127,12 @@ class Nearest:
         padded = _padded(squares.take(near), counts)
         chosen = np.argsort(padded, axis=1, kind="stable")[:, : self.most]
         before = (np.cumsum(counts) - counts)[:, None]
-        found = self._points.take(candidates.take(near.take(before + chosen)))
+        found = self.points.take(candidates.take(near.take(before + chosen)))
         return Neighbours(found, np.take_along_axis(padded, chosen, axis=1))
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
+class Grid:
     """Square cells over the points; places elsewhere count as in the cell at the edge."""
 
     left: float
@@ -147,7 +149,7 @@ class _Grid:
             sqrt(width / len(x) / _CELLS_PER_POINT) * sqrt(height),
             max(width, height) / _MOST_CELLS_A_SIDE,
         )
-        if not side > 0:
+        if not side > _SMALLEST_SIDE:
             return cls(left, bottom, 1.0, 1, 1)
         return cls(left, bottom, side, int(width / side) + 1, int(height / side) + 1)
 
@@ -189,7 +191,7 @@ class _Grid:
         out = radius[row * self.columns + column]
         across = _farther(x - self.left, column, out, self.columns, self.side)
         along = _farther(y - self.bottom, row, out, self.rows, self.side)
-        reach = np.hypot(across, along) * _WIDER
+        reach = np.hypot(across, along) * WIDER
         bottom, top = self.row(y - reach), self.row(y + reach)
         left, right = self.column(x - reach), self.column(x + reach)
         heights = top - bottom + 1
@@ -203,7 +205,7 @@ class _Grid:
         out = int(radius[row * self.columns + column])
         across = self._farther(x - self.left, column, out, self.columns)
         along = self._farther(y - self.bottom, row, out, self.rows)
-        reach = hypot(across, along) * _WIDER
+        reach = hypot(across, along) * WIDER
         bottom = self._one(y - reach - self.bottom, self.rows) * self.columns
         top = self._one(y + reach - self.bottom, self.rows) * self.columns
         left = self._one(x - reach - self.left, self.columns)
@@ -217,8 +219,8 @@ class _Grid:
         return int(min(max(offset / self.side, 0), count - 1))
 
     def _farther(self, offset: float, cell: int, out: int, count: int) -> float:
-        low = (max(cell - out, 0) - _PART_OF_A_CELL) * self.side
-        high = (min(cell + out + 1, count) + _PART_OF_A_CELL) * self.side
+        low = (max(cell - out, 0) - PART_OF_A_CELL) * self.side
+        high = (min(cell + out + 1, count) + PART_OF_A_CELL) * self.side
         return max(offset - low, high - offset)
 
 
@@ -243,7 +245,7 @@ def _clipped(cells: Vector, count: int) -> Whole:
 
 def _farther(offset: Vector, cell: Whole, out: Whole, count: int, side: float) -> Vector:
     """Return how far the farther edge of a block is, a little more than it is; along one axis."""
-    low = (np.maximum(cell - out, 0) - _PART_OF_A_CELL) * side
-    high = (np.minimum(cell + out + 1, count) + _PART_OF_A_CELL) * side
+    low = (np.maximum(cell - out, 0) - PART_OF_A_CELL) * side
+    high = (np.minimum(cell + out + 1, count) + PART_OF_A_CELL) * side
     farther: Vector = np.maximum(offset - low, high - offset)
     return farther

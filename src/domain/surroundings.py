@@ -12,11 +12,12 @@ Training rows themselves are described as if they were not there (`learn`): a ro
 price among its neighbours' would teach the estimator to trust that price.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 from io import BytesIO
 from math import cos, radians, sin
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.lib import format as npy
@@ -28,30 +29,36 @@ from domain.model import NEIGHBOURS
 from domain.nearest import Nearest, Neighbours, Whole
 from domain.schema import Matrix
 
-_MEANS = (3, 5, 10, 30)
-_WEIGHTED = (5, 10, 30)
-_OTHERS = (10, 30)
+MEANS = (3, 5, 10, 30)
+WEIGHTED = (5, 10, 30)
+OTHERS = (10, 30)
 # A row's own numbers are held against the rates of these groups, and against the slopes.
-_RATES = len(_OTHERS)
+_RATES = len(OTHERS)
 AGAINST = _RATES + 1
-_DISTANCES = (1, 5, 30)
-_SPREAD = 10
-_EXTREMES = (5, 10)
-_MOST = 30
+DISTANCES = (1, 5, 30)
+SPREAD = 10
+EXTREMES = (5, 10)
+MOST = 30
 _FEWEST = 2
 _PLACE = 2
 
 # A neighbour counts by one over its distance, to which some 500 m are added, in degrees.
-_ADDED = 0.005
-_FARTHEST = 1e9
+ADDED = 0.005
+FARTHEST = 1e9
 # Few enough places at a time for their neighbours to stay in the cache of a core.
 _PLACES_AT_ONCE = 256
-_LARGEST_RATE = 1e200
+LARGEST_RATE = 1e200
 # A slope is drawn towards 0 as if neighbours differed by so much more of the variance of all rows.
 _FLATTER = 0.05
 _AXES = (15, 30, 45, 60, 75, 105, 120, 135, 150, 165)
-_ACROSS = np.array([round(cos(radians(degrees)), 6) for degrees in _AXES])
-_ALONG = np.array([round(sin(radians(degrees)), 6) for degrees in _AXES])
+ACROSS = np.array([round(cos(radians(degrees)), 6) for degrees in _AXES])
+ALONG = np.array([round(sin(radians(degrees)), 6) for degrees in _AXES])
+
+
+# From places, shape (places, 2), to what is told of them, shape (places, columns).
+Survey: TypeAlias = Callable[[Matrix], Matrix]
+# Another way to do what `Surroundings.survey` does, to the last bit.
+Surveyor: TypeAlias = Callable[["Surroundings"], Survey]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,30 +66,34 @@ class Surroundings:
     """The training rows by place, and what is told of them to their neighbours.
 
     `places` are longitudes and latitudes, shape (rows, 2); `told` has the shape (rows, names), and
-    its first column is the target.
+    its first column is the target. A `surveyor` may tell of places in place of `survey`.
     """
 
     names: tuple[str, ...]
     places: Matrix
     told: Matrix
+    surveyor: InitVar[Surveyor | None] = None
     columns: tuple[str, ...] = field(init=False)
-    _nearest: Nearest = field(init=False, repr=False)
-    _scale: float = field(init=False, repr=False)
+    nearest: Nearest = field(init=False, repr=False)
+    scale: float = field(init=False, repr=False)
     _mean: slice = field(init=False, repr=False)
-    _flatter: Vector = field(init=False, repr=False)
+    flatter: Vector = field(init=False, repr=False)
     _memo: Memo = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, surveyor: Surveyor | None) -> None:
+        # Of the two zeros only one is left: which is the lower one depends on who sorts them.
+        object.__setattr__(self, "told", self.told + 0.0)
         latitude = float(np.median(self.places[:, 1]))
-        object.__setattr__(self, "_scale", max(round(cos(radians(latitude)), 3), 0.01))
-        object.__setattr__(self, "_nearest", Nearest.of(*self._on_plane(self.places), _MOST + 1))
+        object.__setattr__(self, "scale", max(round(cos(radians(latitude)), 3), 0.01))
+        object.__setattr__(self, "nearest", Nearest.of(*self._on_plane(self.places), MOST + 1))
         columns = _names(self.names)
-        mean = columns.index(f"{self.names[0]}, weighted mean of {_MOST} nearest")
+        mean = columns.index(f"{self.names[0]}, weighted mean of {MOST} nearest")
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "_mean", slice(mean, mean + 1))
         with _extremes():
-            object.__setattr__(self, "_flatter", _FLATTER * np.var(self.told[:, 1:], axis=0))
-        object.__setattr__(self, "_memo", Memo(self._work_out, len(self.columns)))
+            object.__setattr__(self, "flatter", _FLATTER * np.var(self.told[:, 1:], axis=0))
+        survey = surveyor(self) if surveyor else self.survey
+        object.__setattr__(self, "_memo", Memo(survey, len(self.columns)))
 
     @classmethod
     def learn(cls, names: tuple[str, ...], places: Matrix, told: Matrix) -> tuple[Self, Matrix]:
@@ -111,7 +122,9 @@ class Surroundings:
         return file.getvalue()
 
     @classmethod
-    def from_bytes(cls, names: tuple[str, ...], content: bytes) -> Self:
+    def from_bytes(
+        cls, names: tuple[str, ...], content: bytes, surveyor: Surveyor | None = None
+    ) -> Self:
         """Read the rows back; nothing in them can be executed.
 
         Raises:
@@ -132,7 +145,7 @@ class Surroundings:
         rows = np.frombuffer(rest, kind).astype(np.float64).reshape(shape)
         if len(rows) < _FEWEST or not np.isfinite(rows).all():
             raise ArtefactRejected(f"{NEIGHBOURS}: there must be {_FEWEST} finite rows or more")
-        return cls(names, rows[:, :_PLACE], rows[:, _PLACE:])
+        return cls(names, rows[:, :_PLACE], rows[:, _PLACE:], surveyor)
 
     def describe(self, places: Matrix, own: Matrix, out: Matrix) -> None:
         """Write the columns for some rows to `out`, shape (rows, columns).
@@ -153,13 +166,17 @@ class Surroundings:
             columns[:, rates:] *= against
             columns[:, slopes:] += columns[:, self._mean]
 
-    def _work_out(self, places: Matrix) -> Matrix:
+    def survey(self, places: Matrix) -> Matrix:
+        """Return what is told of places, shape (places, 2): all columns but for rates and slopes.
+
+        These are as they are before a row is held against them.
+        """
         places = places + 0.0  # of the two zeros there are, only one is left
-        near = self._nearest(*self._on_plane(places))
-        return self._in_parts(places, near.points[:, :_MOST], near.squares[:, :_MOST])
+        near = self.nearest(*self._on_plane(places))
+        return self._in_parts(places, near.points[:, :MOST], near.squares[:, :MOST])
 
     def _of_training_rows(self) -> Matrix:
-        near = self._nearest(*self._on_plane(self.places))
+        near = self.nearest(*self._on_plane(self.places))
         others = near.points != np.arange(len(self.places))[:, None]
         # Where more rows than are looked at share a place, a row may not be among its neighbours.
         others[others.all(axis=1), -1] = False
@@ -178,8 +195,8 @@ class Surroundings:
         return columns
 
     def _on_plane(self, places: Matrix) -> tuple[Vector, Vector]:
-        longitude, latitude = np.clip(places, -_FARTHEST, _FARTHEST).T
-        return longitude * self._scale, latitude
+        longitude, latitude = np.clip(places, -FARTHEST, FARTHEST).T
+        return longitude * self.scale, latitude
 
     @property
     def held_against(self) -> tuple[str | None, ...]:
@@ -192,25 +209,25 @@ class Surroundings:
         """Sums are running sums: what is rounded, and how, is the same for any number of places."""
         told = self.told.take(near.points, axis=0)
         target, distances = told[:, :, 0], np.sqrt(near.squares)
-        weights = 1.0 / (distances + _ADDED)
+        weights = 1.0 / (distances + ADDED)
         weighted = np.cumsum(weights[:, :, None] * told, axis=1)
         weighted /= np.cumsum(weights, axis=1)[:, :, None]
         sums = np.cumsum(target, axis=1)
-        first = target[:, :_SPREAD]
+        first = target[:, :SPREAD]
         deviations = first - sums[:, first.shape[1] - 1, None] / first.shape[1]
         squares = np.cumsum(deviations * deviations, axis=1)[:, -1]
         among = partial(_among, near.points.shape[1])
-        others = weighted.take(among(_OTHERS), axis=1)
+        others = weighted.take(among(OTHERS), axis=1)
         parts = (
-            places[:, :1] * _ACROSS + places[:, 1:] * _ALONG,
+            places[:, :1] * ACROSS + places[:, 1:] * ALONG,
             target[:, :1],
-            sums.take(among(_MEANS), axis=1) / (among(_MEANS) + 1),
-            weighted[:, :, 0].take(among(_WEIGHTED), axis=1),
+            sums.take(among(MEANS), axis=1) / (among(MEANS) + 1),
+            weighted[:, :, 0].take(among(WEIGHTED), axis=1),
             _median(first),
             np.sqrt(squares / first.shape[1])[:, None],
-            np.minimum.accumulate(target, axis=1).take(among(_EXTREMES), axis=1),
-            np.maximum.accumulate(target, axis=1).take(among(_EXTREMES), axis=1),
-            distances.take(among(_DISTANCES), axis=1),
+            np.minimum.accumulate(target, axis=1).take(among(EXTREMES), axis=1),
+            np.maximum.accumulate(target, axis=1).take(among(EXTREMES), axis=1),
+            distances.take(among(DISTANCES), axis=1),
             others[:, :, 1:].reshape(len(places), -1),
             _rates(others).reshape(len(places), -1),
             self._slopes(told, weights, weighted[:, -1]),
@@ -223,7 +240,7 @@ class Surroundings:
         weighted = weights[:, :, None] * differences[:, :, 1:]
         covariances = np.cumsum(weighted * differences[:, :, :1], axis=1)[:, -1]
         variances = np.cumsum(weighted * differences[:, :, 1:], axis=1)[:, -1]
-        variances += self._flatter * np.cumsum(weights, axis=1)[:, -1:]
+        variances += self.flatter * np.cumsum(weights, axis=1)[:, -1:]
         return _divided(covariances, variances)
 
 
@@ -250,7 +267,7 @@ def _rates(means: Matrix) -> Matrix:
 
 def _divided(numerators: Matrix, denominators: Matrix) -> Matrix:
     quotients = np.zeros(denominators.shape)
-    defined = np.abs(denominators) > np.abs(numerators) / _LARGEST_RATE
+    defined = np.abs(denominators) > np.abs(numerators) / LARGEST_RATE
     return np.divide(numerators, denominators, out=quotients, where=defined)
 
 
@@ -259,14 +276,14 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
     return (
         *(f"place along {degrees} degrees" for degrees in _AXES),
         f"{target} of the nearest",
-        *(f"{target}, mean of {k} nearest" for k in _MEANS),
-        *(f"{target}, weighted mean of {k} nearest" for k in _WEIGHTED),
-        f"{target}, median of {_SPREAD} nearest",
-        f"{target}, spread of {_SPREAD} nearest",
-        *(f"{target}, lowest of {k} nearest" for k in _EXTREMES),
-        *(f"{target}, highest of {k} nearest" for k in _EXTREMES),
-        *(f"distance to neighbour {k}" for k in _DISTANCES),
-        *(f"{name}, weighted mean of {k} nearest" for k in _OTHERS for name in others),
-        *(f"{target} of {k} nearest, by {name}" for k in _OTHERS for name in others),
-        *(f"{target} of {_MOST} nearest, along {name}" for name in others),
+        *(f"{target}, mean of {k} nearest" for k in MEANS),
+        *(f"{target}, weighted mean of {k} nearest" for k in WEIGHTED),
+        f"{target}, median of {SPREAD} nearest",
+        f"{target}, spread of {SPREAD} nearest",
+        *(f"{target}, lowest of {k} nearest" for k in EXTREMES),
+        *(f"{target}, highest of {k} nearest" for k in EXTREMES),
+        *(f"distance to neighbour {k}" for k in DISTANCES),
+        *(f"{name}, weighted mean of {k} nearest" for k in OTHERS for name in others),
+        *(f"{target} of {k} nearest, by {name}" for k in OTHERS for name in others),
+        *(f"{target} of {MOST} nearest, along {name}" for name in others),
     )

@@ -14,6 +14,7 @@ from time import perf_counter
 
 from adapters.memory import MemoryExecutor
 from application.loading import LoadModel, PortableModel
+from application.numeric import EncodedPredictor
 from application.ports import DataSource, Finished, PredictionSink, Predictor, Runtime, Sealed
 from application.predict_batch import PredictBatch
 from domain.batch import BatchJob, ChunkReceipt, Reject
@@ -133,16 +134,20 @@ class TimedPredictor:
 
 @dataclass
 class TimedRuntime:
-    """A runtime whose predictors have a clock."""
+    """A runtime whose predictors have a clock, and an encoding of their own to be timed with."""
 
     runtime: Runtime
     clock: Clock
     predictors: list[TimedPredictor] = field(default_factory=list)
+    repeated: float = 0.0
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
-        encoding = FeatureEncoding.from_files(schema, files)
         predictor = self.runtime.load(schema, files)
-        self.predictors.append(TimedPredictor(predictor, encoding, self.clock))
+        started = perf_counter()
+        again = self.runtime.load(schema, files)
+        self.repeated += perf_counter() - started
+        assert isinstance(again, EncodedPredictor)
+        self.predictors.append(TimedPredictor(predictor, again.encoding, self.clock))
         return self.predictors[-1]
 
 
@@ -165,7 +170,7 @@ def profile(container: Container, source: str, target: str) -> dict[str, float]:
     started = perf_counter()
     model = LoadModel(load.store, runtime).portable(ref)
     _ = model.loaded
-    loading = perf_counter() - started
+    loading = perf_counter() - started - runtime.repeated
     predictor = runtime.predictors[0]  # the second is that of the intervals
     clock.seconds.clear()  # the golden rows are part of loading
     predictor.repeated = 0.0

@@ -15,6 +15,11 @@ def whole(value: int) -> ir.Constant:
     return ir.Constant(INT64, value)
 
 
+def number(value: float) -> ir.Constant:
+    """Return a constant to compute with."""
+    return ir.Constant(FLOAT64, value)
+
+
 def byte(value: int) -> ir.Constant:
     """Return a constant byte."""
     return ir.Constant(BYTE, value)
@@ -23,12 +28,12 @@ def byte(value: int) -> ir.Constant:
 class Loop:
     """A loop that is being built: its `index`, and variables that change from turn to turn."""
 
-    def __init__(self, build: ir.IRBuilder, start: Sequence[Any]) -> None:
+    def __init__(self, build: ir.IRBuilder, start: Sequence[Any], first: int = 0) -> None:
         before, build_head = build.block, build.append_basic_block("turn")
         build.branch(build_head)
         build.position_at_end(build_head)
         self.index = build.phi(INT64)
-        self.index.add_incoming(whole(0), before)
+        self.index.add_incoming(whole(first), before)
         self.variables = [build.phi(value.type) for value in start]
         for variable, value in zip(self.variables, start, strict=True):
             variable.add_incoming(value, before)
@@ -46,9 +51,9 @@ class Loop:
 
 
 @contextmanager
-def counting(build: ir.IRBuilder, stop: Any, step: int = 1) -> Iterator[Any]:
-    """Build a loop over 0, step, 2 step, … below `stop`, which must be positive."""
-    loop = Loop(build, ())
+def counting(build: ir.IRBuilder, stop: Any, step: int = 1, first: int = 0) -> Iterator[Any]:
+    """Build a loop over `first`, + step, + 2 step, … below `stop`, which must be more than it."""
+    loop = Loop(build, (), first)
     yield loop.index
     loop.repeat(build, step, stop, ())
 

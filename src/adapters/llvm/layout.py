@@ -1,7 +1,7 @@
 """An ensemble of trees in memory, as the kernel wants it."""
 
 import ctypes
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,11 @@ class Layout:
         group = depth.max(axis=1).reshape(-1, WALKS).max(axis=1)
         deepest = np.repeat(np.maximum(group, 1), WALKS)
         return low, child, deepest
+
+
+def address(array: NDArray[Any]) -> int:
+    """Return where an array begins in memory."""
+    return int(array.__array_interface__["data"][0])
 
 
 def _rounded_up(number: int, step: int) -> int:

@@ -2,14 +2,12 @@
 
 import ctypes
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adapters.llvm.compiler import HOST, compiled
-from adapters.llvm.kernel import ROWS
-from adapters.llvm.layout import Layout
+from adapters.llvm.kernel import NAME, ROWS, kernel
+from adapters.llvm.layout import Layout, address
 from application.numeric import Score, required
 from domain.errors import ArtefactRejected
 from domain.feature import Vector
@@ -40,7 +38,7 @@ class TreeSum:
         self._layout = Layout(trees)  # keeps alive what the ensemble points to
         self._ensemble = self._layout.ensemble
         self._reference = ctypes.byref(self._ensemble)
-        self._score = compiled(processor)
+        self._score = compiled(NAME, kernel, processor)
 
     def __call__(self, columns: Matrix) -> Vector:
         """Return the sum for each row of `columns`, shape (rows, width), at least one row."""
@@ -49,11 +47,7 @@ class TreeSum:
             raise ValueError(f"rows of {self._width} columns are needed")
         sums = np.empty(len(rows))
         planes = np.empty((2 * self._width + 1) * ROWS, dtype=np.uint8)
-        scratch = _address(planes)
+        scratch = address(planes)
         scratch += -scratch % ROWS
-        self._score(self._reference, _address(rows), len(rows), scratch, _address(sums))
+        self._score(self._reference, address(rows), len(rows), scratch, address(sums))
         return sums
-
-
-def _address(array: NDArray[Any]) -> int:
-    return int(array.__array_interface__["data"][0])

@@ -35,6 +35,7 @@ from domain.errors import Misconfigured, NotSupported
 from domain.gate import PromotionPolicy
 from domain.model import TREES
 from domain.schema import Schema
+from domain.surroundings import Surroundings, Survey
 from domain.training import TrainingSpec
 from entrypoints.wiring.settings import Settings, TracesKind
 
@@ -218,7 +219,7 @@ def learner() -> Learner:
 
 def runtime() -> Runtime:
     """Models in compiled code where they are trees, else, or without llvmlite, in ONNX Runtime."""
-    return NumericRuntime(_open_numeric)
+    return NumericRuntime(_open_numeric, _survey_of)
 
 
 @needs("api")
@@ -239,6 +240,15 @@ def _open_numeric(files: Mapping[str, bytes], width: int) -> Score:
     from adapters.onnx.runtime import open_graph
 
     return open_graph(files, width)
+
+
+def _survey_of(surroundings: Surroundings) -> Survey:
+    """Tell of places in compiled code where there is llvmlite."""
+    if not _is_installed("llvmlite"):
+        return surroundings.survey
+    from adapters.llvm.survey import survey_of
+
+    return survey_of(surroundings)
 
 
 def local_executor() -> Executor:

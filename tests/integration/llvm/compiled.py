@@ -1,11 +1,12 @@
 """A runtime of nothing but compiled code."""
 
 from adapters.llvm.compiler import HOST, compiled
+from adapters.llvm.kernel import NAME, kernel
 from adapters.llvm.runtime import open_trees
 from application.numeric import NumericRuntime
 
 
 def compiled_runtime() -> NumericRuntime:
     """Return the runtime; the compiler has run before there is a model."""
-    compiled(HOST)
+    compiled(NAME, kernel, HOST)
     return NumericRuntime(open_trees)

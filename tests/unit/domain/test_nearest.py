@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.feature import Vector
@@ -51,6 +51,7 @@ def test_no_point_is_nearer_than_those_found(
 
 
 @given(PLACES, PLACES, st.integers(1, 35))
+@example([(0.0, 0.0), (0.0, 1.1125369292536007e-308)], [(0.0, 0.0), (0.0, 1.0)], 1)
 def test_an_answer_does_not_depend_on_what_is_asked_with_it(
     given_points: list[tuple[float, float]], asked: list[tuple[float, float]], most: int
 ) -> None:

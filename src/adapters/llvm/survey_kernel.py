@@ -1,0 +1,358 @@
+"""The code that tells of a place what `Surroundings.survey` does, written in LLVM's own language.
+
+For one place that is asked for the first time, numpy takes some 200 µs, nearly all of them to begin
+some seventy operations on arrays of a few numbers. Here it is loops over these numbers.
+
+It does what `domain.nearest` and `domain.surroundings` do, number by number and in the same order,
+without fused or reordered operations: its answers are theirs to the last bit. Only the search
+differs, in how the nearest are chosen among the points that are compared: each is inserted into
+the list of those found so far, behind those that are as near, as a stable sort would have it.
+
+Running sums begin at -0.0: unlike 0.0, it leaves every first number as it is.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from adapters.llvm.building import (
+    FLOAT64,
+    INT32,
+    INT64,
+    at,
+    counting,
+    load,
+    number,
+    whole,
+)
+from domain import nearest
+from domain import surroundings as told_of
+
+NAME = "survey"
+
+# The fields of what is surveyed, in order: see `adapters.llvm.survey`, which fills them.
+FIELDS = {
+    "left": FLOAT64,
+    "bottom": FLOAT64,
+    "side": FLOAT64,
+    "scale": FLOAT64,
+    "columns": INT64,
+    "rows": INT64,
+    "most": INT64,
+    "width": INT64,
+    "x": FLOAT64.as_pointer(),
+    "y": FLOAT64.as_pointer(),
+    "points": INT64.as_pointer(),
+    "starts": INT64.as_pointer(),
+    "radius": INT64.as_pointer(),
+    "told": FLOAT64.as_pointer(),
+    "flatter": FLOAT64.as_pointer(),
+}
+
+_SLOTS = told_of.MOST + 1
+
+
+def columns_for(width: int) -> int:
+    """Return how many columns it writes of a place, where neighbours are told `width` numbers."""
+    plain = (*told_of.MEANS, *told_of.WEIGHTED, *told_of.EXTREMES, *told_of.EXTREMES)
+    once = len(told_of.ACROSS) + len(plain) + len(told_of.DISTANCES) + 3
+    return once + (width - 1) * (2 * len(told_of.OTHERS) + 1)
+
+
+def kernel() -> str:
+    """Return the module with the function `survey(surveyed, places, count, scratch, out)`.
+
+    It reads `count` > 0 longitudes and latitudes in C order and writes a row of columns for each;
+    `scratch` are (`MOST` + 1) × width numbers.
+    """
+    module = ir.Module("surroundings")
+    surveyed = ir.LiteralStructType(FIELDS.values())
+    arguments = [
+        surveyed.as_pointer(),
+        FLOAT64.as_pointer(),
+        INT64,
+        FLOAT64.as_pointer(),
+        FLOAT64.as_pointer(),
+    ]
+    survey = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), NAME)
+    for argument in survey.args:
+        if isinstance(argument.type, ir.PointerType):
+            argument.add_attribute("noalias")
+    build = ir.IRBuilder(survey.append_basic_block("start"))
+    _Survey(build, survey).write()
+    return str(module)
+
+
+class _Survey:
+    """The parts of the function; `f` are the fields of what is surveyed."""
+
+    def __init__(self, build: ir.IRBuilder, survey: ir.Function) -> None:
+        self.build = build
+        surveyed, self.places, self.count, self.sums, self.out = survey.args
+        self.f = {
+            name: build.load(build.gep(surveyed, [whole(0), ir.Constant(INT32, position)]))
+            for position, name in enumerate(FIELDS)
+        }
+        # Of the nearest, nearest first; then running sums, of which the first is that of none.
+        self.squares, self.distances, self.weights, self.ranked = (
+            build.alloca(FLOAT64, whole(_SLOTS)) for _ in range(4)
+        )
+        self.weighed, self.targets, self.lowest, self.highest = (
+            build.alloca(FLOAT64, whole(_SLOTS)) for _ in range(4)
+        )
+        self.found, self.tags = (build.alloca(INT64, whole(_SLOTS)) for _ in range(2))
+        self.place = build.alloca(INT64)  # of the next number in `out`
+        self.total, self.together = (build.alloca(FLOAT64) for _ in range(2))
+
+    def write(self) -> None:
+        build = self.build
+        build.store(whole(0), self.place)
+        with counting(build, self.count) as place:
+            first = build.shl(place, whole(1))
+            zero = number(0.0)
+            longitude = build.fadd(load(build, self.places, first), zero)
+            second = build.add(first, whole(1))
+            latitude = build.fadd(load(build, self.places, second), zero)
+            self._find(build.fmul(self._near(longitude), self.f["scale"]), self._near(latitude))
+            self._add_up()
+            self._tell_place(longitude, latitude)
+            self._tell_target()
+            self._tell_others()
+            self._tell_slopes()
+        build.ret_void()
+
+    def _near(self, degrees: Any) -> Any:
+        """Return a coordinate that is not farther away than can be told."""
+        build, low, high = self.build, number(-told_of.FARTHEST), number(told_of.FARTHEST)
+        degrees = build.select(build.fcmp_ordered("<", degrees, low), low, degrees)
+        return build.select(build.fcmp_ordered(">", degrees, high), high, degrees)
+
+    def _find(self, x: Any, y: Any) -> None:
+        """Write which are the nearest points, nearest first, and at what squared distance."""
+        build, f = self.build, self.f
+        reach = self._reach(x, y)
+        bottom = self._cell(build.fsub(y, reach), "bottom", "rows")
+        top = self._cell(build.fadd(y, reach), "bottom", "rows")
+        left = self._cell(build.fsub(x, reach), "left", "columns")
+        right = build.add(self._cell(build.fadd(x, reach), "left", "columns"), whole(1))
+        with counting(build, f["most"]) as slot:
+            build.store(number(float("inf")), at(build, self.squares, slot))
+            build.store(whole(0), at(build, self.found, slot))
+        with counting(build, build.add(build.sub(top, bottom), whole(1))) as up:
+            cell = build.mul(build.add(bottom, up), f["columns"])
+            begin = load(build, f["starts"], build.add(cell, left))
+            size = build.sub(load(build, f["starts"], build.add(cell, right)), begin)
+            some = build.icmp_signed(">", size, whole(0))
+            with build.if_then(some), counting(build, size) as ahead:
+                point = build.add(begin, ahead)
+                across = build.fsub(load(build, f["x"], point), x)
+                along = build.fsub(load(build, f["y"], point), y)
+                square = build.fadd(build.fmul(across, across), build.fmul(along, along))
+                self._insert(self.squares, self.found, f["most"], square, point)
+
+    def _reach(self, x: Any, y: Any) -> Any:
+        """Return a distance within which there are enough points for certain."""
+        build, f = self.build, self.f
+        column, row = self._cell(x, "left", "columns"), self._cell(y, "bottom", "rows")
+        out = load(build, f["radius"], build.add(build.mul(row, f["columns"]), column))
+        across = self._farther(build.fsub(x, f["left"]), column, out, f["columns"])
+        along = self._farther(build.fsub(y, f["bottom"]), row, out, f["rows"])
+        square = build.fadd(build.fmul(across, across), build.fmul(along, along))
+        return build.fmul(self._root(square), number(nearest.WIDER))
+
+    def _cell(self, value: Any, edge: str, count: str) -> Any:
+        """Return the column or row of a place, or the one at the edge."""
+        build = self.build
+        cells = build.fdiv(build.fsub(value, self.f[edge]), self.f["side"])
+        last = build.sitofp(build.sub(self.f[count], whole(1)), FLOAT64)
+        return build.fptosi(self._lesser(self._greater(cells, number(0.0)), last), INT64)
+
+    def _farther(self, offset: Any, cell: Any, out: Any, count: Any) -> Any:
+        build, part = self.build, number(nearest.PART_OF_A_CELL)
+        low, high = build.sub(cell, out), build.add(build.add(cell, out), whole(1))
+        low = build.select(build.icmp_signed(">", low, whole(0)), low, whole(0))
+        high = build.select(build.icmp_signed("<", high, count), high, count)
+        nearer = build.fmul(build.fsub(build.sitofp(low, FLOAT64), part), self.f["side"])
+        farther = build.fmul(build.fadd(build.sitofp(high, FLOAT64), part), self.f["side"])
+        return self._greater(build.fsub(offset, nearer), build.fsub(farther, offset))
+
+    def _insert(self, keys: Any, tags: Any, size: Any, key: Any, tag: Any) -> None:
+        """Put a key into a sorted list of fixed size, behind its equals; the last falls out."""
+        build = self.build
+        last = build.sub(size, whole(1))
+        fits = build.fcmp_ordered("<", key, load(build, keys, last))
+        with build.if_then(fits):
+            start, head = build.block, build.append_basic_block("slot")
+            compare, shift, done = (build.append_basic_block(n) for n in ("ahead", "shift", "put"))
+            build.branch(head)
+            build.position_at_end(head)
+            slot = build.phi(INT64)
+            slot.add_incoming(last, start)
+            build.cbranch(build.icmp_signed(">", slot, whole(0)), compare, done)
+            build.position_at_end(compare)
+            ahead = build.sub(slot, whole(1))
+            before = load(build, keys, ahead)
+            build.cbranch(build.fcmp_ordered(">", before, key), shift, done)
+            build.position_at_end(shift)
+            build.store(before, at(build, keys, slot))
+            build.store(load(build, tags, ahead), at(build, tags, slot))
+            slot.add_incoming(ahead, shift)
+            build.branch(head)
+            build.position_at_end(done)
+            build.store(key, at(build, keys, slot))
+            build.store(tag, at(build, tags, slot))
+
+    def _add_up(self) -> None:
+        """Write distances, weights and running sums of the nearest."""
+        build, f = self.build, self.f
+        for sums in (self.weighed, self.targets):
+            build.store(number(-0.0), sums)
+        build.store(number(float("inf")), self.lowest)
+        build.store(number(float("-inf")), self.highest)
+        with counting(build, f["width"]) as name:
+            build.store(number(-0.0), at(build, self.sums, name))
+        with counting(build, f["most"]) as slot:
+            following = build.add(slot, whole(1))
+            distance = self._root(load(build, self.squares, slot))
+            weight = build.fdiv(number(1.0), build.fadd(distance, number(told_of.ADDED)))
+            build.store(distance, at(build, self.distances, slot))
+            build.store(weight, at(build, self.weights, slot))
+            told = self._told(slot)
+            target = load(build, told, whole(0))
+            for running, value in (
+                (self.weighed, build.fadd(load(build, self.weighed, slot), weight)),
+                (self.targets, build.fadd(load(build, self.targets, slot), target)),
+                (self.lowest, self._lesser(load(build, self.lowest, slot), target)),
+                (self.highest, self._greater(load(build, self.highest, slot), target)),
+            ):
+                build.store(value, at(build, running, following))
+            before = at(build, self.sums, build.mul(slot, f["width"]))
+            after = at(build, self.sums, build.mul(following, f["width"]))
+            with counting(build, f["width"]) as name:
+                value = build.fmul(weight, load(build, told, name))
+                value = build.fadd(load(build, before, name), value)
+                build.store(value, at(build, after, name))
+
+    def _tell_place(self, longitude: Any, latitude: Any) -> None:
+        build = self.build
+        axes = zip(told_of.ACROSS.tolist(), told_of.ALONG.tolist(), strict=True)
+        for across, along in axes:
+            east, north = number(across), number(along)
+            self._put(build.fadd(build.fmul(longitude, east), build.fmul(latitude, north)))
+
+    def _tell_target(self) -> None:
+        """Write what the nearest cost: means, median, spread and extremes; and how far they are."""
+        build = self.build
+        self._put(load(build, self._told(whole(0)), whole(0)))
+        for count in self._among(told_of.MEANS):
+            total = load(build, self.targets, count)
+            self._put(build.fdiv(total, build.sitofp(count, FLOAT64)))
+        for count in self._among(told_of.WEIGHTED):
+            self._put(self._mean(count, whole(0)))
+        self._tell_median_and_spread()
+        for extremes in (self.lowest, self.highest):
+            for count in self._among(told_of.EXTREMES):
+                self._put(load(build, extremes, count))
+        for count in self._among(told_of.DISTANCES):
+            self._put(load(build, self.distances, build.sub(count, whole(1))))
+
+    def _tell_median_and_spread(self) -> None:
+        build = self.build
+        (count,) = self._among((told_of.SPREAD,))
+        many = build.sitofp(count, FLOAT64)
+        mean = build.fdiv(load(build, self.targets, count), many)
+        build.store(number(-0.0), self.total)
+        with counting(build, count) as slot:
+            build.store(number(float("inf")), at(build, self.ranked, slot))
+        with counting(build, count) as slot:
+            target = load(build, self._told(slot), whole(0))
+            self._insert(self.ranked, self.tags, count, target, slot)
+            deviation = build.fsub(target, mean)
+            square = build.fmul(deviation, deviation)
+            build.store(build.fadd(build.load(self.total), square), self.total)
+        upper = build.lshr(count, whole(1))
+        lower = build.lshr(build.sub(count, whole(1)), whole(1))
+        both = build.fadd(load(build, self.ranked, lower), load(build, self.ranked, upper))
+        self._put(build.fdiv(both, number(2.0)))
+        self._put(self._root(build.fdiv(build.load(self.total), many)))
+
+    def _tell_others(self) -> None:
+        """Write the weighted means of the other numbers, and the target for each unit of them."""
+        for count in self._among(told_of.OTHERS):
+            with self._each_other() as other:
+                self._put(self._mean(count, other))
+        for count in self._among(told_of.OTHERS):
+            target = self._mean(count, whole(0))
+            with self._each_other() as other:
+                self._put(self._divided(target, self._mean(count, other)))
+
+    def _tell_slopes(self) -> None:
+        """Write by how much the target goes up with each of the others, among the nearest."""
+        build, f = self.build, self.f
+        together, apart = self.together, self.total
+        center = self._mean(f["most"], whole(0))
+        with self._each_other() as other:
+            mean = self._mean(f["most"], other)
+            build.store(number(-0.0), together)
+            build.store(number(-0.0), apart)
+            with counting(build, f["most"]) as slot:
+                told = self._told(slot)
+                difference = build.fsub(load(build, told, other), mean)
+                weighted = build.fmul(load(build, self.weights, slot), difference)
+                target = build.fsub(load(build, told, whole(0)), center)
+                for total, by in ((together, target), (apart, difference)):
+                    build.store(build.fadd(build.load(total), build.fmul(weighted, by)), total)
+            flatter = load(build, f["flatter"], build.sub(other, whole(1)))
+            flatter = build.fmul(flatter, load(build, self.weighed, f["most"]))
+            self._put(self._divided(build.load(together), build.fadd(build.load(apart), flatter)))
+
+    def _each_other(self) -> Any:
+        return counting(self.build, self.f["width"], first=1)
+
+    def _told(self, slot: Any) -> Any:
+        """Return a pointer to what one of the nearest is told."""
+        build, f = self.build, self.f
+        point = load(build, f["points"], load(build, self.found, slot))
+        return at(build, f["told"], build.mul(point, f["width"]))
+
+    def _mean(self, count: Any, name: Any) -> Any:
+        """Return the weighted mean of one number among the `count` nearest."""
+        build = self.build
+        sums = build.add(build.mul(count, self.f["width"]), name)
+        return build.fdiv(load(build, self.sums, sums), load(build, self.weighed, count))
+
+    def _among(self, wanted: Sequence[int]) -> list[Any]:
+        """Return numbers of neighbours, or that of all where there are fewer."""
+        build, most = self.build, self.f["most"]
+        fewer = [build.icmp_signed("<", whole(count), most) for count in wanted]
+        return [build.select(f, whole(n), most) for f, n in zip(fewer, wanted, strict=True)]
+
+    def _divided(self, numerator: Any, denominator: Any) -> Any:
+        """Return a quotient, or 0 where it is not defined."""
+        build = self.build
+        least = build.fdiv(self._size(numerator), number(told_of.LARGEST_RATE))
+        defined = build.fcmp_ordered(">", self._size(denominator), least)
+        return build.select(defined, build.fdiv(numerator, denominator), number(0.0))
+
+    def _put(self, value: Any) -> None:
+        build = self.build
+        place = build.load(self.place)
+        build.store(value, at(build, self.out, place))
+        build.store(build.add(place, whole(1)), self.place)
+
+    def _lesser(self, value: Any, other: Any) -> Any:
+        return self.build.select(self.build.fcmp_ordered("<", value, other), value, other)
+
+    def _greater(self, value: Any, other: Any) -> Any:
+        return self.build.select(self.build.fcmp_ordered(">", value, other), value, other)
+
+    def _root(self, value: Any) -> Any:
+        return self._built_in("llvm.sqrt", value)
+
+    def _size(self, value: Any) -> Any:
+        return self._built_in("llvm.fabs", value)
+
+    def _built_in(self, name: str, value: Any) -> Any:
+        module = self.build.module
+        return self.build.call(module.declare_intrinsic(name, [FLOAT64]), [value])
