@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 
 from domain.errors import InvalidData, Misconfigured
 
+REJECTS = ".rejects.jsonl"
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_data(name: str) -> bool:
+    """Whether a file of a folder, by its name from there on, is one of its table.
+
+    Hidden files, those that begin with `_`, and rejects that a job has left are none.
+    """
+    hidden = any(part.startswith((".", "_")) for part in name.split("/"))
+    return not hidden and not name.endswith(REJECTS)
 
 
 @dataclass(frozen=True, slots=True)

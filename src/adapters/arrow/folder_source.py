@@ -10,14 +10,12 @@ from pathlib import Path
 from adapters.arrow.csv_source import CsvSource
 from adapters.arrow.json_lines_source import JsonLinesSource
 from adapters.arrow.parquet_source import ParquetSource
-from domain.dataset import Chunk, DatasetVersion
+from domain.dataset import Chunk, DatasetVersion, is_data
 from domain.errors import InvalidData, Misconfigured, NotFound, Unavailable
 from domain.feature import Kind
 from domain.table import Table
 
 FileSource = CsvSource | ParquetSource | JsonLinesSource
-
-_REJECTS = ".rejects.jsonl"
 
 
 class FolderSource:
@@ -90,7 +88,7 @@ def is_several(path: Path) -> bool:
 def files_of(path: Path) -> list[tuple[str, Path]]:
     """Return the files of a folder or pattern, each with its name from there on, in its order.
 
-    Hidden files, those that begin with `_`, and rejects that a job has left are no data.
+    What counts is what `is_data`.
 
     Raises:
         NotFound: there are none.
@@ -102,8 +100,8 @@ def files_of(path: Path) -> list[tuple[str, Path]]:
         found = _inside(path) if path.is_dir() else [*root.glob(str(path.relative_to(root)))]
     except OSError as error:
         raise Unavailable(f"{path} cannot be read: {error.strerror or error}") from error
-    names = [(each.relative_to(root), each) for each in found if each.is_file()]
-    files = [(name.as_posix(), each) for name, each in names if _is_data(name)]
+    names = [(each.relative_to(root).as_posix(), each) for each in found if each.is_file()]
+    files = [(name, each) for name, each in names if is_data(name)]
     if not files:
         raise NotFound(f"{path}: there are no files to read")
     return sorted(files)
@@ -112,7 +110,7 @@ def files_of(path: Path) -> list[tuple[str, Path]]:
 def _inside(folder: Path) -> list[Path]:
     found = [*folder.iterdir()]
     for each in found:
-        if each.is_dir() and _is_data(Path(each.name)):
+        if each.is_dir() and is_data(each.name):
             raise Misconfigured(
                 f"{folder} holds the folder {each.name!r}; to read what is in folders too, name "
                 f"them by a pattern such as '{folder}/**/*.parquet'"
@@ -125,8 +123,3 @@ def _root(pattern: Path) -> Path:
     parts = pattern.parts
     fixed = next(place for place, part in enumerate(parts) if has_magic(part))
     return Path(*parts[:fixed])
-
-
-def _is_data(name: Path) -> bool:
-    hidden = any(part.startswith((".", "_")) for part in name.parts)
-    return not hidden and not name.name.endswith(_REJECTS)

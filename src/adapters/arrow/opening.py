@@ -35,15 +35,42 @@ def open_source(path: Path, uri: str | None = None) -> FileSource | FolderSource
     """
     if is_several(path):
         files = files_of(path)
-        _require_one_format(path, files)
+        _require_one_format(str(path), [name for name, _ in files])
         return FolderSource([(name, _open_file(each, None)) for name, each in files], str(path))
     return _open_file(path, uri)
+
+
+def open_copies(uri: str, copies: Sequence[tuple[str, str, Callable[[], Path]]]) -> FolderSource:
+    """Return the source that reads files from elsewhere: their names, URIs, and what fetches them.
+
+    Raises:
+        Misconfigured: they are of several formats, or of none that can be read.
+    """
+    _require_one_format(uri, [name for name, _, _ in copies])
+    return FolderSource([(name, _open_file(fetch(), of)) for name, of, fetch in copies], uri)
+
+
+def _require_one_format(where: str, names: Sequence[str]) -> None:
+    """Check that files differ by their compression at most: nothing must be left out unsaid."""
+    suffixes = {suffix_of(Path(name)): name for name in reversed(names)}
+    for suffix, name in suffixes.items():
+        if suffix not in _SOURCES:
+            raise _unknown(f"{where}: {name!r}")
+    formats = {suffix.removesuffix(".gz").removesuffix(".zst"): name
+               for suffix, name in suffixes.items()}  # fmt: skip
+    if len(formats) > 1:
+        (_, one), (_, other), *_ = sorted(formats.items())
+        pattern = f"{where.rstrip('/')}/*.csv" if "*" not in where else "data/*.csv"
+        raise Misconfigured(
+            f"{where} holds files of several formats, such as {one!r} and {other!r}; name those "
+            f"of one by a pattern such as '{pattern}'"
+        )
 
 
 def _open_file(path: Path, uri: str | None) -> FileSource:
     source = _SOURCES.get(suffix_of(path))
     if source is None:
-        raise Misconfigured(f"{path}: the suffix must be one of {', '.join(_SOURCES)} to be read")
+        raise _unknown(path)
     return source(path, uri and _without_password(uri))
 
 
@@ -65,16 +92,8 @@ def open_folder_sink(path: Path, suffix: str = PARQUET, by: Sequence[str] = ()) 
     return PartitionedSink(path, by, suffix) if by else FolderSink(path, suffix)
 
 
-def _require_one_format(path: Path, files: Sequence[tuple[str, Path]]) -> None:
-    """Check that files differ by their compression at most: nothing must be left out unsaid."""
-    formats = {suffix_of(each).removesuffix(".gz").removesuffix(".zst"): name
-               for name, each in reversed(files)}  # fmt: skip
-    if len(formats) > 1:
-        (_, one), (_, other), *_ = sorted(formats.items())
-        raise Misconfigured(
-            f"{path} holds files of several formats, such as {one!r} and {other!r}; name those "
-            f"of one by a pattern such as '{path / '*.csv' if path.is_dir() else 'data/*.csv'}'"
-        )
+def _unknown(where: object) -> Misconfigured:
+    return Misconfigured(f"{where}: the suffix must be one of {', '.join(_SOURCES)} to be read")
 
 
 def _without_password(uri: str) -> str:

@@ -32,13 +32,25 @@ def fetch(
         ChecksumMismatch: the object was replaced in the meantime.
     """
     place = ObjectPlace.parse(url)
+    state = place.state()
+    if state is None:
+        raise NotFound(
+            f"{place}: there is no such object; a folder is named with a slash at its end"
+        )
+    return fetch_as(place, state, cache_dir, progress)
+
+
+def fetch_as(
+    place: ObjectPlace,
+    state: State,
+    cache_dir: Path,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Path:
+    """Return a copy of an object that was in that state a moment ago; otherwise as `fetch`."""
     store = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
     folder = cache_dir / f"object-{sha256(f'{store} {place}'.encode()).hexdigest()}"
     target = folder / safe_name(place)
     with _locked(folder, cache_dir):
-        state = place.state()
-        if state is None:
-            raise NotFound(f"{place}: there is no such object")
         if not _is(target, state):
             _receive(place, state, target, progress)
     return target

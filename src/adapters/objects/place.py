@@ -20,6 +20,9 @@ from domain.errors import Misconfigured, NotFound, Unavailable
 _URL = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(?P<key>[^?#*]*[^?#*/])", re.IGNORECASE
 )
+_SEVERAL = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(?P<key>[^?#]*)", re.IGNORECASE
+)
 _SECRET = re.compile(r"(?<=://)[^/]*@|\?.*")
 
 
@@ -53,6 +56,21 @@ class ObjectPlace:
             )
         return cls(found["bucket"], found["key"])
 
+    @classmethod
+    def folder(cls, url: str) -> Self:
+        """Return what a URL of several objects names: a folder (KEY/) or a pattern with `*`.
+
+        Raises:
+            Misconfigured: it names none.
+        """
+        found = _SEVERAL.fullmatch(url)
+        if found is None:
+            raise Misconfigured(
+                f"{_SECRET.sub('', url)} names no objects; allowed: s3://BUCKET/FOLDER/, or a "
+                f"pattern with * such as s3://BUCKET/FOLDER/*.parquet"
+            )
+        return cls(found["bucket"], found["key"])
+
     @property
     def name(self) -> str:
         """The last part of the key; its suffix says the format."""
@@ -74,6 +92,19 @@ class ObjectPlace:
             except FileNotFoundError:
                 return None
         return None if found["type"] != "file" else State(found["ETag"], found["size"])
+
+    def inside(self) -> Iterator[tuple["ObjectPlace", State]]:
+        """Yield the objects whose keys begin with this one, which ends a folder, and their states.
+
+        Raises:
+            NotFound: there is no such bucket.
+        """
+        with self._asking() as store:
+            found = store.find(self._path, detail=True)
+        for path, each in found.items():
+            place = ObjectPlace(self.bucket, path.removeprefix(f"{self.bucket}/"))
+            if place.key.startswith(self.key) and not place.key.endswith("/"):
+                yield place, State(each["ETag"], each["size"])
 
     def read(self, start: int, end: int) -> bytes:
         """Return some bytes of the object."""

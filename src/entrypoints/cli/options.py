@@ -27,7 +27,7 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="URI",
-        help="A path, file://, https://, a database URL with #TABLE, or sample:ROWS.",
+        help="A path, file://, https://, s3://, a database URL with #TABLE, or sample:ROWS.",
         show_default="MODELPORT_DATA, else the reference data",
     ),
 ]

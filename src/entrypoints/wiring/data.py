@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from functools import partial
 from glob import has_magic
 from os import getpid
 from pathlib import Path
@@ -36,7 +37,7 @@ def open_source(settings: Settings, uri: str | None = None) -> DataSource:
     if scheme in ("", "file"):
         return _open_file(_path(uri))
     if scheme == "s3":
-        return _open_file(_fetched_object(uri, settings), uri)
+        return _open_objects(uri, settings)
     return _open_table(uri)
 
 
@@ -84,22 +85,35 @@ def require_apart(source: str, target: str) -> None:
     """
     if {_scheme(source), _scheme(target)} <= {"", "file"}:
         path, output = _path(source), _path(target)
-        if path.exists() and output.exists() and path.samefile(output):
-            raise Misconfigured(f"{target} is the input; name another file to write to")
-        if _would_hold(path, output):
-            raise Misconfigured(
-                f"{target} would be one of the files of the input {source}; "
-                f"name another folder to write to"
-            )
+        same = path.exists() and output.exists() and path.samefile(output)
+        whole = output.resolve().as_posix() + ("/" if target.endswith("/") else "")
+        if path.is_dir():
+            within = output.resolve().parent == path.resolve()
+        else:
+            is_pattern = has_magic(source) and not path.exists()
+            within = is_pattern and _would_hold(path.resolve().as_posix(), whole)
+    elif {_scheme(source), _scheme(target)} == {"s3"}:
+        same = source == target
+        within = not same and _would_hold(f"{source}*" if source.endswith("/") else source, target)
+    else:
+        return
+    if same:
+        raise Misconfigured(f"{target} is the input; name another file to write to")
+    if within:
+        raise Misconfigured(
+            f"{target} would be one of the files of the input {source}; "
+            f"name another folder to write to"
+        )
 
 
-def _would_hold(source: Path, output: Path) -> bool:
-    """Whether a folder or pattern would take the output for data the next time."""
-    if source.is_dir():
-        return output.resolve().parent == source.resolve()
-    if not has_magic(source.name) or source.exists():
-        return False
-    return source.parent.resolve() == output.resolve().parent and fnmatch(output.name, source.name)
+def _would_hold(pattern: str, output: str) -> bool:
+    """Whether a pattern would take the output for data the next time."""
+    folder, _, last = pattern.rpartition("/")
+    parent, _, name = output.rstrip("/").rpartition("/")
+    fits = fnmatch(name, last)
+    if "**" in folder:
+        return output.startswith(folder.partition("**")[0]) and (fits or output.endswith("/"))
+    return fits and parent.count("/") == folder.count("/") and fnmatch(parent, folder)
 
 
 def fetch_reference_data(settings: Settings) -> Path:
@@ -157,10 +171,21 @@ def _open_object_sink(uri: str, settings: Settings) -> PredictionSink:
 
 
 @needs("objects")
-def _fetched_object(uri: str, settings: Settings) -> Path:
-    from adapters.objects.fetch import fetch
+def _open_objects(uri: str, settings: Settings) -> DataSource:
+    from adapters.arrow.opening import open_copies
+    from adapters.objects.fetch import fetch, fetch_as
+    from adapters.objects.listing import is_several, listed
 
-    return fetch(uri, settings.home / "cache")
+    cache = settings.home / "cache"
+    if not is_several(uri):
+        return _open_file(fetch(uri, cache), uri)
+    return open_copies(
+        uri,
+        [
+            (each.name, str(each.place), partial(fetch_as, each.place, each.state, cache))
+            for each in listed(uri)
+        ],
+    )
 
 
 @needs("train")

@@ -1,5 +1,6 @@
 """Objects of a store as input and output, and what is said when there is something wrong."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,19 @@ import pytest
 from adapters.arrow.opening import open_sink
 from adapters.objects import fetch as fetching
 from adapters.objects.fetch import fetch
+from adapters.objects.listing import listed
 from adapters.objects.place import ObjectPlace
 from adapters.objects.sink import ObjectSink
 from application.ports import Finished
-from domain.errors import ChecksumMismatch, Misconfigured, NotFound, Unavailable
+from domain.errors import (
+    ChecksumMismatch,
+    Misconfigured,
+    NotFound,
+    Unavailable,
+    UnreadableData,
+)
+from entrypoints.wiring.data import open_source
+from entrypoints.wiring.settings import Settings
 from tests.integration.contracts.prediction_sink import JOB, part, reject
 from tests.integration.processes import free_port
 from tests.integration.s3 import BUCKET, Bucket
@@ -27,6 +37,71 @@ def test_an_object_is_fetched_once_and_again_when_it_has_changed(
     assert told == [4]
     s3.put("in/rows.csv", b"a\n2\n")
     assert fetch(url, tmp_path).read_bytes() == b"a\n2\n"
+
+
+def test_objects_are_one_input_as_files_are(s3: Bucket, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    for name in ("b.csv", "a.csv", "a[1].csv", "c.csv.gz", "_SUCCESS", ".x.csv", "a.rejects.jsonl"):
+        content = f"a\n{name}\n".encode()
+        s3.put(f"many/{name}", gzip.compress(content) if name.endswith(".gz") else content)
+    s3.put("manyfold/z.csv", b"a\n1\n")
+
+    def files(url: str) -> list[str]:
+        return [chunk.file for chunk in open_source(settings, url).plan(10)]
+
+    assert files("s3://scores/many/") == ["a.csv", "a[1].csv", "b.csv", "c.csv.gz"]
+    assert files("s3://scores/many/*.csv") == ["a.csv", "a[1].csv", "b.csv"]
+    assert files("s3://scores/many/a*") == ["a.csv", "a[1].csv"]
+    assert files("s3://scores/many*/*.csv") == [
+        *("many/a.csv", "many/a[1].csv", "many/b.csv", "manyfold/z.csv")
+    ]
+    s3.put("many/more/d.csv", b"a\n1\n")
+    with pytest.raises(Misconfigured, match=r"the folder 'more'.*'s3://scores/many/\*\*/"):
+        files("s3://scores/many/")
+    assert files("s3://scores/many/**/*.csv") == ["a.csv", "a[1].csv", "b.csv", "more/d.csv"]
+    s3.put("many/e.jsonl", b"{}\n")
+    with pytest.raises(Misconfigured, match=r"several formats, such as '.*' and 'e\.jsonl'"):
+        files("s3://scores/many/**")
+    s3.put("many/f.xlsx", b"")
+    with pytest.raises(Misconfigured, match=r"'f\.xlsx': the suffix must be one of"):
+        files("s3://scores/many/*")
+
+
+def test_of_many_objects_those_that_have_changed_are_fetched_again(
+    s3: Bucket, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path)
+    for name in ("a.csv", "b.csv"):
+        s3.put(f"changing/{name}", b"a\n1\n")
+
+    def times() -> list[int]:
+        assert open_source(settings, "s3://scores/changing/*.csv").version.rows == 2
+        return [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("[ab].csv"))]
+
+    once = dict(enumerate(times()))
+    assert dict(enumerate(times())) == once
+    s3.put("changing/b.csv", b"a\n2\n")
+    assert len({*once.values()} - {*times()}) == 1
+
+
+@pytest.mark.parametrize("url", ["s3://scores/none/", "s3://scores/none/*", "s3://no-such-bucket/"])
+def test_no_objects_are_not_found(s3: Bucket, tmp_path: Path, url: str) -> None:
+    with pytest.raises(NotFound):
+        open_source(Settings(home=tmp_path), url)
+
+
+def test_what_is_wrong_in_an_object_is_said_with_its_url(s3: Bucket, tmp_path: Path) -> None:
+    s3.put("bad/a.csv", b"a\n1\n")
+    s3.put("bad/b.csv", b"a\n\xff\n")
+    with pytest.raises(UnreadableData, match=r"^s3://scores/bad/b\.csv, line 2"):
+        _ = open_source(Settings(home=tmp_path), "s3://scores/bad/").version
+
+
+@pytest.mark.parametrize("url", ["s3://s/", "s3://bucket/*?x", "s3://me:very-secret@b/*.csv"])
+def test_a_url_that_names_no_objects_is_refused(url: str) -> None:
+    with pytest.raises(Misconfigured, match="s3://BUCKET/FOLDER/") as caught:
+        listed(url)
+    assert "very-secret" not in str(caught.value)
 
 
 class Broken(Exception):

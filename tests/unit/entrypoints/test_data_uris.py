@@ -51,11 +51,43 @@ def test_an_output_must_not_replace_its_input(
     require_apart("sqlite:///in.csv#t", "in.csv")
 
 
-def test_an_output_must_not_become_part_of_its_input(tmp_path: Path) -> None:
-    folder = tmp_path / "2024"
-    folder.mkdir()
-    for source, target in (("2024", "2024/out.csv"), ("2024/*.csv", "2024/out.csv")):
-        with pytest.raises(Misconfigured, match="one of the files of the input"):
-            require_apart(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
-    for source, target in (("2024", "out.csv"), ("2024/*.csv", "2024/out.parquet")):
+_WITHIN = [
+    ("2024", "2024/out.csv"),
+    ("2024/*.csv", "2024/out.csv"),
+    ("*/a.csv", "2024/a.csv"),
+    ("**/*.csv", "2024/more/out.csv"),
+    ("**/*.csv", "2024/parts/"),
+]
+_APART = [
+    ("2024", "out.csv"),
+    ("2024/*.csv", "2024/out.parquet"),
+    ("2024/*.csv", "2024/more/out.csv"),
+    ("2024/**/*.csv", "out.csv"),
+]
+
+
+@pytest.mark.parametrize(("source", "target"), _WITHIN)
+def test_an_output_must_not_become_part_of_its_input(
+    tmp_path: Path, source: str, target: str
+) -> None:
+    (tmp_path / "2024").mkdir()
+    with pytest.raises(Misconfigured, match="one of the files of the input"):
         require_apart(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
+    if source != "2024":
+        with pytest.raises(Misconfigured, match="one of the files of the input"):
+            require_apart(f"s3://bucket/{source}", f"s3://bucket/{target}")
+
+
+@pytest.mark.parametrize(("source", "target"), _APART)
+def test_an_output_beside_its_input_is_allowed(tmp_path: Path, source: str, target: str) -> None:
+    (tmp_path / "2024").mkdir()
+    require_apart(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
+    require_apart(f"s3://bucket/{source}", f"s3://bucket/{target}")
+
+
+@pytest.mark.parametrize("target", ["s3://bucket/in/out.csv", "s3://bucket/in/a.csv"])
+def test_an_object_must_not_become_part_of_its_input(target: str) -> None:
+    with pytest.raises(Misconfigured, match="one of the files of the input"):
+        require_apart("s3://bucket/in/", target)
+    with pytest.raises(Misconfigured, match="is the input"):
+        require_apart(target, target)
