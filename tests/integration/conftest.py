@@ -1,4 +1,4 @@
-"""Servers that integration tests share; they run only while somebody asks for them."""
+"""Servers and models that integration tests share; there only if somebody asks for them."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -8,10 +8,29 @@ from shutil import copy
 import pytest
 import sqlalchemy as sa
 
+from tests.integration.once import made_once
 from tests.integration.processes import Postgres, running_mlflow, running_postgres
+from tests.integration.program import Place, place
 from tests.integration.s3 import Bucket, running_s3
 
 _NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def default_model(housing_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place where `train` without options was run on the reference data; to be read only.
+
+    What the command reported is in `report.json`.
+    """
+
+    def where(folder: Path) -> Place:
+        return place(folder, MODELPORT_DATA=str(housing_csv))
+
+    def make(folder: Path) -> None:
+        report = where(folder).good("train", "--json").out
+        (folder / "report.json").write_text(report)
+
+    return where(made_once(tmp_path_factory, "default-model", make))
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +57,14 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with the tables of an empty MLflow, which takes seconds to make; to copy."""
-    from adapters.mlflow.client import Mlflow
 
-    home = tmp_path_factory.mktemp("mlflow-tables")
-    with Mlflow(f"sqlite:///{home / 'empty.db'}", home).client():
-        pass
-    return home / "empty.db"
+    def make(home: Path) -> None:
+        from adapters.mlflow.client import Mlflow
+
+        with Mlflow(f"sqlite:///{home / 'empty.db'}", home).client():
+            pass
+
+    return made_once(tmp_path_factory, "mlflow-tables", make) / "empty.db"
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def programs_of(name: str) -> Path:
     lock = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
     home = _cache_home() / f"{name}-{lock}"
     installed = home / "installed"
-    with _exclusively(home.with_suffix(".lock")):
+    with exclusively(home.with_suffix(".lock")):
         if not installed.exists():
             _install(requirements, home)
             installed.touch()
@@ -43,7 +43,8 @@ def _cache_home() -> Path:
 
 
 @contextmanager
-def _exclusively(lock: Path) -> Iterator[None]:
+def exclusively(lock: Path) -> Iterator[None]:
+    """Keep out every other process that comes here with the same file."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -16,8 +16,6 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.unmeasured import unmeasured
-
 UNPRIVILEGED = "nobody"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -172,7 +170,7 @@ def running_mlflow(home: Path, database: Path) -> Iterator[str]:
         process = subprocess.Popen(
             command,
             cwd=home,
-            env=unmeasured(os.environ) | quiet,
+            env=os.environ | quiet,
             stdout=out,
             stderr=out,
             start_new_session=True,

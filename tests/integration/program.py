@@ -82,7 +82,7 @@ class Place:
             env=self.environment,
             input=stdin,
             capture_output=True,
-            timeout=120,
+            timeout=240,
         )
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -12,7 +12,6 @@ from urllib.request import urlopen
 from s3fs import S3FileSystem
 
 from tests.integration.processes import START_SECONDS, end_group, free_port, wait_until
-from tests.unmeasured import unmeasured
 
 BUCKET = "scores"
 
@@ -71,7 +70,7 @@ def running_s3() -> Iterator[Bucket]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        env={**unmeasured(os.environ), "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

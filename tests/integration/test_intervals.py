@@ -1,20 +1,18 @@
 """The intervals of the default model on the reference data: the figures that are promised."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from application.calibrating import Calibrate, Calibrated
-from application.intervals import Intervals, load_intervals
+from application.intervals import Intervals
 from application.ports import Predictor
 from application.reading import Divided, read_labelled
-from domain.schema import Schema
-from domain.uncertainty import Quantiles
+from domain.model import ModelRef
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings
+from tests.integration.program import Place
 
 pytestmark = pytest.mark.slow
 
@@ -23,33 +21,23 @@ LARGE = 200
 
 @dataclass(frozen=True)
 class Trained:
-    schema: Schema
     rows: Divided
     served: Predictor
-    calibrated: Calibrated
     intervals: Intervals
-
-    @property
-    def known(self) -> dict[str, Any]:
-        assert self.calibrated.uncertainty is not None
-        return dict(self.calibrated.uncertainty)
+    known: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def trained(housing_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(default_model: Place) -> Trained:
     """The model that `train` trains without options, with its intervals."""
-    home = tmp_path_factory.mktemp("home")
+    home = default_model / "artifacts"
     wired = build_container(Settings.model_validate({"variant": "api-baseline", "home": home}))
-    schema: Schema = wired.schema()
-    spec = wired.specification().for_schema(schema)
-    rows = read_labelled(wired.source(str(housing_csv)), schema).divide(spec.split)
-    learner, runtime = wired.learner(), wired.runtime()
-    fitted = learner.fit(spec, schema, rows.training.matrix, rows.training.target)
-    served = runtime.load(schema, fitted.files)
-    calibrated = Calibrate(learner, runtime)(spec, schema, rows, served)
-    intervals = load_intervals(runtime, schema, calibrated.files)
-    assert intervals is not None
-    return Trained(schema, rows, served, calibrated, intervals)
+    model = wired.load_model()(ModelRef.parse("housing"))
+    assert model.intervals is not None
+    assert model.manifest.uncertainty is not None
+    data = wired.source(default_model.settings["MODELPORT_DATA"])
+    rows = read_labelled(data, wired.schema()).divide(model.manifest.split)
+    return Trained(rows, model.predictor, model.intervals, dict(model.manifest.uncertainty))
 
 
 def test_intervals_at_90_hold_the_truth_for_90_percent_of_the_holdout(trained: Trained) -> None:
@@ -116,6 +104,6 @@ def test_an_interval_is_the_same_alone_and_in_a_batch(trained: Trained) -> None:
 
 
 def test_out_of_fold_scores_are_as_many_as_the_training_rows(trained: Trained) -> None:
-    quantiles = Quantiles.from_bytes(trained.calibrated.files["uncertainty.json"])
+    quantiles = trained.intervals.quantiles
     assert quantiles.scores == len(trained.rows.training) == 16_512
     assert len(quantiles.quantiles) == 491

@@ -15,7 +15,6 @@ from tests.integration.cli.files import GOOD, tree, write_csv
 from tests.integration.processes import installed_postgres, wait_until
 from tests.integration.program import PROGRAM, Place
 from tests.integration.sql.tables import rows_of, tables_of
-from tests.unmeasured import unmeasured
 
 CHUNK = 500
 BIG = "sample:60000"
@@ -173,7 +172,7 @@ def test_a_full_disk_is_told_and_the_job_goes_on_when_there_is_room(
     ran = subprocess.run(
         [PROGRAM, *command],
         cwd=trained.folder,
-        env=unmeasured(trained.environment),
+        env=trained.environment,
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (FULL[output], FULL[output])),

@@ -144,9 +144,8 @@ def test_a_real_model_takes_over_from_a_simulated_one_and_not_the_other_way(empt
     assert "while housing/2 learnt from real data" in back.document["reasons"][0]
 
 
-def test_the_default_model_reaches_the_published_figures(housing_csv: Path, tmp_path: Path) -> None:
-    where = place(tmp_path, MODELPORT_DATA=str(housing_csv))
-    report = where.good("train", "--json").document
+def test_the_default_model_reaches_the_published_figures(default_model: Place) -> None:
+    report = json.loads((default_model / "report.json").read_text())
     assert report["training"] == {
         "estimator": "hist_gradient_boosting",
         "parameters": {},

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -14,24 +15,25 @@ from tests.integration.contracts.model_store import ModelStoreContract, ModelSto
 class TestFileStoreInAnotherProcess(ModelStoreContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[ModelStore]:
-        store = ProcessStore(partial(FileStore, tmp_path / "models"))
+        with closing(ProcessStore(partial(FileStore, tmp_path / "models"))) as store:
+            yield store
+
+
+@pytest.fixture(scope="module")
+def reading(mlflow_process: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelStore]:
+    """A store in a process that has imported MLflow; for all tests, since that takes seconds."""
+    home = tmp_path_factory.mktemp("home")
+    with closing(ProcessStore(partial(MlflowStore, mlflow_process, home))) as store:
         yield store
-        store.close()
 
 
 @pytest.mark.slow
 class TestMlflowStoreInAnotherProcess(ModelStoreReading):
     """As a server reads it; the versions are saved by a program that has MLflow itself."""
 
-    @pytest.fixture(scope="class")
-    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return tmp_path_factory.mktemp("home")
-
     @pytest.fixture
-    def store(self, mlflow_server: str, tmp_path: Path) -> Iterator[ModelStore]:
-        store = ProcessStore(partial(MlflowStore, mlflow_server, tmp_path))
-        yield store
-        store.close()
+    def store(self, reading: ModelStore, mlflow_server: str) -> ModelStore:
+        return reading
 
     @pytest.fixture
     def saver(self, mlflow_server: str, tmp_path: Path) -> ModelStore:

@@ -1,4 +1,3 @@
-import os
 import pickle
 import subprocess
 import sys
@@ -33,7 +32,6 @@ from tests.integration.contracts.data_source import (
 )
 from tests.integration.processes import Postgres, free_port
 from tests.integration.sql.tables import execute, make_blocks, put, rows_of
-from tests.unmeasured import unmeasured
 
 ROWS: list[tuple[Any, ...]] = [
     (7, 1.5, 41, "INLAND", True, "plain"),
@@ -401,7 +399,6 @@ except Unavailable as error:
         done = subprocess.run(
             [sys.executable, "-c", script, f"{sqlite_url}#blocks"],
             cwd=Path(__file__).parents[3],
-            env=unmeasured(os.environ),
             capture_output=True,
             text=True,
         )
