@@ -124,6 +124,17 @@ def test_the_command_line_loads_what_a_command_needs(here: Place, arguments: str
     assert [*here.folder.iterdir()] == []
 
 
+def test_a_batch_of_files_loads_neither_pandas_nor_what_it_does_not_use(here: Place) -> None:
+    here.good("train", "--data", "sample:200", "--estimator", "tree")
+    here.good("data", "sample", "--rows", "50", "--out", "rows.csv")
+    words = ["predict", "rows.csv", "out.parquet", "--keep", "ocean_proximity", "--json"]
+    loaded = modules(
+        here, f"from entrypoints.cli import main\ntry: main({words!r})\nexcept SystemExit: pass"
+    )
+    assert (here / "out.parquet").exists()
+    assert {*HEAVY, "fastapi", "werkzeug", "yaml"} & loaded == {"pyarrow"}
+
+
 @pytest.mark.parametrize("name", ["domain", "application", "adapters", "entrypoints"])
 def test_the_import_names_are_those_of_this_repository(name: str, tmp_path: Path) -> None:
     code = f"import {name}; print({name}.__file__)"

@@ -2,14 +2,18 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from application.beside import beside
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, Unavailable
 
 _BLOCK = 4 << 20
+_WORTH_A_THREAD = 1 << 20
 
 
 @dataclass(slots=True)
@@ -61,19 +65,36 @@ class WatchedFile:
 
 
 class Digests:
-    """The digests of everything that was read through `read`."""
+    """The digests of everything that was read through `read`.
+
+    They are worked out on a thread, beside whoever looks at the block that was read.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._working: Future[None] | None = None
 
     def read(self, size: int = _BLOCK, /) -> bytes:
         """Return the next bytes of the stream, none at its end."""
         block = self._stream.read(size)
+        self._finish()
+        if len(block) < _WORTH_A_THREAD:
+            self._update(block)
+        else:
+            self._working = beside(partial(self._update, block))
+        return block
+
+    def _update(self, block: bytes) -> None:
         self._sha256.update(block)
         self._md5.update(block)
-        return block
+
+    def _finish(self) -> None:
+        """Wait for the block before: the order matters."""
+        if self._working is not None:
+            self._working.result()
+            self._working = None
 
     def read_all(self) -> None:
         """Read to the end of the stream."""
@@ -83,11 +104,13 @@ class Digests:
     @property
     def sha256(self) -> str:
         """SHA-256 in hexadecimal."""
+        self._finish()
         return self._sha256.hexdigest()
 
     @property
     def md5(self) -> str:
         """MD5 in hexadecimal: how DVC knows a file."""
+        self._finish()
         return self._md5.hexdigest()
 
 

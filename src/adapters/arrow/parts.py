@@ -32,7 +32,11 @@ class Part:
         return self.folder / f"{self.index:06d}.json"
 
     def write(self, rows: bytes, rejects: Sequence[Reject], scored: int) -> ChunkReceipt:
-        """Write the chunk and then its receipt, in place of what was written before."""
+        """Write the chunk and then its receipt, in place of what was written before.
+
+        The disk is waited for once, before the receipt. A power cut may take the last chunks: a
+        receipt without its chunk, or of which half is there, counts for nothing.
+        """
         receipt = ChunkReceipt(self.index, scored, len(rejects))
         lines = b"".join(json_line(reject.to_mapping()) for reject in rejects)
         kept = {
@@ -43,13 +47,15 @@ class Part:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.receipt.unlink(missing_ok=True)
         self.rejects.unlink(missing_ok=True)
-        files = [(self.rows, rows), (self.receipt, json_line(kept))]
         if rejects:
-            files.insert(0, (self.rejects, lines))
-        for path, content in files:
-            with replacing(path, self.folder) as stream:
-                stream.write(content)
+            self._put(self.rejects, lines)
+        self._put(self.rows, rows)
+        self._put(self.receipt, json_line(kept), lasts=False)
         return receipt
+
+    def _put(self, path: Path, content: bytes, *, lasts: bool = True) -> None:
+        with replacing(path, self.folder, content_lasts=lasts, name_lasts=False) as stream:
+            stream.write(content)
 
     def read_receipt(self) -> ChunkReceipt | None:
         """Return the receipt; None where it is not there, or not all of the chunk is."""

@@ -29,18 +29,26 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, folder: Path) -> Iterator[BufferedRandom]:
-    """Open a file in a folder that takes its name, safely on disk, on leaving without an error."""
+def replacing(
+    path: Path, folder: Path, *, content_lasts: bool = True, name_lasts: bool = True
+) -> Iterator[BufferedRandom]:
+    """Open a file in a folder that takes its name on leaving without an error.
+
+    Then it has reached the disk; a content or a name that need not last is left to the system,
+    which is quicker: after a power cut it may be lost.
+    """
     temporary = folder / f"{path.name}.{uuid4().hex}.tmp"
     try:
         with temporary.open("w+b") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if content_lasts:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if name_lasts:
+        sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from application.ports import DataSource
+from application.ports import DataSource, PredictionSink
 from application.predict_batch import PredictBatch
 from domain.batch import BatchReport, RejectLimit
 from domain.errors import InvalidData
@@ -13,7 +13,7 @@ from domain.prediction import Extras
 from entrypoints.cli import output
 from entrypoints.cli.again import command_again, resumable
 from entrypoints.cli.options import AsJson, Interval, Model, container, parse_ref
-from entrypoints.wiring.data import require_apart
+from entrypoints.wiring.data import leave_pandas_out, require_apart
 from entrypoints.wiring.settings import EngineKind
 
 
@@ -115,9 +115,11 @@ def predict(
     kept = [*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))]
     way = resumable(lambda: command_again(context, **pinned))
     with way, output.progress("scoring") as tell:
+        sink: PredictionSink = wired.sink(target, file_format, partition_by or ())
+        leave_pandas_out()
         report = use_case(
             rows,
-            wired.sink(target, file_format, partition_by or ()),
+            sink,
             ref,
             keep=kept,
             extras=Extras(interval, extrapolates),

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from functools import partial
@@ -114,6 +115,14 @@ def _would_hold(pattern: str, output: str) -> bool:
     if "**" in folder:
         return output.startswith(folder.partition("**")[0]) and (fits or output.endswith("/"))
     return fits and parent.count("/") == folder.count("/") and fnmatch(parent, folder)
+
+
+def leave_pandas_out() -> None:
+    """Keep Arrow, if it is loaded, from importing pandas: for a process that does but score."""
+    if "pyarrow" in sys.modules:
+        from adapters.arrow.without_pandas import leave_pandas_out as arrow_without
+
+        arrow_without()
 
 
 def fetch_reference_data(settings: Settings) -> Path:
