@@ -24,9 +24,10 @@ from numpy.lib import format as npy
 
 from domain.errors import ArtefactRejected, InvalidData
 from domain.feature import Vector
+from domain.grid import Whole
 from domain.memo import Memo
 from domain.model import NEIGHBOURS
-from domain.nearest import Nearest, Neighbours, Whole
+from domain.nearest import Nearest, Neighbours
 from domain.schema import Matrix
 
 MEANS = (3, 5, 10, 30)
@@ -83,7 +84,7 @@ class Surroundings:
     def __post_init__(self, surveyor: Surveyor | None) -> None:
         # Of the two zeros only one is left: which is the lower one depends on who sorts them.
         object.__setattr__(self, "told", self.told + 0.0)
-        latitude = float(np.median(self.places[:, 1]))
+        latitude = float(_median(self.places[:, 1][None])[0, 0])
         object.__setattr__(self, "scale", max(round(cos(radians(latitude)), 3), 0.01))
         object.__setattr__(self, "nearest", Nearest.of(*self._on_plane(self.places), MOST + 1))
         columns = _names(self.names)
@@ -255,6 +256,7 @@ def _among(count: int, wanted: tuple[int, ...]) -> Whole:
 
 
 def _median(values: Matrix) -> Matrix:
+    """Return the median of each row of some, shape (rows, 1); `np.median` would import more."""
     ranked = np.sort(values, axis=1)
     half, odd = divmod(values.shape[1], 2)
     return (ranked[:, half + odd - 1, None] + ranked[:, half, None]) / 2

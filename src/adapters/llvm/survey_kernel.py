@@ -26,7 +26,7 @@ from adapters.llvm.building import (
     number,
     whole,
 )
-from domain import nearest
+from domain import grid
 from domain import surroundings as told_of
 
 NAME = "survey"
@@ -159,7 +159,7 @@ class _Survey:
         across = self._farther(build.fsub(x, f["left"]), column, out, f["columns"])
         along = self._farther(build.fsub(y, f["bottom"]), row, out, f["rows"])
         square = build.fadd(build.fmul(across, across), build.fmul(along, along))
-        return build.fmul(self._root(square), number(nearest.WIDER))
+        return build.fmul(self._root(square), number(grid.WIDER))
 
     def _cell(self, value: Any, edge: str, count: str) -> Any:
         """Return the column or row of a place, or the one at the edge."""
@@ -169,7 +169,7 @@ class _Survey:
         return build.fptosi(self._lesser(self._greater(cells, number(0.0)), last), INT64)
 
     def _farther(self, offset: Any, cell: Any, out: Any, count: Any) -> Any:
-        build, part = self.build, number(nearest.PART_OF_A_CELL)
+        build, part = self.build, number(grid.PART_OF_A_CELL)
         low, high = build.sub(cell, out), build.add(build.add(cell, out), whole(1))
         low = build.select(build.icmp_signed(">", low, whole(0)), low, whole(0))
         high = build.select(build.icmp_signed("<", high, count), high, count)
