@@ -175,6 +175,8 @@ class OutputTables:
                 sa.Column("field", sa.Text, nullable=False),
                 sa.Column("problem", sa.Text, nullable=False),
                 sa.Column("allowed", sa.Text, nullable=False),
+                sa.Column("file", sa.Text),
+                sa.Column("row_in_file", sa.BigInteger),
             ),
         )
 
@@ -190,16 +192,24 @@ class OutputTables:
         Raises:
             Conflict: there is one already that has other columns.
         """
-        database = self.name.database
         columns = [sa.Column(name, c.family.type) for name, c in cells.items()]
         new = sa.Table(
             self.name.name, sa.MetaData(), *_keys(*BOOKKEEPING), *columns, schema=self.name.schema
         )
-        database.create(new)
+        return self._make(new)
+
+    def make_others(self) -> None:
+        """Make the tables that are about a job where they are missing; errors as `make`."""
+        for table in (self.jobs, self.chunks, self.rejects):
+            self._make(table)
+
+    def _make(self, table: sa.Table) -> Types:
+        database = self.name.database
+        database.create(table)
         with database.connect() as connection:
-            found = sa.inspect(connection).get_columns(new.name, new.schema)
+            found = sa.inspect(connection).get_columns(table.name, table.schema)
         types = {column["name"]: column["type"] for column in found}
-        self._require_columns(new.columns.keys(), list(types))
+        self._require_columns(table, list(types))
         return types
 
     def rows(self, cells: Mapping[str, Cells], types: Types) -> sa.Table:
@@ -212,11 +222,11 @@ class OutputTables:
         there = [sa.Column(name, _bound(types[name])) for name in (*BOOKKEEPING, *cells)]
         return sa.Table(self.name.name, sa.MetaData(), *there, schema=self.name.schema)
 
-    def _require_columns(self, wanted: Sequence[str], there: Sequence[str]) -> None:
-        lacking = [name for name in wanted if name not in there]
+    def _require_columns(self, table: sa.Table, there: Sequence[str]) -> None:
+        lacking = [column.name for column in table.columns if column.name not in there]
         if lacking:
             raise Conflict(
-                f"{self.name.uri}: the table is there already, without column "
+                f"{self.name.uri}: the table {table.name!r} is there already, without column "
                 f"{', '.join(map(repr, lacking))}; it has {', '.join(map(repr, there))}. "
                 f"Add what is missing or write to another table"
             )

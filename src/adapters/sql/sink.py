@@ -26,7 +26,8 @@ class SqlSink:
     Several jobs may write to one table at the same time, each with one run.
 
     NAME            the scored rows with `job`, `chunk` and `row` (their place in the chunk)
-    NAME_rejects    a line per fault, with the `row` of the input, counted from one
+    NAME_rejects    a line per fault, with the `row` of the input, counted from one; where that is
+                    several files, also with `file` and `row_in_file`
     NAME_chunks     a receipt per chunk
     NAME_jobs       a line per job, `running` until it is sealed, then `finished`
 
@@ -142,8 +143,7 @@ class SqlSink:
         if job.id in self._registered:
             return
         database, jobs = self._tables.name.database, self._tables.jobs
-        for table in (jobs, self._tables.chunks, self._tables.rejects):
-            database.create(table)
+        self._tables.make_others()
         line = {
             "job": job.id,
             "status": RUNNING,
@@ -177,7 +177,11 @@ def _counts(
 
 def _faults(place: tuple[str, int], rejects: Sequence[Reject]) -> list[tuple[Any, ...]]:
     return [
-        (*place, reject.row, number, fault.field, fault.problem, fault.allowed)
+        (
+            *(*place, reject.row, number),
+            *(fault.field, fault.problem, fault.allowed),
+            *(reject.file or None, reject.row_in_file or None),
+        )
         for reject in rejects
         for number, fault in enumerate(reject.violations)
     ]

@@ -146,6 +146,17 @@ class PredictionSinkContract:
         assert sink.completed(JOB)[0] == ChunkReceipt(0, 0, 3)
         assert read_back(JOB, sink.seal(JOB, 2)) == expected(part(3), rejects=rejects)
 
+    def test_rejects_of_several_files_keep_their_places(
+        self, reopened: Reopened, read_back: ReadBack
+    ) -> None:
+        sink = reopened()
+        rejects = [
+            replace(reject(1), file="plüms/01.csv", row_in_file=1),
+            replace(reject(4), file="plüms/02.csv", row_in_file=2),
+        ]
+        sink.write(JOB, 0, part(0), rejects)
+        assert read_back(JOB, sink.seal(JOB, 1)) == expected(part(0), rejects=rejects)
+
     def test_a_job_that_lacks_a_chunk_is_not_sealed(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:

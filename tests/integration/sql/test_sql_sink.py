@@ -89,15 +89,18 @@ class TestSqlSink(SharedSinkContract):
             place = f"WHERE job = '{job.id}' ORDER BY chunk, \"row\""
             query = f"SELECT {', '.join(NAMES)} FROM scored {place}"
             columns = zip(*rows_of(database_url, query), strict=True)
-            rejects: dict[int, list[dict[str, str]]] = {}
-            query = f'SELECT "row", field, problem, allowed FROM scored_rejects {place}, error'
-            for row, field, problem, allowed in rows_of(database_url, query):
-                fault = {"field": field, "problem": problem, "allowed": allowed}
-                rejects.setdefault(row, []).append(fault)
+            rejects: dict[int, dict[str, Any]] = {}
+            of_row = '"row", file, row_in_file, field, problem, allowed'
+            query = f"SELECT {of_row} FROM scored_rejects {place}, error"
+            for row, file, row_in_file, *words in rows_of(database_url, query):
+                fault = dict(zip(("field", "problem", "allowed"), words, strict=True))
+                where = {"file": file, "row_in_file": row_in_file} if file else {}
+                assert (file is None) == (row_in_file is None)
+                rejects.setdefault(row, {"row": row, **where, "errors": []})["errors"].append(fault)
             assert (sealed.rejects is None) == (not rejects)
             return Written(
                 {n: list(c) for n, c in zip(NAMES, columns, strict=True)},
-                [{"row": row, "errors": faults} for row, faults in rejects.items()],
+                list(rejects.values()),
             )
 
         return read
@@ -275,6 +278,14 @@ class TestRefusals:
             sink.write(JOB, 0, scored([1.5]), ())
         assert rows_of(database_url, "SELECT * FROM scored") == []
         assert tables_of(database_url) == {"scored"}
+
+    def test_a_table_of_rejects_of_earlier_days_is_told_what_it_lacks(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        sink.write(JOB, 0, scored([1.5]), ())
+        execute(database_url, "ALTER TABLE scored_rejects DROP COLUMN row_in_file")
+        with pytest.raises(Conflict, match="'scored_rejects' .* without column 'row_in_file'"):
+            SqlSink(f"{database_url}#scored").write(JOB, 1, scored([1.5]), ())
 
     def test_another_kind_of_value_is_refused_with_the_column(
         self, sink: SqlSink, database_url: str
