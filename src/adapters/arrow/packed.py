@@ -1,13 +1,11 @@
 """Compressed files: read as what is in them, which is unpacked once to a temporary file."""
 
 import gzip
-import os
-import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import gettempdir, mkdtemp
+from tempfile import gettempdir
 from threading import Lock
 from typing import BinaryIO
 from weakref import finalize
@@ -15,6 +13,7 @@ from weakref import finalize
 import pyarrow as pa
 
 from adapters.arrow.files import WatchedFile
+from application.scratch import scratch_folder
 from domain.errors import Unavailable, UnreadableData
 
 PACKED = (".gz", ".zst")
@@ -38,7 +37,8 @@ class PackedFile:
 
     A compressed file can only be read from its beginning, so it is unpacked once, below the
     folder for temporary files. A copy in another process reads that file too, or, where it
-    does not see it, unpacks for itself. It is removed with the object that made it.
+    does not see it, unpacks for itself. It is removed with the object that made it, or by the
+    next run where that was killed.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class PackedFile:
 
     def _unpack(self) -> Path:
         with _making_room(self._packed.path):
-            folder = Path(mkdtemp(prefix="modelport-unpacked-"))
-        finalize(self, _remove, folder, os.getpid())
+            folder, remove = scratch_folder("unpacked")
+        finalize(self, remove)
         partial, whole = folder / "partial", folder / "content"
         with self._packed.opened() as stream, _making_room(self._packed.path):
             with partial.open("wb") as target:
@@ -137,8 +137,3 @@ def _making_room(path: Path) -> Iterator[None]:
             f"{path} cannot be unpacked to {gettempdir()}: {error.strerror or error}; "
             f"make room there, or name another folder by TMPDIR"
         ) from error
-
-
-def _remove(folder: Path, process: int) -> None:
-    if os.getpid() == process:  # a process that was forked meanwhile has the object too
-        shutil.rmtree(folder, ignore_errors=True)

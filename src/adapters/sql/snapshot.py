@@ -2,9 +2,7 @@
 
 import os
 import re
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import sqlalchemy as sa
 
 from adapters.sql.database import POSTGRESQL, Database
 from adapters.sql.table_name import TableName
+from application.scratch import scratch_folder
 from domain.errors import ModelportError, Unavailable
 
 _AT_ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -109,9 +108,8 @@ def _export(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
 
 
 def _copy(database: Database, file: Path) -> tuple[Snapshot, Callable[[], None]]:
-    folder = Path(tempfile.mkdtemp(prefix="modelport-snapshot-"))
+    folder, let_go = scratch_folder("snapshot")
     copy = folder / file.name
-    let_go = _only_here(lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
         with database.connect() as connection:
             original = connection.connection.driver_connection

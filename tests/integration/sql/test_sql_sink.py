@@ -284,7 +284,7 @@ class TestRefusals:
     ) -> None:
         sink.write(JOB, 0, scored([1.5]), ())
         execute(database_url, "ALTER TABLE scored_rejects DROP COLUMN row_in_file")
-        with pytest.raises(Conflict, match="'scored_rejects' .* without column 'row_in_file'"):
+        with pytest.raises(Conflict, match=r"'scored_rejects' .* without column 'row_in_file'"):
             SqlSink(f"{database_url}#scored").write(JOB, 1, scored([1.5]), ())
 
     def test_another_kind_of_value_is_refused_with_the_column(
