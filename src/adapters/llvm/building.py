@@ -85,3 +85,23 @@ def everywhere(build: ir.IRBuilder, value: Any, lanes: int) -> Any:
     first = build.insert_element(empty, value, ir.Constant(INT32, 0))
     zeros = ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes)
     return build.shuffle_vector(first, empty, zeros)
+
+
+def lesser(build: ir.IRBuilder, value: Any, other: Any) -> Any:
+    """Return the lesser of two numbers, or the other where one is none."""
+    return build.select(build.fcmp_ordered("<", value, other), value, other)
+
+
+def greater(build: ir.IRBuilder, value: Any, other: Any) -> Any:
+    """Return the greater of two numbers, or the other where one is none."""
+    return build.select(build.fcmp_ordered(">", value, other), value, other)
+
+
+def root(build: ir.IRBuilder, value: Any) -> Any:
+    """Return a square root."""
+    return build.call(build.module.declare_intrinsic("llvm.sqrt", [FLOAT64]), [value])
+
+
+def size(build: ir.IRBuilder, value: Any) -> Any:
+    """Return a number without its sign."""
+    return build.call(build.module.declare_intrinsic("llvm.fabs", [FLOAT64]), [value])

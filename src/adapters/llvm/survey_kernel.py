@@ -22,11 +22,15 @@ from adapters.llvm.building import (
     INT64,
     at,
     counting,
+    greater,
+    lesser,
     load,
     number,
+    root,
+    size,
     whole,
 )
-from domain import grid
+from adapters.llvm.search_kernel import Ranking, Search
 from domain import surroundings as told_of
 
 NAME = "survey"
@@ -95,13 +99,12 @@ class _Survey:
             for position, name in enumerate(FIELDS)
         }
         # Of the nearest, nearest first; then running sums, of which the first is that of none.
-        self.squares, self.distances, self.weights, self.ranked = (
-            build.alloca(FLOAT64, whole(_SLOTS)) for _ in range(4)
-        )
+        self.search = Search(build, self.f, _SLOTS)
+        self.costs = Ranking(build, _SLOTS)
+        self.distances, self.weights = (build.alloca(FLOAT64, whole(_SLOTS)) for _ in range(2))
         self.weighed, self.targets, self.lowest, self.highest = (
             build.alloca(FLOAT64, whole(_SLOTS)) for _ in range(4)
         )
-        self.found, self.tags = (build.alloca(INT64, whole(_SLOTS)) for _ in range(2))
         self.place = build.alloca(INT64)  # of the next number in `out`
         self.total, self.together = (build.alloca(FLOAT64) for _ in range(2))
 
@@ -114,7 +117,9 @@ class _Survey:
             longitude = build.fadd(load(build, self.places, first), zero)
             second = build.add(first, whole(1))
             latitude = build.fadd(load(build, self.places, second), zero)
-            self._find(build.fmul(self._near(longitude), self.f["scale"]), self._near(latitude))
+            self.search.write(
+                build.fmul(self._near(longitude), self.f["scale"]), self._near(latitude)
+            )
             self._add_up()
             self._tell_place(longitude, latitude)
             self._tell_target()
@@ -128,81 +133,6 @@ class _Survey:
         degrees = build.select(build.fcmp_ordered("<", degrees, low), low, degrees)
         return build.select(build.fcmp_ordered(">", degrees, high), high, degrees)
 
-    def _find(self, x: Any, y: Any) -> None:
-        """Write which are the nearest points, nearest first, and at what squared distance."""
-        build, f = self.build, self.f
-        reach = self._reach(x, y)
-        bottom = self._cell(build.fsub(y, reach), "bottom", "rows")
-        top = self._cell(build.fadd(y, reach), "bottom", "rows")
-        left = self._cell(build.fsub(x, reach), "left", "columns")
-        right = build.add(self._cell(build.fadd(x, reach), "left", "columns"), whole(1))
-        with counting(build, f["most"]) as slot:
-            build.store(number(float("inf")), at(build, self.squares, slot))
-            build.store(whole(0), at(build, self.found, slot))
-        with counting(build, build.add(build.sub(top, bottom), whole(1))) as up:
-            cell = build.mul(build.add(bottom, up), f["columns"])
-            begin = load(build, f["starts"], build.add(cell, left))
-            size = build.sub(load(build, f["starts"], build.add(cell, right)), begin)
-            some = build.icmp_signed(">", size, whole(0))
-            with build.if_then(some), counting(build, size) as ahead:
-                point = build.add(begin, ahead)
-                across = build.fsub(load(build, f["x"], point), x)
-                along = build.fsub(load(build, f["y"], point), y)
-                square = build.fadd(build.fmul(across, across), build.fmul(along, along))
-                self._insert(self.squares, self.found, f["most"], square, point)
-
-    def _reach(self, x: Any, y: Any) -> Any:
-        """Return a distance within which there are enough points for certain."""
-        build, f = self.build, self.f
-        column, row = self._cell(x, "left", "columns"), self._cell(y, "bottom", "rows")
-        out = load(build, f["radius"], build.add(build.mul(row, f["columns"]), column))
-        across = self._farther(build.fsub(x, f["left"]), column, out, f["columns"])
-        along = self._farther(build.fsub(y, f["bottom"]), row, out, f["rows"])
-        square = build.fadd(build.fmul(across, across), build.fmul(along, along))
-        return build.fmul(self._root(square), number(grid.WIDER))
-
-    def _cell(self, value: Any, edge: str, count: str) -> Any:
-        """Return the column or row of a place, or the one at the edge."""
-        build = self.build
-        cells = build.fdiv(build.fsub(value, self.f[edge]), self.f["side"])
-        last = build.sitofp(build.sub(self.f[count], whole(1)), FLOAT64)
-        return build.fptosi(self._lesser(self._greater(cells, number(0.0)), last), INT64)
-
-    def _farther(self, offset: Any, cell: Any, out: Any, count: Any) -> Any:
-        build, part = self.build, number(grid.PART_OF_A_CELL)
-        low, high = build.sub(cell, out), build.add(build.add(cell, out), whole(1))
-        low = build.select(build.icmp_signed(">", low, whole(0)), low, whole(0))
-        high = build.select(build.icmp_signed("<", high, count), high, count)
-        nearer = build.fmul(build.fsub(build.sitofp(low, FLOAT64), part), self.f["side"])
-        farther = build.fmul(build.fadd(build.sitofp(high, FLOAT64), part), self.f["side"])
-        return self._greater(build.fsub(offset, nearer), build.fsub(farther, offset))
-
-    def _insert(self, keys: Any, tags: Any, size: Any, key: Any, tag: Any) -> None:
-        """Put a key into a sorted list of fixed size, behind its equals; the last falls out."""
-        build = self.build
-        last = build.sub(size, whole(1))
-        fits = build.fcmp_ordered("<", key, load(build, keys, last))
-        with build.if_then(fits):
-            start, head = build.block, build.append_basic_block("slot")
-            compare, shift, done = (build.append_basic_block(n) for n in ("ahead", "shift", "put"))
-            build.branch(head)
-            build.position_at_end(head)
-            slot = build.phi(INT64)
-            slot.add_incoming(last, start)
-            build.cbranch(build.icmp_signed(">", slot, whole(0)), compare, done)
-            build.position_at_end(compare)
-            ahead = build.sub(slot, whole(1))
-            before = load(build, keys, ahead)
-            build.cbranch(build.fcmp_ordered(">", before, key), shift, done)
-            build.position_at_end(shift)
-            build.store(before, at(build, keys, slot))
-            build.store(load(build, tags, ahead), at(build, tags, slot))
-            slot.add_incoming(ahead, shift)
-            build.branch(head)
-            build.position_at_end(done)
-            build.store(key, at(build, keys, slot))
-            build.store(tag, at(build, tags, slot))
-
     def _add_up(self) -> None:
         """Write distances, weights and running sums of the nearest."""
         build, f = self.build, self.f
@@ -214,7 +144,7 @@ class _Survey:
             build.store(number(-0.0), at(build, self.sums, name))
         with counting(build, f["most"]) as slot:
             following = build.add(slot, whole(1))
-            distance = self._root(load(build, self.squares, slot))
+            distance = root(build, load(build, self.search.nearest.keys, slot))
             weight = build.fdiv(number(1.0), build.fadd(distance, number(told_of.ADDED)))
             build.store(distance, at(build, self.distances, slot))
             build.store(weight, at(build, self.weights, slot))
@@ -223,8 +153,8 @@ class _Survey:
             for running, value in (
                 (self.weighed, build.fadd(load(build, self.weighed, slot), weight)),
                 (self.targets, build.fadd(load(build, self.targets, slot), target)),
-                (self.lowest, self._lesser(load(build, self.lowest, slot), target)),
-                (self.highest, self._greater(load(build, self.highest, slot), target)),
+                (self.lowest, lesser(build, load(build, self.lowest, slot), target)),
+                (self.highest, greater(build, load(build, self.highest, slot), target)),
             ):
                 build.store(value, at(build, running, following))
             before = at(build, self.sums, build.mul(slot, f["width"]))
@@ -263,19 +193,18 @@ class _Survey:
         many = build.sitofp(count, FLOAT64)
         mean = build.fdiv(load(build, self.targets, count), many)
         build.store(number(-0.0), self.total)
-        with counting(build, count) as slot:
-            build.store(number(float("inf")), at(build, self.ranked, slot))
+        self.costs.clear(count)
         with counting(build, count) as slot:
             target = load(build, self._told(slot), whole(0))
-            self._insert(self.ranked, self.tags, count, target, slot)
+            self.costs.insert(count, target, slot)
             deviation = build.fsub(target, mean)
             square = build.fmul(deviation, deviation)
             build.store(build.fadd(build.load(self.total), square), self.total)
         upper = build.lshr(count, whole(1))
         lower = build.lshr(build.sub(count, whole(1)), whole(1))
-        both = build.fadd(load(build, self.ranked, lower), load(build, self.ranked, upper))
+        both = build.fadd(load(build, self.costs.keys, lower), load(build, self.costs.keys, upper))
         self._put(build.fdiv(both, number(2.0)))
-        self._put(self._root(build.fdiv(build.load(self.total), many)))
+        self._put(root(build, build.fdiv(build.load(self.total), many)))
 
     def _tell_others(self) -> None:
         """Write the weighted means of the other numbers, and the target for each unit of them."""
@@ -313,7 +242,7 @@ class _Survey:
     def _told(self, slot: Any) -> Any:
         """Return a pointer to what one of the nearest is told."""
         build, f = self.build, self.f
-        point = load(build, f["points"], load(build, self.found, slot))
+        point = load(build, f["points"], load(build, self.search.nearest.tags, slot))
         return at(build, f["told"], build.mul(point, f["width"]))
 
     def _mean(self, count: Any, name: Any) -> Any:
@@ -331,8 +260,8 @@ class _Survey:
     def _divided(self, numerator: Any, denominator: Any) -> Any:
         """Return a quotient, or 0 where it is not defined."""
         build = self.build
-        least = build.fdiv(self._size(numerator), number(told_of.LARGEST_RATE))
-        defined = build.fcmp_ordered(">", self._size(denominator), least)
+        least = build.fdiv(size(build, numerator), number(told_of.LARGEST_RATE))
+        defined = build.fcmp_ordered(">", size(build, denominator), least)
         return build.select(defined, build.fdiv(numerator, denominator), number(0.0))
 
     def _put(self, value: Any) -> None:
@@ -340,19 +269,3 @@ class _Survey:
         place = build.load(self.place)
         build.store(value, at(build, self.out, place))
         build.store(build.add(place, whole(1)), self.place)
-
-    def _lesser(self, value: Any, other: Any) -> Any:
-        return self.build.select(self.build.fcmp_ordered("<", value, other), value, other)
-
-    def _greater(self, value: Any, other: Any) -> Any:
-        return self.build.select(self.build.fcmp_ordered(">", value, other), value, other)
-
-    def _root(self, value: Any) -> Any:
-        return self._built_in("llvm.sqrt", value)
-
-    def _size(self, value: Any) -> Any:
-        return self._built_in("llvm.fabs", value)
-
-    def _built_in(self, name: str, value: Any) -> Any:
-        module = self.build.module
-        return self.build.call(module.declare_intrinsic(name, [FLOAT64]), [value])
