@@ -17,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from entrypoints.http.exchange import CUT
+from entrypoints.http.exchange import CUT, STOPPING
 from entrypoints.http.patience import Patience
 from entrypoints.http.places import place_of
 from entrypoints.http.refusing import refuse
@@ -82,7 +82,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_headers = False
         self._since = self.loop.time()
-        if "stopping" in self.app_state:
+        if STOPPING in self.app_state:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -92,7 +92,7 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Let the connection end with its next answer, or in a moment if nothing is asked."""
-        self.app_state["stopping"] = True
+        self.app_state[STOPPING] = True
         if self._answering:
             self.cycle.keep_alive = False
         else:

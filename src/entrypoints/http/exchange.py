@@ -16,6 +16,9 @@ _KEY = "modelport.exchange"
 # Where the scope tells with which status the connection was closed past the application.
 CUT = "modelport.cut"
 
+# In the state of the application from when the server stops.
+STOPPING = "stopping"
+
 
 class Exchange:
     """A request; `status` is 0 until the answer begins, `send` puts the common headers on it."""

@@ -15,7 +15,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from entrypoints.http.access_log import AccessLog
-from entrypoints.http.exchange import CUT, Exchange, carry
+from entrypoints.http.exchange import CUT, STOPPING, Exchange, carry
 from entrypoints.http.gate import Denied, Gate
 from entrypoints.http.metrics import Metrics
 from entrypoints.http.places import Place, place_of
@@ -73,7 +73,7 @@ class Front:
             self._record(exchange, perf_counter() - start, scope)
 
     def _admit(self, place: Place, token: bytes, scope: Scope) -> str:
-        if place.tells_ready and scope.get("state", {}).get("stopping"):
+        if place.tells_ready and scope.get("state", {}).get(STOPPING):
             raise _unavailable("not ready: the server is stopping")
         if place.needs is None:
             return ""

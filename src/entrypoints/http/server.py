@@ -8,28 +8,20 @@ from os import environ
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors.multiprocess import Multiprocess
 
 from domain.errors import Unavailable
 from entrypoints.errors import DONE
 from entrypoints.http.connection import Connection
 from entrypoints.http.logs import log_config
+from entrypoints.http.stopping import PatientServer, Workers
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, load_settings, variables
 
 _GRACE_SECONDS = 30
-
-
-class Workers(Multiprocess):
-    """Worker processes; when they stop, none of them or their parent holds the port any longer."""
-
-    def terminate_all(self) -> None:
-        """Let the port go first: a caller who comes now is refused, and not left waiting."""
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
+# A worker that says nothing for so long is ended, with what it was answering. It may only be slow.
+_HANGING_SECONDS = 20
 
 
 def run(host: str, port: int, workers: int, model: str | None) -> None:
@@ -77,6 +69,7 @@ def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_worker_healthcheck=_HANGING_SECONDS,
     )
 
 
@@ -84,7 +77,7 @@ def _serve(config: Config) -> None:
     if config.workers > 1:
         Workers(config, [config.bind_socket()]).run()
         return
-    server = Server(config)
+    server = PatientServer(config)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

@@ -1,14 +1,21 @@
 """A server that is told to stop while it is busy: no request that it took is lost."""
 
+import asyncio
 import http.client
 import signal
+import socket
 from collections import Counter
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config
 
+from entrypoints.http.connection import Connection
+from entrypoints.http.stopping import PatientServer
 from tests.integration.http_api.conftest import ready
 from tests.integration.http_api.test_server import BODY, ask, connected
 from tests.integration.processes import STOP_SECONDS, wait_until
@@ -107,6 +114,50 @@ def test_an_open_connection_may_ask_once_more_and_learns_that_this_is_the_end(
         assert b"connection: close" in answer
         assert b"stopping" in answer
         assert server.process.wait(STOP_SECONDS) == 0
+
+
+def test_who_is_connected_but_not_let_in_yet_is_answered_when_the_server_stops() -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await PlainTextResponse("welcome")(scope, receive, send)
+
+    config = Config(application, port=0, http=Connection, lifespan="off", log_config=None)
+
+    async def scenario() -> list[bytes]:
+        server = PatientServer(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        # Connected by the kernel: while nothing is awaited, the server hears of none of them.
+        callers = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(3)]
+        early, late, gone = callers
+        early.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        gone.close()
+        stopping = asyncio.create_task(server.shutdown())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=30)
+        late.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await stopping
+        return [everything(early), everything(late)]
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        answers = runner.run(scenario())
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
+        assert answer.endswith(b"welcome")
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Return what is said until the connection ends."""
+    with connection:
+        answer = b""
+        while block := connection.recv(65_536):
+            answer += block
+        return answer
 
 
 def asked(server: Server) -> float:
