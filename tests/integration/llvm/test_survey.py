@@ -8,8 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.llvm.survey import CompiledSurvey, survey_of
-from domain.schema import Matrix
+from domain.feature import Feature, Kind
+from domain.features import FeatureEncoding
+from domain.schema import Coordinates, Matrix, Ratio, Schema, Target
 from domain.surroundings import MOST, Surroundings
+from domain.training import Estimator, FeatureSet, TrainingSpec
 
 SEEDS = st.integers(0, 2**32 - 1)
 NAMES = ("price", "rooms", "age", "rooms per age", "people")
@@ -148,3 +151,49 @@ def test_a_row_is_described_the_same_by_either_way() -> None:
     usual.describe(places, own, columns[0])
     quick.describe(places, own, columns[1])
     assert columns[0].tobytes() == columns[1].tobytes()
+
+
+TOWN = Schema(
+    "town",
+    Target("price"),
+    (
+        Feature("north", Kind.NUMBER, nullable=True),
+        Feature("rooms", Kind.NUMBER, nullable=True),
+        Feature("east", Kind.NUMBER, nullable=True),
+    ),
+    (Ratio("rooms_per_degree", "rooms", "east"),),
+    Coordinates(latitude="north", longitude="east"),
+)
+
+
+def _rows(seed: int, count: int) -> Matrix:
+    """Return rows that share places, lie far away, and lack coordinates or rooms."""
+    random = np.random.default_rng(seed)
+    rows = random.normal([34.0, 5.0, -118.0], [0.2, 2.0, 0.2], (count, 3)).round(1)
+    rows[random.random(rows.shape) < 0.1] = np.nan
+    far = random.random(count) < 0.1
+    rows[far] *= random.choice([1e3, 1e12, -1e300])
+    return rows
+
+
+@pytest.fixture(scope="module")
+def encodings() -> list[FeatureEncoding]:
+    """The same encoding, by numpy and in compiled code."""
+    rows = _rows(17, 400)
+    spec = TrainingSpec(Estimator.RIDGE, features=FeatureSet.SPATIAL)
+    learnt, _ = FeatureEncoding.learn(spec, TOWN, rows, np.nan_to_num(rows[:, 1], nan=3.0))
+    files = learnt.to_files()
+    return [FeatureEncoding.from_files(TOWN, files, way) for way in (None, survey_of)]
+
+
+@settings(deadline=None)
+@given(SEEDS, st.lists(st.integers(0, 40), min_size=1, max_size=8))
+def test_rows_become_the_same_columns_either_way_in_parts_of_any_size(
+    encodings: list[FeatureEncoding], seed: int, sizes: list[int]
+) -> None:
+    rows = _rows(seed, sum(sizes))
+    by_numpy, compiled = (encoding.transform(rows) for encoding in encodings)
+    np.testing.assert_array_equal(compiled, by_numpy)
+    parts = np.split(rows, np.cumsum(sizes)[:-1])
+    apart = [encodings[1].transform(part) for part in parts]
+    assert np.concatenate(apart).tobytes() == compiled.tobytes()
