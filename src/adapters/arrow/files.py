@@ -1,19 +1,19 @@
 """A file that is read more than once and must stay the same in the meantime."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from application.beside import beside
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, Unavailable
 
 _BLOCK = 4 << 20
 _WORTH_A_THREAD = 1 << 20
+_AHEAD = 3  # blocks that are held at most
 
 
 @dataclass(slots=True)
@@ -74,27 +74,28 @@ class Digests:
         self._stream = stream
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
-        self._working: Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "digests")  # which ends with this object
+        self._working: deque[Future[None]] = deque()
 
     def read(self, size: int = _BLOCK, /) -> bytes:
         """Return the next bytes of the stream, none at its end."""
         block = self._stream.read(size)
-        self._finish()
         if len(block) < _WORTH_A_THREAD:
+            self._finish()
             self._update(block)
         else:
-            self._working = beside(partial(self._update, block))
+            self._finish(_AHEAD - 1)
+            self._working.append(self._thread.submit(self._update, block))
         return block
 
     def _update(self, block: bytes) -> None:
         self._sha256.update(block)
         self._md5.update(block)
 
-    def _finish(self) -> None:
-        """Wait for the block before: the order matters."""
-        if self._working is not None:
-            self._working.result()
-            self._working = None
+    def _finish(self, but: int = 0) -> None:
+        """Wait until all blocks have been worked on, but for the last few."""
+        while len(self._working) > but:
+            self._working.popleft().result()
 
     def read_all(self) -> None:
         """Read to the end of the stream."""
