@@ -69,12 +69,18 @@ class FeatureEncoding:
 
     @classmethod
     def learn(
-        cls, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector
+        cls,
+        spec: TrainingSpec,
+        schema: Schema,
+        matrix: Matrix,
+        target: Vector,
+        shares: tuple[float, ...] = (1.0,),
     ) -> tuple[Self, Matrix]:
         """Learn from training rows; the second result are their columns to fit an estimator on.
 
         Those are the columns of `transform`, but that each row is described as if it were not
-        among the training rows.
+        among the training rows. Spatial ones are told once for each of the `shares` of the training
+        rows that can be neighbours: all rows by the first share, then all by the next.
 
         Raises:
             Misconfigured: spatial features are asked for, and the schema has no coordinates.
@@ -85,8 +91,9 @@ class FeatureEncoding:
             return plain, columns
         told = np.column_stack([target, columns[:, layout.told]])
         surroundings, nearby = Surroundings.learn(
-            layout.names_told(schema), columns[:, layout.place], told
+            layout.names_told(schema), columns[:, layout.place], told, shares
         )
+        columns = np.tile(columns, (len(shares), 1))
         return cls(schema, plain.fill, surroundings), np.concatenate([columns, nearby], axis=1)
 
     @property

@@ -30,15 +30,14 @@ from domain.model import NEIGHBOURS
 from domain.nearest import Nearest, Neighbours
 from domain.schema import Matrix
 
-MEANS = (3, 5, 10, 30)
 WEIGHTED = (5, 10, 30)
-OTHERS = (10, 30)
+OTHERS = (30,)
 # A row's own numbers are held against the rates of these groups, and against the slopes.
 _RATES = len(OTHERS)
 AGAINST = _RATES + 1
 DISTANCES = (1, 5, 30)
 SPREAD = 10
-EXTREMES = (5, 10)
+EXTREMES = (10,)
 MOST = 30
 _FEWEST = 2
 _PLACE = 2
@@ -49,9 +48,12 @@ FARTHEST = 1e9
 # Few enough places at a time for their neighbours to stay in the cache of a core.
 _PLACES_AT_ONCE = 256
 LARGEST_RATE = 1e200
+# So many are found for a training row, of whom some may be passed over: always the same ones.
+_FOUND = 100
+_PASSED_OVER = 0
 # A slope is drawn towards 0 as if neighbours differed by so much more of the variance of all rows.
 _FLATTER = 0.05
-_AXES = (15, 30, 45, 60, 75, 105, 120, 135, 150, 165)
+_AXES = (30, 60, 120, 150)
 ACROSS = np.array([round(cos(radians(degrees)), 6) for degrees in _AXES])
 ALONG = np.array([round(sin(radians(degrees)), 6) for degrees in _AXES])
 
@@ -97,10 +99,18 @@ class Surroundings:
         object.__setattr__(self, "_memo", Memo(survey, len(self.columns)))
 
     @classmethod
-    def learn(cls, names: tuple[str, ...], places: Matrix, told: Matrix) -> tuple[Self, Matrix]:
+    def learn(
+        cls,
+        names: tuple[str, ...],
+        places: Matrix,
+        told: Matrix,
+        shares: tuple[float, ...] = (1.0,),
+    ) -> tuple[Self, Matrix]:
         """Return the surroundings, and the columns of each training row as if it were not there.
 
         Rows are kept sorted by place. Of rows in one place, those given first are the nearest ones.
+        The columns are told once for each of the `shares`, all rows by the first, then all by the
+        next: as if each of the others were there with that probability, anew for each row.
 
         Raises:
             InvalidData: there are fewer than two rows.
@@ -110,10 +120,13 @@ class Surroundings:
         places = places + 0.0
         order = np.lexsort(places.T)
         learnt = cls(names, places[order], told[order])
-        columns = np.empty((len(places), len(learnt.columns)))
-        columns[order] = learnt._of_training_rows()
-        learnt._hold_against(np.tile(told[:, 1:], AGAINST), columns)
-        return learnt, columns
+        columns = np.empty((len(shares), len(places), len(learnt.columns)))
+        near, random = learnt._of_training_rows(), np.random.RandomState(_PASSED_OVER)
+        for described, share in zip(columns, shares, strict=True):
+            some = _some_of(near, share, random)
+            described[order] = learnt._in_parts(learnt.places, some.points, some.squares)
+            learnt._hold_against(np.tile(told[:, 1:], AGAINST), described)
+        return learnt, columns.reshape(-1, len(learnt.columns))
 
     def to_bytes(self) -> bytes:
         """Return the rows as a file of numpy: a matrix of places and what is told, in float64."""
@@ -160,7 +173,7 @@ class Surroundings:
     def _hold_against(self, own: Matrix, columns: Matrix) -> None:
         """Turn rates and slopes, which stand at the end, into what they make of each row."""
         width = len(self.names) - 1
-        rates, means, slopes = (columns.shape[1] - width * part for part in (3, 4, 1))
+        rates, means, slopes = (columns.shape[1] - width * part for part in (AGAINST, AGAINST + 1, 1))
         against = own.copy()
         with _extremes():
             against[:, width * _RATES :] -= columns[:, means : means + width]
@@ -176,14 +189,15 @@ class Surroundings:
         near = self.nearest(*self._on_plane(places))
         return self._in_parts(places, near.points[:, :MOST], near.squares[:, :MOST])
 
-    def _of_training_rows(self) -> Matrix:
-        near = self.nearest(*self._on_plane(self.places))
-        others = near.points != np.arange(len(self.places))[:, None]
+    def _of_training_rows(self) -> Neighbours:
+        """Return the others that are nearest to each row, more than are told of."""
+        x, y = self._on_plane(self.places)
+        near = Nearest.of(x, y, _FOUND + 1)(x, y)
+        others = near.points != np.arange(len(x))[:, None]
         # Where more rows than are looked at share a place, a row may not be among its neighbours.
         others[others.all(axis=1), -1] = False
-        shape = len(self.places), near.points.shape[1] - 1
-        points, squares = near.points[others].reshape(shape), near.squares[others].reshape(shape)
-        return self._in_parts(self.places, points, squares)
+        shape = len(x), near.points.shape[1] - 1
+        return Neighbours(near.points[others].reshape(shape), near.squares[others].reshape(shape))
 
     def _in_parts(self, places: Matrix, points: Whole, squares: Vector) -> Matrix:
         if len(places) <= _PLACES_AT_ONCE:
@@ -213,16 +227,14 @@ class Surroundings:
         weights = 1.0 / (distances + ADDED)
         weighted = np.cumsum(weights[:, :, None] * told, axis=1)
         weighted /= np.cumsum(weights, axis=1)[:, :, None]
-        sums = np.cumsum(target, axis=1)
         first = target[:, :SPREAD]
-        deviations = first - sums[:, first.shape[1] - 1, None] / first.shape[1]
+        deviations = first - np.cumsum(first, axis=1)[:, -1:] / first.shape[1]
         squares = np.cumsum(deviations * deviations, axis=1)[:, -1]
         among = partial(_among, near.points.shape[1])
         others = weighted.take(among(OTHERS), axis=1)
         parts = (
             places[:, :1] * ACROSS + places[:, 1:] * ALONG,
             target[:, :1],
-            sums.take(among(MEANS), axis=1) / (among(MEANS) + 1),
             weighted[:, :, 0].take(among(WEIGHTED), axis=1),
             _median(first),
             np.sqrt(squares / first.shape[1])[:, None],
@@ -243,6 +255,17 @@ class Surroundings:
         variances = np.cumsum(weighted * differences[:, :, 1:], axis=1)[:, -1]
         variances += self.flatter * np.cumsum(weights, axis=1)[:, -1:]
         return _divided(covariances, variances)
+
+
+def _some_of(near: Neighbours, share: float, random: np.random.RandomState) -> Neighbours:
+    """Return as many neighbours as are told of, each of those found with a probability."""
+    passed = random.random_sample(near.points.shape) >= share
+    passed[:, -MOST:] = False
+    chosen = np.argsort(passed, axis=1, kind="stable")[:, :MOST]
+    return Neighbours(
+        np.take_along_axis(near.points, chosen, axis=1),
+        np.take_along_axis(near.squares, chosen, axis=1),
+    )
 
 
 def _extremes() -> np.errstate:
@@ -278,7 +301,6 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
     return (
         *(f"place along {degrees} degrees" for degrees in _AXES),
         f"{target} of the nearest",
-        *(f"{target}, mean of {k} nearest" for k in MEANS),
         *(f"{target}, weighted mean of {k} nearest" for k in WEIGHTED),
         f"{target}, median of {SPREAD} nearest",
         f"{target}, spread of {SPREAD} nearest",

@@ -59,7 +59,7 @@ _SLOTS = told_of.MOST + 1
 
 def columns_for(width: int) -> int:
     """Return how many columns it writes of a place, where neighbours are told `width` numbers."""
-    plain = (*told_of.MEANS, *told_of.WEIGHTED, *told_of.EXTREMES, *told_of.EXTREMES)
+    plain = (*told_of.WEIGHTED, *told_of.EXTREMES, *told_of.EXTREMES)
     once = len(told_of.ACROSS) + len(plain) + len(told_of.DISTANCES) + 3
     return once + (width - 1) * (2 * len(told_of.OTHERS) + 1)
 
@@ -175,9 +175,6 @@ class _Survey:
         """Write what the nearest cost: means, median, spread and extremes; and how far they are."""
         build = self.build
         self._put(load(build, self._told(whole(0)), whole(0)))
-        for count in self._among(told_of.MEANS):
-            total = load(build, self.targets, count)
-            self._put(build.fdiv(total, build.sitofp(count, FLOAT64)))
         for count in self._among(told_of.WEIGHTED):
             self._put(self._mean(count, whole(0)))
         self._tell_median_and_spread()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from adapters.sklearn.estimators import SPREAD, build
+from adapters.sklearn.estimators import SPREAD, build, shares
 from adapters.sklearn.serving_form import serving_form
 from adapters.sklearn.skops_file import dump
 from application.ports import Trained
@@ -66,7 +66,7 @@ class SklearnLearner:
                 spatial features are asked for and the schema has no coordinates.
         """
         estimator, parameters = build(spec)
-        encoding, columns = FeatureEncoding.learn(spec, schema, matrix, target)
+        encoding, columns = FeatureEncoding.learn(spec, schema, matrix, target, shares(estimator))
         try:
             _fit(estimator, columns, target)
         except (ValueError, TypeError, OverflowError) as error:
@@ -85,11 +85,25 @@ def _export(fitted: EstimatorPredictor) -> dict[str, bytes]:
 
 
 def _fit(estimator: Any, columns: Matrix, target: Vector) -> None:
+    times = len(columns) // max(len(target), 1)
+    if times > 1:
+        _count_rows(estimator, times)
     with _on_one_thread():
-        estimator.fit(columns, target)
+        estimator.fit(columns, np.tile(target, times))
     if hasattr(estimator, "n_jobs"):
         # Threads add up a forest's trees in any order; one thread always in the same.
         estimator.set_params(n_jobs=None)
+
+
+def _count_rows(boosting: Any, times: int) -> None:
+    """Let hyper-parameters that weigh rows mean what they say, though each row stands there often.
+
+    What is not allowed is left to scikit-learn, which says so.
+    """
+    for name in ("min_samples_leaf", "l2_regularization"):
+        value = getattr(boosting, name)
+        if isinstance(value, int | float) and value > 0:
+            boosting.set_params(**{name: value * times})
 
 
 @contextmanager

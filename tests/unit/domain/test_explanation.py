@@ -52,11 +52,11 @@ def test_columns_belong_to_the_features_they_are_made_of() -> None:
     assert by_name["new"] == [0, 0, 0, 0, 1]
     assert by_name["crowd"] == [0.5, 0, 0, 0.5, 0]
     assert by_name["distance to neighbour 5"] == [0.5, 0, 0.5, 0, 0]
-    assert by_name["price, mean of 10 nearest"] == [0.5, 0, 0.5, 0, 0]
-    assert by_name["rooms, weighted mean of 10 nearest"] == [0.5, 0, 0.5, 0, 0]
+    assert by_name["price, weighted mean of 10 nearest"] == [0.5, 0, 0.5, 0, 0]
+    assert by_name["rooms, weighted mean of 30 nearest"] == [0.5, 0, 0.5, 0, 0]
     assert by_name["price of 30 nearest, by rooms"] == [0.25, 0, 0.25, 0.5, 0]
     assert by_name["price of 30 nearest, along rooms"] == [0.25, 0, 0.25, 0.5, 0]
-    assert by_name["price of 10 nearest, by crowd"] == [0.5, 0, 0.25, 0.25, 0]
+    assert by_name["price of 30 nearest, by crowd"] == [0.5, 0, 0.25, 0.25, 0]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9), st.floats(-1e6, 1e6))

@@ -178,8 +178,8 @@ def test_spatial_columns_follow_those_of_the_row_and_leave_the_row_itself_out() 
     encoding, columns = FeatureEncoding.learn(SPATIAL, TOWN, matrix, target)
     plain = FeatureEncoding.fit(TOWN, matrix)
     assert encoding.names[: len(plain.names)] == plain.names
-    assert "price, mean of 3 nearest" in encoding.names
-    assert "rooms, weighted mean of 10 nearest" in encoding.names
+    assert "price, weighted mean of 5 nearest" in encoding.names
+    assert "rooms, weighted mean of 30 nearest" in encoding.names
     assert "price of 30 nearest, by rooms_per_degree" in encoding.names
     assert not any("north" in name for name in encoding.names[len(plain.names) :])
     assert columns.shape == (50, len(encoding.names))

@@ -14,6 +14,7 @@ from domain.surroundings import Surroundings
 
 NAMES = ("price", "rooms")
 # A lattice, on which many share a place and many are equally far away.
+SHARES = (1.0, 0.5, 0.01)
 DEGREES = st.one_of(st.integers(-3, 3).map(float), st.floats(-180, 180))
 ROWS = st.lists(
     st.tuples(DEGREES, DEGREES, st.integers(1, 9).map(float), st.floats(-5, 5)),
@@ -23,14 +24,14 @@ ROWS = st.lists(
 PLACES = st.lists(st.tuples(DEGREES, DEGREES), min_size=1, max_size=12)
 
 
-def _learn(rows: Matrix) -> tuple[Surroundings, Matrix]:
-    return Surroundings.learn(NAMES, rows[:, :2], rows[:, 2:])
+def _learn(rows: Matrix, *shares: float) -> tuple[Surroundings, Matrix]:
+    return Surroundings.learn(NAMES, rows[:, :2], rows[:, 2:], shares or (1.0,))
 
 
 def _describe(surroundings: Surroundings, places: Matrix) -> Matrix:
     """Return the columns for rows with as many rooms as degrees of longitude."""
     columns = np.full((len(places), len(surroundings.columns)), np.nan)
-    surroundings.describe(places, places[:, [0, 0, 0]], columns)
+    surroundings.describe(places, places[:, [0, 0]], columns)
     return columns
 
 
@@ -51,12 +52,12 @@ def _by_hand(
     price, rooms, near = rows[order, 2], rows[order, 3], distances[order]
     weights = 1 / (near + 0.005)
     return {
-        "price, mean of 3 nearest": price[:3].mean(),
-        "price, mean of 30 nearest": price.mean(),
+        "price, weighted mean of 5 nearest": np.average(price[:5], weights=weights[:5]),
+        "price, weighted mean of 30 nearest": np.average(price, weights=weights),
         "price, weighted mean of 10 nearest": np.average(price[:10], weights=weights[:10]),
         "price, median of 10 nearest": np.median(price[:10]),
         "price, spread of 10 nearest": price[:10].std(),
-        "price, lowest of 5 nearest": price[:5].min(),
+        "price, lowest of 10 nearest": price[:10].min(),
         "price, highest of 10 nearest": price[:10].max(),
         "price of the nearest": price[0],
         "distance to neighbour 30": near[-1],
@@ -105,8 +106,11 @@ def test_a_row_does_not_see_its_own_price(
     changed = matrix.copy()
     row = data.draw(st.integers(0, len(rows) - 1))
     changed[row, 2] = data.draw(st.floats(-1e9, 1e9))
-    before, after = _learn(matrix)[1], _learn(changed)[1]
-    assert _same(before[row], after[row])
+    before, after = _learn(matrix, *SHARES)[1], _learn(changed, *SHARES)[1]
+    assert before.shape == (len(SHARES) * len(rows), before.shape[1])
+    for times in range(len(SHARES)):
+        at = times * len(rows) + row
+        assert _same(before[at], after[at])
 
 
 def test_a_row_in_a_crowd_does_not_see_its_own_price() -> None:
@@ -115,9 +119,24 @@ def test_a_row_in_a_crowd_does_not_see_its_own_price() -> None:
     for row in (0, 35, 69, 75):
         changed = crowd.copy()
         changed[row, 2] = 1e6
-        assert _same(_learn(crowd)[1][row], _learn(changed)[1][row])
+        before, after = _learn(crowd, *SHARES)[1], _learn(changed, *SHARES)[1]
+        for times in range(len(SHARES)):
+            assert _same(before[times * 80 + row], after[times * 80 + row])
     crowd[0, 2] = 1e6
     assert _learn(crowd)[1][1:70].max() > 1e4
+
+
+def test_rows_are_told_as_if_a_share_of_the_others_were_there() -> None:
+    """Where half are there, the same number of neighbours needs about twice the area."""
+    town = _town(2000)
+    town[:, :2] += np.random.default_rng(4).normal(0, 0.05, (2000, 2))
+    surroundings, columns = _learn(town, 1.0, 0.5)
+    assert _same(columns[:2000], _learn(town)[1])
+    farthest = surroundings.columns.index("distance to neighbour 30")
+    all_there, half_there = columns[:2000, farthest], columns[2000:, farthest]
+    assert (half_there >= all_there).all()
+    assert np.median(half_there / all_there) == pytest.approx(np.sqrt(2), rel=0.05)
+    assert _same(columns, _learn(town, 1.0, 0.5)[1])
 
 
 def test_from_shuffled_prices_there_is_nothing_to_learn() -> None:
@@ -181,7 +200,7 @@ def test_a_rate_that_cannot_be_told_is_zero() -> None:
     town = _town()
     town[:, 3] = 0.0
     surroundings, columns = _learn(town)
-    by_rooms = surroundings.columns.index("price of 10 nearest, by rooms")
+    by_rooms = surroundings.columns.index("price of 30 nearest, by rooms")
     assert not columns[:, by_rooms].any()
     assert not _describe(surroundings, town[:, :2])[:, by_rooms].any()
 
