@@ -173,7 +173,9 @@ class Surroundings:
     def _hold_against(self, own: Matrix, columns: Matrix) -> None:
         """Turn rates and slopes, which stand at the end, into what they make of each row."""
         width = len(self.names) - 1
-        rates, means, slopes = (columns.shape[1] - width * part for part in (AGAINST, AGAINST + 1, 1))
+        rates, means, slopes = (
+            columns.shape[1] - width * part for part in (AGAINST, AGAINST + 1, 1)
+        )
         against = own.copy()
         with _extremes():
             against[:, width * _RATES :] -= columns[:, means : means + width]

@@ -172,7 +172,7 @@ class _Survey:
             self._put(build.fadd(build.fmul(longitude, east), build.fmul(latitude, north)))
 
     def _tell_target(self) -> None:
-        """Write what the nearest cost: means, median, spread and extremes; and how far they are."""
+        """Write what the nearest cost (means, median, spread, extremes), and how far they are."""
         build = self.build
         self._put(load(build, self._told(whole(0)), whole(0)))
         for count in self._among(told_of.WEIGHTED):

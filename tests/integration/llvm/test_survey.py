@@ -11,7 +11,7 @@ from adapters.llvm.survey import CompiledSurvey, survey_of
 from domain.feature import Feature, Kind
 from domain.features import FeatureEncoding
 from domain.schema import Coordinates, Matrix, Ratio, Schema, Target
-from domain.surroundings import MOST, Surroundings
+from domain.surroundings import AGAINST, MOST, Surroundings
 from domain.training import Estimator, FeatureSet, TrainingSpec
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -146,7 +146,7 @@ def test_a_row_is_described_the_same_by_either_way() -> None:
     usual = _surroundings(14, 500)
     quick = Surroundings(usual.names, usual.places, usual.told, survey_of)
     places = _places(usual, 15, 100)
-    own = np.random.default_rng(16).normal(0, 1, (100, 6))
+    own = np.random.default_rng(16).normal(0, 1, (100, 2 * AGAINST))
     columns = np.empty((2, 100, len(usual.columns)))
     usual.describe(places, own, columns[0])
     quick.describe(places, own, columns[1])
