@@ -1,6 +1,6 @@
 """Cross-validating a specification: each fold is fitted, exported and asked as `train` does it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import median
@@ -70,10 +70,19 @@ class CrossValidate:
             InvalidData: there are too few rows for so many folds.
             Misconfigured: the specification cannot be fitted.
         """
-        folds = folding.of(len(rows))
+        return self.each([(spec, fold) for fold in folding.of(len(rows))], schema, rows)
+
+    def each(
+        self, work: Sequence[tuple[TrainingSpec, Fold]], schema: Schema, rows: LabelledRows
+    ) -> CrossValidation:
+        """Return the same where each fold has a specification of its own.
+
+        Raises:
+            Misconfigured: a specification cannot be fitted.
+        """
         predictions = np.empty(len(rows))
         scores, models = [], []
-        for fold, model in zip(folds, self.fits(spec, schema, rows, folds), strict=True):
+        for (_, fold), model in zip(work, self.all_fits(work, schema, rows), strict=True):
             predictions[fold.judged] = model.answers
             scores.append(rmse(rows.target[fold.judged], model.answers))
             models.append(model)
@@ -84,7 +93,7 @@ class CrossValidate:
             scores=tuple(scores),
             seconds=tuple(model.seconds for model in models),
             size=sum(map(len, first.files.values())),
-            row_us=row_time(served, rows.matrix[folds[0].judged]),
+            row_us=row_time(served, rows.matrix[work[0][1].judged]),
             predictions=predictions,
         )
 

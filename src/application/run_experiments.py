@@ -4,12 +4,13 @@ Nothing here ever sees the hold-out: models are compared by the folds of the tra
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
-from application.cross_validate import CrossValidate, rmse
+from application.cross_validate import CrossValidate
 from application.examine import Examine
+from application.nested_search import Search, found_by, parts
 from application.ports import DataSource, ResultStore, Searcher, Tracker
 from application.reading import LabelledRows, read_labelled
 from domain.cross_validation import CrossValidation, Folding
@@ -18,9 +19,9 @@ from domain.errors import Misconfigured
 from domain.experiment import SEARCH, SPACE, Plan, Step, key, ladder
 from domain.schema import Schema
 from domain.schema_file import schema_to_mapping
-from domain.search import Trial, best
+from domain.search import Trial
 from domain.training import Estimator, Parameter, TrainingSpec
-from domain.verdict import Verdict, judge, spread
+from domain.verdict import Verdict, judge, told
 
 RESULTS = "results"
 
@@ -99,16 +100,23 @@ class _Climb:
     found: list[CrossValidation] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     trials: Sequence[Trial] = ()
+    nested: Sequence[Sequence[Trial]] = ()
 
-    def attempt(self, step: Step) -> None:
-        """Cross-validate a step, or recall that it was done; then judge it."""
-        name = self._key("cv", step.spec, self.plan.folding)
+    def attempt(self, step: Step, searched: Sequence[TrainingSpec] = ()) -> None:
+        """Cross-validate a step, or recall that it was done; then judge it.
+
+        `searched` has a specification for each fold, where a search was made in each.
+        """
+        if all(spec == step.spec for spec in searched):
+            searched = ()
+        nested = {"searched": [spec.to_mapping() for spec in searched]} if searched else {}
+        name = self._key("cv", step.spec, self.plan.folding, **nested)
         known = self._recall(name, step.name)
         if known is not None:
             found = CrossValidation.from_mapping(known, name)
             self._judge(step, found)
         elif step.name in self.wanted:
-            found = self._run(step, name)
+            found = self._run(step, name, searched)
         else:
             return
         score = f"RMSE {found.rmse(self.rows.target):,.0f}"
@@ -116,20 +124,45 @@ class _Climb:
         self.tell(f"{step.name}: {score} ({took}); {self.verdicts[-1].words}")
 
     def search(self, champion: TrainingSpec) -> None:
-        """Search for better hyper-parameters of the champion; the best ones are one more step."""
+        """Search for better hyper-parameters of the champion, and judge what searching comes to.
+
+        The candidate is what a search in all rows finds. The model of each fold is fitted by what
+        a search in that fold's training rows found, so that no search has seen what judges it.
+        """
+        found = self._searches(champion)
+        self.trials, self.nested = found[0], found[1:]
+        tries = (
+            f"the best of {self.plan.budget} trials of a seeded search that starts at the "
+            f"champion, made anew in the training rows of every fold"
+        )
+        step = Step(SEARCH, tries, found_by(self.trials, champion))
+        self.attempt(step, [found_by(trials, champion) for trials in self.nested])
+
+    def _searches(self, champion: TrainingSpec) -> list[list[Trial]]:
         start = {**self._in_force(champion), **champion.parameters}
-
-        def objective(parameters: Mapping[str, Parameter]) -> float:
-            return self._trial(replace(champion, parameters=parameters))
-
-        budget, seed = self.plan.budget, self.plan.searching.seed
-        self.trials = self.use.searcher.search(SPACE, objective, budget, seed, start)
-        winner = best(self.trials)
-        spec = replace(champion, parameters=winner.parameters)
-        if winner is self.trials[0]:
-            spec = champion
-        tries = f"the best of {budget} trials of a seeded search that starts at the champion"
-        self.attempt(Step(SEARCH, tries, spec))
+        plan, cross = self.plan, self.use.cross_validate
+        where = parts(plan.folding, len(self.rows))
+        inner = [plan.budget, plan.searching.count, plan.searching.seed]
+        names = {
+            part: self._key("search", champion, plan.folding, start=start, part=part, inner=inner)
+            for part in where
+        }
+        known = {part: self._recall(name, SEARCH) for part, name in names.items()}
+        lacking = [part for part, found in known.items() if found is None]
+        task = Search(
+            *(cross.learner, self.use.searcher, self.schema, self.rows),
+            *(champion, start, plan.searching, plan.budget),
+        )
+        work = [where[part] for part in lacking]
+        for part, trials in zip(
+            lacking, cross.executor.map(task, work, cross.workers), strict=True
+        ):
+            known[part] = {"trials": trials}
+            self.use.results.put(names[part], {"trials": trials})
+            least = min(float(trial["rmse"]) for trial in trials)
+            gain = float(trials[0]["rmse"]) - least
+            self.tell(f"search in {part}: RMSE {least:,.0f}, {gain:,.0f} below its start")
+        return [[*map(Trial.from_mapping, each["trials"])] for each in known.values() if each]
 
     def document(self, champion: TrainingSpec) -> dict[str, Any]:
         """Return everything as JSON values.
@@ -148,21 +181,26 @@ class _Climb:
             "plan": self.plan.to_mapping(),
             "rows": len(self.rows),
             "code": self.use.code,
-            "steps": [self._row(position) for position in range(len(self.steps))],
-            "trials": [
-                {"parameters": dict(trial.parameters), "rmse": trial.score} for trial in self.trials
+            "steps": [
+                told(*each, self.rows.target)
+                for each in zip(self.steps, self.found, self.verdicts, strict=True)
             ],
+            "trials": [trial.to_mapping() for trial in self.trials],
+            "nested": [[trial.to_mapping() for trial in trials] for trials in self.nested],
             "chosen": step.name,
             "specification": step.spec.to_mapping(),
             "confirmed": step.spec.to_mapping() == champion.to_mapping(),
             "examined": self._examined(step, self.found[winner]),
         }
 
-    def _run(self, step: Step, name: str) -> CrossValidation:
+    def _run(self, step: Step, name: str, searched: Sequence[TrainingSpec] = ()) -> CrossValidation:
         params = {"step": step.name, **step.spec.to_mapping(), "folds": self.plan.folding.count}
         title = f"{self.schema.name}-experiments"
         with self.use.tracker.run(title, params, self.data) as run:
-            found = self.use.cross_validate(step.spec, self.schema, self.rows, self.plan.folding)
+            folds = self.plan.folding.of(len(self.rows))
+            specs = searched or [step.spec] * len(folds)
+            work = [*zip(specs, folds, strict=True)]
+            found = self.use.cross_validate.each(work, self.schema, self.rows)
             self._judge(step, found)
             run.log_metrics(
                 {
@@ -196,21 +234,6 @@ class _Climb:
                 return {name: found.parameters[name] for name in SPACE}
         return {}
 
-    def _trial(self, spec: TrainingSpec) -> float:
-        name = self._key("trial", spec, self.plan.searching)
-        known = self._recall(name, SEARCH)
-        if known is None:
-            folds = self.plan.searching.of(len(self.rows))
-            models = self.use.cross_validate.fits(spec, self.schema, self.rows, folds)
-            scores = [
-                rmse(self.rows.target[fold.judged], model.answers)
-                for fold, model in zip(folds, models, strict=True)
-            ]
-            known = {"rmse": mean(scores)}
-            self.use.results.put(name, known)
-        self.tell(f"trial: RMSE {known['rmse']:,.0f} with {dict(spec.parameters)}")
-        return float(known["rmse"])
-
     def _examined(self, step: Step, found: CrossValidation) -> Mapping[str, Any]:
         name = self._key("examined", step.spec, self.plan.folding)
         known = self._recall(name, step.name)
@@ -221,29 +244,11 @@ class _Climb:
             self.use.results.put(name, known)
         return known
 
-    def _row(self, position: int) -> dict[str, Any]:
-        step, found = self.steps[position], self.found[position]
-        low, high = spread(found, self.rows.target)
-        return {
-            "name": step.name,
-            "tries": step.tries,
-            "training": step.spec.to_mapping(),
-            "parameters": dict(found.parameters),
-            "rmse": found.rmse(self.rows.target),
-            "low": low,
-            "high": high,
-            "scores": list(found.scores),
-            "fit_seconds": mean(found.seconds),
-            "size": found.size,
-            "row_us": found.row_us,
-            "verdict": self.verdicts[position].to_mapping(),
-        }
-
     def _recall(self, name: str, step: str) -> Mapping[str, Any] | None:
         again = self.fresh and step in self.wanted
         return None if again else self.use.results.get(name)
 
-    def _key(self, kind: str, spec: TrainingSpec, folding: Folding) -> str:
+    def _key(self, kind: str, spec: TrainingSpec, folding: Folding, **more: Any) -> str:
         return key(
             kind,
             data=self.data.identity(),
@@ -251,4 +256,5 @@ class _Climb:
             training=spec.to_mapping(),
             folds=[folding.count, folding.seed],
             code=self.use.code,
+            **more,
         )

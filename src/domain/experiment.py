@@ -38,13 +38,14 @@ class Step:
 class Plan:
     """How experiments are done; `budget` is the number of trials of the search.
 
-    The search has folds of its own, of the same training rows: fewer, since it fits often.
+    The search is nested: one is made in the training rows of each fold, and one in all rows, which
+    gives the candidate. It has folds of its own in these: fewer, since it fits often.
     """
 
     split: Split = field(default_factory=Split)
     folding: Folding = field(default_factory=Folding)
-    budget: int = 16
-    inner: int = 3
+    budget: int = 10
+    inner: int = 2
 
     def __post_init__(self) -> None:
         if not 1 <= self.budget <= 1000:
@@ -52,7 +53,7 @@ class Plan:
 
     @property
     def searching(self) -> Folding:
-        """The folds of the search: others than those by which steps are compared."""
+        """The folds of a search, among the rows that it is given."""
         return Folding(self.inner, (self.folding.seed + 1) % 2**32)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def ladder(schema: Schema, champion: TrainingSpec) -> tuple[Step, ...]:
     ]
     if schema.coordinates is not None:
         spatial = replace(of(Estimator.HIST_GRADIENT_BOOSTING), features=FeatureSet.SPATIAL)
-        tries = "what the nearest training rows are like, as features"
+        tries = "boosting that also knows what the nearest training rows cost and are like"
         steps.append(Step("spatial", tries, spatial))
     settled = champion.for_schema(schema)
     if settled not in [step.spec for step in steps]:

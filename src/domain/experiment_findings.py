@@ -73,8 +73,8 @@ def errors(evidence: Evidence, examined: Mapping[str, Any]) -> Section:
         "Where it errs",
         (
             (
-                f"Of rows that the models had not seen. It errs most for {worst['by']} "
-                f"{worst['part']}: RMSE {amount(worst['rmse'])}{evidence.money} over "
+                f"Errors are those of rows that the models had not seen. They are largest for "
+                f"{worst['by']} {worst['part']}: RMSE {amount(worst['rmse'])}{evidence.money} over "
                 f"{worst['rows']:,} rows. The dashed line is the RMSE over all rows; bias is the "
                 f"mean of prediction less truth."
             ),
@@ -104,9 +104,10 @@ def importance(evidence: Evidence, found: Sequence[Mapping[str, Any]]) -> Sectio
         "What it goes by",
         (
             (
-                f"If {first['feature']} of each row is exchanged for that of another row, the "
-                f"RMSE rises by {amount(first['rise'])}{evidence.money}. What the model looks up "
-                f"around a place counts as the place."
+                f"The values of one feature are shuffled among the rows: the more the RMSE rises, "
+                f"the more the model goes by it. It does so most for {first['feature']}, by "
+                f"{amount(first['rise'])}{evidence.money}. What the model looks up around a place "
+                f"counts as the place."
             ),
         ),
         figures=(
@@ -133,8 +134,8 @@ def costs(evidence: Evidence) -> Section:
         (
             (
                 f"No other step is both as fast and as good as {_listed(best)}. Latency is the "
-                f"median time of the serving form for one row, without the network, on the "
-                f"machine of this run."
+                f"median time of the serving form for one row, at a place that it was not asked "
+                f"for before, without the network, on the machine of this run."
             ),
         ),
         figures=(

@@ -6,9 +6,8 @@ from typing import Any
 from domain.document import Document, Section, Table
 from domain.evidence import Evidence, amount
 from domain.experiment_findings import costs, errors, importance, intervals, learning
-from domain.figures import Curve, Dots
-
-_BEST_TRIALS = 5
+from domain.figures import Dots
+from domain.search_findings import search
 
 # Steps whose error is at most so many times the lowest are shown once more, closer.
 _CLOSE = 1.2
@@ -38,6 +37,8 @@ def _answer(evidence: Evidence) -> Iterator[str]:
         f"{amount(chosen['rmse'])}{evidence.money}, where {plain['name']} has "
         f"{amount(plain['rmse'])}."
     )
+    if chosen["verdict"]["against"]:
+        yield f"{chosen['name']} was {chosen['verdict']['words']}.{_what_came_after(evidence)}"
     opening = evidence.opened_by(chosen)
     if opening is None:
         yield "It was not judged by the hold-out yet: `modelport train` does that, once."
@@ -45,20 +46,28 @@ def _answer(evidence: Evidence) -> Iterator[str]:
         times = len(evidence.openings)
         yield (
             f"On the hold-out its RMSE is {amount(opening.rmse)}{evidence.money} "
-            f"({opening.model}). The hold-out was opened {_times(times)}: for each candidate "
-            f"that was trained for the gate."
+            f"({opening.model}), on {results['plan']['holdout']:.0%} of all rows that took no part "
+            f"in choosing. The hold-out was opened {_times(times)}, by what the registry knows: "
+            f"once for each candidate that was trained for the gate."
         )
     if not results["confirmed"]:
         yield (
-            "It is not what `modelport train` trains: that specification was tried too and was "
-            "not the best. `modelport experiments run --update` writes down what was chosen."
+            "It is not what `modelport train` trains; "
+            "`modelport experiments run --update` writes down what was chosen."
         )
 
 
+def _what_came_after(evidence: Evidence) -> str:
+    names = [step["name"] for step in evidence.results["steps"]]
+    later = names[names.index(evidence.chosen["name"]) + 1 :]
+    return f" What was tried after it was refused: {', '.join(later)}." if later else ""
+
+
 def _sections(evidence: Evidence) -> Iterator[Section]:
+    yield _chosen(evidence)
     yield _ladder(evidence)
-    if evidence.results["trials"]:
-        yield _search(evidence)
+    if evidence.results.get("nested"):
+        yield search(evidence)
     yield _holdout(evidence)
     if evidence.seeds:
         yield _luck(evidence, evidence.seeds)
@@ -70,6 +79,18 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     if evidence.uncertainty:
         yield intervals(evidence.uncertainty)
     yield _again(evidence)
+
+
+def _chosen(evidence: Evidence) -> Section:
+    step, training = evidence.chosen, evidence.chosen["training"]
+    features = training.get("features")
+    of_what = f" on {features} features" if features else ""
+    words = [f"{training['estimator']}{of_what}; a fold takes {step['fit_seconds']:.3g} s to fit."]
+    known = {name: value for name, value in step["parameters"].items() if value is not None}
+    if known:
+        listed = ", ".join(f"{name} {value}" for name, value in sorted(known.items()))
+        words.append(f"Its hyper-parameters: {listed}.")
+    return Section(f"What was chosen: {step['name']}", tuple(words))
 
 
 def _ladder(evidence: Evidence) -> Section:
@@ -102,20 +123,32 @@ def _ladder(evidence: Evidence) -> Section:
         "The ladder",
         (
             (
-                "Each step is fitted by the code that `train` runs, exported, and asked in its "
-                "serving form for the rows it has not seen. Change is its RMSE less that of the "
-                "best step above it; from and to are the ends of the 95% interval of that change, "
-                "by a paired bootstrap over rows. Hold-out is empty where it was not opened."
+                f"The training rows are dealt into {evidence.results['plan']['folds']} folds. Each "
+                "step is fitted on all folds but one, by the code that `train` runs, exported, and "
+                "asked in its serving form for the rows of that one, which it has not seen; so "
+                "every row judges each step once. RMSE is the root of the mean squared error of "
+                "these answers: the size of a typical error, in which large ones count more."
             ),
-            "Taken is what surely errs less; a plainer model stays where one cannot be sure:",
+            (
+                "A step is compared, row by row, with the last one that was taken. It is taken if "
+                "it surely errs less; where one cannot be sure, the plainer model stays. In the "
+                "table, change is its RMSE less that one's, and from and to are the ends of the "
+                "95% interval of the change, by a paired bootstrap over rows. Hold-out is empty "
+                "where it was not opened."
+            ),
         ),
-        tuple(f"{step['name']} ({step['tries']}) {step['verdict']['words']}" for step in steps),
+        tuple(f"{step['name']}, {step['tries']}. {_capital(step)}." for step in steps),
         (Table(header, tuple(rows)),),
         (
             _dots("ladder", "Error by step, with 95% intervals; grey was refused", unit, steps),
             _dots("closer", "The best of them, closer", unit, close),
         ),
     )
+
+
+def _capital(step: Mapping[str, Any]) -> str:
+    words = str(step["verdict"]["words"])
+    return words[:1].upper() + words[1:]
 
 
 def _dots(name: str, title: str, unit: str, steps: Sequence[Mapping[str, Any]]) -> Dots:
@@ -128,50 +161,6 @@ def _dots(name: str, title: str, unit: str, steps: Sequence[Mapping[str, Any]]) 
         tuple(float(step["low"]) for step in steps),
         tuple(float(step["high"]) for step in steps),
         tuple(bool(step["verdict"]["taken"]) for step in steps),
-    )
-
-
-def _search(evidence: Evidence) -> Section:
-    trials = evidence.results["trials"]
-    order = sorted(range(len(trials)), key=lambda number: float(trials[number]["rmse"]))
-    names = sorted({name for trial in trials for name in trial["parameters"]})
-    rows = tuple(
-        (
-            number + 1,
-            float(trials[number]["rmse"]),
-            *(trials[number]["parameters"][n] for n in names),
-        )
-        for number in order[:_BEST_TRIALS]
-    )
-    gain = trials[0]["rmse"] - trials[order[0]]["rmse"]
-    found = (
-        "None was better than the start."
-        if order[0] == 0
-        else f"The best lowered the RMSE on the search's own folds by {amount(gain)}"
-        f"{evidence.money}; whether that is more than chance is decided on the ladder's folds, "
-        f"as the step search."
-    )
-    return Section(
-        "The search for hyper-parameters",
-        (
-            (
-                f"{len(trials)} trials of a seeded search, of which the first is what `train` "
-                f"uses, on {evidence.results['plan']['search_folds']} folds of their own within "
-                f"the training rows; the hold-out took no part. {found}"
-            ),
-        ),
-        tables=(Table(("trial", f"RMSE{evidence.unit}", *names), rows),),
-        figures=(
-            Curve(
-                "search",
-                "Trials of the search",
-                "trial",
-                f"RMSE on the search's folds{evidence.unit}",
-                tuple(float(number + 1) for number in range(len(trials))),
-                tuple(float(trial["rmse"]) for trial in trials),
-                joined=False,
-            ),
-        ),
     )
 
 
@@ -193,7 +182,9 @@ def _holdout(evidence: Evidence) -> Section:
             (
                 f"{share:.0%} of the rows are kept apart by a seeded shuffle. No step, no trial "
                 f"and no figure on this page but those named hold-out saw them. They were "
-                f"{often}"
+                f"{often} A version learns from all training rows, the model of a fold from fewer; "
+                f"that, and the luck of one draw, is why its RMSE here is not that of the ladder. "
+                f"What was tried before there was this registry, it cannot know."
             ),
         ),
         tables=(Table(header, tuple(opened)),) if opened else (),

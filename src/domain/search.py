@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 from domain.errors import Misconfigured
 from domain.training import Parameter
@@ -51,6 +51,15 @@ class Trial:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the trial as JSON values."""
+        return {"parameters": dict(self.parameters), "rmse": self.score}
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """Read back what `to_mapping` made."""
+        return cls(mapping["parameters"], float(mapping["rmse"]))
 
 
 def best(trials: Sequence[Trial]) -> Trial:

@@ -1,12 +1,14 @@
 """Why each step of a ladder was taken or refused: by rule, from paired comparisons, in words."""
 
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import numpy as np
 
 from domain.comparison import Difference, Resampling, difference
 from domain.cross_validation import CrossValidation
+from domain.experiment import Step
 from domain.feature import Vector
 
 
@@ -55,6 +57,25 @@ def spread(
     resampling = resampling or Resampling()
     means = resampling.means(found.squared(target)[:, np.newaxis])
     return resampling.interval(np.sqrt(means[:, 0]))
+
+
+def told(step: Step, found: CrossValidation, verdict: Verdict, target: Vector) -> dict[str, Any]:
+    """Return all that is known of a step that was tried, as JSON values."""
+    low, high = spread(found, target)
+    return {
+        "name": step.name,
+        "tries": step.tries,
+        "training": step.spec.to_mapping(),
+        "parameters": dict(found.parameters),
+        "rmse": found.rmse(target),
+        "low": low,
+        "high": high,
+        "scores": list(found.scores),
+        "fit_seconds": mean(found.seconds),
+        "size": found.size,
+        "row_us": found.row_us,
+        "verdict": verdict.to_mapping(),
+    }
 
 
 def _compare(

@@ -11,7 +11,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 
 from domain.figures import Bars, Curve, Dots, Figure, Front, Map
 
@@ -19,7 +19,7 @@ _INK, _SOFT, _STRONG, _WEAK, _MARK = "#1d2430", "#5b6675", "#2f6db5", "#a9b4c2",
 _LINE = 0.34
 
 # Models closer than this, in decades of cost and in parts of the height, share a label.
-_NEAR = 0.06
+_NEAR_ACROSS, _NEAR_UP = 0.2, 0.04
 _STYLE: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -89,6 +89,7 @@ def _bars(_: Canvas, axes: Axes, figure: Bars) -> None:
     _below_each_other(axes, figure)
     if figure.percent:
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.set_xlim(min(0.8, *figure.values), 1.0)
 
 
@@ -145,7 +146,7 @@ def _labelled(figure: Front) -> Iterator[tuple[str, float, float]]:
         near = [
             other
             for other in waiting
-            if abs(np.log10(other[1] / x)) < _NEAR and abs(other[2] - y) < _NEAR * height
+            if abs(np.log10(other[1] / x)) < _NEAR_ACROSS and abs(other[2] - y) < _NEAR_UP * height
         ]
         waiting = [other for other in waiting if other not in near]
         yield ", ".join([label, *(other[0] for other in near)]), x, y

@@ -48,7 +48,7 @@ def run(
     ] = None,
     seed: Seed = 42,
     folds: Annotated[int, typer.Option(help="Folds of the training part.")] = 5,
-    budget: Annotated[int, typer.Option(help="Trials of the search.")] = 16,
+    budget: Annotated[int, typer.Option(help="Trials of each search.")] = 10,
     fresh: Fresh = False,
     update: Annotated[
         bool,

@@ -297,11 +297,11 @@ def results(settings: Settings) -> ResultStore:
 
 
 def fitting_code(learner: Learner, runtime: Runtime) -> str:
-    """A digest of the code that fits and answers."""
+    """A digest of the code that searches, fits and answers."""
     from entrypoints.wiring.provenance import code_digest
 
-    ours = (type(learner).__module__, type(runtime).__module__)
-    return code_digest(*ours, "application.cross_validate", "application.examine")
+    ours = (type(learner).__module__, type(runtime).__module__, "adapters.optuna.searcher")
+    return code_digest(*ours, "application.examine", "application.nested_search")
 
 
 def specification(settings: Settings) -> TrainingSpec:

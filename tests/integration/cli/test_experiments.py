@@ -80,7 +80,7 @@ def test_the_report_is_written_as_pages_and_figures(tried: Place) -> None:
     html, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
     assert html.count("<svg") == len([*(folder / "figures").glob("*.svg")]) >= 8
     assert "Simulated data" in html
-    assert "taken: lowers the RMSE of dummy by" in text
+    assert "Taken: lowers the RMSE of dummy by" in text
     for figure in re.findall(r"\]\((figures/.*?\.svg)\)", text):
         assert (folder / figure).is_file()
     assert (folder / "ladder.csv").read_text().startswith("name,rmse,low,high,row_us,size\ndummy,")

@@ -31,13 +31,18 @@ BOOSTING = TrainingSpec()
 
 
 class CountingLearner(MemoryLearner):
-    """Least squares whatever is asked for; a learning rate far from 0.05 adds a bias."""
+    """Least squares whatever is asked for; a learning rate far from 0.05 adds a bias.
+
+    `prices` are the targets of each fit, by which rows can be known again.
+    """
 
     def __init__(self) -> None:
         self.fitted: list[tuple[TrainingSpec, int]] = []
+        self.prices: list[Vector] = []
 
     def fit(self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector) -> Trained:
         self.fitted.append((spec, len(target)))
+        self.prices.append(target)
         rate = spec.parameters.get("learning_rate", 0.05)
         assert isinstance(rate, float)
         shifted = target + 1e6 * abs(rate - 0.05)

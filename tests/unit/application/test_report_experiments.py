@@ -107,6 +107,52 @@ def test_seeds_and_search_have_parts_of_their_own() -> None:
     assert "trained on 3 other splits" in text(drawn)
 
 
+def test_the_page_says_that_no_search_has_seen_what_its_find_is_scored_by() -> None:
+    lab = Laboratory()
+    lab.run(TrainingSpec(parameters={"learning_rate": 0.12}))
+    drawn = report(lab, World())
+    assert "tries 2 others, judged by 2 folds of the rows that it is given" in text(drawn)
+    assert "It is made 4 times: once in the training rows of each of the 3 folds" in text(drawn)
+    assert "no row by which the step search is scored was seen by the search" in text(drawn)
+    assert "In 3 of 3 folds the search found better than its start" in text(drawn)
+    (section,) = [s for s in drawn.report.sections if s.title.startswith("The search")]
+    by_fold = section.tables[0]
+    assert [row[0] for row in by_fold.rows] == ["fold 1", "fold 2", "fold 3", "all rows"]
+    for _, start, least, *_ in by_fold.rows:
+        assert float(str(start)) > float(str(least))
+
+
+def test_a_search_that_finds_nothing_is_said_to() -> None:
+    lab = Laboratory()
+    lab.run()
+    words = text(report(lab, World()))
+    assert "In 0 of 3 folds the search found better than its start" in words
+    assert "the one in all rows found none" in words
+    assert "On rows that they had not seen: refused: it answers like linear" in words
+
+
+def test_what_was_chosen_is_told_with_its_hyper_parameters() -> None:
+    lab = Laboratory()
+    lab.run(only=["dummy", "linear"])
+    (section,) = [s for s in report(lab, World()).report.sections if "What was" in s.title]
+    assert section.title == "What was chosen: linear"
+    assert section.sentences[0].startswith("linear on plain features; a fold takes")
+    assert "learning_rate 0.05, max_features 0.05" in section.sentences[1]
+
+
+def test_the_answer_says_why_it_was_taken_and_what_was_refused_after_it() -> None:
+    lab = Laboratory()
+    lab.run()
+    answer = report(lab, World()).report.summary
+    assert answer[1].startswith("linear was taken: lowers the RMSE of dummy by")
+    assert answer[1].endswith(
+        "What was tried after it was refused: ridge, tree, random_forest, boosting, search."
+    )
+    first = Laboratory()
+    first.run(only=["dummy"])
+    assert "was taken" not in " ".join(report(first, World()).report.summary)
+
+
 def test_seeds_of_other_data_are_left_out() -> None:
     lab = Laboratory()
     lab.seeds(0, 1)

@@ -4,10 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.memory import (
-    MemorySource,
-)
+from adapters.memory import MemoryResults, MemorySource
 from application.cross_validate import row_time
+from application.reading import read_labelled
 from application.run_experiments import RESULTS
 from application.try_seeds import SEEDS
 from domain.dataset import Split
@@ -16,7 +15,7 @@ from domain.experiment import SEARCH, SPACE
 from domain.feature import Vector
 from domain.schema import Matrix
 from domain.training import Estimator, TrainingSpec
-from tests.unit.application.houses import source
+from tests.unit.application.houses import SCHEMA, source
 from tests.unit.application.laboratory import MAPPED, PLAN, Laboratory
 
 
@@ -139,6 +138,76 @@ def test_a_better_find_is_a_step_of_its_own(lab: Laboratory) -> None:
     (step,) = [step for step in document["steps"] if step["name"] == SEARCH]
     assert step["training"]["parameters"]["learning_rate"] < 0.12
     assert document["trials"][0]["parameters"]["learning_rate"] == 0.12
+
+
+def _spoiled_in(fold: int) -> MemorySource:
+    """Return the houses with other prices in the training rows that judge a fold."""
+    prices = np.array(source().table.column("price"), dtype=np.float64)
+    training = Split().positions(60)[0]
+    judged = PLAN.folding.of(48)[fold].judged
+    prices[training[judged]] += 1e5
+    return MemorySource(source(changed={"price": prices}).table, source().version)
+
+
+@pytest.mark.parametrize("fold", range(PLAN.folding.count))
+def test_no_row_that_judges_a_fold_is_seen_by_its_search(lab: Laboratory, fold: int) -> None:
+    champion = TrainingSpec(parameters={"learning_rate": 0.12})
+    plain, other = lab.run(champion), Laboratory().run(champion, _spoiled_in(fold))
+    same = [a == b for a, b in zip(plain["nested"], other["nested"], strict=True)]
+    assert same == [n == fold for n in range(PLAN.folding.count)]
+    assert plain["trials"] != other["trials"]
+
+
+def test_the_searches_of_a_fold_learn_from_its_training_rows_and_no_others() -> None:
+    lab = Laboratory()
+    lab.run(only=["boosting"])
+    before = len(lab.learner.prices)
+    lab.run(only=[SEARCH])
+    target = read_labelled(source(), SCHEMA).divide(Split()).training.target
+    fits = lab.learner.prices[before:]
+    for number, fold in enumerate(PLAN.folding.of(48), 1):
+        of_a_search = PLAN.budget * PLAN.inner
+        made = fits[number * of_a_search : (number + 1) * of_a_search]
+        assert {len(prices) for prices in made} == {len(fold.training) // PLAN.inner}
+        seen = {price for prices in made for price in prices.tolist()}
+        assert seen == {*target[fold.training].tolist()}
+
+
+def test_the_model_of_each_fold_is_what_its_search_found(lab: Laboratory) -> None:
+    champion = TrainingSpec(parameters={"learning_rate": 0.12})
+    document = lab.run(champion)
+    best = [
+        min(trials, key=lambda trial: float(trial["rmse"]))["parameters"]["learning_rate"]
+        for trials in document["nested"]
+    ]
+    (step,) = [step for step in document["steps"] if step["name"] == SEARCH]
+    fits = [spec for spec, rows in lab.learner.fitted if rows == 32]
+    fitted = [spec.parameters["learning_rate"] for spec in fits if spec.parameters]
+    assert fitted[PLAN.folding.count : 2 * PLAN.folding.count] == best
+    found = min(document["trials"], key=lambda trial: float(trial["rmse"]))
+    assert step["training"]["parameters"] == found["parameters"]
+
+
+def test_searches_that_were_made_are_not_made_again_after_an_interruption(
+    lab: Laboratory,
+) -> None:
+    class Impatient(MemoryResults):
+        def put(self, name: str, document: Mapping[str, Any]) -> None:
+            super().put(name, document)
+            if sum(name.startswith("search") for name in self.texts) == 2:
+                raise KeyboardInterrupt
+
+    whole = lab.run()
+    cut = Laboratory(results=Impatient())
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    kept = MemoryResults()
+    kept.texts = cut.results.texts
+    again = Laboratory(results=kept)
+    found = again.run()
+    assert (found["trials"], found["nested"]) == (whole["trials"], whole["nested"])
+    assert found["chosen"] == whole["chosen"]
+    assert sum("search in" in line for line in again.told) == PLAN.folding.count - 1
 
 
 def test_steps_are_tracked_with_scores_costs_and_verdict(lab: Laboratory) -> None:
