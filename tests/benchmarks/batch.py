@@ -46,11 +46,21 @@ class Scorer:
 
 
 def _modelport(models: Models) -> Scorer:
+    return _ours("modelport", f"modelport predict ({models.champion.estimator})", models)
+
+
+def _modelport_on_ray(models: Models) -> Scorer:
+    """The same job on a cluster that is started for it, and ended with it."""
+    title = "modelport predict --engine ray (a cluster of its own)"
+    return _ours("modelport-ray", title, models, "--engine", "ray")
+
+
+def _ours(name: str, title: str, models: Models, *options: str) -> Scorer:
     champion = models.champion
-    predict = [OURS.program("modelport"), "predict", "--json", "--keep", "row"]
+    predict = [OURS.program("modelport"), "predict", "--json", "--keep", "row", *options]
     return Scorer(
-        "modelport",
-        f"modelport predict ({champion.estimator})",
+        name,
+        title,
         ".parquet",
         lambda source, target: [*predict, str(source), str(target)],
         _read_parquet,
@@ -112,6 +122,7 @@ def _script(models: Models) -> Scorer:
 
 SCORERS: Mapping[str, Callable[[Models], Scorer]] = {
     "modelport": _modelport,
+    "modelport-ray": _modelport_on_ray,
     SCRIPT: _script,
     MLFLOW: _mlflow_sklearn,
     "mlflow-registered": _mlflow_registered,
