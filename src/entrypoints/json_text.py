@@ -7,6 +7,8 @@ from pydantic_core import from_json
 
 from domain.errors import InvalidData, InvalidRows, UnreadableData, Violation
 
+_NESTED = {dict, list}
+
 # Stands where an object has a name twice.
 _TWICE = object()
 
@@ -43,9 +45,11 @@ def _names(value: object) -> int:
 
 def _all_names(value: object) -> int:
     """Return how many names an object has, with those of all objects in it."""
+    if isinstance(value, dict):
+        return len(value) + sum([_all_names(v) for v in value.values() if type(v) in _NESTED])
     if isinstance(value, list):
-        return sum(map(_all_names, value))
-    return len(value) + sum(map(_all_names, value.values())) if isinstance(value, dict) else 0
+        return sum([_all_names(item) for item in value if type(item) in _NESTED])
+    return 0
 
 
 def _require_names_once(content: bytes, where: str) -> None:

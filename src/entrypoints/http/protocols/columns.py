@@ -53,10 +53,11 @@ def to_table(columns: Mapping[str, Column], schema: Schema, rows: int) -> Table:
         InvalidData: another feature has no column.
     """
     require_features(columns, schema)
-    if len(columns) < len(schema.names):
+    names = schema.names
+    if len(columns) < len(names):
         nothing = Coded(np.full(rows, -1, dtype=np.int32), ())
-        return Table({name: columns.get(name, nothing) for name in schema.names}, rows)
-    return Table({name: columns[name] for name in schema.names}, rows)
+        return Table({name: columns.get(name, nothing) for name in names}, rows)
+    return Table({name: columns[name] for name in names}, rows)
 
 
 def require_features(names: Collection[str], schema: Schema) -> None:

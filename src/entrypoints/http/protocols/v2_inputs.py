@@ -64,7 +64,7 @@ def read_table(inputs: Sequence[Tensor], schema: Schema, admit: Callable[[int], 
     for tensor in inputs:
         if tensor.shape[0] != rows:
             raise InvalidData(f"{tensor.where}: has another number of rows than inputs[0]")
-    if may_come_together(schema) and [tensor.name for tensor in inputs] == [TOGETHER]:
+    if [tensor.name for tensor in inputs] == [TOGETHER] and may_come_together(schema):
         return _apart(inputs[0], schema)
     columns: dict[str, Column] = {}
     features = {feature.name: feature for feature in schema.features}

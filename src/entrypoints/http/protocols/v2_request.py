@@ -6,8 +6,9 @@ JSON, in the order of the inputs, and a header says how long the JSON is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 from domain.errors import InvalidData
 from domain.table import Coded, Column
@@ -24,6 +25,10 @@ _DESCRIBED = {"name", "shape", "datatype"}
 _OUTPUT = {"name", "parameters"}
 _LONGEST = 2**31 - 1
 _LONGEST_DIGITS = 10
+
+# So many headers of up to so many bytes are remembered: a few megabytes, whoever sends what.
+_KEPT = 64
+_MOST_KEPT_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,21 @@ class InferRequest:
     binary: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """An input without its content if that is in bytes: then these are its part of the bytes."""
+
+    where: str
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    content: list[Any] | slice
+
+
+# The JSON of a request: id, inputs, and whether the prediction is wanted in bytes.
+_Parsed: TypeAlias = tuple[str | None, tuple[_Described, ...], bool]
+
+
 def read_request(content: bytes, header: str | None) -> InferRequest:
     """Take a body apart; `header` is the length of its JSON as the caller announces it.
 
@@ -65,14 +85,36 @@ def read_request(content: bytes, header: str | None) -> InferRequest:
         UnreadableData: the JSON is none; says where.
         InvalidData: something is not of the form that the protocol has; says what and where.
     """
-    end = len(content) if header is None else _header_length(header, len(content))
-    body = read_json(content[:end], "the body" if header is None else "the JSON header", nan=True)
+    if header is None:
+        identifier, described, binary = _parse(content, 0, "the body")
+    else:
+        end = _header_length(header, len(content))
+        # A client mostly writes the same header again: only the bytes after it are others.
+        parse = _parse_again if end <= _MOST_KEPT_BYTES else _parse
+        identifier, described, binary = parse(content[:end], len(content) - end, "the JSON header")
+        content = content[end:]
+    rest = memoryview(content)
+    inputs = [
+        Tensor(d.where, d.name, d.datatype, d.shape, _content(d.content, rest)) for d in described
+    ]
+    return InferRequest(identifier, tuple(inputs), binary)
+
+
+def _content(described: list[Any] | slice, rest: memoryview) -> list[Any] | memoryview:
+    return rest[described] if isinstance(described, slice) else described
+
+
+def _parse(text: bytes, size: int, where: str) -> _Parsed:
+    """Read the JSON of a request that is followed by so many bytes."""
+    body = read_json(text, where, nan=True)
     _require_object(body, "the request", _REQUEST, {"inputs"})
     identifier = body.get("id")
     if identifier is not None and not isinstance(identifier, str):
         raise InvalidData("id: is not a text")
-    inputs = _inputs(body["inputs"], memoryview(content)[end:])
-    return InferRequest(identifier, inputs, _wants_binary(body))
+    return identifier, _inputs(body["inputs"], size), _wants_binary(body)
+
+
+_parse_again = lru_cache(_KEPT)(_parse)
 
 
 def _header_length(header: str, size: int) -> int:
@@ -82,8 +124,8 @@ def _header_length(header: str, size: int) -> int:
     return int(header)
 
 
-def _inputs(items: object, binary: memoryview) -> tuple[Tensor, ...]:
-    tensors: list[Tensor] = []
+def _inputs(items: object, available: int) -> tuple[_Described, ...]:
+    tensors: list[_Described] = []
     offset = 0
     for position, item in enumerate(_list(items, "inputs")):
         where = f"inputs[{position}]"
@@ -91,25 +133,25 @@ def _inputs(items: object, binary: memoryview) -> tuple[Tensor, ...]:
         size = _parameters(item, where).get("binary_data_size")
         if (size is None) == (item.get("data") is None):
             raise InvalidData(f"{where}: needs data or parameters.binary_data_size, one of them")
-        content: list[Any] | memoryview
+        content: list[Any] | slice
         if size is None:
             content = _list(item["data"], f"{where}.data")
         else:
-            if not _is_length(size) or size > len(binary) - offset:
+            if not _is_length(size) or size > available - offset:
                 raise InvalidData(
                     f"{where}.parameters.binary_data_size: allowed: from 0 to the "
-                    f"{len(binary) - offset} bytes that are left after the JSON header, "
+                    f"{available - offset} bytes that are left after the JSON header, "
                     f"whose length {HEADER} says"
                 )
-            content = binary[offset : offset + size]
+            content = slice(offset, offset + size)
             offset += size
         tensors.append(_tensor(item, where, content))
-    if offset != len(binary):
-        raise InvalidData(f"{len(binary) - offset} bytes after the last binary tensor")
+    if offset != available:
+        raise InvalidData(f"{available - offset} bytes after the last binary tensor")
     return tuple(tensors)
 
 
-def _tensor(item: Mapping[str, Any], where: str, content: list[Any] | memoryview) -> Tensor:
+def _tensor(item: Mapping[str, Any], where: str, content: list[Any] | slice) -> _Described:
     name, datatype = item["name"], item["datatype"]
     if not isinstance(name, str):
         raise InvalidData(f"{where}.name: is not a text")
@@ -118,7 +160,7 @@ def _tensor(item: Mapping[str, Any], where: str, content: list[Any] | memoryview
     shape = _list(item["shape"], f"{where}.shape")
     if len(shape) not in (1, 2) or not all(map(_is_length, shape)):
         raise InvalidData(f"{where}.shape: allowed: [rows] or [rows, columns]")
-    return Tensor(where, name, datatype, tuple(shape), content)
+    return _Described(where, name, datatype, tuple(shape), content)
 
 
 def _wants_binary(body: Mapping[str, Any]) -> bool:

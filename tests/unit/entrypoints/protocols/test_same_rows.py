@@ -75,6 +75,20 @@ def test_tensors_in_bytes(case: Case) -> None:
     assert_same(v2(message, schema, any_number), schema, rows)
 
 
+def test_the_same_header_before_other_bytes(small_schema: Schema) -> None:
+    for age in (1.0, 2.0, None, 1.0):
+        rows = [{**small_schema.example, "age": age}]
+        inputs = tensors(small_schema, rows, binary=True)
+        inputs = [
+            {**item, "datatype": "FP64"} if item["name"] == "age" else item for item in inputs
+        ]
+        message = as_binary(inputs)
+        assert_same(v2(message, small_schema, any_number), small_schema, rows)
+        for wrong in (message.content + b"x", message.content[:-1]):
+            with pytest.raises(InvalidData, match="bytes"):
+                v2(Message(wrong, message.header), small_schema, any_number)
+
+
 @given(cases(), st.randoms(use_true_random=False))
 def test_tensors_may_come_in_any_order_and_as_columns_of_one(case: Case, random: Any) -> None:
     schema, rows = case
