@@ -9,12 +9,17 @@ from application.ports import Item, Result
 
 
 def in_order(
-    submit: Callable[[Item], "Future[Result]"], items: Iterable[Item], at_once: int
+    submit: Callable[[Item], "Future[Result]"],
+    items: Iterable[Item],
+    at_once: int,
+    waiting: Callable[[], None] | None = None,
+    seconds: float = 1.0,
 ) -> Generator[Result]:
     """Yield the result of each item in order; at most `at_once` are unfinished at any time.
 
     A slow item holds up none behind it: their results wait. When one has failed nothing more is
-    begun, and its error is raised at its turn.
+    begun, and its error is raised at its turn. `waiting` is called whenever nothing has
+    ended for so many seconds; it may raise.
     """
     upcoming, failed = iter(items), False
     futures: deque[Future[Result]] = deque()
@@ -28,7 +33,9 @@ def in_order(
             return
         while futures and futures[0].done():
             yield futures.popleft().result()
-        done, unfinished = wait(unfinished, return_when=FIRST_COMPLETED)
+        done, unfinished = wait(unfinished, waiting and seconds, FIRST_COMPLETED)
+        if waiting is not None and not done:
+            waiting()
         failed = failed or _any_failed(done)
 
 

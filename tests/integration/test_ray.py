@@ -4,6 +4,7 @@ One file, so that one process runs all of it and the cluster is started once.
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 ROWS, CHUNK = 2_000, 100
+QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
 NODE: Mapping[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 
@@ -75,12 +77,11 @@ class TwoNodes:
 
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[TwoNodes]:
-    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", str(ROOT))  # what tests send, workers import
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        head = {**NODE, "include_dashboard": False, "_system_config": quick}
+        head = {**NODE, "include_dashboard": False, "_system_config": QUICK}
         nodes = TwoNodes(Cluster(initialize_head=True, head_node_args=head))
         try:
             nodes.cluster.add_node(**NODE)
@@ -218,6 +219,26 @@ def test_a_worker_that_is_lost_each_time_ends_the_job_with_the_place_told(
 def die(item: int) -> int:
     if item == 1:
         os.abort()
+    return item
+
+
+def test_a_cluster_that_loses_all_its_cores_is_given_up(unconnected: TwoNodes) -> None:
+    coreless = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
+    cluster: Any = Cluster(initialize_head=True, head_node_args=coreless)
+    try:
+        cluster.add_node(**NODE)
+        results = RayExecutor(cluster.address, patience=2).map(take_down, range(3), 2)
+        assert next(results) == 0
+        with pytest.raises(Unavailable, match=r"no node with a core for 2 seconds; .* is kept"):
+            next(results)
+    finally:
+        cluster.shutdown()
+
+
+def take_down(item: int) -> int:
+    if item == 1:
+        for process in (os.getppid(), os.getpid()):
+            os.kill(process, signal.SIGKILL)
     return item
 
 

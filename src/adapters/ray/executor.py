@@ -5,6 +5,7 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from domain.errors import Unavailable
 _RETRIES = 3
 _IMPORT_FAILED = "The remote function failed to import"  # all that Ray says of it
 _CANCEL_SECONDS = 60.0
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,11 @@ class RayExecutor:
 
     `address` is as `joined` has it. The task is put into the object store once, and each worker
     process fetches it once. Where a worker or its machine is lost, what it was at goes to another.
+    Where no machine with a core has been there for `patience` seconds, it is given up.
     """
 
     address: str = LOCAL
+    patience: float = _PATIENCE_SECONDS
 
     def map(
         self,
@@ -44,11 +48,37 @@ class RayExecutor:
             at_once = workers or 2 * max(1, cores())
             calls = _Calls(ray.remote(max_retries=_RETRIES)(_run), sent)
             try:
-                yield from in_order(calls.begin, items, at_once)
+                yield from in_order(calls.begin, items, at_once, _Patience(self.patience))
             except RayError as error:
                 raise _meaning(error) from error
             finally:
                 calls.cancel()
+
+
+@dataclass
+class _Patience:
+    """Asked again and again while nothing ends: whether anybody is there who could work."""
+
+    seconds: float
+    alone_since: float | None = None
+
+    def __call__(self) -> None:
+        """Look at the cluster.
+
+        Raises:
+            Unavailable: for too long, none of its nodes has had a core.
+        """
+        if cores():
+            self.alone_since = None
+            return
+        now = monotonic()
+        self.alone_since = self.alone_since or now
+        if now - self.alone_since >= self.seconds:
+            raise Unavailable(
+                f"the Ray cluster has had no node with a core for {self.seconds:.0f} seconds; "
+                f"start its nodes and run the same again, or on another engine: what is finished "
+                f"is kept"
+            )
 
 
 def _meaning(error: RayError) -> BaseException:

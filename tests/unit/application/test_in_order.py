@@ -86,3 +86,21 @@ def test_items_are_taken_only_as_far_ahead_as_work_may_be_begun() -> None:
     results = in_order(done, items(), 3)
     assert next(results) == 0
     assert taken == [0, 1, 2]
+
+
+def test_who_waits_is_asked_whether_it_makes_sense() -> None:
+    begun: list[Future[int]] = []
+
+    def submit(item: int) -> "Future[int]":
+        begun.append(Future())
+        return begun[-1]
+
+    def waiting() -> None:
+        if begun[0].done():
+            raise InvalidData("nobody comes")
+        begun[0].set_result(7)
+
+    results = in_order(submit, range(3), 2, waiting, 0.01)
+    assert next(results) == 7
+    with pytest.raises(InvalidData, match="nobody comes"):
+        next(results)
