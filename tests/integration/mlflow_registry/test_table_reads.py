@@ -53,6 +53,8 @@ def test_the_tables_of_the_installed_mlflow_are_read_as_it_reads_them(
         version = alone.resolve(reference)
         assert version == mlflow.resolve(reference)
         assert alone.load(version) == mlflow.load(version)
+    assert alone.names() == mlflow.names() == [NAME]
+    assert alone.versions(NAME) == mlflow.versions(NAME)
 
 
 def _other_revision(database: Path) -> None:
@@ -93,6 +95,7 @@ def test_a_database_that_is_not_known_is_left_to_the_other_store(
     change(database)
     assert store.resolve(ModelRef(NAME, None, 1)) == elsewhere
     assert store.load(elsewhere) == sample_bundle(7)
+    assert (store.names(), store.versions(NAME)) == ([NAME], [elsewhere])
 
 
 def test_workspaces_are_left_to_the_other_store(
@@ -115,6 +118,9 @@ def test_what_the_tables_do_not_hold_is_left_to_the_other_store(
     for unknown in ("orchard/1", "orchard/3", "orchard@latest", "orchard@Champion", "vineyard"):
         with pytest.raises(NotFound):
             alone.resolve(ModelRef.parse(unknown))
+    assert [version.number for version in alone.versions(NAME)] == [2]
+    with pytest.raises(NotFound):
+        alone.versions("vineyard")
     together = TableReads(alone.database, mlflow)
     with pytest.raises(NotFound, match=r"has no version 1.*2"):
         together.resolve(ModelRef(NAME, None, 1))
@@ -131,6 +137,9 @@ def test_a_version_of_others_is_not_taken_for_ours(
     client.create_model_version("theirs", tmp_path.as_uri())
     with pytest.raises(ArtefactRejected, match="theirs/1 was not saved by modelport"):
         alone.resolve(ModelRef("theirs", None, 1))
+    assert alone.names() == []
+    with pytest.raises(NotFound):
+        alone.versions("theirs")
 
 
 @pytest.mark.parametrize("source", ["models:/m-1", "s3://bucket/m", "file://host/m"])
