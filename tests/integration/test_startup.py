@@ -69,6 +69,10 @@ def modules(where: Place, code: str) -> set[str]:
     return {*done.stdout.split()}
 
 
+def _command(words: list[str]) -> str:
+    return f"from entrypoints.cli import main\ntry: main({words!r})\nexcept SystemExit: pass"
+
+
 # The widths of intervals are learnt by boosted trees, whatever the estimator.
 @pytest.mark.parametrize(
     ("variant", "estimator", "runtimes"),
@@ -104,6 +108,8 @@ def test_a_server_that_answers_has_loaded_no_training_library(
     assert seen["answer"]["model"] == "housing/1"
     assert {*HEAVY} & {*seen["modules"]} == set()
     assert {"onnxruntime", "llvmlite"} & {*seen["modules"]} == runtimes
+    for words in (["models", "list"], ["predict-one", json.dumps(example)]):
+        assert {*HEAVY} & modules(here, _command(words)) == set()
 
 
 def test_importing_the_application_loads_none_of_them_and_does_nothing(here: Place) -> None:
@@ -116,9 +122,7 @@ def test_importing_the_application_loads_none_of_them_and_does_nothing(here: Pla
 @pytest.mark.parametrize("arguments", ["--help", "train --help", "models list", "--version"])
 def test_the_command_line_loads_what_a_command_needs(here: Place, arguments: str) -> None:
     words = arguments.split()
-    loaded = modules(
-        here, f"from entrypoints.cli import main\ntry: main({words!r})\nexcept SystemExit: pass"
-    )
+    loaded = modules(here, _command(words))
     unused = {*HEAVY, "onnxruntime", "llvmlite", "uvicorn", "httpx", "fastapi", "werkzeug", "yaml"}
     assert unused & loaded == set()
     assert [*here.folder.iterdir()] == []
@@ -128,9 +132,7 @@ def test_a_batch_of_files_loads_neither_pandas_nor_what_it_does_not_use(here: Pl
     here.good("train", "--data", "sample:200", "--estimator", "tree")
     here.good("data", "sample", "--rows", "50", "--out", "rows.csv")
     words = ["predict", "rows.csv", "out.parquet", "--keep", "ocean_proximity", "--json"]
-    loaded = modules(
-        here, f"from entrypoints.cli import main\ntry: main({words!r})\nexcept SystemExit: pass"
-    )
+    loaded = modules(here, _command(words))
     assert (here / "out.parquet").exists()
     assert {*HEAVY, "fastapi", "werkzeug", "yaml"} & loaded == {"pyarrow"}
 
