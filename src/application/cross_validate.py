@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -21,7 +21,10 @@ _ASKED = 200
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model that was fitted on some rows: its files, and its answers for others."""
+    """A model that was fitted on some rows: its files, and its answers for others.
+
+    `seconds` are those of computing, which do not grow with what else the machine does.
+    """
 
     parameters: Mapping[str, Parameter]
     files: Mapping[str, bytes]
@@ -44,9 +47,9 @@ class Fit:
     def __call__(self, work: tuple[TrainingSpec, Fold]) -> Fitted:
         spec, fold = work
         learnt = self.rows[fold.training]
-        started = perf_counter()
+        started = process_time()
         trained = self.learner.fit(spec, self.schema, learnt.matrix, learnt.target)
-        seconds = perf_counter() - started
+        seconds = process_time() - started
         served = self.runtime.load(self.schema, trained.files)
         answers = served.predict(self.rows.matrix[fold.judged])
         return Fitted(trained.parameters, trained.files, seconds, answers)

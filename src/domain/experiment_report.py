@@ -85,7 +85,9 @@ def _chosen(evidence: Evidence) -> Section:
     step, training = evidence.chosen, evidence.chosen["training"]
     features = training.get("features")
     of_what = f" on {features} features" if features else ""
-    words = [f"{training['estimator']}{of_what}; a fold takes {step['fit_seconds']:.3g} s to fit."]
+    words = [
+        f"{training['estimator']}{of_what}; a fold takes {step['fit_seconds']:.3g} s of computing."
+    ]
     known = {name: value for name, value in step["parameters"].items() if value is not None}
     if known:
         listed = ", ".join(f"{name} {value}" for name, value in sorted(known.items()))

@@ -33,6 +33,10 @@ def search(evidence: Evidence) -> Section:
                 f"behind the model that it judges. The hold-out took no part in any."
             ),
             _worth(evidence, trials, nested),
+            (
+                "Start and best are RMSE on the search's own folds; the lower table has the best "
+                "trials in all rows."
+            ),
         ),
         tables=(_of_folds(evidence, nested), _of_trials(evidence, trials)),
         figures=(
@@ -69,7 +73,7 @@ def _worth(evidence: Evidence, trials: Trials, nested: Sequence[Trials]) -> str:
 
 def _of_folds(evidence: Evidence, nested: Sequence[Trials]) -> Table:
     names = _names(evidence)
-    header = ("search in", f"RMSE of its start{evidence.unit}", "of its best", *names)
+    header = ("search in", "start", "best", *names)
     found = [(f"fold {n}", trials) for n, trials in enumerate(nested, 1)]
     rows = [
         (
@@ -90,7 +94,7 @@ def _of_trials(evidence: Evidence, trials: Trials) -> Table:
         (number + 1, float(trials[number]["rmse"]), *map(trials[number]["parameters"].get, names))
         for number in order[:_BEST_TRIALS]
     )
-    return Table(("trial in all rows", f"RMSE{evidence.unit}", *names), rows)
+    return Table(("trial", "RMSE", *names), rows)
 
 
 def _names(evidence: Evidence) -> list[str]:
