@@ -13,7 +13,7 @@ from domain.prediction import Extras
 from entrypoints.cli import output
 from entrypoints.cli.again import command_again, resumable
 from entrypoints.cli.options import AsJson, Interval, Model, container, parse_ref
-from entrypoints.wiring.data import leave_pandas_out, require_apart
+from entrypoints.wiring.data import cautions, leave_pandas_out, require_apart
 from entrypoints.wiring.settings import EngineKind
 
 
@@ -112,6 +112,8 @@ def predict(
     rows: DataSource = wired.source(source)
     # Also if the alias has moved in the meantime, the job goes on with the version it began with.
     pinned: dict[str, str] = {}
+    for caution in cautions(source, target):
+        output.say(f"[yellow]mind[/]: {escape(caution)}")
     kept = [*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))]
     way = resumable(lambda: command_again(context, **pinned))
     with way, output.progress("scoring") as tell:

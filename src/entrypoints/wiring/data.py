@@ -73,6 +73,27 @@ def open_sink(
     return _open_table_sink(uri)
 
 
+def cautions(source: str, target: str) -> list[str]:
+    """Return what a database does not do for a job that PostgreSQL and SQLite do."""
+    found = []
+    if (name := _other_database(source)) is not None:
+        found.append(
+            f"{name} is read without a snapshot: a table that changes meanwhile ends the job (65)"
+        )
+    if (name := _other_database(target)) is not None:
+        found.append(
+            f"{name} is written without a lock: see to it that no other run of this job writes"
+        )
+    return found
+
+
+def _other_database(uri: str) -> str | None:
+    """Return the name of a database that has neither snapshot nor lock here."""
+    name = _scheme(uri).partition("+")[0]
+    is_database = bool(name) and name not in ("file", "http", "https", "s3")
+    return name if is_database and name not in ("postgresql", "sqlite") else None
+
+
 def public_uri(uri: str) -> str:
     """Return a data URI without user, password and query, which may be secret."""
     return uri if _scheme(uri) in ("", "file") else _SECRETS.sub("", uri)

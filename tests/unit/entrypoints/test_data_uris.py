@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Misconfigured
-from entrypoints.wiring.data import open_sink, open_source, public_uri, require_apart
+from entrypoints.wiring.data import (
+    cautions,
+    open_sink,
+    open_source,
+    public_uri,
+    require_apart,
+)
 from entrypoints.wiring.settings import Settings
 
 
@@ -91,3 +97,21 @@ def test_an_object_must_not_become_part_of_its_input(target: str) -> None:
         require_apart("s3://bucket/in/", target)
     with pytest.raises(Misconfigured, match="is the input"):
         require_apart(target, target)
+
+
+def test_databases_without_snapshot_or_lock_are_told() -> None:
+    assert cautions("mysql+pymysql://me:secret@host/db#in", "oracle://host/db#out") == [
+        "mysql is read without a snapshot: a table that changes meanwhile ends the job (65)",
+        "oracle is written without a lock: see to it that no other run of this job writes",
+    ]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("in.csv", "file:///in.csv", "s3://bucket/in.csv", "https://host/in.csv", "sample:10"),
+        *("postgresql+psycopg://host/db#in", "sqlite:///in.db#in"),
+    ],
+)
+def test_of_others_nothing_is_to_be_minded(uri: str) -> None:
+    assert cautions(uri, uri) == []
