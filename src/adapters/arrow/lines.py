@@ -18,7 +18,7 @@ from domain.dataset import Chunk
 from domain.errors import UnreadableData
 
 LONGEST_ROW = 64 << 20
-_BLOCK = 4 << 20
+_BLOCK = 2 << 20
 _BOM = b"\xef\xbb\xbf"
 
 _LF, _CR, _QUOTE = 10, 13, 34
@@ -26,6 +26,8 @@ _OPENED_AFTER = np.frombuffer(b',\n\r"', dtype=np.uint8)
 _CELL = re.compile(rb'(?:"(?:[^"]|"")*+(?P<close>"|\Z))?[^,\r\n]*+(?P<end>,|\r\n|\r|\n|\Z)')
 
 Offsets: TypeAlias = NDArray[np.int64]
+
+_NOWHERE: Offsets = np.zeros(0, dtype=np.int64)
 
 
 class Stream(Protocol):
@@ -159,8 +161,8 @@ def line_number(stream: Stream, offset: int) -> int:
 def split_csv(buffer: bytes, last: bool) -> Lines:
     """Split a buffer that begins with a row; `last` says that nothing comes after it."""
     codes = np.frombuffer(buffer, dtype=np.uint8)
-    quotes = np.flatnonzero(codes == _QUOTE)
-    if not _open_cells(codes, quotes[::2]):
+    quotes = np.flatnonzero(codes == _QUOTE) if b'"' in buffer else _NOWHERE
+    if len(quotes) and not _open_cells(codes, quotes[::2]):
         return _split_cell_by_cell(buffer, last)
     feeds = _outside(np.flatnonzero(codes == _LF), quotes)
     lines = Lines(feeds, feeds + 1)
