@@ -11,9 +11,9 @@ from tests.integration.program import Place
 PRICE = "median_house_value"
 QUICK = ("--param", "max_iter=40", "--param", "min_samples_leaf=20", "--no-intervals")
 
-# R² on the 516 rows of the hold-out: chance moves it by some 0.02. Above is what has seen prices
-# of the hold-out; below, at -0.34, what has learnt to trust neighbours of which it was one itself.
-HIGHEST, LOWEST = 0.03, -0.12
+# R² on the 516 rows of the hold-out, -0.03; chance moves it by some 0.01. Above is what has seen
+# prices of the hold-out; below, at -0.09, what learnt while a row was one of its own neighbours.
+HIGHEST, LOWEST = 0.03, -0.06
 
 
 def _shuffled(housing: Path, target: Path) -> None:
