@@ -15,6 +15,7 @@ def test_a_lock_ends_with_its_block_even_if_a_process_was_forked_meanwhile(tmp_p
     try:
         with path.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            assert child.is_alive()
     finally:
         stop.set()
         child.join()

@@ -167,6 +167,7 @@ def test_callers_who_vanish_leave_nothing_behind(impatient: Server) -> None:
             connection.sendall(head(f"Content-Length: {len(BODY)}") + BODY)
     wait_until(lambda: figure(impatient, "modelport_in_flight ") == 1, STOP_SECONDS, impatient.said)
     prompt(impatient)
+    assert figure(impatient, "modelport_in_flight ") == 1
 
 
 def test_a_caller_who_takes_no_answer_is_let_go(impatient: Server) -> None:
@@ -183,6 +184,7 @@ def test_a_caller_who_takes_no_answer_is_let_go(impatient: Server) -> None:
             lambda: figure(impatient, "modelport_in_flight ") == 1, STOP_SECONDS, impatient.said
         )
     prompt(impatient)
+    assert figure(impatient, "modelport_in_flight ") == 1
 
 
 def test_the_log_tells_of_each_request_and_of_no_data(impatient: Server) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 class Network(ThreadingHTTPServer):
-    """Hands on the first `allowed` requests, and answers no other; counts those handed on."""
+    """Hands on the first `allowed` requests, and answers no other; keeps what it handed on."""
 
     daemon_threads = True
 
@@ -17,7 +17,7 @@ class Network(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = urlsplit(server).netloc
         self.allowed: int | None = None
-        self.passed = 0
+        self.passed: list[str] = []
         self._counting = Lock()
 
     @property
@@ -25,11 +25,17 @@ class Network(ThreadingHTTPServer):
         """Where a client reaches the server through this network."""
         return f"http://127.0.0.1:{self.server_port}"
 
-    def passes(self) -> bool:
-        """Count one more request, if it may pass."""
+    def allow(self, requests: int | None) -> None:
+        """Hand on so many requests from now on; None for all."""
         with self._counting:
-            may = self.allowed is None or self.passed < self.allowed
-            self.passed += may
+            self.allowed, self.passed = requests, []
+
+    def passes(self, request: str) -> bool:
+        """Keep one more request, if it may pass."""
+        with self._counting:
+            may = self.allowed is None or len(self.passed) < self.allowed
+            if may:
+                self.passed.append(request)
             return may
 
 
@@ -38,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if not self.server.passes():
+        if not self.server.passes(f"{self.command} {self.path}"):
             self.close_connection = True
             return
         connection = HTTPConnection(self.server.target, timeout=30)

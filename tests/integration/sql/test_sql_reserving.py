@@ -75,6 +75,7 @@ def test_a_job_is_refused_to_a_second_process_until_the_first_ends(url: str) -> 
 
 def test_a_killed_process_lets_go(url: str) -> None:
     with holding(url) as process:
+        assert is_taken(url)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
         wait_until(lambda: not is_taken(url), 30, lambda: "the lock is let go")

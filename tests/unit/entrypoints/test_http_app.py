@@ -346,7 +346,8 @@ def test_a_body_beyond_the_limit_is_refused_whatever_is_said_of_it(
             yield b"x" * 1_000
 
     headers = JSON if length is None else {**JSON, "content-length": length}
-    problem(client.post("/predict", content=chunks(), headers=headers), 413)
+    answer = client.post("/predict", content=chunks(), headers=headers)
+    assert "too long" in problem(answer, 413)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/nothing", f"/{MARKER}", "/model/x"])
