@@ -222,15 +222,26 @@ def die(item: int) -> int:
     return item
 
 
-def test_a_cluster_that_loses_all_its_cores_is_given_up(unconnected: TwoNodes) -> None:
+def test_a_cluster_that_loses_its_cores_or_its_head_is_given_up(unconnected: TwoNodes) -> None:
     coreless = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
     cluster: Any = Cluster(initialize_head=True, head_node_args=coreless)
+    executor = RayExecutor(cluster.address, patience=2)
+
+    def items() -> Iterator[int]:
+        yield 0
+        for processes in cluster.head_node.all_processes.values():
+            for each in processes:
+                each.process.kill()
+        yield 0
+
     try:
         cluster.add_node(**NODE)
-        results = RayExecutor(cluster.address, patience=2).map(take_down, range(3), 2)
+        results = executor.map(take_down, range(3), 2)
         assert next(results) == 0
-        with pytest.raises(Unavailable, match=r"no node with a core for 2 seconds; .* is kept"):
+        with pytest.raises(Unavailable, match=r"no node with a core, for 2 seconds .* is kept"):
             next(results)
+        with pytest.raises(Unavailable, match=r"no head that answers, for 2 seconds .* is kept"):
+            list(executor.map(take_down, items(), 2))
     finally:
         cluster.shutdown()
 

@@ -54,6 +54,16 @@ def cores() -> int:
     return int(connected.cluster_resources().get("CPU", 0))
 
 
+def head_answers() -> bool:
+    """Whether the head of the cluster is there, for which Ray itself would wait silently."""
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def _join(address: str, cores: int | None) -> None:
     own: dict[str, Any] = {
         "num_cpus": cores,

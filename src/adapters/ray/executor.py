@@ -12,7 +12,7 @@ from uuid import uuid4
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from adapters.ray.cluster import LOCAL, cores, joined
+from adapters.ray.cluster import LOCAL, cores, head_answers, joined
 from adapters.ray.work import Sent
 from application.in_order import in_order
 from application.ports import Item, Result
@@ -22,6 +22,7 @@ _RETRIES = 3
 _IMPORT_FAILED = "The remote function failed to import"  # all that Ray says of it
 _CANCEL_SECONDS = 60.0
 _PATIENCE_SECONDS = 300.0
+_HEADLESS_SECONDS = 20.0  # after 60, Ray ends the process itself, and nobody is told how to go on
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class RayExecutor:
 
     `address` is as `joined` has it. The task is put into the object store once, and each worker
     process fetches it once. Where a worker or its machine is lost, what it was at goes to another.
-    Where no machine with a core has been there for `patience` seconds, it is given up.
+    Where no machine with a core has been there for `patience` seconds, it is given up; a head that
+    does not answer is given 20 at most.
     """
 
     address: str = LOCAL
@@ -47,12 +49,14 @@ class RayExecutor:
             # Where the cores set the limit, one more for each: none waits for its next item.
             at_once = workers or 2 * max(1, cores())
             calls = _Calls(ray.remote(max_retries=_RETRIES)(_run), sent)
+            patience = _Patience(self.patience)
             try:
-                yield from in_order(calls.begin, items, at_once, _Patience(self.patience))
+                yield from in_order(calls.begin, items, at_once, patience)
             except RayError as error:
                 raise _meaning(error) from error
             finally:
-                calls.cancel()
+                # Without a head nobody tells what has become of them; Ray ends the process soon.
+                calls.cancel(0.0 if patience.headless_since else _CANCEL_SECONDS)
 
 
 @dataclass
@@ -60,24 +64,35 @@ class _Patience:
     """Asked again and again while nothing ends: whether anybody is there who could work."""
 
     seconds: float
-    alone_since: float | None = None
+    coreless_since: float | None = None
+    headless_since: float | None = None
 
     def __call__(self) -> None:
         """Look at the cluster.
 
         Raises:
-            Unavailable: for too long, none of its nodes has had a core.
+            Unavailable: for too long its head has not answered, or none of its nodes has had a
+                core.
         """
-        if cores():
-            self.alone_since = None
-            return
         now = monotonic()
-        self.alone_since = self.alone_since or now
-        if now - self.alone_since >= self.seconds:
+        if not head_answers():
+            self.headless_since = self.headless_since or now
+            self._require_sooner(
+                self.headless_since,
+                min(self.seconds, _HEADLESS_SECONDS),
+                "has no head that answers",
+            )
+            return
+        self.headless_since = None
+        self.coreless_since = None if cores() else self.coreless_since or now
+        if self.coreless_since is not None:
+            self._require_sooner(self.coreless_since, self.seconds, "has no node with a core")
+
+    def _require_sooner(self, since: float, seconds: float, what: str) -> None:
+        if monotonic() - since >= seconds:
             raise Unavailable(
-                f"the Ray cluster has had no node with a core for {self.seconds:.0f} seconds; "
-                f"start its nodes and run the same again, or on another engine: what is finished "
-                f"is kept"
+                f"the Ray cluster {what}, for {seconds:.0f} seconds now; mend it and run the same "
+                f"again, or on another engine: what is finished is kept"
             )
 
 
@@ -120,9 +135,9 @@ class _Calls:
         future.add_done_callback(lambda done: self.under_way.pop(done, None))
         return future
 
-    def cancel(self) -> None:
-        """Let nothing go on: what waits is dropped, what runs is interrupted."""
+    def cancel(self, seconds: float) -> None:
+        """Let nothing go on, and wait for that: what waits is dropped, what runs interrupted."""
         for reference in [*self.under_way.values()]:
             with suppress(RayError):
                 ray.cancel(reference)
-        wait([*self.under_way], _CANCEL_SECONDS)
+        wait([*self.under_way], seconds)
