@@ -40,7 +40,7 @@ def _trained_in_each(*arguments: str) -> list[dict[str, Any]]:
         for surroundings in SURROUNDINGS
     ]
     try:
-        told = [process.communicate(timeout=120) for process in processes]
+        told = [process.communicate(timeout=240) for process in processes]
     finally:
         for process in processes:
             process.kill()
