@@ -1,4 +1,4 @@
-"""What a newcomer sees first, as a process of its own."""
+"""What a newcomer sees first."""
 
 import re
 from pathlib import Path
@@ -69,7 +69,7 @@ def a_second_demo_keeps_the_version(where: Place, first: float) -> None:
 
 def test_without_the_reference_data_the_demo_makes_do_and_says_so(tmp_path: Path) -> None:
     where = newcomer(tmp_path, "api-baseline", "file:///nowhere/housing.csv", CHOSEN)
-    ran = where.run("demo")
+    ran = where.call("demo")
     assert len(account(ran)) == 3
     assert "the reference data cannot be fetched: file:///nowhere/housing.csv" in ran.err
     assert "simulated data takes its place: the model is not a real one" in ran.err
