@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from application.intervals import Intervals, as_spread
 from application.loading import GOLDEN
-from application.ports import Learner, Predictor, Runtime
+from application.ports import Executor, Learner, Predictor, Runtime
 from application.reading import Divided, LabelledRows
 from domain import golden
 from domain.coverage import Judged, assess
@@ -34,7 +35,6 @@ from domain.uncertainty import (
     to_roots,
 )
 
-Fit: TypeAlias = Callable[[Matrix, Vector], Predictor]
 Calibration: TypeAlias = Callable[[TrainingSpec, Schema, Divided, Predictor], "Calibrated"]
 
 
@@ -48,10 +48,14 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Calibrate:
-    """Makes the intervals of a model; the learner says by what their width is learnt."""
+    """Makes the intervals of a model; the learner says by what their width is learnt.
+
+    Folds are worked on by the executor, which hands nothing over: one with threads of this process.
+    """
 
     learner: Learner
     runtime: Runtime
+    executor: Executor
 
     def __call__(
         self, spec: TrainingSpec, schema: Schema, rows: Divided, served: Predictor
@@ -68,9 +72,8 @@ class Calibrate:
             return Calibrated()
         shown = self._errors(spec, schema, rows.training)
         wide = spread_schema(schema)
-        roots = _out_of_fold(
-            self._fit(self.learner.spread, wide), shown.inputs, shown.roots, spec.seed
-        )
+        task = _FitFold(self.learner, self.learner.spread, wide, shown.inputs, shown.roots)
+        roots = self._out_of_fold(task, spec.seed)
         quantiles = Quantiles.of(shown.errors, roots, shown.scale, shown.inputs[:, -1])
         trained = self.learner.fit(self.learner.spread, wide, shown.inputs, shown.roots)
         intervals = Intervals(self.runtime.load(wide, trained.files), quantiles)
@@ -87,14 +90,35 @@ class Calibrate:
         )
 
     def _errors(self, spec: TrainingSpec, schema: Schema, rows: LabelledRows) -> "_Errors":
-        fit = self._fit(spec, schema)
-        predictions = _out_of_fold(fit, rows.matrix, rows.target, spec.seed)
+        task = _FitFold(self.learner, spec, schema, rows.matrix, rows.target)
+        predictions = self._out_of_fold(task, spec.seed)
         errors = np.abs(rows.target - predictions)
         scale = float(np.ptp(rows.target))
         return _Errors(spread_rows(rows.matrix, predictions), errors, to_roots(errors), scale)
 
-    def _fit(self, spec: TrainingSpec, schema: Schema) -> Fit:
-        return lambda matrix, target: self.learner.fit(spec, schema, matrix, target).predictor
+    def _out_of_fold(self, task: "_FitFold", seed: int) -> Vector:
+        """Return for each row the answer of a model that was fitted on the rows of other folds."""
+        answers, parts = np.empty(len(task.matrix)), folds(len(task.matrix), seed)
+        for held, answered in zip(parts, self.executor.map(task, parts), strict=True):
+            answers[held] = answered
+        return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _FitFold:
+    """A task: fits on the rows that are not held out, and answers for those that are."""
+
+    learner: Learner
+    spec: TrainingSpec
+    schema: Schema
+    matrix: Matrix
+    target: Vector
+
+    def __call__(self, held: NDArray[np.bool_]) -> Vector:
+        learnt = self.matrix[~held], self.target[~held]
+        return self.learner.fit(self.spec, self.schema, *learnt).predictor.predict(
+            self.matrix[held]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +139,6 @@ def to_metrics(uncertainty: Mapping[str, Any] | None) -> dict[str, float]:
         "interval_coverage": uncertainty["coverage"],
         "interval_width": uncertainty["width"],
     }
-
-
-def _out_of_fold(fit: Fit, matrix: Matrix, target: Vector, seed: int) -> Vector:
-    """Return for each row the answer of a model that was fitted on the rows of other folds."""
-    answers = np.empty(len(matrix))
-    for held in folds(len(matrix), seed):
-        answers[held] = fit(matrix[~held], target[~held]).predict(matrix[held])
-    return answers
 
 
 def _judge(intervals: Intervals, holdout: LabelledRows, served: Predictor) -> tuple[Matrix, Judged]:

@@ -110,14 +110,20 @@ def _count_rows(boosting: Any, times: int) -> None:
 def _on_one_thread() -> Iterator[None]:
     """Boosting on one thread is faster than on two that wait for each other on busy cores.
 
-    And how a matrix product is rounded depends on the number of threads that share it. Numbers
-    that overflow are refused by scikit-learn itself, with an error.
+    Numbers that overflow are refused by scikit-learn itself, with an error.
     """
-    with _pools().limit(limits=1), np.errstate(over="ignore", invalid="ignore"):
+    with _boosting().limit(limits=1), np.errstate(over="ignore", invalid="ignore"):
         yield
 
 
 @cache
-def _pools() -> ThreadpoolController:
-    """The libraries with threads of their own: all were loaded together with scikit-learn."""
-    return ThreadpoolController()
+def _boosting() -> ThreadpoolController:
+    """Return what says how many threads boosting may use, for each thread that asks on its own.
+
+    How a matrix product is rounded depends on the number of threads that share it: that is one
+    from here on. It holds for the whole process, so no fit may set it back while others go on.
+    All such libraries were loaded together with scikit-learn.
+    """
+    pools = ThreadpoolController()
+    pools.select(user_api="blas").limit(limits=1)
+    return pools.select(user_api="openmp")

@@ -94,7 +94,9 @@ class Container(containers.DeclarativeContainer):
         appoint,
         providers.Object(builders.now),
         providers.Callable(code_version),
-        providers.Factory(Calibrate, learner, runtime),
+        providers.Factory(
+            Calibrate, learner, runtime, providers.ThreadSafeSingleton(builders.local_executor)
+        ),
         signer,
     )
     sign_model = providers.Factory(SignModel, store, signer)

@@ -144,7 +144,7 @@ class World:
             self.appoint,
             lambda: ALWAYS,
             {"revision": "abc"},
-            Calibrate(MemoryLearner(), self.runtime),
+            Calibrate(MemoryLearner(), self.runtime, MemoryExecutor()),
             self.signer,
         )
         return use_case(data or source(), schema, spec, promote=promote, intervals=self.calibrating)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.memory import MemoryLearner, MemoryRuntime, MemorySource
+from adapters.memory import MemoryExecutor, MemoryLearner, MemoryRuntime, MemorySource
 from application.calibrating import Calibrate, to_metrics
 from application.intervals import Intervals
 from application.ports import Predictor, Trained
@@ -129,7 +129,7 @@ def test_no_model_is_asked_about_rows_that_it_has_learnt_from_and_one_is_made_in
     spec = TrainingSpec(LINEAR.estimator, {}, Split(0.2, 1))
     rows = read_labelled(source(100, changed=changed), SCHEMA).divide(spec.split)
     served = MemoryLearner().fit(spec, SCHEMA, rows.training.matrix, rows.training.target)
-    Calibrate(learner, MemoryRuntime())(spec, SCHEMA, rows, served.predictor)
+    Calibrate(learner, MemoryRuntime(), MemoryExecutor())(spec, SCHEMA, rows, served.predictor)
     everything = {*rows.training.matrix[:, 0].tolist()}
     model, spread, last = learner.fits[:5], learner.fits[5:10], learner.fits[10:]
     assert [len(fitted) for _, fitted in (*model, *spread, *last)] == [64] * 10 + [80]
