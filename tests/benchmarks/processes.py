@@ -193,9 +193,13 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and is not yet reaped does not."""
+    """Tell whether a process runs; one that has ended and is not yet reaped does not.
+
+    Of one that is killed the first thread ends while others still do: until then it runs.
+    """
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        found = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"
+    state, threads = found[0], int(found[17])
+    return state != "Z" or threads > 1
