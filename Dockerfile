@@ -9,9 +9,9 @@ FROM ${BASE_IMAGE} AS build
 WORKDIR /build
 COPY requirements/build.txt requirements/api.txt requirements/
 RUN python -m venv /opt/modelport
-RUN /opt/modelport/bin/pip install --quiet --require-hashes -r requirements/api.txt
+RUN /opt/modelport/bin/pip install --quiet --no-deps --require-hashes -r requirements/api.txt
 RUN python -m venv /opt/hatch
-RUN /opt/hatch/bin/pip install --quiet --require-hashes -r requirements/build.txt
+RUN /opt/hatch/bin/pip install --quiet --no-deps --require-hashes -r requirements/build.txt
 COPY pyproject.toml LICENSE ./
 COPY src src
 RUN /opt/hatch/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
@@ -21,7 +21,7 @@ RUN /opt/modelport/bin/python -m compileall -q /opt/modelport/lib
 FROM ${BASE_IMAGE} AS tracking
 COPY requirements/train.txt requirements/
 RUN python -m venv /opt/tracking \
- && /opt/tracking/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements/train.txt
+ && /opt/tracking/bin/pip install --quiet --no-cache-dir --no-deps --require-hashes -r requirements/train.txt
 RUN useradd --system --uid 10001 --create-home tracking \
  && install --directory --owner tracking /var/lib/mlflow
 ENV PATH=/opt/tracking/bin:$PATH

@@ -49,7 +49,7 @@ $(STAMP):
 	fi
 	@total=$$(grep -c '^[a-zA-Z0-9]' requirements/dev.txt); \
 	echo "Installing the $$total pinned packages; the first time takes a few minutes"; \
-	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt \
+	$(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt \
 	  | awk '/^(Collecting|Processing) / && ++n % 25 == 0 {print "  " n " packages fetched"; fflush()} \
 	         /^Installing collected/ {print "  unpacking " n " packages"; fflush()}'
 	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .

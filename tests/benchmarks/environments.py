@@ -52,7 +52,7 @@ def prepare(peer: str) -> Environment:
         return environment
     print(f"installing {pinned.name}; this takes a minute or two", file=sys.stderr, flush=True)
     _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-    _run([environment.python, *_PIP, "--quiet", "--require-hashes", "-r", str(pinned)])
+    _run([environment.python, *_PIP, "--quiet", "--no-deps", "--require-hashes", "-r", str(pinned)])
     stamp.write_text(wanted)
     return environment
 

@@ -54,7 +54,14 @@ def _install(requirements: Path, home: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--retries", "1"]
     result = subprocess.run(
-        [*pip, "--disable-pip-version-check", "--require-hashes", "-r", str(requirements)],
+        [
+            *pip,
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--require-hashes",
+            "-r",
+            str(requirements),
+        ],
         capture_output=True,
         text=True,
         check=False,
