@@ -54,9 +54,10 @@ class CsvSource:
     its path.
     """
 
-    def __init__(self, path: Path, uri: str | None = None) -> None:
+    def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
         self._file = watch(path)
         self._uri = uri or str(path)
+        self._with_md5 = with_md5
         self._version: DatasetVersion | None = None
         self._header: _Header | None = None
 
@@ -113,7 +114,7 @@ class CsvSource:
     def _fingerprint(self) -> DatasetVersion:
         rows = -1
         with self._file.opened() as stream:
-            digests = Digests(stream)
+            digests = Digests(stream, with_md5=self._with_md5)
             for piece in scan(digests, split_csv, self._uri):
                 require_utf8(piece.raw, piece.at, self._file.path, self._uri)
                 rows += len(piece.starts)

@@ -38,9 +38,10 @@ class JsonLinesSource:
     that is not its path.
     """
 
-    def __init__(self, path: Path, uri: str | None = None) -> None:
+    def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
         self._file = watch(path)
         self._uri = uri or str(path)
+        self._with_md5 = with_md5
         self._version: DatasetVersion | None = None
         self._columns: tuple[str, ...] | None = None
 
@@ -50,7 +51,7 @@ class JsonLinesSource:
         if self._version is None:
             rows = 0
             with self._file.opened() as stream:
-                digests = Digests(stream)
+                digests = Digests(stream, with_md5=self._with_md5)
                 for piece in scan(digests, split_lines, self._uri):
                     require_utf8(piece.raw, piece.at, self._file.path, self._uri)
                     rows += len(piece.starts)

@@ -14,7 +14,7 @@ from adapters.arrow.parquet_source import ParquetSource
 from adapters.arrow.partitioned_sink import PartitionedSink
 from domain.errors import Misconfigured
 
-_SOURCES: Mapping[str, Callable[[Path, str | None], FileSource]] = {
+_SOURCES: Mapping[str, type[FileSource]] = {
     ".csv": CsvSource,
     ".parquet": ParquetSource,
     ".jsonl": JsonLinesSource,
@@ -23,10 +23,13 @@ _SOURCES: Mapping[str, Callable[[Path, str | None], FileSource]] = {
 }
 
 
-def open_source(path: Path, uri: str | None = None) -> FileSource | FolderSource:
+def open_source(
+    path: Path, uri: str | None = None, *, with_md5: bool = True
+) -> FileSource | FolderSource:
     """Return the source that reads a file, or all of a folder or pattern.
 
-    `uri` says where a file is from, if not its path.
+    `uri` says where a file is from, if not its path. The version of one file has its MD5, unless
+    that is left out; several files together have none.
 
     Raises:
         Misconfigured: the suffix is not that of a format that can be read, or files are of
@@ -37,7 +40,7 @@ def open_source(path: Path, uri: str | None = None) -> FileSource | FolderSource
         files = files_of(path)
         _require_one_format(str(path), [name for name, _ in files])
         return FolderSource([(name, _open_file(each, None)) for name, each in files], str(path))
-    return _open_file(path, uri)
+    return _open_file(path, uri, with_md5=with_md5)
 
 
 def open_copies(uri: str, copies: Sequence[tuple[str, str, Callable[[], Path]]]) -> FolderSource:
@@ -67,11 +70,11 @@ def _require_one_format(where: str, names: Sequence[str]) -> None:
         )
 
 
-def _open_file(path: Path, uri: str | None) -> FileSource:
+def _open_file(path: Path, uri: str | None, *, with_md5: bool = False) -> FileSource:
     source = _SOURCES.get(suffix_of(path))
     if source is None:
         raise _unknown(path)
-    return source(path, uri and _without_password(uri))
+    return source(path, uri and _without_password(uri), with_md5=with_md5)
 
 
 def open_sink(path: Path) -> FileSink:

@@ -23,9 +23,10 @@ class ParquetSource:
     `uri` says where the file is from, if that is not its path.
     """
 
-    def __init__(self, path: Path, uri: str | None = None) -> None:
+    def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
         self._file = WatchedFile(path)
         self._uri = uri or str(path)
+        self._with_md5 = with_md5
         self._version: DatasetVersion | None = None
         self._columns: tuple[str, ...] | None = None
 
@@ -36,7 +37,7 @@ class ParquetSource:
             with self._opened() as file:
                 rows = file.metadata.num_rows
             with self._file.opened() as stream:
-                digests = Digests(stream)
+                digests = Digests(stream, with_md5=self._with_md5)
                 digests.read_all()
             self._version = DatasetVersion(self._uri, digests.sha256, rows, digests.md5)
         return self._version

@@ -109,7 +109,7 @@ def predict(
     limit = None if max_rejects is None else RejectLimit.parse(max_rejects)
     ref = parse_ref(model, wired.settings().model_ref)
     use_case: PredictBatch = wired.predict_batch()
-    rows: DataSource = wired.source(source)
+    rows: DataSource = wired.source(source, with_md5=False)
     # Also if the alias has moved in the meantime, the job goes on with the version it began with.
     pinned: dict[str, str] = {}
     for caution in cautions(source, target):

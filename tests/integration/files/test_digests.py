@@ -1,11 +1,16 @@
 """Digests of a file that is read in blocks, on a thread beside the one that reads."""
 
 import hashlib
+from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from adapters.arrow.files import Digests
+from adapters.arrow.opening import open_source
 
 
 @pytest.mark.parametrize("size", [0, 1, 3 << 20, (3 << 20) + 1])
@@ -25,3 +30,22 @@ def test_digests_of_what_nobody_looks_at() -> None:
     digests = Digests(BytesIO(content))
     digests.read_all()
     assert digests.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_md5_can_be_left_out() -> None:
+    digests = Digests(BytesIO(b"rows"), with_md5=False)
+    digests.read_all()
+    assert digests.sha256 == hashlib.sha256(b"rows").hexdigest()
+    assert digests.md5 is None
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_the_version_of_a_file_is_the_same_but_for_its_md5(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.table({"x": [1, 2]}), path)
+    else:
+        path.write_text('{"x": 1}\n{"x": 2}\n' if path.suffix == ".jsonl" else "x\n1\n2\n")
+    whole, without = open_source(path).version, open_source(path, with_md5=False).version
+    assert whole.md5 == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    assert without == replace(whole, md5=None)
