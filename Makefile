@@ -66,7 +66,7 @@ experiments: setup ## how the model was chosen: ladder, search, ten splits, trai
 	@$(BIN)/modelport experiments run $(ARGS)
 	@$(BIN)/modelport experiments seeds
 	@$(BIN)/modelport train || test $$? -eq 3
-	@$(BIN)/modelport experiments report
+	@$(BIN)/modelport experiments report --notebooks docs/experiments
 
 .PHONY: test
 test: setup ## all tests with coverage (JOBS=2 processes)

@@ -4,10 +4,11 @@ import hmac
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
+from io import StringIO
 from itertools import islice
 from threading import Lock
 from typing import Any, Literal
@@ -18,7 +19,15 @@ from application.ports import Attributes, Finished, Item, Result, Sealed, Traine
 from domain.access import ApiKey, KeyRing
 from domain.batch import BatchJob, ChunkReceipt, Reject
 from domain.dataset import Chunk, DatasetVersion
-from domain.errors import ArtefactRejected, Conflict, Misconfigured, Unavailable
+from domain.document import Code, Output, Paragraph, Part
+from domain.errors import (
+    ArtefactRejected,
+    Conflict,
+    InvalidData,
+    Misconfigured,
+    NotFound,
+    Unavailable,
+)
 from domain.explanation import Explained, shares
 from domain.feature import Kind, Vector
 from domain.features import FeatureEncoding
@@ -26,6 +35,7 @@ from domain.ledger import LedgerEntry
 from domain.lookup import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.mapping import Reader
 from domain.model import ENCODING, NUMERIC, Bundle, ModelRef, ModelVersion, json_bytes
+from domain.notebook import Notebook
 from domain.schema import Matrix, Schema
 from domain.search import Dimension, Number, Space, Trial
 from domain.signature import key_id
@@ -500,6 +510,42 @@ def _drawn(random: np.random.Generator, dimension: Dimension) -> Number:
     if dimension.whole:
         return int(random.integers(int(dimension.low), int(dimension.high), endpoint=True))
     return float(random.uniform(dimension.low, dimension.high))
+
+
+class MemoryNotebooks:
+    """A `Notebooks` whose folders hold cells as (kind, source): "markdown" or "code".
+
+    Of prose it knows headings of the first level; of what code shows, what it prints.
+    """
+
+    def __init__(self) -> None:
+        self.folders: dict[str, dict[str, Sequence[tuple[str, str]]]] = {}
+
+    def run(self, folder: str) -> list[Notebook]:
+        books = self.folders.get(folder)
+        if not books:
+            raise NotFound(f"{folder}: there are no notebooks")
+        return [_ran(folder, name, books[name]) for name in sorted(books)]
+
+
+def _ran(folder: str, name: str, cells: Sequence[tuple[str, str]]) -> Notebook:
+    title, known = name.removesuffix(".ipynb"), dict[str, Any]()
+    parts: list[Part] = []
+    for number, (kind, source) in enumerate(cells, 1):
+        if kind == "markdown" and source.startswith("# ") and not parts:
+            title = source.removeprefix("# ")
+        elif kind == "markdown":
+            parts.append(Paragraph(source))
+        else:
+            try:
+                with redirect_stdout(StringIO()) as printed:
+                    exec(source, known)
+            except Exception as error:
+                where = f"{folder}/{name}, cell {number} of {len(cells)}"
+                raise InvalidData(f"{where} fails: {type(error).__name__}: {error}") from error
+            text = printed.getvalue().rstrip()
+            parts += [Code(source), Output(text)] if text else [Code(source)]
+    return Notebook(name, title, tuple(parts))
 
 
 class MemoryResults:

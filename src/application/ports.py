@@ -18,6 +18,7 @@ from domain.feature import Kind, Vector
 from domain.figures import Figure
 from domain.ledger import LedgerEntry
 from domain.model import Bundle, ModelRef, ModelVersion
+from domain.notebook import Notebook
 from domain.schema import Matrix, Schema
 from domain.search import Space, Trial
 from domain.table import Table
@@ -469,4 +470,21 @@ class Plotter(Protocol):
 
     def draw(self, figure: Figure) -> str:
         """Return a figure as an SVG element, which can stand in a page or in a file."""
+        ...
+
+
+class Notebooks(Protocol):
+    """Runs notebooks: prose and Python, cell by cell."""
+
+    def run(self, folder: str) -> Sequence[Notebook]:
+        """Run every notebook of a folder, by name, each from top to bottom and starting anew.
+
+        Nothing is written to them. Their first heading is their title.
+
+        Raises:
+            NotFound: there is none in the folder.
+            UnreadableData: a file is not a notebook.
+            InvalidData: a cell fails; says which cell of which notebook.
+            Unavailable: what runs them cannot be started, or ends.
+        """
         ...

@@ -1,12 +1,12 @@
 """Tell how the model was chosen, from what experiments and registry know."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from application.appointing import resolved
 from application.loading import LoadModel
-from application.ports import Plotter, ResultStore
+from application.ports import Notebooks, Plotter, ResultStore
 from application.run_experiments import RESULTS
 from application.try_seeds import SEEDS
 from domain.document import Document
@@ -27,17 +27,19 @@ class Drawn:
 
 @dataclass(frozen=True)
 class ReportExperiments:
-    """Makes the report; nothing is fitted or measured for it."""
+    """Makes the report; nothing is fitted or measured for it, but by the notebooks in it."""
 
     results: ResultStore
     load: LoadModel
     plotter: Plotter
+    notebooks: Callable[[], Notebooks]
 
-    def __call__(self) -> Drawn:
-        """Return the report on the last experiments.
+    def __call__(self, notebooks: str | None = None) -> Drawn:
+        """Return the report on the last experiments, with the notebooks of a folder at its end.
 
         Raises:
-            NotFound: there were none.
+            NotFound: there were none, or there is no notebook in the folder.
+            InvalidData, Unavailable: a notebook cannot be run to its end.
         """
         found = self.results.get(RESULTS)
         if found is None:
@@ -58,6 +60,10 @@ class ReportExperiments:
             uncertainty=in_use[0].uncertainty if in_use else None,
         )
         report = experiment_report(evidence)
+        if notebooks is not None:
+            run = self.notebooks().run(notebooks)
+            sections = (notebook.section(number) for number, notebook in enumerate(run, 1))
+            report = replace(report, sections=(*report.sections, *sections))
         drawn = {figure.name: self.plotter.draw(figure) for figure in report.figures}
         return Drawn(report, drawn, evidence)
 

@@ -1,6 +1,7 @@
 """A document as parts to be shown: sentences, tables and figures under headings.
 
 Model cards and reports are documents; how the parts look is the business of whoever shows them.
+What is between backquotes in a text is code.
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,66 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Grid(Table):
+    """A table of texts as they are; a column of figures is one whose texts are numbers."""
+
+    @property
+    def figures(self) -> tuple[bool, ...]:
+        """Which columns hold numbers only."""
+        return tuple(
+            bool(self.rows) and all(_is_number(str(row[column])) for row in self.rows)
+            for column in range(len(self.header))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a few parts are about."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Prose."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A list."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A piece of a program, for those who want to look."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a program has printed, line by line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawing that is there already, as a whole SVG document."""
+
+    title: str
+    svg: str
+    name: str = ""
+
+
+Part: TypeAlias = Heading | Paragraph | Points | Code | Output | Grid | Picture
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """A value to be drawn, with the interval in which it may lie, if that is known."""
 
@@ -58,7 +119,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a document: sentences, points, a command, then charts, tables and figures."""
+    """A part of a document: sentences, points, a command, then charts, tables and figures.
+
+    `parts` come last, in the order they are in.
+    """
 
     title: str
     sentences: tuple[str, ...] = ()
@@ -67,6 +131,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     command: str = ""
     charts: tuple[Chart, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +148,12 @@ class Document:
         """Every figure, in order."""
         return tuple(figure for section in self.sections for figure in section.figures)
 
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Every picture, in order."""
+        parts = (part for section in self.sections for part in section.parts)
+        return tuple(part for part in parts if isinstance(part, Picture))
+
 
 def written(cell: Cell, precise: bool = False) -> str:
     """Return a cell as text; unless `precise`, numbers of ten or more without a fraction."""
@@ -93,3 +164,11 @@ def written(cell: Cell, precise: bool = False) -> str:
     if isinstance(cell, float):
         return f"{cell:,.0f}" if abs(cell) >= 10 else f"{cell:.3g}"
     return f"{cell:,}" if isinstance(cell, int) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,8 +1,22 @@
 """A document as a page of Markdown, with its figures as files beside it."""
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
-from domain.document import Document, Section, Table
+from domain.document import (
+    Code,
+    Document,
+    Grid,
+    Heading,
+    Output,
+    Paragraph,
+    Part,
+    Picture,
+    Points,
+    Section,
+    Table,
+)
 
 
 def to_markdown(document: Document, figures: str = "") -> str:
@@ -34,7 +48,40 @@ def _section(section: Section, figures: str) -> Iterator[str]:
     for table in section.tables:
         yield from [*_table(table), ""]
     for figure in section.figures:
-        yield from [f"![{_text(figure.title)}]({figures}/{figure.name}.svg)", ""]
+        yield from [_image(figures, figure.name, figure.title), ""]
+    for part in section.parts:
+        yield from [*_part(part, figures), ""]
+
+
+def _part(part: Part, figures: str) -> Iterator[str]:
+    match part:
+        case Heading(text):
+            yield f"### {_text(text)}"
+        case Paragraph(text):
+            yield _text(text)
+        case Points(items):
+            yield from (f"- {_text(item)}" for item in items)
+        case Code(text):
+            yield from ["<details><summary>Code</summary>", "", *_fenced(text, "python")]
+            yield from ["", "</details>"]
+        case Output(text):
+            yield from _fenced(text, "text")
+        case Grid():
+            yield from _table(part)
+        case Picture():
+            yield _image(figures, part.name, part.title)
+        case _:
+            assert_never(part)
+
+
+def _fenced(text: str, language: str) -> Iterator[str]:
+    """Yield a block that nothing in the text can end."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    yield from [f"{fence}{language}", text, fence]
+
+
+def _image(folder: str, name: str, title: str) -> str:
+    return f"![{_text(title)}]({folder}/{name}.svg)"
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -1,10 +1,24 @@
 """A document as one HTML page that needs nothing else: no script, no font, no address."""
 
 import re
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+from typing import assert_never
 
-from domain.document import Document, Section, Table
+from domain.document import (
+    Code,
+    Document,
+    Grid,
+    Heading,
+    Output,
+    Paragraph,
+    Part,
+    Picture,
+    Points,
+    Section,
+    Table,
+)
 from domain.figures import Figure
 from entrypoints.chart_svg import draw
 
@@ -44,6 +58,8 @@ svg { display: block; max-width: 100%; height: auto; }
 .figures { display: grid; gap: 1.25rem; margin-top: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(25rem, 1fr)); }
 figure { margin: 0; background: #fff; }
+.picture { width: fit-content; max-width: 100%; margin: .75rem 0; }
+.picture img { display: block; max-width: 100%; height: auto; }
 .chart { font-size: 12px; } .chart text { fill: var(--ink); } .chart .soft { fill: var(--soft); }
 .bar { fill: var(--bar); } .whisker { stroke: var(--whisker); stroke-width: 1.5; }
 .mark { stroke: var(--mark); stroke-width: 1.5; stroke-dasharray: 4 3; }
@@ -74,7 +90,7 @@ def _section(section: Section, drawn: Mapping[str, str]) -> Iterator[str]:
     yield f"<section>\n<h2>{escape(section.title)}</h2>"
     yield from (f"<p>{_prose(sentence)}</p>" for sentence in section.sentences)
     if section.points:
-        yield f"<ul>{''.join(f'<li>{_prose(point)}</li>' for point in section.points)}</ul>"
+        yield _points(section.points)
     if section.command:
         yield f"<pre>{escape(section.command)}</pre>"
     for chart in section.charts:
@@ -87,7 +103,40 @@ def _section(section: Section, drawn: Mapping[str, str]) -> Iterator[str]:
     if section.figures:
         figures = "".join(_figure(figure, drawn[figure.name]) for figure in section.figures)
         yield f'<div class="figures">{figures}</div>'
+    for part in section.parts:
+        yield from _part(part)
     yield "</section>"
+
+
+def _part(part: Part) -> Iterator[str]:
+    match part:
+        case Heading(text):
+            yield f"<h3>{_prose(text)}</h3>"
+        case Paragraph(text):
+            yield f"<p>{_prose(text)}</p>"
+        case Points(items):
+            yield _points(items)
+        case Code(text):
+            yield f"<details><summary>Code</summary><pre>{escape(text)}</pre></details>"
+        case Output(text):
+            yield f"<pre>{escape(text)}</pre>"
+        case Grid():
+            yield _table(part)
+        case Picture():
+            yield _picture(part)
+        case _:
+            assert_never(part)
+
+
+def _picture(picture: Picture) -> str:
+    """Return an image of its own: its ids clash with nobody's, and what it holds is not run."""
+    content = b64encode(picture.svg.encode()).decode()
+    address = f"data:image/svg+xml;base64,{content}"
+    return f'<figure class="picture"><img alt="{escape(picture.title)}" src="{address}"></figure>'
+
+
+def _points(points: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{_prose(point)}</li>' for point in points)}</ul>"
 
 
 def _prose(text: str) -> str:

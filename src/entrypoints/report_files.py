@@ -43,6 +43,8 @@ def _files(drawn: Drawn) -> Iterator[tuple[str, str]]:
     yield "importance.csv", _csv(results["examined"]["importance"], ("feature", "rise"))
     for name, svg in drawn.figures.items():
         yield f"{_FIGURES}/{name}.svg", svg
+    for picture in drawn.report.pictures:
+        yield f"{_FIGURES}/{picture.name}.svg", picture.svg
 
 
 def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:

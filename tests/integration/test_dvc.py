@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.integration.environments import INSTALL_SECONDS, programs_of
+from tests.integration.notebook_files import write_notebook
 from tests.integration.program import PROGRAM
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,11 @@ def test_pull_without_the_bytes_fails_and_leaves_no_file(dvc: Path, checkout: Pa
 def test_the_pipeline_runs_once_and_again_only_what_changed(dvc: Path, checkout: Path) -> None:
     for name in ("dvc.yaml", "data/housing.toml", "data/housing.champion.toml"):
         shutil.copy(ROOT / name, checkout / name)
-    for folder in ("domain", "application", "adapters/sklearn", "adapters/matplotlib"):
+    write_notebook(checkout / "docs/experiments/one.ipynb", ("markdown", "# Told by me"))
+    for folder in (
+        *("domain", "application"),
+        *("adapters/sklearn", "adapters/matplotlib", "adapters/notebooks"),
+    ):
         shutil.copytree(
             ROOT / "src" / folder,
             checkout / "src" / folder,
@@ -124,7 +129,7 @@ def test_the_pipeline_runs_once_and_again_only_what_changed(dvc: Path, checkout:
     (figures,) = shown[""]["data"].values()
     assert figures["data"]["cv_rmse"]["ridge"] < figures["data"]["cv_rmse"]["dummy"]
     assert figures["data"]["holdout_rmse"] > 0
-    assert (checkout / "artifacts/experiments/report.html").is_file()
+    assert "Told by me" in (checkout / "artifacts/experiments/report.html").read_text()
     plots = _run(dvc, checkout, "plots", "show", "--json")
     assert plots.returncode == 0, plots.stderr
     assert "ladder.csv" in plots.stdout

@@ -143,19 +143,29 @@ def report(
             show_default="experiments/ in MODELPORT_HOME",
         ),
     ] = None,
+    notebooks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Run the notebooks of this folder, and show them at the end of the page.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write one page on how the model was chosen: report.html, report.md and its figures.
 
     It is made from what `run`, `seeds` and `train` have left; nothing is fitted for it.
     Beside it lie metrics.json and the figures' values as CSV, for DVC.
+    A notebook that fails ends the command; an earlier page stays as it was.
 
-    Example: modelport experiments report --out outputs/report
+    Example: modelport experiments report --notebooks docs/experiments
     """
     wired = container()
     folder = out or wired.settings().home / "experiments"
-    with output.working("drawing the figures"):
-        drawn: Drawn = wired.report_experiments()()
+    doing = "running the notebooks" if notebooks else "drawing the figures"
+    with output.working(doing):
+        drawn: Drawn = wired.report_experiments()(None if notebooks is None else str(notebooks))
         written = write_report(drawn, folder)
     if as_json:
         output.emit({"written": [str(path) for path in written], **figures_of(drawn.evidence)})

@@ -22,6 +22,7 @@ from application.ports import (
     Learner,
     Ledger,
     ModelStore,
+    Notebooks,
     Plotter,
     ResultStore,
     Runtime,
@@ -287,6 +288,14 @@ def plotter() -> Plotter:
     from adapters.matplotlib.plotter import MatplotlibPlotter
 
     return MatplotlibPlotter()
+
+
+@needs("experiments")
+def notebooks() -> Notebooks:
+    """Notebooks in kernels of their own."""
+    from adapters.notebooks.kernels import KernelNotebooks
+
+    return KernelNotebooks()
 
 
 def results(settings: Settings) -> ResultStore:

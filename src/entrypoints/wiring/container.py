@@ -126,7 +126,10 @@ class Container(containers.DeclarativeContainer):
         providers.Callable(builders.fitting_code, learner, runtime),
     )
     plotter = providers.ThreadSafeSingleton(builders.plotter)
-    report_experiments = providers.Factory(ReportExperiments, results, load_model, plotter)
+    notebooks = providers.ThreadSafeSingleton(builders.notebooks)
+    report_experiments = providers.Factory(
+        ReportExperiments, results, load_model, plotter, notebooks.provider
+    )
     try_seeds = providers.Factory(
         TrySeeds,
         cross_validate,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.notebook_files import write_notebook
 from tests.integration.program import Place, place
 
 QUICK = ("--folds", "2", "--budget", "2", "--workers", "1")
@@ -92,6 +93,29 @@ def test_the_report_names_its_figures_for_programs(tried: Place) -> None:
     assert found["holdout_rmse"] is None
     assert json.loads((tried / "page" / "metrics.json").read_text())["cv_rmse"] == found["cv_rmse"]
     assert "page/report.html" in found["written"]
+
+
+def test_the_report_shows_what_notebooks_show(tried: Place) -> None:
+    drawing = (
+        "from IPython.display import SVG\n"
+        "from os import environ\n"
+        "print(environ['MODELPORT_DATA'])\n"
+        "SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"><text>drawn</text></svg>')"
+    )
+    write_notebook(tried / "books" / "one.ipynb", ("markdown", "# Told by me"), ("code", drawing))
+    tried.good("experiments", "report", "--notebooks", "books", "--out", "page")
+    html, text = (tried / "page/report.html").read_text(), (tried / "page/report.md").read_text()
+    assert "<h2>Told by me</h2>" in html
+    assert "<pre>sample:2000</pre>" in html
+    assert html.count("data:image/svg+xml;base64,") == 1
+    assert "![Told by me](figures/notebook-1-1.svg)" in text
+    assert "drawn" in (tried / "page/figures/notebook-1-1.svg").read_text()
+
+    write_notebook(tried / "books" / "two.ipynb", ("code", "1 / 0"))
+    ran = tried.call("experiments", "report", "--notebooks", "books", "--out", "page")
+    assert ran.code == 65
+    assert "books/two.ipynb, cell 1 of 1 fails: ZeroDivisionError: division by zero" in ran.err
+    assert (tried / "page/report.html").read_text() == html
 
 
 def test_without_experiments_there_is_no_report(empty: Place) -> None:

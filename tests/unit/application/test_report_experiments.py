@@ -3,8 +3,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from adapters.memory import MemoryNotebooks
 from application.report_experiments import Drawn, ReportExperiments, figures_of
-from domain.errors import NotFound
+from domain.document import Code, Output
+from domain.errors import InvalidData, NotFound
 from domain.experiment_report import experiment_report
 from domain.figures import Bars, Figure
 from domain.model import Bundle
@@ -33,7 +35,7 @@ class Sketcher:
 
 
 def report(lab: Laboratory, world: World) -> Drawn:
-    return ReportExperiments(lab.results, world.load, Sketcher())()
+    return ReportExperiments(lab.results, world.load, Sketcher(), MemoryNotebooks)()
 
 
 def text(drawn: Drawn) -> str:
@@ -209,3 +211,25 @@ def test_the_figures_to_compare_are_plain_json() -> None:
     assert json.loads(json.dumps(figures)) == figures
     assert figures["cv_rmse"]["linear"] == document["steps"][1]["rmse"]
     assert figures["chosen"] == "linear"
+
+
+def test_notebooks_are_sections_at_the_end() -> None:
+    lab, books = Laboratory(), MemoryNotebooks()
+    lab.run(only=["dummy"])
+    told = ReportExperiments(lab.results, World().load, Sketcher(), lambda: books)
+    books.folders["books"] = {
+        "2.ipynb": [("code", "print(2)")],
+        "1.ipynb": [("markdown", "# One"), ("code", "x = 1")],
+    }
+    plain, drawn = told(), told("books")
+    *own, first, second = drawn.report.sections
+    assert tuple(own) == plain.report.sections
+    assert drawn.figures == plain.figures
+    assert first.title == "One"
+    assert first.sentences == ("The notebook `1.ipynb`, run from top to bottom for this page.",)
+    assert (second.title, second.parts) == ("2", (Code("print(2)"), Output("2")))
+    books.folders["books"]["3.ipynb"] = [("code", "print(z)")]
+    with pytest.raises(InvalidData, match=r"books/3\.ipynb, cell 1 of 1"):
+        told("books")
+    with pytest.raises(NotFound, match="other"):
+        told("other")

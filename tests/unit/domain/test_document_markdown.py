@@ -1,6 +1,19 @@
 import pytest
 
-from domain.document import Cell, Document, Section, Table, written
+from domain.document import (
+    Cell,
+    Code,
+    Document,
+    Grid,
+    Heading,
+    Output,
+    Paragraph,
+    Picture,
+    Points,
+    Section,
+    Table,
+    written,
+)
 from domain.document_markdown import to_markdown
 from domain.figures import Bars
 
@@ -33,6 +46,31 @@ def test_a_document_is_a_page_of_markdown() -> None:
         "```sh\nmodelport train\n```\n\n"
         "| step | RMSE |\n|---|---:|\n| &lt;1H | 1,234 |\n| x |  |\n\n"
         "![Error by place](figures/errors.svg)\n"
+    )
+
+
+def test_parts_keep_their_order_and_are_no_markup_by_accident() -> None:
+    parts = (
+        Heading("Of *stars*"),
+        Paragraph("See `a < b` and <b>."),
+        Points(("one", "two_")),
+        Code('print("```")'),
+        Output("# <1"),
+        Grid(("", "n"), (("a|b", "1.50"),)),
+        Picture("Of *stars*", "<svg/>", "notebook-1-1"),
+    )
+    page = to_markdown(Document("T", (), "", (Section("S", parts=parts),)), "figures")
+    assert page == (
+        "# T\n\n## S\n\n"
+        "### Of \\*stars\\*\n\n"
+        "See `a < b` and &lt;b\\>.\n\n"
+        "- one\n- two\\_\n\n"
+        "<details><summary>Code</summary>\n\n"
+        '````python\nprint("```")\n````\n\n'
+        "</details>\n\n"
+        "```text\n# <1\n```\n\n"
+        "|  | n |\n|---|---:|\n| a\\|b | 1.50 |\n\n"
+        "![Of \\*stars\\*](figures/notebook-1-1.svg)\n"
     )
 
 

@@ -1,8 +1,20 @@
+from base64 import b64decode
 from html.parser import HTMLParser
 
 import pytest
 
-from domain.document import Document, Section, Table
+from domain.document import (
+    Code,
+    Document,
+    Grid,
+    Heading,
+    Output,
+    Paragraph,
+    Picture,
+    Points,
+    Section,
+    Table,
+)
 from domain.figures import Bars
 from entrypoints.document_html import to_html
 
@@ -31,7 +43,7 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag != "meta":
+        if tag not in ("meta", "img"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -41,12 +53,16 @@ class Reader(HTMLParser):
         self.words.append(data)
 
 
-@pytest.fixture
-def page() -> Reader:
+def read(html: str) -> Reader:
     reader = Reader()
-    reader.feed(to_html(DOCUMENT, {"errors": "<svg><text>drawn</text></svg>"}))
+    reader.feed(html)
     reader.close()
     return reader
+
+
+@pytest.fixture
+def page() -> Reader:
+    return read(to_html(DOCUMENT, {"errors": "<svg><text>drawn</text></svg>"}))
 
 
 def test_the_page_is_whole_and_needs_nothing_else(page: Reader) -> None:
@@ -64,3 +80,30 @@ def test_everything_is_there_and_nothing_is_markup_by_accident(page: Reader) -> 
         assert text in words
     assert page.seen.count("code") == 1
     assert {"svg", "figure", "table", "pre", "li"} <= {*page.seen}
+
+
+def test_parts_keep_their_order_and_nothing_of_them_is_markup() -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" id="one"><script/></svg>'
+    parts = (
+        Heading("head <h>"),
+        Paragraph("prose <p> `code <c>`"),
+        Points(("point <i>",)),
+        Code("if a < b: <b>"),
+        Output("printed <o>"),
+        Grid(("<n>",), (("1.50",),)),
+        Picture('pic"<t>', svg, "notebook-1-1"),
+    )
+    html = to_html(Document("T", (), "", (Section("S", parts=parts),)))
+    page = read(html)
+    words = "".join(page.words)
+    texts = ["head <h>", "prose <p> code <c>", "point <i>", "if a < b: <b>", "printed <o>", "<n>"]
+    assert sorted(texts, key=words.index) == texts
+    assert page.open == []
+    assert not {"b", "i", "o", "t", "script"} & {*page.seen}
+    assert "<details><summary>Code</summary><pre>if" in html
+    assert '<td class="figure">1.50</td>' in html
+    assert 'alt="pic&quot;&lt;t&gt;"' in html
+    (address,) = page.addresses
+    kind, content = address.split(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert b64decode(content).decode() == svg
