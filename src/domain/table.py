@@ -1,6 +1,6 @@
 """A table: named columns of one length, handled a column at a time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from types import MappingProxyType
@@ -16,13 +16,16 @@ Column: TypeAlias = Union[NDArray[Any], "Coded"]
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A text column with few distinct values: `values[codes[i]]`, or missing where a code is -1.
+    """A text column: `values[codes[i]]`, or missing where a code is -1.
+
+    One that is a feature has few distinct values; one that is handed through may have as many as
+    rows.
 
     `codes` is int32 of shape (rows,).
     """
 
     codes: NDArray[np.int32]
-    values: tuple[str, ...]
+    values: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.codes)

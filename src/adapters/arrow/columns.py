@@ -1,6 +1,8 @@
 """From Arrow's columns to the domain's."""
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +12,36 @@ from numpy.typing import NDArray
 from domain.feature import Kind
 from domain.table import Coded, Column
 
+_MOST_BYTES = 1 << 30  # Arrow counts those of an array of text by 32 bits
 _BLANKS = " \t"
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts(Sequence[str]):
+    """Text that is held by Arrow, and becomes objects of Python where somebody looks at it."""
+
+    array: pa.StringArray
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.array.to_pylist())
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        found: str | list[str] = (
+            self.array[place].to_pylist() if isinstance(place, slice) else self.array[place].as_py()
+        )
+        return found
+
+    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:
+        return self.array if type is None else self.array.cast(type)
 
 
 def to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
@@ -26,8 +55,8 @@ def to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
             return _floats(values)
         case Kind.INTEGER if _is_numeric(values.type):
             return _integers(values)
-        case Kind.CATEGORY if _is_text(values.type):
-            return _coded(values.dictionary_encode())
+        case Kind.CATEGORY | None if _is_text(values.type):
+            return _coded(values.dictionary_encode()) if kind else _handed_through(values)
         case _:
             return _as_it_stands(values)
 
@@ -80,6 +109,16 @@ def _as_it_stands(values: pa.ChunkedArray) -> NDArray[Any]:
         array: NDArray[Any] = values.to_numpy()
         return array
     return _objects(values.to_pylist())
+
+
+def _handed_through(values: pa.ChunkedArray) -> Column:
+    """Return text that Arrow goes on to hold: to make objects of Python takes long."""
+    if values.nbytes > _MOST_BYTES:
+        return _as_it_stands(values)
+    whole = pa.concat_arrays(values.cast(pa.string()).chunks or [pa.array([], pa.string())])
+    codes = np.arange(len(whole), dtype=np.int32)
+    codes[whole.is_null().to_numpy(zero_copy_only=False)] = -1
+    return Coded(codes, Texts(whole))
 
 
 def _floats(values: pa.ChunkedArray) -> NDArray[np.float64]:

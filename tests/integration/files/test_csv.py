@@ -19,7 +19,7 @@ from adapters.arrow.csv_source import CsvSource
 from domain.dataset import Chunk
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData, Violation
 from domain.feature import Feature, Kind
-from domain.table import Coded, Table
+from domain.table import Coded, Table, plain
 from tests.integration.contracts.data_source import cells, contents, read_all
 
 WHOLE = 1_000_000
@@ -381,3 +381,19 @@ def test_no_columns_of_a_chunk_are_still_its_rows(tmp_path: Path) -> None:
     table = source.read(only_chunk(source), {})
     assert isinstance(table, Table)
     assert len(table) == 2
+
+
+def test_text_that_is_handed_through_is_the_same_wherever_it_is_looked_at(tmp_path: Path) -> None:
+    source = CsvSource(csv_file(tmp_path, 'x,y\n007,1\n,2\n"a, b",3\nZürich,4\n007,5\n'))
+    found = source.read(only_chunk(source), {"x": None}).column("x")
+    assert isinstance(found, Coded)
+    texts = ["007", None, "a, b", "Zürich", "007"]
+    assert plain(found).tolist() == texts
+    assert plain(found[np.array([3, 1])]).tolist() == ["Zürich", None]
+    assert plain(pickle.loads(pickle.dumps(found))).tolist() == texts
+    assert (len(found.values), found.values[3], found.values[2:4]) == (
+        5,
+        "Zürich",
+        ["a, b", "Zürich"],
+    )
+    assert "a, b" in found.values

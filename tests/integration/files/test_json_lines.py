@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.arrow.json_lines_source import JsonLinesSource
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
 from domain.feature import Feature, Kind
-from domain.table import Column
+from domain.table import Column, plain
 from tests.integration.contracts.data_source import cells, contents, read_all
 
 WHOLE = 1_000_000
@@ -99,8 +99,7 @@ def test_a_number_is_what_is_written_as_a_number(values: list[Any], size: int) -
 def test_kinds(
     tmp_path: Path, kind: Kind | None, texts: list[str], form: str, expected: list[Any]
 ) -> None:
-    found = column(tmp_path, kind, *texts)
-    assert isinstance(found, np.ndarray)
+    found = plain(column(tmp_path, kind, *texts))
     assert found.dtype == form
     assert cells(found) == expected
 
