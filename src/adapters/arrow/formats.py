@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from adapters.arrow.lines import scan, split_csv
@@ -119,11 +120,13 @@ def _encode_arrow(table: Table) -> bytes:
 
 
 def _merging_arrow(pieces: Sequence[Piece]) -> Merge:
-    return partial(_write_parquet, _common_schema(pieces))
+    return partial(_write_parquet, _common_schema(pieces), _repeating(pieces))
 
 
-def _write_parquet(schema: pa.Schema, pieces: Sequence[Piece], stream: BinaryIO) -> None:
-    with parquet.ParquetWriter(stream, schema) as writer:
+def _write_parquet(
+    schema: pa.Schema, repeating: Sequence[str] | bool, pieces: Sequence[Piece], stream: BinaryIO
+) -> None:
+    with parquet.ParquetWriter(stream, schema, use_dictionary=repeating) as writer:
         for group in _grouped(_read(piece).cast(schema, safe=False) for piece in pieces):
             writer.write_table(group)
 
@@ -150,6 +153,24 @@ def _common_schema(pieces: Sequence[Piece]) -> pa.Schema:
             merged = pa.schema([pa.field(name, pa.string())])
         fields.append(merged.field(name))
     return pa.schema(fields)
+
+
+def _repeating(pieces: Sequence[Piece]) -> list[str] | bool:
+    """Return the columns that are smaller with a dictionary, by the first rows there are.
+
+    To try one and give it up takes longer than all else. True: all columns, as some are nested.
+    """
+    first = next((table for table in map(_read, pieces) if len(table)), None)
+    if first is None or any(pa.types.is_nested(field.type) for field in first.schema):
+        return True
+    return [name for name in first.column_names if _repeats(first.column(name))]
+
+
+def _repeats(values: pa.ChunkedArray) -> bool:
+    try:
+        return bool(2 * pc.count_distinct(values, mode="all").as_py() <= len(values))
+    except pa.ArrowNotImplementedError:
+        return True
 
 
 def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -437,3 +437,36 @@ def test_the_source_of_a_table_does_not_matter(tmp_path: Path) -> None:
         read = source.read(chunk, {"x": Kind.NUMBER, "y": Kind.CATEGORY})
         assert contents(read) == {"x": values, "y": ["a"] * 5}
         write(path, [read])
+
+
+def dictionaries(path: Path, *tables: Table) -> dict[str, bool]:
+    """Return of each column of a Parquet file whether it has a dictionary, once it reads back."""
+    write(path, tables)
+    whole = Table.concat(tables)
+    kinds: dict[str, Kind | None] = dict.fromkeys(whole.columns)
+    assert read_all(open_source(path), kinds, 100) == contents(whole)
+    group = parquet.ParquetFile(path).metadata.row_group(0)
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    return {chunk.path_in_schema: chunk.has_dictionary_page for chunk in chunks}
+
+
+def test_parquet_has_a_dictionary_where_values_repeat(tmp_path: Path) -> None:
+    part = table(
+        n=np.arange(8.0),
+        twice=np.arange(8) // 2,
+        t=objects(["a", None] * 4),
+        u=objects([*"abcdefgh"]),
+    )
+    expected = {"n": False, "twice": True, "t": True, "u": False}
+    assert dictionaries(tmp_path / "a.parquet", part[:0], part, part) == expected
+
+
+def test_parquet_without_any_value_that_repeats(tmp_path: Path) -> None:
+    assert dictionaries(tmp_path / "a.parquet", table(n=np.arange(8.0))) == {"n": False}
+
+
+def test_parquet_of_nested_values_has_dictionaries(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write(path, [table(n=np.arange(2), v=objects([[1], [2, 3]]))])
+    assert parquet.read_table(path).to_pylist() == [{"n": 0, "v": [1]}, {"n": 1, "v": [2, 3]}]
+    assert parquet.ParquetFile(path).metadata.row_group(0).column(1).has_dictionary_page
