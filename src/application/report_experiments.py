@@ -59,7 +59,7 @@ class ReportExperiments:
             seeds=seeds if seeds and seeds["data"]["sha256"] == digest else None,
             uncertainty=in_use[0].uncertainty if in_use else None,
         )
-        report = experiment_report(evidence)
+        report = experiment_report(evidence, notebooks)
         if notebooks is not None:
             run = self.notebooks().run(notebooks)
             sections = (notebook.section(number) for number, notebook in enumerate(run, 1))

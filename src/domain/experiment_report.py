@@ -1,6 +1,7 @@
 """How the model was chosen, told from the results of experiments: every word follows by rule."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from domain.document import Document, Section, Table
@@ -13,8 +14,8 @@ from domain.search_findings import search
 _CLOSE = 1.2
 
 
-def experiment_report(evidence: Evidence) -> Document:
-    """Return the page that answers how the model was chosen."""
+def experiment_report(evidence: Evidence, notebooks: str | None = None) -> Document:
+    """Return the page that answers how the model was chosen; notebooks of a folder may follow."""
     results = evidence.results
     simulated = results["data"]["simulated"]
     return Document(
@@ -23,7 +24,7 @@ def experiment_report(evidence: Evidence) -> Document:
         warning="Simulated data: this shows how the program works, nothing about the world."
         if simulated
         else "",
-        sections=tuple(_sections(evidence)),
+        sections=(*_sections(evidence), _again(evidence, notebooks)),
     )
 
 
@@ -78,7 +79,6 @@ def _sections(evidence: Evidence) -> Iterator[Section]:
     yield costs(evidence)
     if evidence.uncertainty:
         yield intervals(evidence.uncertainty)
-    yield _again(evidence)
 
 
 def _chosen(evidence: Evidence) -> Section:
@@ -225,16 +225,17 @@ def _luck(evidence: Evidence, seeds: Mapping[str, Any]) -> Section:
     )
 
 
-def _again(evidence: Evidence) -> Section:
+def _again(evidence: Evidence, notebooks: str | None) -> Section:
     results, plan = evidence.results, evidence.results["plan"]
     data = results["data"]
     count = f" --seeds {len(evidence.seeds['seeds'])}" if evidence.seeds else ""
+    books = "" if notebooks is None else f" --notebooks {quote(notebooks)}"
     commands = (
         f"modelport experiments run --seed {plan['seed']} --folds {plan['folds']} "
         f"--budget {plan['budget']}\n"
         f"modelport experiments seeds{count}\n"
         "modelport train\n"
-        "modelport experiments report"
+        f"modelport experiments report{books}"
     )
     return Section(
         "How to repeat it",

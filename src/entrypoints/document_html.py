@@ -42,7 +42,8 @@ h3 { font-size: .95rem; margin: 1.25rem 0 .4rem; color: var(--soft); font-weight
   border-radius: 6px; font-weight: 600; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 1.25rem 1.5rem; margin: 1rem 0; }
-p { margin: .4rem 0; max-width: 50rem; } ul { margin: .5rem 0; padding-left: 1.25rem; }
+p { margin: .4rem 0; max-width: 50rem; overflow-wrap: anywhere; }
+ul { margin: .5rem 0; padding-left: 1.25rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: .75rem 0; font-size: .9rem; }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line);
@@ -56,7 +57,7 @@ details { margin: .75rem 0; } summary { cursor: pointer; color: var(--soft); }
 code { font-size: .9em; background: var(--page); border-radius: 4px; padding: .05em .3em; }
 svg { display: block; max-width: 100%; height: auto; }
 .figures { display: grid; gap: 1.25rem; margin-top: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(25rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(25rem, 100%), 1fr)); }
 figure { margin: 0; background: #fff; }
 .picture { width: fit-content; max-width: 100%; margin: .75rem 0; }
 .picture img { display: block; max-width: 100%; height: auto; }

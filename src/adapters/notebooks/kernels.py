@@ -1,8 +1,9 @@
 """Runs notebooks, each in a kernel of its own: a process of the interpreter that runs this."""
 
+import asyncio
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +21,13 @@ from domain.errors import InvalidData, NotFound, Unavailable, UnreadableData
 from domain.notebook import Notebook
 
 _CELL_SECONDS = 600
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that leaves signals to the program: an interrupt ends the kernel, and the command."""
+
+    def add_signal_handler(self, *_: object) -> None:
+        raise RuntimeError("signals stay with the program")  # nbclient goes on without
 
 
 class KernelNotebooks:
@@ -64,7 +72,8 @@ def _run(path: Path, book: Any) -> Notebook:
         )
         own = {**os.environ, "IPYTHONDIR": folder}  # nobody's start-up files, nobody's history
         try:
-            client.execute(cleanup_kc=True, env=own)
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(_executed(client, own))
         except CellExecutionError as error:
             why = f"{error.ename}: {error.evalue}".strip().splitlines()[0]
             raise InvalidData(f"{_cell(path, book, begun)} fails: {why}") from error
@@ -76,6 +85,17 @@ def _run(path: Path, book: Any) -> Notebook:
         except (OSError, RuntimeError) as error:
             raise Unavailable(f"{path}: its kernel cannot be started: {error}") from error
     return _notebook(path.name, book)
+
+
+async def _executed(client: NotebookClient, environment: Mapping[str, str]) -> None:
+    """Run it; an interrupt stays one, which nbclient takes for the end of the kernel."""
+    try:
+        await client.async_execute(cleanup_kc=True, env=environment)
+    except DeadKernelError:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise asyncio.CancelledError from None
+        raise
 
 
 def _kernel(folder: str) -> AsyncKernelManager:

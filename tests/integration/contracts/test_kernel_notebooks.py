@@ -1,4 +1,8 @@
+import os
+import signal
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -70,6 +74,29 @@ class TestKernelNotebooks(NotebooksContract):
         }
         assert before.read_text() == kept
         assert [*tmp_path.iterdir()] == [before]
+
+    def test_an_interrupt_ends_the_kernel_and_stays_one(
+        self, notebooks: KernelNotebooks, put: Put, tmp_path: Path
+    ) -> None:
+        waits = "from os import getpid; open('pid', 'w').write(f'{getpid()}\\n')\nimport time\n"
+        folder = put("a.ipynb", ("code", f"{waits}time.sleep(120)"))
+        pid = tmp_path / "pid"
+
+        def interrupt() -> None:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                if pid.exists() and pid.read_text().endswith("\n"):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return
+                time.sleep(0.05)
+
+        thread = Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            notebooks.run(folder)
+        thread.join()
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"nbformat": 3}', '{"nbformat": 4, "cells": 1}'])
     def test_what_is_no_notebook_is_refused(
