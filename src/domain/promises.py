@@ -13,9 +13,8 @@ from domain.decision import Check
 class Promises:
     """The limits of both.
 
-    Over all rows, coverage may lie `margin` below the level, and below that within noise: with
-    `confidence`, by Wilson's interval. In a part of the rows, of at least `part_rows`, it may lie
-    `part_margin` below the level; that leaves room for the noise of so many rows.
+    Coverage may lie `margin` below the level over all rows, `part_margin` in a part of at least
+    `part_rows`, and below that within noise: with `confidence`, by Wilson's interval.
     """
 
     margin: float
@@ -33,10 +32,10 @@ class Promises:
         if found is None or not found.rows:
             return Check("coverage", None, "the model gives no intervals")
         least = found.level - self.margin
-        highest = _plausible_share(found.share, found.rows, self.confidence)
+        highest = self._highest(found)
         held = highest >= least
         parts = [part for part in found.parts if part.rows >= self.part_rows]
-        low = [part for part in parts if part.share < found.level - self.part_margin]
+        low = [part for part in parts if self._highest(part) < found.level - self.part_margin]
         words = (
             f"{found.share:.2%} of {found.rows:,} true values lie in their {found.level:.0%} "
             f"interval, {'which is' if held else 'and not'} at least {least:.2%} within noise; "
@@ -55,13 +54,17 @@ class Promises:
             figures["least"] = min(part.share for part in parts)
         return Check("coverage", held and not low, words, figures)
 
+    def _highest(self, found: Covered | CoveredPart) -> float:
+        return _plausible_share(found.share, found.rows, self.confidence)
+
     def _of_parts(self, level: float, parts: list[CoveredPart], low: list[CoveredPart]) -> str:
         if not parts:
             return f"no segment has the {self.part_rows:,} rows to be judged"
         worst = min(parts, key=lambda part: part.share)
+        least = level - self.part_margin
         return (
             f"{len(low) or 'none'} of {len(parts)} segments with at least {self.part_rows:,} rows "
-            f"below {level - self.part_margin:.2%}; the least covered one is {worst.label} "
+            f"below {least:.2%} beyond noise; the least covered one is {worst.label} "
             f"({worst.share:.2%} of {worst.rows:,})"
         )
 

@@ -226,8 +226,10 @@ def test_intervals_must_hold_what_they_promise(
 @pytest.mark.parametrize(
     ("share", "rows", "held", "said"),
     [
-        (0.85, 200, True, "none of 2 segments with at least 200 rows below 85.00%"),
-        (0.845, 200, False, "1 of 2 segments with at least 200 rows below 85.00%"),
+        (0.85, 200, True, "none of 2 segments with at least 200 rows below 85.00% beyond noise"),
+        (0.82, 200, True, "none of 2 segments with at least 200 rows below 85.00% beyond noise"),
+        (0.79, 200, False, "1 of 2 segments with at least 200 rows below 85.00% beyond noise"),
+        (0.82, 2000, False, "1 of 2 segments with at least 200 rows below 85.00% beyond noise"),
         (0.5, 199, True, "none of 1 segments with at least 200 rows below 85.00%"),
     ],
 )
