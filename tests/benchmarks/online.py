@@ -27,6 +27,7 @@ from tests.integration.processes import free_port
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.005
 _SOAK_STEPS = 10
+_ANSWERS_OF_ALL = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,22 @@ def scaling(servers: Mapping[int, Server], models: Models, plan: Plan) -> dict[i
             _say(f"round {number} of {plan.rounds}: {server.title}, workers: {workers}")
             questions = Questions(server, models)
             with _started(questions, free) as running_server:
+                _await_all(questions, running_server)
                 requests = questions.asked(CROWDED, running_server.port)
                 _put(running_server, requests, CROWDED, plan.warm_up, free)
                 loads[workers].append(_put(running_server, requests, CROWDED, plan.seconds, free))
     return loads
+
+
+def _await_all(questions: "Questions", server: Running) -> None:
+    """Wait until every worker answers: each time, the kernel chooses which one is asked."""
+    rows = questions.first
+    body = questions.server.encode(rows)
+    deadline, answered = time.perf_counter() + _START_SECONDS, 0
+    while answered < _ANSWERS_OF_ALL:
+        answered = answered + 1 if _answers(questions, body, rows, server.port) else 0
+        if time.perf_counter() > deadline:
+            raise Unusable(f"{questions.server.title}: not all workers answer")
 
 
 def soak(
