@@ -207,7 +207,8 @@ def test_the_output_is_that_of_one_machine_whatever_is_lost_on_the_way(
     loads = runtime.loads
     assert os.getpid() in loads, "the driver checks the model too"
     assert len({*loads}) == len(loads), "each process loads the model once"
-    assert len({*loads} - {os.getpid()}) >= 2
+    # How many processes share a job in which nothing goes wrong is up to Ray.
+    assert len({*loads} - {os.getpid()}) >= (1 if lost == "nothing" else 2)
     assert capfd.readouterr().out == "", "only the result may stand on stdout"
 
 
