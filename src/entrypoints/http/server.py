@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from domain.errors import Unavailable
 from entrypoints.errors import DONE
 from entrypoints.http.connection import Connection
+from entrypoints.http.listening import listeners
 from entrypoints.http.logs import log_config
 from entrypoints.http.stopping import PatientServer, Workers
 from entrypoints.wiring.container import build_container
@@ -75,7 +76,7 @@ def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
 
 def _serve(config: Config) -> None:
     if config.workers > 1:
-        Workers(config, [config.bind_socket()]).run()
+        Workers(config, listeners(config)).run()
         return
     server = PatientServer(config)
     with suppress(KeyboardInterrupt):

@@ -67,11 +67,14 @@ class Worker(Process):
 
 
 class Workers(Multiprocess):
-    """Worker processes; when they stop, none of them or their parent holds the port any longer."""
+    """Worker processes, each with a listening socket of its own, or all with the only one.
+
+    When they stop, none of them or their parent holds the port any longer.
+    """
 
     def init_processes(self) -> None:
         """Start all workers."""
-        self.processes = [self._started() for _ in range(self.processes_num)]
+        self.processes = [self._started(place) for place in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:
         """Start another worker for each that has ended or says nothing; end if none can start."""
@@ -85,7 +88,7 @@ class Workers(Multiprocess):
                 self.should_exit.set()
             else:
                 log.error("worker %s has ended or hung; another one starts", worker.pid)
-                self.processes[place] = self._started()
+                self.processes[place] = self._started(place)
 
     def terminate_all(self) -> None:
         """Let the port go first: a caller who comes now is refused, and not left waiting."""
@@ -97,7 +100,7 @@ class Workers(Multiprocess):
     def _patience(self) -> float:
         return self.config.timeout_worker_healthcheck
 
-    def _started(self) -> Process:
-        worker = Worker(self.config, self.sockets)
+    def _started(self, place: int) -> Process:
+        worker = Worker(self.config, [self.sockets[place % len(self.sockets)]])
         worker.start()
         return worker
