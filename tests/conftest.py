@@ -13,10 +13,10 @@ from urllib.request import url2pathname, urlopen
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
-from domain.schema import Schema
-from domain.table import Table
-from tests.integration.contracts.samples import SCHEMA, sample_table
-from tests.leaving_out import IN_CI, leave_out
+from domain.data.schema import Schema
+from domain.data.table import Table
+from tests.support.leaving_out import IN_CI, leave_out
+from tests.support.samples import SCHEMA, sample_table
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "tests" / "unit"

@@ -16,10 +16,10 @@ from typing import Any, get_args
 from typer.main import get_command
 
 from domain import errors
-from entrypoints.cli.app import app as cli
-from entrypoints.errors import DONE, INTERNAL, OUTCOMES, REFUSED, USAGE, Outcome
+from entrypoints.cli.commands import app as cli
+from entrypoints.errors import DONE, INTERNAL, OUTCOMES, REFUSED, USAGE, ErrorOutcome
+from entrypoints.http.api.openapi import openapi_document
 from entrypoints.http.app import create_app
-from entrypoints.http.openapi import openapi_document
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, Variant, variables
@@ -277,7 +277,7 @@ def _tree(kind: type[errors.ModelportError]) -> Iterator[type[errors.ModelportEr
         yield from _tree(child)
 
 
-def _outcome(outcome: Outcome) -> tuple[str, str, str, str]:
+def _outcome(outcome: ErrorOutcome) -> tuple[str, str, str, str]:
     retryable = "yes" if outcome.retryable else "no"
     return str(int(outcome.status)), str(outcome.exit_code), retryable, outcome.title
 

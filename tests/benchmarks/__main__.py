@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from domain.errors import ModelportError
-from entrypoints.wiring.data import fetch_reference_data
+from entrypoints.wiring.data_uris import fetch_reference_data
 from entrypoints.wiring.settings import load_settings
 from tests.benchmarks import batch, environments, machine, models, online, online_page, servers, wrk
 from tests.benchmarks.batch_page import Measured, batch_page

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from domain.feature import Vector
+from domain.data.feature import Vector
 from tests.benchmarks import environments
 from tests.benchmarks.environments import OURS
 from tests.benchmarks.models import REF, Models, fit_peer, require_same

@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.sklearn.estimators import build
-from application.loading import LoadedModel
-from domain.feature import Vector
-from domain.schema import Matrix
-from domain.training import Estimator, TrainingSpec
+from application.model.load_model import LoadedModel
+from domain.data.feature import Vector
+from domain.data.schema import Matrix
+from domain.training.specification import Estimator, TrainingSpec
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import Settings, Variant
 from tests.benchmarks.environments import OURS, Environment
 from tests.benchmarks.places import KEPT, ROOT, Unusable
 from tests.benchmarks.processes import environment
-from tests.decoding import decoded_record
+from tests.support.decoding import decoded_record
 
 # Relative. Sums of trees differ by rounding where another library adds them up.
 TOLERANCE = 1e-6

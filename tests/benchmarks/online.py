@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from subprocess import Popen
 
-from domain.dataset import Split
+from domain.data.split import Split
 from tests.benchmarks.models import Models, require_same
 from tests.benchmarks.places import KEPT, Unusable
 from tests.benchmarks.processes import Memory, last_words, memory, pinned, running

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from domain.feature import Vector
-from domain.features import FeatureEncoding
+from domain.data.feature import Vector
+from domain.features.encoding import FeatureEncoding
 from tests.benchmarks import environments, tensors
 from tests.benchmarks.environments import OURS
 from tests.benchmarks.models import REF, Models, fit_peer, run

@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-from adapters.memory import MemoryExecutor
-from application.loading import LoadModel, PortableModel
-from application.numeric import EncodedPredictor
+from application.model.load_model import LoadModel, PortableModel
+from application.model.numeric_runtime import EncodedPredictor
 from application.ports import DataSource, Finished, PredictionSink, Predictor, Runtime, Sealed
-from application.predict_batch import PredictBatch
-from domain.batch import BatchJob, ChunkReceipt, Reject
-from domain.dataset import Chunk, DatasetVersion
-from domain.feature import Kind, Vector
-from domain.features import FeatureEncoding
-from domain.model import ModelRef
-from domain.schema import Matrix, Schema
-from domain.table import Table
+from application.scoring.predict_batch import PredictBatch
+from domain.data.dataset import Chunk, DatasetVersion
+from domain.data.feature import Kind, Vector
+from domain.data.schema import Matrix, Schema
+from domain.data.table import Table
+from domain.features.encoding import FeatureEncoding
+from domain.model.reference import ModelRef
+from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import Settings, Variant
+from tests.fakes.memory import MemoryExecutor
 
 FINGERPRINT, READING, CHECKING = "fingerprint of the input", "reading", "checking rows"
 FEATURES, MODEL, WRITING = "features", "model", "writing"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from domain.feature import Kind
-from domain.schema import Schema
+from domain.data.feature import Kind
+from domain.data.schema import Schema
 
 # All requests name the same length, since `wrk` sends the same headers with all of them.
 _HEADER_BYTES = 2048

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.leaving_out import leave_out
+from tests.support.leaving_out import leave_out
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 INSTALL_SECONDS = 900

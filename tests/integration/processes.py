@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.support.waiting import wait_until
 
 UNPRIVILEGED = "nobody"
 START_SECONDS = 60.0
@@ -26,15 +27,6 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
-    """Wait until a condition holds, and fail with `what()` when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:g} s: {what()}")
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from entrypoints.cli import main
-from tests.integration.processes import START_SECONDS, STOP_SECONDS, wait_until
+from tests.integration.processes import START_SECONDS, STOP_SECONDS
+from tests.support.waiting import wait_until
 
 PROGRAM = Path(sys.executable).with_name("modelport")
 SCHEMA_FILE = Path(__file__).parents[2] / "data" / "housing.toml"

@@ -11,7 +11,8 @@ from urllib.request import urlopen
 
 from s3fs import S3FileSystem
 
-from tests.integration.processes import START_SECONDS, end_group, free_port, wait_until
+from tests.integration.processes import START_SECONDS, end_group, free_port
+from tests.support.waiting import wait_until
 
 BUCKET = "scores"
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.memory import LinearPredictor, MemoryRuntime
 from application.ports import Finished, PredictionSink, Sealed
-from domain.batch import BatchJob, ChunkReceipt, Reject
-from domain.schema import Schema
-from domain.table import Table
-from tests.integration.processes import wait_until
+from domain.data.schema import Schema
+from domain.data.table import Table
+from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
+from tests.fakes.memory import LinearPredictor, MemoryRuntime
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)

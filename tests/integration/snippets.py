@@ -16,7 +16,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from tests.integration.processes import free_port, wait_until
+from tests.integration.processes import free_port
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SECONDS_PER_COMMAND = 180

@@ -10,7 +10,7 @@ import pytest
 from entrypoints.wiring.provenance import code_digest
 
 SOURCES = Path(__file__).parents[2] / "src"
-START = "adapters.sklearn.learner"
+START = "adapters.sklearn.sklearn_learner"
 ASK = f"from entrypoints.wiring.provenance import code_digest; print(code_digest({START!r}))"
 
 
@@ -31,12 +31,12 @@ def test_it_is_that_of_the_code_a_fit_runs_through(tmp_path: Path) -> None:
     before = digest(sources)
     assert before == code_digest(START)
 
-    for aside in ("adapters/matplotlib/plotter.py", "domain/experiment_report.py"):
+    for aside in ("adapters/matplotlib/plotter.py", "domain/reports/experiment_report.py"):
         with (sources / aside).open("a") as file:
             file.write("\n# another remark\n")
     assert digest(sources) == before
 
-    with (sources / "domain/features.py").open("a") as file:
+    with (sources / "domain/features/encoding.py").open("a") as file:
         file.write("\n# another remark\n")
     assert digest(sources) != before
 

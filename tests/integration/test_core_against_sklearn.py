@@ -9,11 +9,11 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder
 
-from domain.dataset import Split
-from domain.evaluation import measure
-from domain.feature import Feature, Kind
-from domain.features import FeatureEncoding
-from domain.schema import Matrix, Ratio, Schema, Target
+from domain.data.feature import Feature, Kind
+from domain.data.schema import Matrix, Ratio, Schema, Target
+from domain.data.split import Split
+from domain.evaluation.metrics import measure
+from domain.features.encoding import FeatureEncoding
 
 SCHEMA = Schema(
     "houses",

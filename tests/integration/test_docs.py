@@ -12,9 +12,9 @@ import pytest
 from typer.main import get_command
 
 from domain import errors
-from entrypoints.cli.app import app as cli
+from entrypoints.cli.commands import app as cli
+from entrypoints.http.api.routes import router
 from entrypoints.http.app import create_app
-from entrypoints.http.routes import router
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, Variant, variables
 from tests.integration.following import FOLLOWED, copy, name

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.leaving_out import leave_out
+from tests.support.leaving_out import leave_out
 
 ROOT = Path(__file__).parents[2]
 BUILD_SECONDS = 900

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from application.intervals import Intervals
+from application.data.labelled_rows import Divided, read_labelled
 from application.ports import Predictor
-from application.reading import Divided, read_labelled
-from domain.model import ModelRef
+from application.uncertainty.intervals import Intervals
+from domain.model.reference import ModelRef
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings
 from tests.integration.program import Place

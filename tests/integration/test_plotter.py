@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from adapters.matplotlib.plotter import MatplotlibPlotter
-from domain.figures import Bars, Curve, Dots, Figure, Front, Map
+from domain.reports.figures import Bars, Curve, Dots, Figure, Map, ParetoFront
 
 LABELS = ("<1H OCEAN & more", "costs $5 or $6", "räume")
 THREE = (1.0, 20_000.0, 3.0)
@@ -17,10 +17,12 @@ FIGURES: dict[str, Figure] = {
     "percent": Bars("p", "Shares", "share", LABELS, (0.9, 0.95, 0.85), 0.9, percent=True),
     "curve": Curve("c", "Curve", "rows", "RMSE", THREE, THREE),
     "diagonal": Curve("g", "Diagonal", "true", "RMSE", THREE, THREE, diagonal=True, joined=False),
-    "front": Front("f", "Front", "µs", "RMSE", LABELS, THREE, THREE, (True, False, True)),
+    "front": ParetoFront(
+        "f", "ParetoFront", "µs", "RMSE", LABELS, THREE, THREE, (True, False, True)
+    ),
     "map": Map("m", "Map", "error", (1.0, 2.0), (3.0, 4.0), (-5.0, 7.0), 0.5),
     "one cell": Map("o", "Cell", "error", (1.0,), (3.0,), (0.0,), 1.0),
-    "one step": Front("s", "Step", "µs", "RMSE", ("a",), (1.0,), (2.0,), (True,)),
+    "one step": ParetoFront("s", "Step", "µs", "RMSE", ("a",), (1.0,), (2.0,), (True,)),
 }
 
 
@@ -54,7 +56,7 @@ def test_shares_are_marked_at_the_shares_that_the_marks_name() -> None:
 
 
 def test_models_whose_labels_would_lie_on_each_other_share_one() -> None:
-    close = Front(
+    close = ParetoFront(
         "f", "F", "µs", "RMSE", ("a", "b", "c"), (310.0, 357.0, 27.0), (1.0, 1.1, 50.0), (True,) * 3
     )
     assert {"a, b", "c"} <= {*_words(close)}

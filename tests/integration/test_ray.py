@@ -20,27 +20,27 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from adapters.arrow.file_sink import FileSink
-from adapters.arrow.parquet_source import ParquetSource
-from adapters.local.threads import ThreadExecutor
-from adapters.memory import MemoryStore
-from adapters.ray.executor import RayExecutor
-from adapters.ray.work import Sent
-from adapters.sql.sink import SqlSink
-from application.loading import LoadModel
+from adapters.arrow.reading.parquet_source import ParquetSource
+from adapters.arrow.writing.file_sink import FileSink
+from adapters.local.thread_executor import ThreadExecutor
+from adapters.ray.ray_executor import RayExecutor
+from adapters.ray.worker_task import Sent
+from adapters.sql.sql_sink import SqlSink
+from application.model.load_model import LoadModel
 from application.ports import Executor, PredictionSink, Runtime
-from application.predict_batch import PredictBatch
-from domain.batch import BatchReport
-from domain.dataset import Chunk
+from application.scoring.predict_batch import PredictBatch
+from domain.data.dataset import Chunk
+from domain.data.table import Table, plain
 from domain.errors import Misconfigured, NotFound, Unavailable
-from domain.model import ModelRef
-from domain.table import Table, plain
+from domain.model.reference import ModelRef
+from domain.scoring.batch_job import BatchReport
+from tests.fakes.memory import MemoryStore
 from tests.integration.contracts.executor import ExecutorContract
 from tests.integration.contracts.files import write_table
-from tests.integration.contracts.samples import NAME, sample_bundle, sample_table
 from tests.integration.program import Place, place
 from tests.integration.sabotage import Harm, HarmfulSink, TellingRuntime
 from tests.integration.sql.tables import rows_of
+from tests.support.samples import NAME, sample_bundle, sample_table
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from application.scratch import scratch_folder
+from adapters.files.temporary_folders import scratch_folder
 from tests.integration.processes import STOP_SECONDS
 
 _SERVED = multiprocessing.get_context("forkserver")

@@ -11,8 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 from sklearn.datasets import load_diabetes
 
-from tests.integration.processes import START_SECONDS, wait_until
+from tests.integration.processes import START_SECONDS
 from tests.integration.program import Place, place, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

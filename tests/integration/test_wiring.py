@@ -13,28 +13,28 @@ from typing import Any
 import pytest
 from dependency_injector import providers
 
-from adapters.filesystem.model_store import FileStore
-from adapters.filesystem.tracker import FileTracker
-from adapters.http.model_store import HttpStore
-from adapters.local.threads import ThreadExecutor
-from adapters.mlflow.table_reads import TableReads
-from adapters.mlflow.tracker import MlflowTracker
-from adapters.none import NoTracker
-from adapters.ray.executor import RayExecutor
-from adapters.sklearn.learner import SklearnLearner
-from adapters.sql.tracker import SqlTracker
+from adapters.filesystem.file_model_store import FileStore
+from adapters.filesystem.file_tracker import FileTracker
+from adapters.local.thread_executor import ThreadExecutor
+from adapters.mlflow.mlflow_tracker import MlflowTracker
+from adapters.mlflow.rest.http_model_store import HttpStore
+from adapters.mlflow.tables.sqlite_reads import TableReads
+from adapters.no_tracker import NoTracker
+from adapters.ray.ray_executor import RayExecutor
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from adapters.sql.sql_tracker import SqlTracker
 from domain.errors import Misconfigured, NotSupported
-from domain.model import TREES
-from domain.training import Estimator
+from domain.model.bundle import TREES
+from domain.training.specification import Estimator
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import Container, build_container
-from entrypoints.wiring.data import open_sink, open_source
+from entrypoints.wiring.data_uris import open_sink, open_source
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import Settings, StoreKind, TrackerKind, Variant
 from tests.integration.contracts.rows import labelled, pool
-from tests.integration.contracts.samples import SCHEMA
 from tests.integration.program import SCHEMA_FILE
 from tests.integration.sklearn_learner.specs import QUICK
+from tests.support.samples import SCHEMA
 
 TRACKERS: dict[TrackerKind, type] = {
     TrackerKind.FILE: FileTracker,
@@ -172,9 +172,9 @@ def test_onnx_runtime_is_loaded_by_those_models_only_that_are_no_trees() -> None
         with pytest.raises(Misconfigured, match="onnxruntime is not installed"):
             builders.runtime().load(SCHEMA, linear.files)
     with without("llvmlite"):
-        assert "adapters.llvm.runtime" not in sys.modules
+        assert "adapters.llvm.tree_runtime" not in sys.modules
         same = builders.runtime().load(SCHEMA, boosted.files).predict(pool())
-        assert "adapters.llvm.runtime" not in sys.modules
+        assert "adapters.llvm.tree_runtime" not in sys.modules
     assert answers.tobytes() == same.tobytes()
     files = {name: content for name, content in boosted.files.items() if name != TREES}
     assert builders.runtime().load(SCHEMA, files).predict(pool()).tobytes() == same.tobytes()

@@ -4,9 +4,9 @@ import tomllib
 from codecs import BOM_UTF8
 from pathlib import Path
 
+from domain.data.schema import Schema
+from domain.data.schema_mapping import schema_from_mapping
 from domain.errors import Misconfigured
-from domain.schema import Schema
-from domain.schema_file import schema_from_mapping
 
 
 def read_schema(path: Path) -> Schema:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
 
-from domain.figures import Bars, Curve, Dots, Figure, Front, Map
+from domain.reports.figures import Bars, Curve, Dots, Figure, Map, ParetoFront
 
 _INK, _SOFT, _STRONG, _WEAK, _MARK = "#1d2430", "#5b6675", "#2f6db5", "#a9b4c2", "#c2410c"
 _LINE = 0.34
@@ -120,7 +120,7 @@ def _curve(_: Canvas, axes: Axes, figure: Curve) -> None:
     axes.xaxis.set_major_formatter(_THOUSANDS)
 
 
-def _front(_: Canvas, axes: Axes, figure: Front) -> None:
+def _front(_: Canvas, axes: Axes, figure: ParetoFront) -> None:
     best = sorted(
         (x, y) for x, y, on in zip(figure.xs, figure.ys, figure.on_front, strict=True) if on
     )
@@ -137,7 +137,7 @@ def _front(_: Canvas, axes: Axes, figure: Front) -> None:
     _named(axes, figure)
 
 
-def _labelled(figure: Front) -> Iterator[tuple[str, float, float]]:
+def _labelled(figure: ParetoFront) -> Iterator[tuple[str, float, float]]:
     """Yield labels with their place; models that lie on each other share a label."""
     height = float(np.ptp(figure.ys)) or 1.0
     waiting = list(zip(figure.labels, figure.xs, figure.ys, strict=True))
@@ -152,7 +152,7 @@ def _labelled(figure: Front) -> Iterator[tuple[str, float, float]]:
         yield ", ".join([label, *(other[0] for other in near)]), x, y
 
 
-def _named(axes: Axes, figure: Curve | Front) -> None:
+def _named(axes: Axes, figure: Curve | ParetoFront) -> None:
     axes.set_xlabel(figure.x_axis)
     axes.set_ylabel(figure.y_axis)
     axes.yaxis.set_major_formatter(_THOUSANDS)
@@ -184,6 +184,6 @@ _DRAWN_BY: dict[type, Callable[[Canvas, Axes, Any], None]] = {
     Dots: _dots,
     Bars: _bars,
     Curve: _curve,
-    Front: _front,
+    ParetoFront: _front,
     Map: _map,
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
-from domain.document import Grid, Output, Part, Picture
+from domain.reports.document import DocumentGrid, Output, Part, Picture
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -29,7 +29,7 @@ def _text(text: str) -> Iterator[Part]:
         yield Output(plain)
 
 
-def _table(html: str) -> Grid | None:
+def _table(html: str) -> DocumentGrid | None:
     """Return the only table there is in a piece of HTML, if every row has all of its cells."""
     reader = _Tables()
     reader.feed(html)
@@ -37,7 +37,7 @@ def _table(html: str) -> Grid | None:
     rows = [tuple(" ".join(cell.split()) for cell in row) for row in reader.rows]
     if reader.tables != 1 or len({len(row) for row in rows}) != 1:
         return None
-    return Grid(rows[0], tuple(rows[1:]))
+    return DocumentGrid(rows[0], tuple(rows[1:]))
 
 
 class _Tables(HTMLParser):

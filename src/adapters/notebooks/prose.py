@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-from domain.document import Heading, Output, Paragraph, Part, Points
+from domain.reports.document import Heading, Output, Paragraph, Part, Points
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 

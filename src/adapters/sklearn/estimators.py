@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from domain.errors import Misconfigured
-from domain.training import Estimator, FeatureSet, TrainingSpec
+from domain.features.feature_set import FeatureSet
+from domain.training.specification import Estimator, TrainingSpec
 
 # Chosen by five-fold cross-validation on the training part of the reference data.
 _BUILDERS: dict[Estimator, Callable[[int], Any]] = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from adapters.sklearn.onnx_export import export
 from adapters.sklearn.tree_export import trees_of
-from domain.model import NUMERIC, TREES
+from domain.model.bundle import NUMERIC, TREES
 
 
 def serving_form(estimator: Any, width: int) -> dict[str, bytes]:

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from domain.tensors import INT32
-from domain.trees import Trees
+from domain.model.safetensors import INT32
+from domain.model.tree_ensemble import TreeEnsemble
 
 
-def trees_of(estimator: Any, width: int) -> Trees | None:
+def trees_of(estimator: Any, width: int) -> TreeEnsemble | None:
     """Return the trees of a fitted estimator over `width` columns, None where it has no such form.
 
     Only gradient boosting has it: scikit-learn's other trees compare values that are rounded to
@@ -25,14 +25,14 @@ def trees_of(estimator: Any, width: int) -> Trees | None:
     leaves = np.diff(before[begins], append=leaf.sum(dtype=INT32))
     values = nodes["value"][leaf].copy()
     values[: leaves[0]] += float(np.ravel(estimator._baseline_prediction)[0])
-    if leaves.max() > Trees.MOST_LEAVES or not np.isfinite(values).all():
+    if leaves.max() > TreeEnsemble.MOST_LEAVES or not np.isfinite(values).all():
         return None
     inner = nodes[~leaf]
     # A tree's nodes stand in the order in which one goes down its left branches first. So the
     # leaves that stand before a node's right branch are those to the left of its border.
     begin = np.repeat(begins, sizes)[~leaf]
     splits = before[begin + inner["right"]] - before[begin]
-    return Trees(
+    return TreeEnsemble(
         width=width,
         leaves=leaves,
         columns=inner["feature_idx"].astype(INT32),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from domain.feature import Kind
-from domain.table import Coded, Column
+from domain.data.feature import Kind
+from domain.data.table import Coded, Column
 
 _NUMERIC = frozenset({float, int, bool, Decimal, type(None)})
 _NUMBERS = frozenset({float, int, Decimal})

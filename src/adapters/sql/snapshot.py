@@ -10,9 +10,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from adapters.files.temporary_folders import scratch_folder
 from adapters.sql.database import POSTGRESQL, Database
 from adapters.sql.table_name import TableName
-from application.scratch import scratch_folder
 from domain.errors import ModelportError, Unavailable
 
 _AT_ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -10,7 +10,7 @@ from domain.errors import ModelportError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; end the process with the exit code that its outcome has."""
     from entrypoints.cli import output
-    from entrypoints.cli.app import app
+    from entrypoints.cli.commands import app
 
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:

@@ -15,19 +15,19 @@ from urllib.request import Request, urlopen
 
 from rich.markup import escape
 
-from application.copy_data import CopyData
+from application.data.copy_data import CopyData
 from application.ports import DataSource
-from application.predict_batch import PredictBatch
-from application.train_model import TrainingReport
-from domain.batch import BatchReport
+from application.scoring.predict_batch import PredictBatch
+from application.training.train_model import TrainingReport
+from domain.data.schema import Schema
 from domain.errors import NotFound, Unavailable
-from domain.model import ModelRef
-from domain.schema import Schema
-from domain.training import TrainingSpec
+from domain.model.reference import ModelRef
+from domain.scoring.batch_job import BatchReport
+from domain.training.specification import TrainingSpec
 from entrypoints.cli import output
-from entrypoints.cli.batch import batch_document, show_batch
 from entrypoints.cli.options import AsJson, container
-from entrypoints.cli.training import show_training, training_document
+from entrypoints.cli.predict import batch_document, show_batch
+from entrypoints.cli.train import show_training, training_document
 from entrypoints.wiring.container import Container
 from entrypoints.wiring.settings import Variant
 

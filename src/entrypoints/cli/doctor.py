@@ -8,9 +8,9 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 
-from application.loading import LoadedModel
+from application.model.load_model import LoadedModel
+from domain.data.schema import Schema
 from domain.errors import ModelportError, NotFound, Unavailable
-from domain.schema import Schema
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson
 from entrypoints.errors import DONE, outcome_of

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from application.experiments.report_experiments import Drawn, figures_of
 from application.ports import DataSource
-from application.report_experiments import Drawn, figures_of
-from domain.cross_validation import Folding
-from domain.dataset import Split
-from domain.experiment import Plan
-from domain.schema import Schema
-from domain.specification import specification_from_mapping
-from domain.training import TrainingSpec
+from domain.data.schema import Schema
+from domain.data.split import Split
+from domain.experiments.ladder import Plan
+from domain.training.cross_validation import Folding
+from domain.training.specification import TrainingSpec
+from domain.training.specification_mapping import specification_from_mapping
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Data, SchemaFile, container
-from entrypoints.report_files import write_report
+from entrypoints.reports.report_files import write_report
 from entrypoints.wiring.builders import settle
 
 app = typer.Typer(help="See how the model was chosen, and repeat it.", no_args_is_help=True)

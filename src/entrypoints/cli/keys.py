@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from application.ports import KeyStore
-from domain.access import ID_BYTES, SALT_BYTES, SECRET_BYTES, ApiKey, Scope, mint
 from domain.errors import Misconfigured
+from domain.security.api_keys import ID_BYTES, SALT_BYTES, SECRET_BYTES, ApiKey, Scope, mint
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 from entrypoints.wiring.builders import now

@@ -6,12 +6,13 @@ import typer
 from rich.markup import escape
 
 from application.ports import Ledger, ModelStore
-from application.promote_model import Promotion
+from application.promotion.promote_model import Promotion
 from domain.errors import Misconfigured
-from domain.ledger import Action, LedgerEntry, Outcome
-from domain.model import ModelRef, ModelVersion
-from domain.signature import signatures
-from entrypoints.cli import cards, output
+from domain.model.reference import ModelRef, ModelVersion
+from domain.model.signature import signatures
+from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome
+from entrypoints.cli import model_cards as cards
+from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 
 app = typer.Typer(help="Look at versions, and say which one is champion.", no_args_is_help=True)
@@ -167,7 +168,7 @@ def history(
         _show_entry(entry)
 
 
-_COLOURS = {Outcome.PROMOTED: "green", Outcome.UNCHANGED: "green"}
+_COLOURS = {PromotionOutcome.PROMOTED: "green", PromotionOutcome.UNCHANGED: "green"}
 
 
 def _show_entry(entry: LedgerEntry) -> None:

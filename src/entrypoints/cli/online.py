@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from application.explain_rows import ExplainRows
-from application.predict_one import Predictions, PredictOne
-from domain.prediction import Extras
-from domain.schema import Target
+from application.scoring.explain_rows import ExplainRows
+from application.scoring.predict_one import Predictions, PredictOne
+from domain.data.schema import Target
+from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
-from entrypoints.cli.explaining import show_explanations
+from entrypoints.cli.explanation_bars import show_explanations
 from entrypoints.cli.options import AsJson, Interval, Model, container
-from entrypoints.json_text import read_json
+from entrypoints.strict_json import read_json
 
 
 def predict_one(
@@ -44,7 +44,7 @@ def predict_one(
     loaded = wired.load_model()(wired.settings().model_ref)
     schema = loaded.manifest.schema
     records = [schema.example] if row is None else _read_rows(row)
-    extras = Extras(interval, extrapolates=loaded.reach is not None)
+    extras = PredictionOptions(interval, extrapolates=loaded.reach is not None)
     limit, explained = wired.settings().max_rows, None
     if explain:
         explained = ExplainRows(lambda: loaded, wired.load_explainer(), limit)(records, extras)

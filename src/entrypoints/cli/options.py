@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from domain.errors import Misconfigured
-from domain.model import ModelRef
-from domain.training import Parameter
+from domain.model.reference import ModelRef
+from domain.training.specification import Parameter
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import load_settings
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from application.progress import Progress
+from application.scoring.progress import Progress
 from domain.errors import ModelportError
 from entrypoints.errors import outcome_of
 

@@ -17,25 +17,25 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from application.serving import Serving, ServingState
+from application.serving.served_model import ServedModel, ServingState
 from domain.errors import ModelportError
-from entrypoints.http import problems
-from entrypoints.http.access_log import AccessLog
-from entrypoints.http.explain import ExplainEndpoint
-from entrypoints.http.front import Front
-from entrypoints.http.gate import Gate
-from entrypoints.http.metrics import Metrics
-from entrypoints.http.metrics_text import Shared
-from entrypoints.http.openapi import openapi_document
-from entrypoints.http.patience import Patience
-from entrypoints.http.places import Protocol, place_of
-from entrypoints.http.plane import Plane
-from entrypoints.http.predict import PredictEndpoint
-from entrypoints.http.protocols.routes import Protocols
-from entrypoints.http.refusing import on_http_error
-from entrypoints.http.routes import router
-from entrypoints.http.tracing import Tracing
-from entrypoints.http.watching import Watch
+from entrypoints.http import problem_details as problems
+from entrypoints.http.api.explain_endpoint import ExplainEndpoint
+from entrypoints.http.api.openapi import openapi_document
+from entrypoints.http.api.routes import router
+from entrypoints.http.background_tasks import BackgroundTasks
+from entrypoints.http.data_plane import DataPlane
+from entrypoints.http.error_responses import on_http_error
+from entrypoints.http.fast_path.predict_endpoint import PredictEndpoint
+from entrypoints.http.middleware.access_log import AccessLog
+from entrypoints.http.middleware.authentication import Authenticator
+from entrypoints.http.middleware.pipeline import RequestPipeline
+from entrypoints.http.middleware.prometheus_text import Shared
+from entrypoints.http.middleware.request_metrics import RequestMetrics
+from entrypoints.http.middleware.tracing import Tracing
+from entrypoints.http.protocols.protocol_table import ProtocolTable
+from entrypoints.http.route_table import Protocol, route_of
+from entrypoints.http.uvicorn.timeouts import Timeouts
 from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import AccessLogKind, load_settings
@@ -54,7 +54,7 @@ class Application(FastAPI):
 
     endpoints: Mapping[str, ASGIApp]
     protocols: Mapping[Protocol, ASGIApp]
-    front: Front
+    front: RequestPipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or one event of the server's life."""
@@ -68,7 +68,7 @@ class Application(FastAPI):
         endpoint = self.endpoints.get(scope["path"]) if scope["method"] == "POST" else None
         if endpoint is not None:
             return endpoint(scope, receive, send)
-        application = self.protocols.get(place_of(scope["path"]).protocol)
+        application = self.protocols.get(route_of(scope["path"]).protocol)
         if application is not None:
             return application(scope, receive, send)
         return super().__call__(scope, receive, send)
@@ -88,8 +88,8 @@ def create_app(container: Container) -> Application:
     )
     app.state.serving = container.serving()
     app.state.poll_seconds = settings.poll_seconds
-    plane = Plane(container.serving(), container.predict_one(), settings.max_body_bytes)
-    predict, spoken = PredictEndpoint(plane), Protocols.of(plane)
+    plane = DataPlane(container.serving(), container.predict_one(), settings.max_body_bytes)
+    predict, spoken = PredictEndpoint(plane), ProtocolTable.of(plane)
     app.endpoints = {"/predict": predict, **spoken.endpoints}
     app.protocols = spoken.applications
     _put_front(app, container, plane)
@@ -116,23 +116,23 @@ def from_environment() -> Application:
     return app
 
 
-def _put_front(app: Application, container: Container, plane: Plane) -> None:
+def _put_front(app: Application, container: Container, plane: DataPlane) -> None:
     settings = container.settings()
-    metrics, gate = Metrics(), Gate(container.key_store(), now, monotonic)
+    metrics, gate = RequestMetrics(), Authenticator(container.key_store(), now, monotonic)
     access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
     shared = None if settings.metrics_dir is None else Shared(settings.metrics_dir)
     traces = container.traces()
     tracing = app.state.tracing = None if traces is None else Tracing(traces)
     room = settings.max_in_flight
-    app.front = Front(app.answer, gate, metrics, access_log, room, tracing=tracing)
-    app.state.watch = Watch(metrics, gate, access_log, shared)
-    app.state.watch.observe(container.serving(), app.front, plane.coalescer, now)
-    app.state.patience = Patience(settings.header_seconds, settings.body_seconds)
+    app.front = RequestPipeline(app.answer, gate, metrics, access_log, room, tracing=tracing)
+    app.state.watch = BackgroundTasks(metrics, gate, access_log, shared)
+    app.state.watch.observe(container.serving(), app.front, plane.batcher, now)
+    app.state.patience = Timeouts(settings.header_seconds, settings.body_seconds)
     app.routes.append(Route("/metrics", app.state.watch.show, include_in_schema=False))
 
 
 def _describe(app: FastAPI, max_rows: int, max_explained: int) -> None:
-    serving: Serving = app.state.serving
+    serving: ServedModel = app.state.serving
 
     def openapi() -> dict[str, Any]:
         schema = serving.model().manifest.schema if serving.ready else None
@@ -143,7 +143,7 @@ def _describe(app: FastAPI, max_rows: int, max_explained: int) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Patience]]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Timeouts]]:
     stopped = Event()
     tracing: Tracing | None = app.state.tracing
     following = create_task(_follow(app.state.serving, app.state.poll_seconds, tracing, stopped))
@@ -156,7 +156,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Patience]]:
 
 
 async def _follow(
-    serving: Serving, seconds: float, tracing: Tracing | None, stopped: Event
+    serving: ServedModel, seconds: float, tracing: Tracing | None, stopped: Event
 ) -> None:
     """Keep up with the model reference; a server may start before there is a model."""
     told: tuple[str, ...] = ()
@@ -171,7 +171,9 @@ async def _follow(
             await wait_for(stopped.wait(), seconds)
 
 
-async def _catch_up(serving: Serving, step: Callable[[], bool], tracing: Tracing | None) -> None:
+async def _catch_up(
+    serving: ServedModel, step: Callable[[], bool], tracing: Tracing | None
+) -> None:
     with nullcontext() if tracing is None else tracing.reload(serving):
         try:
             await to_thread(step)

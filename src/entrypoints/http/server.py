@@ -13,10 +13,10 @@ from uvicorn.config import STARTUP_FAILURE
 
 from domain.errors import Unavailable
 from entrypoints.errors import DONE
-from entrypoints.http.connection import Connection
-from entrypoints.http.listening import listeners
-from entrypoints.http.logs import log_config
-from entrypoints.http.stopping import PatientServer, Workers
+from entrypoints.http.server_log import log_config
+from entrypoints.http.uvicorn.connection import Connection
+from entrypoints.http.uvicorn.sockets import listeners
+from entrypoints.http.uvicorn.workers import GracefulServer, Workers
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, load_settings, variables
 
@@ -78,7 +78,7 @@ def _serve(config: Config) -> None:
     if config.workers > 1:
         Workers(config, listeners(config)).run()
         return
-    server = PatientServer(config)
+    server = GracefulServer(config)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

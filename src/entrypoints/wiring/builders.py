@@ -13,7 +13,7 @@ from os import getuid
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from application.numeric import NumericRuntime, Score
+from application.model.numeric_runtime import NumericRuntime, Score
 from application.ports import (
     BundleCache,
     Executor,
@@ -32,12 +32,12 @@ from application.ports import (
     Tracker,
     Verifier,
 )
+from domain.data.schema import Schema
 from domain.errors import Misconfigured, NotSupported
-from domain.gate import PromotionPolicy
-from domain.model import TREES
-from domain.schema import Schema
-from domain.surroundings import Surroundings, Survey
-from domain.training import TrainingSpec
+from domain.features.neighbours import LocationStatistics, NeighbourStatistics
+from domain.model.bundle import TREES
+from domain.promotion.policy import PromotionPolicy
+from domain.training.specification import TrainingSpec
 from entrypoints.wiring.settings import Settings, TracesKind
 
 Given = ParamSpec("Given")
@@ -81,7 +81,7 @@ def _is_installed(library: str) -> bool:
 
 def file_store(settings: Settings) -> ModelStore:
     """Model versions as files in the home folder."""
-    from adapters.filesystem.model_store import FileStore
+    from adapters.filesystem.file_model_store import FileStore
 
     return FileStore(settings.home / "models")
 
@@ -89,7 +89,7 @@ def file_store(settings: Settings) -> ModelStore:
 @needs("mlflow")
 def mlflow_store(settings: Settings) -> ModelStore:
     """Model versions in MLflow's registry."""
-    from adapters.mlflow.model_store import MlflowStore
+    from adapters.mlflow.mlflow_model_store import MlflowStore
 
     _require("mlflow")
     return _reading_tables(settings, MlflowStore(settings.mlflow_uri, settings.home))
@@ -98,7 +98,7 @@ def mlflow_store(settings: Settings) -> ModelStore:
 @needs("mlflow")
 def mlflow_store_apart(settings: Settings) -> ModelStore:
     """The same, with MLflow in a process of its own, so that a server need not load it."""
-    from adapters.process.model_store import ProcessStore
+    from adapters.process.process_model_store import ProcessStore
 
     mlflow_store(settings)  # what is wrong with the settings is said now
     return _reading_tables(settings, ProcessStore(partial(mlflow_store, settings)))
@@ -106,7 +106,7 @@ def mlflow_store_apart(settings: Settings) -> ModelStore:
 
 def _reading_tables(settings: Settings, store: ModelStore) -> ModelStore:
     from adapters.mlflow.client import sqlite_file
-    from adapters.mlflow.table_reads import TableReads
+    from adapters.mlflow.tables.sqlite_reads import TableReads
 
     database = sqlite_file(settings.mlflow_uri)
     return store if database is None else TableReads(database, store)
@@ -115,28 +115,28 @@ def _reading_tables(settings: Settings, store: ModelStore) -> ModelStore:
 @needs("api")
 def http_store(settings: Settings) -> ModelStore:
     """Model versions in the registry of an MLflow server, read without the mlflow package."""
-    from adapters.http.model_store import HttpStore
+    from adapters.mlflow.rest.http_model_store import HttpStore
 
     return HttpStore(settings.mlflow_uri, settings.mlflow_tracking_token)
 
 
 def bundle_cache(settings: Settings) -> BundleCache:
     """Bundles that were served last, in the home folder."""
-    from adapters.filesystem.bundle_cache import FileBundleCache
+    from adapters.filesystem.file_bundle_cache import FileBundleCache
 
     return FileBundleCache(settings.home / "cache" / "bundles", settings.registry)
 
 
 def key_store(settings: Settings) -> KeyStore | None:
     """The keys that callers must show; None where everybody may call."""
-    from adapters.filesystem.api_keys import FileKeyStore
+    from adapters.filesystem.file_key_store import FileKeyStore
 
     return None if settings.api_keys_file is None else FileKeyStore(settings.api_keys_file)
 
 
 def ledger(settings: Settings) -> Ledger:
     """Decisions as JSON lines in the home folder."""
-    from adapters.filesystem.ledger import FileLedger
+    from adapters.filesystem.file_ledger import FileLedger
 
     return FileLedger(settings.home / "ledger.jsonl")
 
@@ -146,7 +146,7 @@ def signer(settings: Settings) -> Signer | None:
     """The key that signs what is registered; None where nothing is signed."""
     if settings.signing_key is None:
         return None
-    from adapters.ed25519.keys import FileSigner
+    from adapters.ed25519.signing_keys import FileSigner
 
     return FileSigner(settings.signing_key)
 
@@ -156,7 +156,7 @@ def verifier(settings: Settings) -> Verifier | None:
     """The keys whose signatures count; None where none is asked for."""
     if settings.trusted_keys is None:
         return None
-    from adapters.ed25519.keys import FileVerifier
+    from adapters.ed25519.signing_keys import FileVerifier
 
     return FileVerifier(settings.trusted_keys)
 
@@ -164,7 +164,7 @@ def verifier(settings: Settings) -> Verifier | None:
 @needs("sign")
 def create_signing_key(private: Path, public: Path) -> str:
     """Write a new pair of keys; return their id."""
-    from adapters.ed25519.keys import create_key
+    from adapters.ed25519.signing_keys import create_key
 
     return create_key(private, public)
 
@@ -174,14 +174,14 @@ def traces(settings: Settings) -> Traces | None:
     """Where a server sends its spans; None where it sends none."""
     if settings.traces is TracesKind.NONE:
         return None
-    from adapters.otel.traces import OtelTraces
+    from adapters.otel.otel_traces import OtelTraces
 
     return OtelTraces()
 
 
 def file_tracker(settings: Settings) -> Tracker:
     """Runs as JSON lines in the home folder."""
-    from adapters.filesystem.tracker import FileTracker
+    from adapters.filesystem.file_tracker import FileTracker
 
     return FileTracker(settings.home / "runs")
 
@@ -189,7 +189,7 @@ def file_tracker(settings: Settings) -> Tracker:
 @needs("mlflow")
 def mlflow_tracker(settings: Settings) -> Tracker:
     """Runs in MLflow's tracking server or database."""
-    from adapters.mlflow.tracker import MlflowTracker
+    from adapters.mlflow.mlflow_tracker import MlflowTracker
 
     _require("mlflow")
     return MlflowTracker(settings.mlflow_uri, settings.home)
@@ -198,14 +198,14 @@ def mlflow_tracker(settings: Settings) -> Tracker:
 @needs("sql")
 def sql_tracker(settings: Settings) -> Tracker:
     """Runs in tables of any database."""
-    from adapters.sql.tracker import SqlTracker
+    from adapters.sql.sql_tracker import SqlTracker
 
     return SqlTracker(settings.runs_url)
 
 
 def no_tracker() -> Tracker:
     """Runs that nobody records."""
-    from adapters.none import NoTracker
+    from adapters.no_tracker import NoTracker
 
     return NoTracker()
 
@@ -213,7 +213,7 @@ def no_tracker() -> Tracker:
 @needs("train")
 def learner() -> Learner:
     """Estimators of scikit-learn."""
-    from adapters.sklearn.learner import SklearnLearner
+    from adapters.sklearn.sklearn_learner import SklearnLearner
 
     return SklearnLearner()
 
@@ -226,7 +226,7 @@ def runtime() -> Runtime:
 @needs("api")
 def graph_runtime() -> Runtime:
     """Models in ONNX Runtime."""
-    from adapters.onnx.runtime import OnnxRuntime
+    from adapters.onnx.onnx_runtime import OnnxRuntime
 
     return OnnxRuntime()
 
@@ -235,26 +235,26 @@ def graph_runtime() -> Runtime:
 def _open_numeric(files: Mapping[str, bytes], width: int) -> Score:
     """Open a numeric model; of the two libraries, only the one that it needs is imported."""
     if TREES in files and _is_installed("llvmlite"):
-        from adapters.llvm.runtime import open_trees
+        from adapters.llvm.tree_runtime import open_trees
 
         return open_trees(files, width)
-    from adapters.onnx.runtime import open_graph
+    from adapters.onnx.onnx_runtime import open_graph
 
     return open_graph(files, width)
 
 
-def _survey_of(surroundings: Surroundings) -> Survey:
+def _survey_of(neighbour_statistics: NeighbourStatistics) -> LocationStatistics:
     """Tell of places in compiled code where there is llvmlite."""
     if not _is_installed("llvmlite"):
-        return surroundings.survey
-    from adapters.llvm.survey import survey_of
+        return neighbour_statistics.survey
+    from adapters.llvm.neighbour_runtime import compile_statistics
 
-    return survey_of(surroundings)
+    return compile_statistics(neighbour_statistics)
 
 
 def local_executor() -> Executor:
     """Batches on the cores of this machine."""
-    from adapters.local.threads import ThreadExecutor
+    from adapters.local.thread_executor import ThreadExecutor
 
     return ThreadExecutor()
 
@@ -262,14 +262,14 @@ def local_executor() -> Executor:
 @needs("ray")
 def ray_executor(settings: Settings) -> Executor:
     """Batches on the machines of a Ray cluster."""
-    from adapters.ray.executor import RayExecutor
+    from adapters.ray.ray_executor import RayExecutor
 
     return RayExecutor(settings.ray_address)
 
 
 def processes() -> Executor:
     """Fits on the cores of this machine, side by side."""
-    from adapters.local.processes import ProcessExecutor
+    from adapters.local.process_executor import ProcessExecutor
 
     return ProcessExecutor()
 
@@ -277,7 +277,7 @@ def processes() -> Executor:
 @needs("experiments")
 def searcher() -> Searcher:
     """Hyper-parameters by Optuna."""
-    from adapters.optuna.searcher import OptunaSearcher
+    from adapters.optuna.optuna_searcher import OptunaSearcher
 
     return OptunaSearcher()
 
@@ -293,14 +293,14 @@ def plotter() -> Plotter:
 @needs("experiments")
 def notebooks() -> Notebooks:
     """Notebooks in kernels of their own."""
-    from adapters.notebooks.kernels import KernelNotebooks
+    from adapters.notebooks.notebook_runner import KernelNotebooks
 
     return KernelNotebooks()
 
 
 def results(settings: Settings) -> ResultStore:
     """Results of experiments as files in the home folder."""
-    from adapters.filesystem.results import FileResults
+    from adapters.filesystem.file_result_store import FileResults
 
     return FileResults(settings.home / "experiments")
 
@@ -309,20 +309,22 @@ def fitting_code(learner: Learner, runtime: Runtime) -> str:
     """A digest of the code that searches, fits and answers."""
     from entrypoints.wiring.provenance import code_digest
 
-    ours = (type(learner).__module__, type(runtime).__module__, "adapters.optuna.searcher")
-    return code_digest(*ours, "application.examine", "application.nested_search")
+    ours = (type(learner).__module__, type(runtime).__module__, "adapters.optuna.optuna_searcher")
+    return code_digest(
+        *ours, "application.experiments.examine_model", "application.experiments.nested_search"
+    )
 
 
 def specification(settings: Settings) -> TrainingSpec:
     """What a team has settled on for the schema; where nothing stands there, the default."""
-    from adapters.filesystem.specification import read_specification, specification_path
+    from adapters.filesystem.specification_file import read_specification, specification_path
 
     return read_specification(specification_path(settings.schema_file)) or TrainingSpec()
 
 
 def settle(settings: Settings, spec: TrainingSpec) -> Path:
     """Write down what is trained for the schema from now on; return where."""
-    from adapters.filesystem.specification import specification_path, write_specification
+    from adapters.filesystem.specification_file import specification_path, write_specification
 
     path = specification_path(settings.schema_file)
     write_specification(path, spec)
@@ -336,7 +338,7 @@ def explainers() -> Explainers:
         NotSupported: a library is not installed; says with which extra it comes.
     """
     try:
-        from adapters.sklearn.explaining import SklearnExplainers
+        from adapters.sklearn.sklearn_explainers import SklearnExplainers
 
         _require("shap")
     except ModuleNotFoundError as error:

@@ -1,22 +1,23 @@
 """The composition root: one selector per port, one factory per use case."""
 
-from application.appointing import Appoint
-from application.calibrating import Calibrate
-from application.cross_validate import CrossValidate
-from application.evaluate_model import EvaluateModel
-from application.explain_rows import ExplainRows, LoadExplainer
-from application.judging import Judge
-from application.loading import LoadModel
-from application.predict_batch import PredictBatch
-from application.predict_one import PredictOne
-from application.promote_model import PromoteModel
-from application.report_experiments import ReportExperiments
-from application.run_experiments import RunExperiments
-from application.serving import Serving
-from application.signing import SignModel
-from application.train_model import TrainModel
-from application.try_seeds import TrySeeds
-from entrypoints.wiring import builders, data
+from application.evaluation.evaluate_model import EvaluateModel
+from application.experiments.report_experiments import ReportExperiments
+from application.experiments.run_experiments import RunExperiments
+from application.experiments.try_seeds import TrySeeds
+from application.model.load_model import LoadModel
+from application.model.sign_model import SignModel
+from application.promotion.compare_candidates import CompareCandidates
+from application.promotion.promote_model import PromoteModel
+from application.promotion.set_champion import SetChampion
+from application.scoring.explain_rows import ExplainRows, LoadExplainer
+from application.scoring.predict_batch import PredictBatch
+from application.scoring.predict_one import PredictOne
+from application.serving.served_model import ServedModel
+from application.training.calibrate_intervals import CalibrateIntervals
+from application.training.cross_validate import CrossValidate
+from application.training.train_model import TrainModel
+from entrypoints.wiring import builders
+from entrypoints.wiring import data_uris as data
 from entrypoints.wiring.injector import containers, providers
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import EngineKind, Settings, StoreKind, TrackerKind
@@ -75,7 +76,7 @@ class Container(containers.DeclarativeContainer):
 
     load_model = providers.Factory(LoadModel, store, runtime, verifier)
     appoint = providers.Factory(
-        Appoint,
+        SetChampion,
         store,
         ledger,
         bundle_cache,
@@ -83,7 +84,7 @@ class Container(containers.DeclarativeContainer):
         providers.Callable(builders.actor, settings),
     )
     judge = providers.Factory(
-        Judge, load_model, providers.Callable(builders.promotion_policy, settings)
+        CompareCandidates, load_model, providers.Callable(builders.promotion_policy, settings)
     )
     train_model = providers.Factory(
         TrainModel,
@@ -95,7 +96,10 @@ class Container(containers.DeclarativeContainer):
         providers.Object(builders.now),
         providers.Callable(code_version),
         providers.Factory(
-            Calibrate, learner, runtime, providers.ThreadSafeSingleton(builders.local_executor)
+            CalibrateIntervals,
+            learner,
+            runtime,
+            providers.ThreadSafeSingleton(builders.local_executor),
         ),
         signer,
     )
@@ -106,7 +110,7 @@ class Container(containers.DeclarativeContainer):
         PredictBatch, load_model, executor, explainers=explainers.provider
     )
     serving = providers.ThreadSafeSingleton(
-        Serving,
+        ServedModel,
         providers.Factory(LoadModel, served_store, runtime, verifier),
         settings.provided.model_ref,
         bundle_cache,

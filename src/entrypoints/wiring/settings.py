@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from domain.errors import Misconfigured
-from domain.model import ModelRef
+from domain.model.reference import ModelRef
 
 PREFIX = "MODELPORT_"
 

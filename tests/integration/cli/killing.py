@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import entrypoints.cli.app  # noqa: F401 - imported for those that are forked
+import entrypoints.cli.commands  # noqa: F401 - imported for those that are forked
 from entrypoints.cli import main
 from tests.integration.program import Place
 

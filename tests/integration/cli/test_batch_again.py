@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.integration.cli.files import GOOD, tree, write_csv
-from tests.integration.processes import installed_postgres, wait_until
+from tests.integration.processes import installed_postgres
 from tests.integration.program import PROGRAM, Place
 from tests.integration.sql.tables import rows_of, tables_of
+from tests.support.waiting import wait_until
 
 CHUNK = 500
 BIG = "sample:60000"

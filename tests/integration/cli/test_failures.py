@@ -15,8 +15,9 @@ import pytest
 
 from entrypoints.cli import main
 from tests.integration.cli.files import tree
-from tests.integration.processes import free_port, wait_until
+from tests.integration.processes import free_port
 from tests.integration.program import PROGRAM, Place
+from tests.support.waiting import wait_until
 
 
 def bundle(where: Place) -> Path:

@@ -10,8 +10,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.integration.cli.files import read_rows
-from tests.integration.processes import START_SECONDS, wait_until
+from tests.integration.processes import START_SECONDS
 from tests.integration.program import Place, place, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

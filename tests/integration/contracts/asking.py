@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.contracts.rows import pool
-from tests.integration.contracts.samples import SCHEMA
+from tests.support.samples import SCHEMA
 
 TRAINING = ("cloudpickle", "joblib", "mlflow", "onnx", "pandas", "scipy", "sklearn", "skops")
 FORBIDDEN = (

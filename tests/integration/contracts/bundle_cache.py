@@ -5,9 +5,10 @@ from functools import partial
 import pytest
 
 from application.ports import BundleCache
-from domain.model import Bundle, ModelRef, ModelVersion
+from domain.model.bundle import Bundle
+from domain.model.reference import ModelRef, ModelVersion
 from tests.integration.contracts.model_store import at_once
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 ORCHARD = ModelRef(NAME)
 STAGING = ModelRef(NAME, "staging")

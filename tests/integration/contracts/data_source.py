@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from application.ports import DataSource
+from domain.data.feature import Kind
+from domain.data.table import Coded, Column, Table, plain
 from domain.errors import InvalidData
-from domain.feature import Kind
-from domain.table import Coded, Column, Table, plain
 
 KINDS: Mapping[str, Kind] = {
     "income": Kind.NUMBER,

@@ -6,16 +6,16 @@ A subclass provides `explainers` and `trained`, both of the scope of the class.
 import numpy as np
 import pytest
 
-from application.ports import Explainers, Trained
+from application.ports import Explainers, TrainedModel
 from domain.errors import ArtefactRejected
-from domain.model import ENCODING
+from domain.features.encoding import ENCODING
 from tests.integration.contracts.rows import labelled, pool
-from tests.integration.contracts.samples import SCHEMA
+from tests.support.samples import SCHEMA
 
 
 class ExplainersContract:
     def test_contributions_add_up_to_the_answers(
-        self, explainers: Explainers, trained: Trained
+        self, explainers: Explainers, trained: TrainedModel
     ) -> None:
         explainer = explainers.load(SCHEMA, trained.files)
         for rows in (labelled()[0], labelled(seed=2)[0], pool()):
@@ -24,7 +24,7 @@ class ExplainersContract:
             explained.require_sum(trained.predictor.predict(rows))
 
     def test_a_rows_explanation_depends_on_nothing_else(
-        self, explainers: Explainers, trained: Trained
+        self, explainers: Explainers, trained: TrainedModel
     ) -> None:
         explainer = explainers.load(SCHEMA, trained.files)
         rows = pool()[::17]
@@ -32,12 +32,14 @@ class ExplainersContract:
         alone = [explainer.explain(row[np.newaxis]).contributions[0] for row in rows]
         assert together == pytest.approx(np.array(alone), rel=1e-9, abs=1e-9)
 
-    def test_no_rows_have_no_contributions(self, explainers: Explainers, trained: Trained) -> None:
+    def test_no_rows_have_no_contributions(
+        self, explainers: Explainers, trained: TrainedModel
+    ) -> None:
         nothing = explainers.load(SCHEMA, trained.files).explain(pool()[:0])
         assert nothing.contributions.shape == (0, len(SCHEMA.features))
 
     def test_files_that_are_no_model_are_rejected(
-        self, explainers: Explainers, trained: Trained
+        self, explainers: Explainers, trained: TrainedModel
     ) -> None:
         with pytest.raises(ArtefactRejected):
             explainers.load(SCHEMA, {})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from domain.table import Table
+from domain.data.table import Table
 from tests.integration.contracts.data_source import contents
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from application.ports import KeyStore
-from domain.access import ApiKey, Scope, mint
 from domain.errors import InvalidData, NotFound
+from domain.security.api_keys import ApiKey, Scope, mint
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

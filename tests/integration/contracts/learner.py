@@ -15,32 +15,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.ports import Learner, Runtime, Trained
+from application.ports import Learner, Runtime, TrainedModel
+from domain.data.feature import Vector
 from domain.errors import Misconfigured
-from domain.evaluation import PARITY_TOLERANCE, largest_deviation
-from domain.feature import Vector
-from domain.features import FeatureEncoding
-from domain.model import ENCODING, NUMERIC
-from domain.training import Parameter, TrainingSpec
+from domain.evaluation.metrics import PARITY_TOLERANCE, largest_deviation
+from domain.features.encoding import ENCODING, FeatureEncoding
+from domain.model.bundle import NUMERIC
+from domain.training.specification import Parameter, TrainingSpec
 from tests.integration.contracts.rows import POOL, labelled, pool
-from tests.integration.contracts.samples import SCHEMA
+from tests.support.samples import SCHEMA
 
 
 class LearnerContract:
     @pytest.fixture(scope="class")
     @classmethod
-    def trained(cls, learner: Learner, spec: TrainingSpec) -> Trained:
+    def trained(cls, learner: Learner, spec: TrainingSpec) -> TrainedModel:
         return learner.fit(spec, SCHEMA, *labelled())
 
     @pytest.fixture(scope="class")
     @classmethod
-    def alone(cls, trained: Trained) -> Vector:
+    def alone(cls, trained: TrainedModel) -> Vector:
         """The answer to each row of the pool, asked alone."""
         answers = [trained.predictor.predict(pool()[row : row + 1]) for row in range(POOL)]
         return np.concatenate(answers)
 
     def test_fitting_again_gives_the_same_files_to_the_last_byte(
-        self, learner: Learner, spec: TrainingSpec, trained: Trained
+        self, learner: Learner, spec: TrainingSpec, trained: TrainedModel
     ) -> None:
         matrix, target = labelled()
         elsewhere = np.asfortranarray(matrix), np.repeat(target, 2)[::2]
@@ -50,20 +50,22 @@ class LearnerContract:
         assert again.libraries == trained.libraries
 
     def test_models_fitted_at_the_same_time_are_the_same(
-        self, learner: Learner, spec: TrainingSpec, trained: Trained
+        self, learner: Learner, spec: TrainingSpec, trained: TrainedModel
     ) -> None:
         with ThreadPoolExecutor(3) as threads:
             fits = [threads.submit(learner.fit, spec, SCHEMA, *labelled()) for _ in range(3)]
             assert all(dict(fit.result().files) == dict(trained.files) for fit in fits)
 
     def test_other_rows_give_other_files(
-        self, learner: Learner, spec: TrainingSpec, trained: Trained
+        self, learner: Learner, spec: TrainingSpec, trained: TrainedModel
     ) -> None:
         other = learner.fit(spec, SCHEMA, *labelled(seed=9))
         assert other.files[ENCODING] != trained.files[ENCODING]
         assert other.files[NUMERIC] != trained.files[NUMERIC]
 
-    def test_what_was_learnt_of_the_features_is_among_the_files(self, trained: Trained) -> None:
+    def test_what_was_learnt_of_the_features_is_among_the_files(
+        self, trained: TrainedModel
+    ) -> None:
         assert {ENCODING, NUMERIC} <= {*trained.files}
         encoding = FeatureEncoding.from_mapping(SCHEMA, json.loads(trained.files[ENCODING]))
         learnt = FeatureEncoding.fit(SCHEMA, labelled()[0])
@@ -71,18 +73,18 @@ class LearnerContract:
 
     @given(st.lists(st.integers(0, POOL - 1), min_size=1, max_size=80))
     def test_an_answer_depends_on_its_own_row_only(
-        self, trained: Trained, alone: Vector, rows: list[int]
+        self, trained: TrainedModel, alone: Vector, rows: list[int]
     ) -> None:
         together = trained.predictor.predict(pool()[rows])
         assert together.shape == (len(rows),)
         assert together.dtype == np.float64
         assert largest_deviation(alone[rows], together) <= PARITY_TOLERANCE
 
-    def test_no_rows_have_no_answers(self, trained: Trained) -> None:
+    def test_no_rows_have_no_answers(self, trained: TrainedModel) -> None:
         assert trained.predictor.predict(pool()[:0]).shape == (0,)
 
     def test_the_serving_form_answers_like_what_was_fitted(
-        self, runtime: Runtime, trained: Trained
+        self, runtime: Runtime, trained: TrainedModel
     ) -> None:
         served = runtime.load(SCHEMA, trained.files)
         for rows in (labelled()[0], labelled(seed=2)[0], pool()):
@@ -90,17 +92,17 @@ class LearnerContract:
             assert largest_deviation(expected, served.predict(rows)) <= PARITY_TOLERANCE
 
     def test_the_hyper_parameters_are_recorded_with_the_defaults_as_json(
-        self, spec: TrainingSpec, trained: Trained
+        self, spec: TrainingSpec, trained: TrainedModel
     ) -> None:
         assert spec.parameters.items() <= trained.parameters.items()
         assert json.loads(json.dumps(dict(trained.parameters))) == trained.parameters
 
-    def test_the_versions_of_the_libraries_are_recorded(self, trained: Trained) -> None:
+    def test_the_versions_of_the_libraries_are_recorded(self, trained: TrainedModel) -> None:
         assert trained.libraries["numpy"] == np.__version__
         assert all(trained.libraries.values())
 
     def test_an_unknown_hyper_parameter_is_refused_with_those_that_are_known(
-        self, learner: Learner, spec: TrainingSpec, trained: Trained
+        self, learner: Learner, spec: TrainingSpec, trained: TrainedModel
     ) -> None:
         unknown = replace(spec, parameters={**spec.parameters, "no_such": 1})
         with pytest.raises(Misconfigured) as refused:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from application.ports import Ledger
-from domain.ledger import Action, LedgerEntry, Outcome
+from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -13,7 +13,7 @@ def entry(version: int, model: str = "houses") -> LedgerEntry:
     return LedgerEntry(
         AT,
         Action.TRAIN,
-        Outcome.PROMOTED,
+        PromotionOutcome.PROMOTED,
         model,
         f"{model}/{version}",
         None,

@@ -13,12 +13,12 @@ from threading import Barrier
 
 import pytest
 
-from adapters.memory import MemoryRuntime
-from application.loading import LoadModel
+from application.model.load_model import LoadModel
 from application.ports import ModelStore
 from domain.errors import Conflict, Misconfigured, NotFound
-from domain.model import ModelRef, ModelVersion
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from domain.model.reference import ModelRef, ModelVersion
+from tests.fakes.memory import MemoryRuntime
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 DETAILS = {
     "estimator": "linear",

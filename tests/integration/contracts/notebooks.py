@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from application.ports import Notebooks
-from domain.document import Code, Output, Paragraph
 from domain.errors import InvalidData, NotFound
+from domain.reports.document import Code, Output, Paragraph
 
 Put = Callable[..., str]
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from application.ports import Finished, PredictionSink, Sealed
-from domain.batch import MODEL, PREDICTION, BatchJob, ChunkReceipt, Reject
+from domain.data.table import Coded, Table
 from domain.errors import Conflict, Unavailable, Violation
-from domain.table import Coded, Table
+from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob, ChunkReceipt, Reject
 
 JOB = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=("id", "note"))
 OTHER_JOB = replace(JOB, model="orchard/2")

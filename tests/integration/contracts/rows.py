@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from domain.feature import Feature, Kind, Vector
-from domain.schema import Matrix, Schema, Target
-from tests.integration.contracts.samples import SCHEMA, sample_table
+from domain.data.feature import Feature, Kind, Vector
+from domain.data.schema import Matrix, Schema, Target
+from tests.support.samples import SCHEMA, sample_table
 
 POOL = 160
 

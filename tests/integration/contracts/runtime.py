@@ -20,14 +20,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from application.ports import Predictor, Runtime, Trained
-from domain import model
+from application.ports import Predictor, Runtime, TrainedModel
+from domain.data.feature import Vector
 from domain.errors import ArtefactRejected
-from domain.evaluation import PARITY_TOLERANCE, largest_deviation
-from domain.feature import Vector
-from domain.model import ENCODING
+from domain.evaluation.metrics import PARITY_TOLERANCE, largest_deviation
+from domain.features.encoding import ENCODING
+from domain.model import bundle
 from tests.integration.contracts.rows import OTHER_SCHEMA, POOL, labelled, pool
-from tests.integration.contracts.samples import SCHEMA
+from tests.support.samples import SCHEMA
 
 ROOT = Path(__file__).parents[3]
 SIZES = (1, 2, 7, 8, 9, 31, 33, 49, 50, 51, 64, 100, 127, 128, 129, 255, 257, 1000)
@@ -45,7 +45,7 @@ class Bomb:
 
 
 class RuntimeContract:
-    NUMERIC: ClassVar[str] = model.NUMERIC
+    NUMERIC: ClassVar[str] = bundle.NUMERIC
     BUILD: ClassVar[Callable[[], Runtime]]
 
     @pytest.fixture(scope="class")
@@ -60,7 +60,7 @@ class RuntimeContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def served(cls, runtime: Runtime, trained: Trained) -> Predictor:
+    def served(cls, runtime: Runtime, trained: TrainedModel) -> Predictor:
         return runtime.load(SCHEMA, trained.files)
 
     @pytest.fixture(scope="class")
@@ -106,7 +106,7 @@ class RuntimeContract:
         assert answers.dtype == np.float64
 
     def test_missing_values_are_answered_like_the_trained_model_does(
-        self, served: Predictor, trained: Trained
+        self, served: Predictor, trained: TrainedModel
     ) -> None:
         nothing = np.full((3, len(SCHEMA.features)), np.nan)
         for rows in (pool(), nothing):
@@ -127,7 +127,7 @@ class RuntimeContract:
         assert rows.tobytes() == before
 
     def test_two_models_of_one_runtime_are_kept_apart(
-        self, runtime: Runtime, served: Predictor, trained: Trained, alone: Vector
+        self, runtime: Runtime, served: Predictor, trained: TrainedModel, alone: Vector
     ) -> None:
         again = runtime.load(SCHEMA, dict(trained.files))
         assert again is not served
@@ -135,7 +135,7 @@ class RuntimeContract:
         assert served.predict(pool()).tobytes() == alone.tobytes()
 
     def test_a_file_that_is_missing_is_named(
-        self, runtime: Runtime, trained: Trained, name: str
+        self, runtime: Runtime, trained: TrainedModel, name: str
     ) -> None:
         files = {n: content for n, content in trained.files.items() if n != name}
         with pytest.raises(ArtefactRejected, match=f"the bundle has no {name}"):
@@ -145,7 +145,7 @@ class RuntimeContract:
     def test_a_file_that_is_garbage_is_named(
         self,
         runtime: Runtime,
-        trained: Trained,
+        trained: TrainedModel,
         name: str,
         content: bytes,
         capfd: pytest.CaptureFixture[str],
@@ -156,19 +156,21 @@ class RuntimeContract:
 
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
     def test_a_file_that_was_cut_off_is_named(
-        self, runtime: Runtime, trained: Trained, name: str, share: float
+        self, runtime: Runtime, trained: TrainedModel, name: str, share: float
     ) -> None:
         content = trained.files[name]
         with pytest.raises(ArtefactRejected, match=name):
             runtime.load(SCHEMA, {**trained.files, name: content[: int(len(content) * share)]})
 
-    def test_files_that_were_swapped_are_rejected(self, runtime: Runtime, trained: Trained) -> None:
+    def test_files_that_were_swapped_are_rejected(
+        self, runtime: Runtime, trained: TrainedModel
+    ) -> None:
         files = {ENCODING: trained.files[self.NUMERIC], self.NUMERIC: trained.files[ENCODING]}
         with pytest.raises(ArtefactRejected, match=ENCODING):
             runtime.load(SCHEMA, files)
 
     def test_a_model_for_other_columns_is_rejected(
-        self, runtime: Runtime, trained: Trained
+        self, runtime: Runtime, trained: TrainedModel
     ) -> None:
         with pytest.raises(ArtefactRejected, match=ENCODING):
             runtime.load(OTHER_SCHEMA, trained.files)
@@ -181,7 +183,7 @@ class RuntimeContract:
             runtime.load(narrower, files)
 
     def test_a_process_of_its_own_answers_alike_without_running_what_lies_in_the_bundle(
-        self, trained: Trained, alone: Vector, tmp_path: Path
+        self, trained: TrainedModel, alone: Vector, tmp_path: Path
     ) -> None:
         bundle, mark = tmp_path / "bundle", tmp_path / "mark"
         bundle.mkdir()

@@ -7,8 +7,8 @@ import pytest
 
 from application.ports import Searcher
 from domain.errors import Misconfigured
-from domain.search import Dimension, Space, best
-from domain.training import Parameter
+from domain.training.search_space import Dimension, Space, best
+from domain.training.specification import Parameter
 
 
 class SearcherContract:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.arrow.csv_source import CsvSource
+from adapters.arrow.reading.csv_source import CsvSource
 from application.ports import DataSource
-from domain.table import Table
+from domain.data.table import Table
 from tests.integration.contracts.data_source import TableSourceContract
 from tests.integration.contracts.files import write_table
 

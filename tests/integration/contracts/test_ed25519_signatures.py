@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ed25519.keys import FileSigner, FileVerifier, create_key
+from adapters.ed25519.signing_keys import FileSigner, FileVerifier, create_key
 from application.ports import Signer, Verifier
 from tests.integration.contracts.signatures import SignatureContract
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.bundle_cache import FileBundleCache
+from adapters.filesystem.file_bundle_cache import FileBundleCache
 from application.ports import BundleCache
 from tests.integration.contracts.bundle_cache import BundleCacheContract
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.api_keys import FileKeyStore
+from adapters.filesystem.file_key_store import FileKeyStore
 from domain.errors import Misconfigured
 from tests.integration.contracts.key_store import KeyStoreContract, key
 

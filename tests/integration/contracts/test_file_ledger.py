@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.ledger import FileLedger
+from adapters.filesystem.file_ledger import FileLedger
 from domain.errors import Unavailable, UnreadableData
 from tests.integration.contracts.ledger import LedgerContract, entry
 

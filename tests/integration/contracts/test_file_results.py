@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.results import FileResults
+from adapters.filesystem.file_result_store import FileResults
 from application.ports import ResultStore
 from domain.errors import InvalidData, Unavailable
 from tests.integration.contracts.result_store import DOCUMENT, ResultStoreContract

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from adapters.arrow.file_sink import FileSink
+from adapters.arrow.writing.file_sink import FileSink
 from application.ports import Sealed
-from domain.batch import MODEL, PREDICTION, BatchJob
+from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
     Damage,
     ReadBack,

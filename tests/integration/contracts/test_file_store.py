@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.model_store import FileStore
+from adapters.filesystem.file_model_store import FileStore
 from application.ports import ModelStore
 from tests.integration.contracts.model_store import ModelStoreContract
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.tracker import FileTracker
+from adapters.filesystem.file_tracker import FileTracker
 from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract, flat
 
 

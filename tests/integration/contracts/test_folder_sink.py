@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from adapters.arrow.opening import open_folder_sink
+from adapters.arrow.open_by_suffix import open_folder_sink
 from application.ports import Sealed
-from domain.batch import BatchJob
 from domain.errors import Conflict
+from domain.scoring.batch_job import BatchJob
 from tests.integration.contracts.prediction_sink import (
     JOB,
     OTHER_JOB,

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.model_store import HttpStore
-from adapters.mlflow.model_store import MlflowStore
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.mlflow.rest.http_model_store import HttpStore
 from application.ports import ModelStore
 from domain.errors import Misconfigured
 from tests.integration.contracts.model_store import (
@@ -11,7 +11,7 @@ from tests.integration.contracts.model_store import (
     ModelStoreDetails,
     ModelStoreReading,
 )
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 
 @pytest.mark.slow

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.arrow.json_lines_source import JsonLinesSource
+from adapters.arrow.reading.json_lines_source import JsonLinesSource
 from application.ports import DataSource
-from domain.table import Table
+from domain.data.table import Table
 from tests.integration.contracts.data_source import TableSourceContract
 from tests.integration.contracts.files import write_table
 

@@ -6,9 +6,9 @@ from threading import Thread
 
 import pytest
 
-from adapters.notebooks.kernels import KernelNotebooks
-from domain.document import Code, Grid, Output, Paragraph, Picture, Points
+from adapters.notebooks.notebook_runner import KernelNotebooks
 from domain.errors import UnreadableData
+from domain.reports.document import Code, DocumentGrid, Output, Paragraph, Picture, Points
 from tests.integration.contracts.notebooks import NotebooksContract, Put
 from tests.integration.notebook_files import write_notebook
 
@@ -66,7 +66,7 @@ class TestKernelNotebooks(NotebooksContract):
         assert isinstance(picture, Picture)
         assert picture.title == "What it is"
         assert "<text>drawn</text>" in picture.svg
-        assert grid == Grid(("", "n < 3"), (("a", "1.5"), ("b", "-2")))
+        assert grid == DocumentGrid(("", "n < 3"), (("a", "1.5"), ("b", "-2")))
         assert {*texts} == {
             Output("<IPython.core.display.HTML object>"),
             Output("red"),

@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.memory import MemoryBundleCache
 from application.ports import BundleCache
+from tests.fakes.memory import MemoryBundleCache
 from tests.integration.contracts.bundle_cache import BundleCacheContract
 
 

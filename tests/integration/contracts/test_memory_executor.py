@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.memory import MemoryExecutor
 from application.ports import Executor
+from tests.fakes.memory import MemoryExecutor
 from tests.integration.contracts.executor import ExecutorContract
 
 

@@ -1,11 +1,11 @@
 import pytest
 
-from adapters.memory import MemoryExplainers, MemoryLearner
-from application.ports import Trained
-from domain.training import Estimator, TrainingSpec
+from application.ports import TrainedModel
+from domain.training.specification import Estimator, TrainingSpec
+from tests.fakes.memory import MemoryExplainers, MemoryLearner
 from tests.integration.contracts.explainers import ExplainersContract
 from tests.integration.contracts.rows import labelled
-from tests.integration.contracts.samples import SCHEMA
+from tests.support.samples import SCHEMA
 
 
 class TestMemoryExplainers(ExplainersContract):
@@ -16,5 +16,5 @@ class TestMemoryExplainers(ExplainersContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def trained(cls) -> Trained:
+    def trained(cls) -> TrainedModel:
         return MemoryLearner().fit(TrainingSpec(Estimator.LINEAR), SCHEMA, *labelled())

@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.memory import MemoryLearner, MemoryRuntime
-from domain.training import Estimator, Parameter, TrainingSpec
+from domain.training.specification import Estimator, Parameter, TrainingSpec
+from tests.fakes.memory import MemoryLearner, MemoryRuntime
 from tests.integration.contracts.learner import LearnerContract
 
 SPECS = (

@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.memory import MemoryLedger
+from tests.fakes.memory import MemoryLedger
 from tests.integration.contracts.ledger import LedgerContract
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.memory import MemoryNotebooks
+from tests.fakes.memory import MemoryNotebooks
 from tests.integration.contracts.notebooks import NotebooksContract, Put
 
 

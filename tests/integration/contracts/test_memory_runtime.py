@@ -1,11 +1,11 @@
 import pytest
 
-from adapters.memory import MemoryLearner, MemoryRuntime
-from application.ports import Trained
-from domain.training import Estimator, TrainingSpec
+from application.ports import TrainedModel
+from domain.training.specification import Estimator, TrainingSpec
+from tests.fakes.memory import MemoryLearner, MemoryRuntime
 from tests.integration.contracts.rows import labelled
 from tests.integration.contracts.runtime import RuntimeContract
-from tests.integration.contracts.samples import SCHEMA
+from tests.support.samples import SCHEMA
 
 
 class TestMemoryRuntime(RuntimeContract):
@@ -13,5 +13,5 @@ class TestMemoryRuntime(RuntimeContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def trained(cls) -> Trained:
+    def trained(cls) -> TrainedModel:
         return MemoryLearner().fit(TrainingSpec(Estimator.LINEAR), SCHEMA, *labelled())

@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.memory import MemorySearcher
 from application.ports import Searcher
+from tests.fakes.memory import MemorySearcher
 from tests.integration.contracts.searcher import SearcherContract
 
 

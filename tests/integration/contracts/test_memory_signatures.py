@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.memory import MemoryKeys
 from application.ports import Signer, Verifier
+from tests.fakes.memory import MemoryKeys
 from tests.integration.contracts.signatures import SignatureContract
 
 

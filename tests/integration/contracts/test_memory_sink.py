@@ -1,8 +1,8 @@
 import pytest
 
-from adapters.memory import MemorySink
 from application.ports import Sealed
-from domain.batch import BatchJob
+from domain.scoring.batch_job import BatchJob
+from tests.fakes.memory import MemorySink
 from tests.integration.contracts.data_source import contents
 from tests.integration.contracts.prediction_sink import (
     Damage,

@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters.memory import MemorySource
 from application.ports import DataSource
-from domain.table import Table
+from domain.data.table import Table
+from tests.fakes.memory import MemorySource
 from tests.integration.contracts.data_source import TableSourceContract
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.memory import MemoryTracker
+from tests.fakes.memory import MemoryTracker
 from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract, flat
 
 

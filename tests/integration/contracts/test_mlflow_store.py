@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.mlflow.model_store import MlflowStore
-from adapters.mlflow.table_reads import TableReads
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.mlflow.tables.sqlite_reads import TableReads
 from application.ports import ModelStore
 from tests.integration.contracts.model_store import ModelStoreContract
 

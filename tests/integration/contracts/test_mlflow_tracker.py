@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.mlflow.tracker import MlflowTracker
+from adapters.mlflow.mlflow_tracker import MlflowTracker
 from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract
 from tests.integration.mlflow_registry.reading import client_of
 

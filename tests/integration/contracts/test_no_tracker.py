@@ -1,9 +1,9 @@
 import pytest
 
-from adapters.none import NoTracker
+from adapters.no_tracker import NoTracker
 from application.ports import Tracker
-from tests.integration.contracts.samples import sample_data
 from tests.integration.contracts.tracker import PARAMS
+from tests.support.samples import sample_data
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.arrow.opening import open_sink
-from adapters.objects.sink import ObjectSink
+from adapters.arrow.open_by_suffix import open_sink
+from adapters.objects.object_sink import ObjectSink
 from application.ports import Sealed
-from domain.batch import MODEL, PREDICTION, BatchJob
+from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
     Damage,
     ReadBack,

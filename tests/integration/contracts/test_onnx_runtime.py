@@ -1,13 +1,13 @@
 import pytest
 
-from adapters.onnx.runtime import OnnxRuntime
-from adapters.sklearn.learner import SklearnLearner
-from application.ports import Trained
-from domain.training import Estimator
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from application.ports import TrainedModel
+from domain.training.specification import Estimator
 from tests.integration.contracts.rows import labelled
 from tests.integration.contracts.runtime import RuntimeContract
-from tests.integration.contracts.samples import SCHEMA
 from tests.integration.sklearn_learner.specs import QUICK
+from tests.support.samples import SCHEMA
 
 
 class TestOnnxRuntime(RuntimeContract):
@@ -15,5 +15,5 @@ class TestOnnxRuntime(RuntimeContract):
 
     @pytest.fixture(scope="class", params=Estimator)
     @classmethod
-    def trained(cls, request: pytest.FixtureRequest) -> Trained:
+    def trained(cls, request: pytest.FixtureRequest) -> TrainedModel:
         return SklearnLearner().fit(QUICK[request.param], SCHEMA, *labelled())

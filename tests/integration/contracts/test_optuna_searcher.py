@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.optuna.searcher import OptunaSearcher
+from adapters.optuna.optuna_searcher import OptunaSearcher
 from application.ports import Searcher
 from tests.integration.contracts.searcher import SearcherContract
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset
 
-from adapters.arrow.opening import open_folder_sink
-from adapters.arrow.partitioned_sink import PartitionedSink
+from adapters.arrow.open_by_suffix import open_folder_sink
+from adapters.arrow.writing.partitioned_sink import PartitionedSink
 from application.ports import Sealed
-from domain.batch import MODEL, PREDICTION, BatchJob
+from domain.data.table import Table, plain
 from domain.errors import InvalidData, Misconfigured
-from domain.table import Table, plain
+from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
     JOB,
     NOTES,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local.processes import ProcessExecutor
+from adapters.local.process_executor import ProcessExecutor
 from application.ports import Executor
 from domain.errors import Unavailable
 from tests.integration.contracts.executor import ExecutorContract, Spell, Work
-from tests.integration.processes import START_SECONDS, STOP_SECONDS, wait_until
+from tests.integration.processes import START_SECONDS, STOP_SECONDS
+from tests.support.waiting import wait_until
 
 
 class Ending(Work):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.model_store import FileStore
-from adapters.mlflow.model_store import MlflowStore
-from adapters.process.model_store import ProcessStore
+from adapters.filesystem.file_model_store import FileStore
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.process.process_model_store import ProcessStore
 from application.ports import ModelStore
 from tests.integration.contracts.model_store import ModelStoreContract, ModelStoreReading
 

@@ -2,9 +2,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from adapters.simulator.source import COLUMNS, SimulatedSource
+from adapters.simulator.simulated_source import COLUMNS, SimulatedSource
 from application.ports import DataSource
-from domain.feature import Kind
+from domain.data.feature import Kind
 from tests.integration.contracts.data_source import DataSourceContract
 
 

@@ -1,13 +1,13 @@
 import pytest
 
-from adapters.sklearn.explaining import SklearnExplainers
-from adapters.sklearn.learner import SklearnLearner
-from application.ports import Trained
-from domain.training import TrainingSpec
+from adapters.sklearn.sklearn_explainers import SklearnExplainers
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from application.ports import TrainedModel
+from domain.training.specification import TrainingSpec
 from tests.integration.contracts.explainers import ExplainersContract
 from tests.integration.contracts.rows import labelled
-from tests.integration.contracts.samples import SCHEMA
 from tests.integration.sklearn_learner.specs import QUICK
+from tests.support.samples import SCHEMA
 
 
 @pytest.mark.parametrize("spec", QUICK.values(), ids=QUICK.keys(), scope="class")
@@ -19,5 +19,5 @@ class TestSklearnExplainers(ExplainersContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def trained(cls, spec: TrainingSpec) -> Trained:
+    def trained(cls, spec: TrainingSpec) -> TrainedModel:
         return SklearnLearner().fit(spec, SCHEMA, *labelled())

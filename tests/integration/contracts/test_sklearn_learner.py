@@ -1,8 +1,8 @@
 import pytest
 
-from adapters.onnx.runtime import OnnxRuntime
-from adapters.sklearn.learner import SklearnLearner
-from domain.training import Estimator, Parameter, TrainingSpec
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from domain.training.specification import Estimator, Parameter, TrainingSpec
 from tests.integration.contracts.learner import LearnerContract
 from tests.integration.sklearn_learner.specs import QUICK, WRONG
 

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from application.ports import Tracker
-from domain.dataset import Split
-from domain.training import Estimator, FeatureSet, TrainingSpec
-from tests.integration.contracts.samples import sample_data
+from domain.data.split import Split
+from domain.features.feature_set import FeatureSet
+from domain.training.specification import Estimator, TrainingSpec
+from tests.support.samples import sample_data
 
 PARAMS = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=7), FeatureSet.PLAIN).to_mapping()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.fetch import fetch
+from adapters.http.cached_download import fetch
 from domain.errors import ChecksumMismatch, Misconfigured, NotFound, Unavailable
 from tests.integration.fetching.servers import Answer, Server, part_of, serving
 from tests.integration.processes import free_port

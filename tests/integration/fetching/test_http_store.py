@@ -10,12 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapters.http.model_store import HttpStore
+from adapters.mlflow.rest.http_model_store import HttpStore
+from domain.canonical_json import json_bytes
 from domain.errors import ArtefactRejected, Misconfigured, ModelportError, NotFound, Unavailable
-from domain.model import Bundle, ModelRef, json_bytes
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from domain.model.bundle import Bundle
+from domain.model.reference import ModelRef
 from tests.integration.fetching.servers import Answer, Server, serving
 from tests.integration.processes import free_port
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 ORCHARD = ModelRef(NAME)
 BUNDLE = sample_bundle()

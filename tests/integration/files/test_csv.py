@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.arrow.csv_source import CsvSource
-from domain.dataset import Chunk
+from adapters.arrow.reading.csv_source import CsvSource
+from domain.data.dataset import Chunk
+from domain.data.feature import Feature, Kind
+from domain.data.table import Coded, Table, plain
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData, Violation
-from domain.feature import Feature, Kind
-from domain.table import Coded, Table, plain
 from tests.integration.contracts.data_source import cells, contents, read_all
 
 WHOLE = 1_000_000

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.arrow.csv_source import CsvSource
+from adapters.arrow.reading.csv_source import CsvSource
+from domain.data.feature import Kind
 from domain.errors import UnreadableData
-from domain.feature import Kind
 from tests.integration.contracts.data_source import read_all
 
 JUNK = 1_000

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from adapters.arrow.files import Digests
-from adapters.arrow.opening import open_source
+from adapters.arrow.open_by_suffix import open_source
+from adapters.arrow.reading.watched_file import Digests
 
 
 @pytest.mark.parametrize("size", [0, 1, 3 << 20, (3 << 20) + 1])

@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from adapters.arrow.file_sink import FileSink
-from adapters.arrow.opening import open_sink, open_source
-from domain.batch import BatchJob, Reject
+from adapters.arrow.open_by_suffix import open_sink, open_source
+from adapters.arrow.writing.file_sink import FileSink
+from domain.data.feature import Kind
+from domain.data.table import Column, Table
 from domain.errors import InvalidData, Misconfigured, Unavailable, Violation
-from domain.feature import Kind
-from domain.table import Column, Table
+from domain.scoring.batch_job import BatchJob, Reject
 from tests.integration.contracts.data_source import contents, objects, read_all
 
 JOB = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.arrow.folder_source import FolderSource
-from adapters.arrow.opening import open_source
+from adapters.arrow.open_by_suffix import open_source
+from adapters.arrow.reading.folder_source import FolderSource
 from domain.errors import InvalidData, Misconfigured, NotFound
 from tests.integration.contracts.data_source import cells
 

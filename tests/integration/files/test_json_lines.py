@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.arrow.json_lines_source import JsonLinesSource
+from adapters.arrow.reading.json_lines_source import JsonLinesSource
+from domain.data.feature import Feature, Kind
+from domain.data.table import Column, plain
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
-from domain.feature import Feature, Kind
-from domain.table import Column, plain
 from tests.integration.contracts.data_source import cells, contents, read_all
 
 WHOLE = 1_000_000

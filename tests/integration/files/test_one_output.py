@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.arrow.file_sink import FileSink
-from domain.batch import BatchJob, ChunkReceipt, Reject
+from adapters.arrow.writing.file_sink import FileSink
+from domain.data.table import Table
 from domain.errors import Conflict, Unavailable, Violation
-from domain.table import Table
+from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 JOB = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3)
 OTHER = replace(JOB, model="orchard/2")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from adapters.arrow.csv_source import CsvSource
-from adapters.arrow.opening import open_source
+from adapters.arrow.open_by_suffix import open_source
+from adapters.arrow.reading.csv_source import CsvSource
+from domain.data.table import plain
 from domain.errors import ChecksumMismatch, Misconfigured, Unavailable, UnreadableData
-from domain.table import plain
 
 ROWS = b"a,b\n" + b"".join(b"%d,%d\n" % (row, row * row) for row in range(60_000))
 

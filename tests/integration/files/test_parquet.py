@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from adapters.arrow.parquet_source import ParquetSource
-from domain.dataset import Chunk
+from adapters.arrow.reading.parquet_source import ParquetSource
+from domain.data.dataset import Chunk
+from domain.data.feature import Kind
+from domain.data.table import Coded, Column
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
-from domain.feature import Kind
-from domain.table import Coded, Column
 from tests.integration.contracts.data_source import cells, read_all
 
 WHOLE = 1_000_000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.arrow import lines
-from adapters.arrow.lines import Splitter, cut, scan, split_csv, split_lines
+from adapters.arrow.reading import text_lines as lines
+from adapters.arrow.reading.text_lines import Splitter, cut, scan, split_csv, split_lines
 from domain.errors import UnreadableData
 
 PIECES = ["a", "é", '"', ",", "\n", "\r", "\r\n", '""', '","', '"\n"', ' "']

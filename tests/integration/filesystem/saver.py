@@ -6,10 +6,10 @@ It prints a line for each version once that is registered and champion.
 import sys
 from pathlib import Path
 
-from adapters.filesystem.model_store import FileStore
+from adapters.filesystem.file_model_store import FileStore
 from domain.errors import Conflict, NotFound
-from domain.model import ModelRef
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from domain.model.reference import ModelRef
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 
 def main(root: Path, first: int, count: int) -> None:

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.bundle_cache import FileBundleCache
+from adapters.filesystem.file_bundle_cache import FileBundleCache
 from domain.errors import ArtefactRejected, Unavailable
 from tests.integration.contracts.bundle_cache import ORCHARD, keep, kept
-from tests.integration.contracts.samples import sample_bundle
+from tests.support.samples import sample_bundle
 
 
 @pytest.fixture

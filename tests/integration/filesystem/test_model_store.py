@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.model_store import FileStore
+from adapters.filesystem.file_model_store import FileStore
 from domain.errors import ArtefactRejected, InvalidData, NotFound, Unavailable
-from domain.model import Bundle, ModelRef, ModelVersion
+from domain.model.bundle import Bundle
+from domain.model.reference import ModelRef, ModelVersion
 from tests.integration.contracts.model_store import at_once
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 ROOT = Path(__file__).parents[3]
 SAVER = "tests.integration.filesystem.saver"

@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from adapters.filesystem.model_store import FileStore
-from adapters.memory import MemoryStore
+from adapters.filesystem.file_model_store import FileStore
 from application.ports import ModelStore
 from domain.errors import ModelportError
-from domain.model import ModelRef
-from tests.integration.contracts.samples import CREATED, sample_bundle
+from domain.model.reference import ModelRef
+from tests.fakes.memory import MemoryStore
+from tests.support.samples import CREATED, sample_bundle
 
 NAMES = ("orchard", "vineyard")
 BUNDLES = {(name, seed): sample_bundle(seed, name) for name in NAMES for seed in range(4)}

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from adapters.filesystem.schema_file import read_schema
+from domain.data.feature import Feature, Kind
+from domain.data.schema import Ratio, Schema, Target
 from domain.errors import Misconfigured
-from domain.feature import Feature, Kind
-from domain.schema import Ratio, Schema, Target
 
 GOOD = """\
 name = "orchard"

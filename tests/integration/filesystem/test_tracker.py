@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.filesystem.tracker import FileTracker
+from adapters.filesystem.file_tracker import FileTracker
 from domain.errors import InvalidData, Unavailable
-from tests.integration.contracts.samples import CREATED, sample_data
+from tests.support.samples import CREATED, sample_data
 
 ROOT = Path(__file__).parents[3]
 

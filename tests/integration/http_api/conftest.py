@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.processes import START_SECONDS, wait_until
+from tests.integration.processes import START_SECONDS
 from tests.integration.program import Place, Server, place, serving
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,9 @@ import pytest
 
 from tests.integration.http_api.conftest import ready
 from tests.integration.http_api.test_server import BODY, ROW, ask, connected, head
-from tests.integration.processes import STOP_SECONDS, wait_until
+from tests.integration.processes import STOP_SECONDS
 from tests.integration.program import Place, Server, place, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

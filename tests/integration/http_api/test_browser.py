@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.program import Server
-from tests.leaving_out import leave_out
+from tests.support.leaving_out import leave_out
 
 pytestmark = pytest.mark.slow
 

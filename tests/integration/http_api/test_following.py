@@ -11,15 +11,15 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from adapters.filesystem.model_store import FileStore
-from adapters.http.model_store import HttpStore
-from adapters.mlflow.model_store import MlflowStore
+from adapters.filesystem.file_model_store import FileStore
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.mlflow.rest.http_model_store import HttpStore
 from application.ports import ModelStore
-from domain.model import CHAMPION, ModelRef
+from domain.model.reference import CHAMPION, ModelRef
 from tests.integration.http_api.load import Load, asking
 from tests.integration.http_api.wire import Wire, wire
-from tests.integration.processes import wait_until
 from tests.integration.program import Place, Server, place, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.integration.http_api.conftest import ready
 from tests.integration.http_api.test_server import BODY
-from tests.integration.processes import STOP_SECONDS, wait_until
+from tests.integration.processes import STOP_SECONDS
 from tests.integration.program import Place, Server, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.integration.http_api.conftest import ready
-from tests.integration.processes import STOP_SECONDS, wait_until
+from tests.integration.processes import STOP_SECONDS
 from tests.integration.program import Place, Server, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -14,12 +14,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 
-from entrypoints.http.connection import Connection
-from entrypoints.http.stopping import PatientServer
+from entrypoints.http.uvicorn.connection import Connection
+from entrypoints.http.uvicorn.workers import GracefulServer
 from tests.integration.http_api.conftest import ready
 from tests.integration.http_api.test_server import BODY, ask, connected
-from tests.integration.processes import STOP_SECONDS, wait_until
+from tests.integration.processes import STOP_SECONDS
 from tests.integration.program import Place, Server, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ def test_who_is_connected_but_not_let_in_yet_is_answered_when_the_server_stops()
     config = Config(application, port=0, http=Connection, lifespan="off", log_config=None)
 
     async def scenario() -> list[bytes]:
-        server = PatientServer(config)
+        server = GracefulServer(config)
         config.load()
         server.lifespan = config.lifespan_class(config)
         await server.startup()

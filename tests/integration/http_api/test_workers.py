@@ -11,8 +11,9 @@ import pytest
 from tests.benchmarks.processes import tree
 from tests.integration.http_api.conftest import ready
 from tests.integration.http_api.test_server import connected
-from tests.integration.processes import STOP_SECONDS, wait_until
+from tests.integration.processes import STOP_SECONDS
 from tests.integration.program import Place, serving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -1,9 +1,9 @@
 """A runtime of nothing but compiled code."""
 
 from adapters.llvm.compiler import HOST, compiled
-from adapters.llvm.kernel import NAME, kernel
-from adapters.llvm.runtime import open_trees
-from application.numeric import NumericRuntime
+from adapters.llvm.tree_kernel import NAME, kernel
+from adapters.llvm.tree_runtime import open_trees
+from application.model.numeric_runtime import NumericRuntime
 
 
 def compiled_runtime() -> NumericRuntime:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.feature import Vector
-from domain.schema import Matrix
+from domain.data.feature import Vector
+from domain.data.schema import Matrix
 
 NODE = np.dtype(
     [

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
-from adapters.llvm.kernel import FEW, ROWS
-from adapters.llvm.runtime import TreeSum, open_trees
-from adapters.onnx.runtime import open_graph
+from adapters.llvm.tree_kernel import FEW, ROWS
+from adapters.llvm.tree_runtime import TreeSum, open_trees
+from adapters.onnx.onnx_runtime import open_graph
 from adapters.sklearn.serving_form import serving_form
 from adapters.sklearn.tree_export import trees_of
-from domain.feature import Vector
-from domain.schema import Matrix
-from domain.trees import Trees
+from domain.data.feature import Vector
+from domain.data.schema import Matrix
+from domain.model.tree_ensemble import TreeEnsemble
 from tests.integration.llvm.ensembles import ensemble, hard_rows
 
 SEEDS = st.integers(0, 2**32 - 1)
 POOL = np.array([-1e9, -2.5, -0.0, 0.0, 1e-300, 0.1, 0.30000000000000004, 7.0, 1e300, np.inf])
 
 
-def _trees(seed: int, trees: int = 30, leaves: int = 31, width: int = 6) -> Trees:
+def _trees(seed: int, trees: int = 30, leaves: int = 31, width: int = 6) -> TreeEnsemble:
     found = trees_of(ensemble(np.random.default_rng(seed), trees, leaves, POOL, width), width)
     assert found is not None
     return found

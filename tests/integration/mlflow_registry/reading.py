@@ -3,20 +3,20 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.memory import MemoryBundleCache, MemoryLedger, MemorySource
 from adapters.mlflow.client import set_defaults
-from adapters.mlflow.model_store import MlflowStore
-from adapters.mlflow.tracker import MlflowTracker
-from adapters.onnx.runtime import OnnxRuntime
-from adapters.sklearn.learner import SklearnLearner
-from application.appointing import Appoint
-from application.judging import Judge
-from application.loading import LoadModel
-from application.train_model import TrainingReport, TrainModel
-from domain.dataset import Split
-from domain.gate import PromotionPolicy
-from domain.training import Estimator, TrainingSpec
-from tests.integration.contracts.samples import CREATED, SCHEMA, sample_data, sample_table
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.mlflow.mlflow_tracker import MlflowTracker
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from application.model.load_model import LoadModel
+from application.promotion.compare_candidates import CompareCandidates
+from application.promotion.set_champion import SetChampion
+from application.training.train_model import TrainingReport, TrainModel
+from domain.data.split import Split
+from domain.promotion.policy import PromotionPolicy
+from domain.training.specification import Estimator, TrainingSpec
+from tests.fakes.memory import MemoryBundleCache, MemoryLedger, MemorySource
+from tests.support.samples import CREATED, SCHEMA, sample_data, sample_table
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,8 +37,8 @@ def train(uri: str, home: Path, seed: int = 0) -> TrainingReport:
         SklearnLearner(),
         OnnxRuntime(),
         MlflowTracker(uri, home),
-        Judge(LoadModel(store, OnnxRuntime()), PromotionPolicy()),
-        Appoint(store, MemoryLedger(), MemoryBundleCache(), lambda: CREATED, "a test"),
+        CompareCandidates(LoadModel(store, OnnxRuntime()), PromotionPolicy()),
+        SetChampion(store, MemoryLedger(), MemoryBundleCache(), lambda: CREATED, "a test"),
         lambda: CREATED,
         {"revision": "0123abc", "changed": False},
     )

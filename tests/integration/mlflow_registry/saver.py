@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from adapters.mlflow.model_store import MlflowStore
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 store = MlflowStore(sys.argv[1], Path(sys.argv[2]))
 time.sleep(max(0.0, float(sys.argv[3]) - time.time()))

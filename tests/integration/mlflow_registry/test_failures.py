@@ -9,13 +9,14 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from adapters.mlflow.model_store import MlflowStore
-from adapters.mlflow.tracker import MlflowTracker
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.mlflow.mlflow_tracker import MlflowTracker
 from domain.errors import ArtefactRejected, InvalidData, Misconfigured, NotFound, Unavailable
-from domain.model import Bundle, ModelRef
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle, sample_data
+from domain.model.bundle import Bundle
+from domain.model.reference import ModelRef
 from tests.integration.mlflow_registry.cutting import network_before
 from tests.integration.mlflow_registry.reading import client_of, train
+from tests.support.samples import CREATED, NAME, sample_bundle, sample_data
 
 DETAILS = {"rmse": "2.0"}
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from adapters.memory import MemoryRuntime
 from adapters.mlflow.client import set_defaults
-from adapters.mlflow.frame import FrameModel
-from tests.integration.contracts.samples import SCHEMA, sample_bundle
+from adapters.mlflow.pandas_model import FrameModel
+from tests.fakes.memory import MemoryRuntime
+from tests.support.samples import SCHEMA, sample_bundle
 
 PLAIN = {
     "height": [1.5, 2.0, 3.5],

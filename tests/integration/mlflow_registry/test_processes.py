@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.mlflow.model_store import MlflowStore
-from tests.integration.contracts.samples import NAME, sample_bundle
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from tests.support.samples import NAME, sample_bundle
 
 ROOT = Path(__file__).parents[3]
 SAVER = "tests.integration.mlflow_registry.saver"

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from adapters.mlflow.model_store import MlflowStore
-from adapters.onnx.runtime import OnnxRuntime
-from application.loading import LoadModel
-from domain.model import ModelRef
-from domain.table import Table, plain
-from tests.integration.contracts.samples import NAME, SCHEMA, sample_table
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from application.model.load_model import LoadModel
+from domain.data.table import Table, plain
+from domain.model.reference import ModelRef
 from tests.integration.mlflow_registry.reading import train
+from tests.support.samples import NAME, SCHEMA, sample_table
 
 ASKER = Path(__file__).with_name("asker.py")
 SOURCES = Path(__file__).parents[3] / "src"

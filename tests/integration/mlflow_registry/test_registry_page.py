@@ -6,16 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.mlflow.model_store import MlflowStore
-from domain.model import ModelRef
-from tests.integration.contracts.samples import (
-    CREATED,
-    NAME,
-    SCHEMA,
-    sample_bundle,
-    sample_data,
-)
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from domain.model.reference import ModelRef
 from tests.integration.mlflow_registry.reading import client_of, train
+from tests.support.samples import CREATED, NAME, SCHEMA, sample_bundle, sample_data
 
 
 @pytest.fixture(

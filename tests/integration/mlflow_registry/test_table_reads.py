@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.memory import MemoryStore
-from adapters.mlflow.model_store import MlflowStore
-from adapters.mlflow.table_reads import TableReads
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.mlflow.tables.sqlite_reads import TableReads
 from domain.errors import ArtefactRejected, NotFound
-from domain.model import ModelRef, ModelVersion
-from tests.integration.contracts.samples import CREATED, NAME, sample_bundle
+from domain.model.reference import ModelRef, ModelVersion
+from tests.fakes.memory import MemoryStore
 from tests.integration.mlflow_registry.reading import client_of
+from tests.support.samples import CREATED, NAME, sample_bundle
 
 HOME = "a folder, 100% odd #1?"
 REFERENCES = [ModelRef(NAME), ModelRef(NAME, "staging"), ModelRef(NAME, None, 1)]

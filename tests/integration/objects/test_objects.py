@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.arrow.opening import open_sink
-from adapters.objects import fetch as fetching
-from adapters.objects.fetch import fetch
-from adapters.objects.listing import listed
-from adapters.objects.place import ObjectPlace
-from adapters.objects.sink import ObjectSink
+from adapters.arrow.open_by_suffix import open_sink
+from adapters.objects import object_download as fetching
+from adapters.objects.object_download import fetch
+from adapters.objects.object_listing import listed
+from adapters.objects.object_location import ObjectPlace
+from adapters.objects.object_sink import ObjectSink
 from application.ports import Finished
 from domain.errors import (
     ChecksumMismatch,
@@ -19,7 +19,7 @@ from domain.errors import (
     Unavailable,
     UnreadableData,
 )
-from entrypoints.wiring.data import open_source
+from entrypoints.wiring.data_uris import open_source
 from entrypoints.wiring.settings import Settings
 from tests.integration.contracts.prediction_sink import JOB, part, reject
 from tests.integration.processes import free_port

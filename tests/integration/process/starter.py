@@ -4,7 +4,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from adapters.process.model_store import ProcessStore
+from adapters.process.process_model_store import ProcessStore
 from tests.integration.process.stores import OddStore
 
 

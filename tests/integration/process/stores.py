@@ -4,9 +4,9 @@ import os
 import signal
 import time
 
-from adapters.filesystem.model_store import FileStore
+from adapters.filesystem.file_model_store import FileStore
 from domain.errors import Misconfigured
-from domain.model import ModelRef, ModelVersion
+from domain.model.reference import ModelRef, ModelVersion
 
 
 class OddStore(FileStore):

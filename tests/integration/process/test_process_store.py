@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.process.model_store import ProcessStore
+from adapters.process.process_model_store import ProcessStore
 from domain.errors import Misconfigured, NotFound, Unavailable
-from domain.model import ModelRef
+from domain.model.reference import ModelRef
 from tests.benchmarks.processes import is_alive
 from tests.integration.process.stores import OddStore, unbuildable
-from tests.integration.processes import wait_until
+from tests.support.waiting import wait_until
 
 SECONDS = 30.0
 

@@ -10,8 +10,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.integration.processes import START_SECONDS, wait_until
+from tests.integration.processes import START_SECONDS
 from tests.integration.program import Place, place, serving
+from tests.support.waiting import wait_until
 
 ROW = {
     "longitude": -122.23,
@@ -58,9 +59,9 @@ def server(home: Place) -> Iterator[Asked]:
 
 def exported(home: Place, folder: Path) -> Path:
     """Return the champion as an ordinary model of MLflow."""
-    from adapters.filesystem.model_store import FileStore
-    from adapters.mlflow.package import write_model
-    from domain.model import ModelRef
+    from adapters.filesystem.file_model_store import FileStore
+    from adapters.mlflow.pyfunc_package import write_model
+    from domain.model.reference import ModelRef
 
     store = FileStore(home / "artifacts" / "models")
     version = store.resolve(ModelRef.parse("housing@champion"))

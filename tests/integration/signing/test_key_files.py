@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ed25519.keys import FileSigner, FileVerifier, create_key
+from adapters.ed25519.signing_keys import FileSigner, FileVerifier, create_key
 from domain.errors import Conflict, Misconfigured, Unavailable
-from tests.leaving_out import leave_out
+from tests.support.leaving_out import leave_out
 
 MESSAGE = b"a bundle"
 

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ed25519.keys import FileSigner, FileVerifier, create_key
-from adapters.filesystem.bundle_cache import FileBundleCache
-from adapters.filesystem.model_store import FileStore
-from adapters.http.model_store import HttpStore
-from adapters.memory import MemoryRuntime
-from adapters.mlflow.model_store import MlflowStore
-from adapters.process.model_store import ProcessStore
-from application.loading import LoadModel
+from adapters.ed25519.signing_keys import FileSigner, FileVerifier, create_key
+from adapters.filesystem.file_bundle_cache import FileBundleCache
+from adapters.filesystem.file_model_store import FileStore
+from adapters.mlflow.mlflow_model_store import MlflowStore
+from adapters.mlflow.rest.http_model_store import HttpStore
+from adapters.process.process_model_store import ProcessStore
+from application.model.load_model import LoadModel
+from application.model.sign_model import SignModel
 from application.ports import ModelStore
-from application.serving import Serving
-from application.signing import SignModel
+from application.serving.served_model import ServedModel
 from domain.errors import ArtefactRejected
-from domain.model import ModelRef, ModelVersion
-from domain.signature import detail, message
+from domain.model.reference import ModelRef, ModelVersion
+from domain.model.signature import detail, message
 from entrypoints.wiring.builders import now
+from tests.fakes.memory import MemoryRuntime
 from tests.integration.contracts.model_store import save
-from tests.integration.contracts.samples import NAME, sample_bundle
+from tests.support.samples import NAME, sample_bundle
 
 REF = ModelRef(NAME, None, 1)
 
@@ -149,10 +149,10 @@ def test_what_was_changed_in_the_cache_is_refused(
     SignModel(file_store.saver, FileSigner(keys / "ours"))(REF)
     loading = LoadModel(file_store.saver, MemoryRuntime(), FileVerifier(keys / "ours.pem"))
     cache = FileBundleCache(tmp_path / "cache")
-    assert Serving(loading, REF, cache, now).refresh()
-    assert Serving(loading, REF, cache, now).recall()
+    assert ServedModel(loading, REF, cache, now).refresh()
+    assert ServedModel(loading, REF, cache, now).recall()
     change(tmp_path / "cache")
-    changed = Serving(loading, REF, cache, now)
+    changed = ServedModel(loading, REF, cache, now)
     assert not changed.recall()
     assert "the last good version cannot be served either: orchard/1" in changed.problem
     assert changed.refresh()

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from adapters.filesystem.schema_file import read_schema
 from adapters.simulator.block_groups import COEFFICIENTS, RESIDUAL, draw, regressors
 from adapters.simulator.california import OCEAN_PROXIMITY
-from adapters.simulator.source import COLUMNS, SimulatedSource
-from domain.dataset import Chunk
+from adapters.simulator.simulated_source import COLUMNS, SimulatedSource
+from domain.data.dataset import Chunk
+from domain.data.feature import Kind
+from domain.data.table import Table, plain
 from domain.errors import InvalidData, Misconfigured
-from domain.feature import Kind
-from domain.table import Table, plain
 from tests.integration.contracts.data_source import contents
 
 ROOT = Path(__file__).parents[3]

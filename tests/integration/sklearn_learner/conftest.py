@@ -9,14 +9,14 @@ from typing import TypeAlias
 import pytest
 from threadpoolctl import threadpool_limits
 
-from adapters.arrow.csv_source import CsvSource
+from adapters.arrow.reading.csv_source import CsvSource
 from adapters.filesystem.schema_file import read_schema
-from adapters.sklearn.learner import SklearnLearner
-from application.ports import Trained
-from application.reading import Divided, read_labelled
-from domain.dataset import Split
-from domain.schema import Schema
-from domain.training import Estimator, Parameter, TrainingSpec
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from application.data.labelled_rows import Divided, read_labelled
+from application.ports import TrainedModel
+from domain.data.schema import Schema
+from domain.data.split import Split
+from domain.training.specification import Estimator, Parameter, TrainingSpec
 
 SCHEMA_FILE = Path(__file__).parents[3] / "data" / "housing.toml"
 
@@ -33,7 +33,7 @@ class Housing:
     rows: Divided
 
 
-Fitted: TypeAlias = Callable[[Estimator], Trained]
+Fitted: TypeAlias = Callable[[Estimator], TrainedModel]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -54,7 +54,7 @@ def fitted(housing: Housing) -> Fitted:
     """Return what fits an estimator on the reference data, each once."""
 
     @cache
-    def fit(kind: Estimator) -> Trained:
+    def fit(kind: Estimator) -> TrainedModel:
         spec, training = TrainingSpec(kind, SMALLER.get(kind, {})), housing.rows.training
         return SklearnLearner().fit(spec, housing.schema, training.matrix, training.target)
 

@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 
 from adapters.sklearn.onnx_export import export
-from domain.feature import Vector
-from domain.schema import Matrix
+from domain.data.feature import Vector
+from domain.data.schema import Matrix
 
 
 def ask(content: bytes, columns: Matrix) -> Vector:

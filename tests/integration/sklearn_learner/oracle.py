@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from domain.feature import Vector
-from domain.schema import Matrix
+from domain.data.feature import Vector
+from domain.data.schema import Matrix
 
 
 def boosted(estimator: Any, columns: Matrix) -> Vector:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.training import Estimator, Parameter, TrainingSpec
+from domain.training.specification import Estimator, Parameter, TrainingSpec
 
 _QUICK: Mapping[Estimator, dict[str, Parameter]] = {
     Estimator.DUMMY: {"strategy": "median"},

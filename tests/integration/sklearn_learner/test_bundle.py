@@ -12,25 +12,27 @@ import numpy as np
 import onnx
 import pytest
 
-from adapters.filesystem.model_store import FileStore
-from adapters.memory import MemorySource
-from adapters.onnx.runtime import OnnxRuntime
-from adapters.sklearn.learner import PIPELINE, EstimatorPredictor
+from adapters.filesystem.file_model_store import FileStore
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from adapters.sklearn.sklearn_learner import PIPELINE, EstimatorPredictor
 from adapters.sklearn.skops_file import load
-from application.loading import GOLDEN, LoadModel
+from application.model.load_model import GOLDEN, LoadModel
 from application.ports import Predictor
-from application.train_model import TrainingReport
+from application.training.train_model import TrainingReport
+from domain.data.schema import Schema
 from domain.errors import ArtefactRejected
-from domain.features import FeatureEncoding
-from domain.golden import GoldenRows
-from domain.model import ENCODING, NEIGHBOURS, NUMERIC, TREES, Bundle, ModelRef
-from domain.schema import Schema
-from domain.training import Estimator, TrainingSpec
-from domain.trees import Trees
-from tests.integration.contracts.samples import CREATED, NAME, SCHEMA, sample_table
+from domain.features.encoding import ENCODING, FeatureEncoding
+from domain.features.neighbours import NEIGHBOURS
+from domain.model.bundle import NUMERIC, TREES, Bundle
+from domain.model.golden_rows import GoldenRows
+from domain.model.reference import ModelRef
+from domain.model.tree_ensemble import TreeEnsemble
+from domain.training.specification import Estimator, TrainingSpec
+from tests.fakes.memory import MemorySource
 from tests.integration.sklearn_learner.conftest import Housing
 from tests.integration.sklearn_learner.specs import QUICK
 from tests.integration.sklearn_learner.training import train
+from tests.support.samples import CREATED, NAME, SCHEMA, sample_table
 
 
 @dataclass
@@ -190,7 +192,7 @@ def _inert(name: str, content: bytes) -> bool:
             assert {member.rpartition(".")[2] for member in members} <= {"json", "npy"}
             assert all(_inert(member, part) for member, part in members.items())
         case "safetensors":
-            return Trees.from_bytes(content, name).to_bytes() == content
+            return TreeEnsemble.from_bytes(content, name).to_bytes() == content
         case _:
             return False
     return True

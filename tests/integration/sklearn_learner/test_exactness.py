@@ -5,15 +5,15 @@ from typing import cast
 import numpy as np
 import pytest
 
-from adapters.llvm.runtime import open_trees
-from adapters.onnx.runtime import OnnxRuntime
-from adapters.sklearn.learner import PIPELINE, EstimatorPredictor
+from adapters.llvm.tree_runtime import open_trees
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from adapters.sklearn.sklearn_learner import PIPELINE, EstimatorPredictor
 from adapters.sklearn.skops_file import load
-from application.ports import Trained
-from domain.evaluation import largest_deviation
-from domain.model import NUMERIC
-from domain.schema import Matrix
-from domain.training import Estimator
+from application.ports import TrainedModel
+from domain.data.schema import Matrix
+from domain.evaluation.metrics import largest_deviation
+from domain.model.bundle import NUMERIC
+from domain.training.specification import Estimator
 from entrypoints.wiring import builders
 from tests.integration.sklearn_learner.conftest import Fitted, Housing
 from tests.integration.sklearn_learner.graphs import ask
@@ -77,7 +77,7 @@ def test_every_answer_of_a_linear_model_is_the_estimators_but_for_rounding(
     assert largest_deviation(trained.predictor.predict(rows), answers) <= 1e-12
 
 
-def _pipeline(trained: Trained) -> EstimatorPredictor:
+def _pipeline(trained: TrainedModel) -> EstimatorPredictor:
     return cast(EstimatorPredictor, trained.predictor)
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.sklearn.explaining import SklearnExplainers, TreeExplainer
-from adapters.sklearn.learner import SklearnLearner
+from adapters.sklearn.sklearn_explainers import SklearnExplainers, TreeExplainer
+from adapters.sklearn.sklearn_learner import SklearnLearner
 from adapters.sklearn.skops_file import dump, load
+from domain.data.feature import Vector
 from domain.errors import NotSupported
-from domain.feature import Vector
-from domain.training import Estimator, FeatureSet, TrainingSpec
+from domain.features.feature_set import FeatureSet
+from domain.training.specification import Estimator, TrainingSpec
 from tests.integration.contracts.rows import labelled
-from tests.integration.contracts.samples import SCHEMA
 from tests.integration.sklearn_learner.conftest import Housing
+from tests.support.samples import SCHEMA
 
 # A hundredth of the trees of the default: an explanation takes time for each of them.
 FEWER = {

@@ -14,17 +14,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from adapters.sklearn.learner import SklearnLearner
 from adapters.sklearn.onnx_export import export
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from domain.data.feature import Feature, Kind, Vector
+from domain.data.schema import Matrix, Schema, Target
 from domain.errors import InvalidData, Misconfigured
-from domain.evaluation import largest_deviation
-from domain.feature import Feature, Kind, Vector
-from domain.schema import Matrix, Schema, Target
-from domain.training import Estimator, Parameter, TrainingSpec
+from domain.evaluation.metrics import largest_deviation
+from domain.training.specification import Estimator, Parameter, TrainingSpec
 from tests.integration.contracts.rows import labelled
-from tests.integration.contracts.samples import SCHEMA
 from tests.integration.sklearn_learner.graphs import ask, exported
 from tests.integration.sklearn_learner.oracle import around_thresholds, averaged, boosted
+from tests.support.samples import SCHEMA
 
 ROWS, WIDTH = 400, 5
 

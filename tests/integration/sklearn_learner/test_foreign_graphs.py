@@ -8,14 +8,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from adapters.onnx.runtime import OnnxRuntime
-from adapters.sklearn.learner import SklearnLearner
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from adapters.sklearn.sklearn_learner import SklearnLearner
 from domain.errors import ArtefactRejected
-from domain.model import NUMERIC
-from domain.training import Estimator
+from domain.model.bundle import NUMERIC
+from domain.training.specification import Estimator
 from tests.integration.contracts.rows import labelled, pool
-from tests.integration.contracts.samples import SCHEMA
 from tests.integration.sklearn_learner.specs import QUICK
+from tests.support.samples import SCHEMA
 
 WIDTH = 7
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from adapters.sklearn.estimators import SHARES
-from adapters.sklearn.learner import EstimatorPredictor, SklearnLearner
+from adapters.sklearn.sklearn_learner import EstimatorPredictor, SklearnLearner
+from domain.data.feature import Feature, Kind
+from domain.data.schema import Coordinates, Schema, Target
 from domain.errors import Misconfigured
-from domain.feature import Feature, Kind
-from domain.schema import Coordinates, Schema, Target
-from domain.training import Estimator, FeatureSet, TrainingSpec
+from domain.features.feature_set import FeatureSet
+from domain.training.specification import Estimator, TrainingSpec
 
 SCHEMA = Schema(
     "town",

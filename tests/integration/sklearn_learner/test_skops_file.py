@@ -15,14 +15,14 @@ import skops.io
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from adapters.sklearn.learner import PIPELINE, SklearnLearner
+from adapters.sklearn.sklearn_learner import PIPELINE, SklearnLearner
 from adapters.sklearn.skops_file import TRUSTED_TYPES, canonical, dump, load
 from domain.errors import ArtefactRejected
-from domain.training import Estimator, Parameter, TrainingSpec
+from domain.training.specification import Estimator, Parameter, TrainingSpec
 from tests.integration.contracts.rows import labelled
 from tests.integration.contracts.runtime import Bomb
-from tests.integration.contracts.samples import SCHEMA
 from tests.integration.sklearn_learner.specs import QUICK
+from tests.support.samples import SCHEMA
 
 # Whatever may be asked of an estimator must not bring in types that are not trusted.
 FORMS: tuple[tuple[Estimator, dict[str, Parameter]], ...] = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from domain.training import Estimator
+from domain.training.specification import Estimator
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "tests.integration.sklearn_learner.training"]
@@ -32,12 +32,12 @@ def _trained_in_each(*arguments: str) -> list[dict[str, Any]]:
         subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=ROOT,
-            env={**os.environ, **surroundings},
+            env={**os.environ, **neighbour_statistics},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for surroundings in SURROUNDINGS
+        for neighbour_statistics in SURROUNDINGS
     ]
     try:
         told = [process.communicate(timeout=240) for process in processes]

@@ -8,29 +8,29 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters.arrow.csv_source import CsvSource
+from adapters.arrow.reading.csv_source import CsvSource
 from adapters.filesystem.schema_file import read_schema
-from adapters.memory import (
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from adapters.sklearn.sklearn_learner import SklearnLearner
+from application.model.load_model import LoadModel
+from application.ports import DataSource, ModelStore
+from application.promotion.compare_candidates import CompareCandidates
+from application.promotion.set_champion import SetChampion
+from application.training.train_model import TrainingReport, TrainModel
+from domain.data.schema import Schema
+from domain.model.reference import ModelVersion
+from domain.promotion.policy import PromotionPolicy
+from domain.training.specification import TrainingSpec
+from entrypoints.wiring import builders
+from tests.fakes.memory import (
     MemoryBundleCache,
     MemoryLedger,
     MemorySource,
     MemoryStore,
     MemoryTracker,
 )
-from adapters.onnx.runtime import OnnxRuntime
-from adapters.sklearn.learner import SklearnLearner
-from application.appointing import Appoint
-from application.judging import Judge
-from application.loading import LoadModel
-from application.ports import DataSource, ModelStore
-from application.train_model import TrainingReport, TrainModel
-from domain.gate import PromotionPolicy
-from domain.model import ModelVersion
-from domain.schema import Schema
-from domain.training import TrainingSpec
-from entrypoints.wiring import builders
-from tests.integration.contracts.samples import SCHEMA, sample_table
 from tests.integration.sklearn_learner.specs import QUICK
+from tests.support.samples import SCHEMA, sample_table
 
 SCHEMA_FILE = Path(__file__).parents[3] / "data" / "housing.toml"
 
@@ -43,8 +43,10 @@ def train(
         SklearnLearner(),
         OnnxRuntime(),
         MemoryTracker(),
-        Judge(LoadModel(store, builders.runtime()), PromotionPolicy()),
-        Appoint(store, MemoryLedger(), MemoryBundleCache(), lambda: datetime.now(UTC), "a test"),
+        CompareCandidates(LoadModel(store, builders.runtime()), PromotionPolicy()),
+        SetChampion(
+            store, MemoryLedger(), MemoryBundleCache(), lambda: datetime.now(UTC), "a test"
+        ),
         lambda: datetime.now(UTC),
         {"revision": "abc"},
     )

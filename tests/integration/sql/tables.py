@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.table import Table
+from domain.data.table import Table
 from tests.integration.contracts.data_source import contents
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.sql.sink import SqlSink
-from domain.batch import BatchJob, ChunkReceipt
+from adapters.sql.sql_sink import SqlSink
+from domain.data.table import Table
 from domain.errors import Conflict, Unavailable
-from domain.table import Table
-from tests.integration.processes import free_port, wait_until
+from domain.scoring.batch_job import BatchJob, ChunkReceipt
+from tests.integration.processes import free_port
 from tests.integration.sql.tables import execute, rows_of
+from tests.support.waiting import wait_until
 
 JOB = BatchJob("0" * 64, "orchard/1", "1" * 64, 3)
 OTHER = replace(JOB, model="orchard/2")

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from adapters.memory import MemoryExecutor, MemoryRuntime, MemoryStore
-from adapters.sql.sink import SqlSink
-from adapters.sql.source import SqlSource
-from application.loading import LoadModel
+from adapters.sql.sql_sink import SqlSink
+from adapters.sql.sql_source import SqlSource
+from application.model.load_model import LoadModel
 from application.ports import Sealed
-from application.predict_batch import PredictBatch
-from domain.batch import BatchJob, ChunkReceipt, Reject
+from application.scoring.predict_batch import PredictBatch
+from domain.data.table import Coded, Table, plain
 from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Violation
-from domain.model import ModelRef
-from domain.table import Coded, Table, plain
+from domain.model.reference import ModelRef
+from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
+from tests.fakes.memory import MemoryExecutor, MemoryRuntime, MemoryStore
 from tests.integration.contracts.prediction_sink import (
     Damage,
     ReadBack,
@@ -26,9 +26,9 @@ from tests.integration.contracts.prediction_sink import (
     SharedSinkContract,
     Written,
 )
-from tests.integration.contracts.samples import NAME, sample_bundle, sample_table
 from tests.integration.processes import free_port
 from tests.integration.sql.tables import connected, execute, rows_of, tables_of
+from tests.support.samples import NAME, sample_bundle, sample_table
 
 JOB = BatchJob("0" * 64, "orchard/1", "1" * 64, 3, ("sort", "age"))
 OTHER = replace(JOB, model="orchard/2")

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from adapters.sql.source import SqlSource
+from adapters.sql.sql_source import SqlSource
 from application.ports import DataSource
+from domain.data.feature import Kind
+from domain.data.table import Table, plain
 from domain.errors import (
     ChecksumMismatch,
     InvalidData,
@@ -20,8 +22,6 @@ from domain.errors import (
     Unavailable,
     UnreadableData,
 )
-from domain.feature import Kind
-from domain.table import Table, plain
 from tests.integration.contracts.data_source import KINDS as KINDS_OF_CONTRACT
 from tests.integration.contracts.data_source import (
     DataSourceContract,

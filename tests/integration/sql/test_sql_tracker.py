@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sql.tracker import METADATA, SqlTracker
+from adapters.sql.sql_tracker import METADATA, SqlTracker
 from domain.errors import Misconfigured, Unavailable
-from tests.integration.contracts.samples import sample_data
 from tests.integration.contracts.tracker import PARAMS, ReadBack, Recorded, TrackerContract
 from tests.integration.processes import free_port
 from tests.integration.sql.tables import execute, rows_of, tables_of
+from tests.support.samples import sample_data
 
 PROCESSES = 4
 

@@ -7,9 +7,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.integration.http_api.test_following import wait_for
-from tests.integration.processes import free_port, wait_until
+from tests.integration.processes import free_port
 from tests.integration.program import Place, Server, place, serving
 from tests.integration.tracing.receiver import receiving
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +116,7 @@ def test_without_the_setting_nothing_is_sent_or_loaded(trained: Place, tmp_path:
             assert server.stop() == 0
         assert receiver.spans == []
     modules = seen.read_text().split()
-    assert "entrypoints.http.tracing" in modules
+    assert "entrypoints.http.middleware.tracing" in modules
     # FastAPI itself imports OpenTelemetry's API where that is installed: its SDK is what costs.
     ours = ("opentelemetry.sdk", "opentelemetry.exporter", "cryptography")
     assert [name for name in modules if name.startswith(ours)] == []

@@ -1,7 +1,7 @@
 """The entry point of a model in MLflow: MLflow imports it by name and calls `_load_pyfunc`.
 
 It is shipped with every model, together with the modules that it needs (see
-`adapters.mlflow.package`), and runs in programs that do not have modelport installed. There it is
+`pyfunc_package`), and runs in programs that do not have modelport installed. There it is
 what wires the adapters up. That is why it may name two of them, and why this folder is not a
 package: nothing in modelport imports it.
 """
@@ -9,10 +9,10 @@ package: nothing in modelport imports it.
 from pathlib import Path
 from typing import Any
 
-from adapters.mlflow.frame import FrameModel
-from adapters.onnx.runtime import OnnxRuntime
-from application.loading import open_bundle
-from domain.model import Bundle
+from adapters.mlflow.pandas_model import FrameModel
+from adapters.onnx.onnx_runtime import OnnxRuntime
+from application.model.load_model import open_bundle
+from domain.model.bundle import Bundle
 
 
 def _load_pyfunc(data_path: str, model_config: dict[str, Any]) -> FrameModel:

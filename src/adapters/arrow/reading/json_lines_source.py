@@ -1,0 +1,157 @@
+"""JSON Lines files (one object to a line), read a chunk at a time."""
+
+import json
+from collections.abc import Iterator, Mapping
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from adapters.arrow.reading.compressed_file import watch
+from adapters.arrow.reading.from_arrow import not_a_number, objects_to_column, to_column
+from adapters.arrow.reading.text_lines import cut, require_utf8, rows_in, scan, split_lines
+from adapters.arrow.reading.watched_file import Digests, require_column
+from domain.data.dataset import Chunk, DatasetVersion
+from domain.data.feature import Kind
+from domain.data.table import Table
+from domain.errors import UnreadableData, Violation
+
+_BLOCK = 1 << 20
+_ROWS_FOR_NAMES = 1_000
+_TYPES = {
+    Kind.NUMBER: pa.float64(),
+    Kind.INTEGER: pa.int64(),
+    Kind.BOOLEAN: pa.bool_(),
+    Kind.CATEGORY: pa.string(),
+}
+_CONSTANTS = {"NaN": "NaN", "Infinity": inf, "-Infinity": -inf}  # no JSON, but often written
+_NATIVE = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+class JsonLinesSource:
+    """A JSON Lines file. Null is missing, and so is a key that a row does not have.
+
+    A line that is not an object is a fault of the table that is read. The columns are the keys of
+    the first thousand rows. `uri` says where the file is from, if
+    that is not its path.
+    """
+
+    def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
+        self._file = watch(path)
+        self._uri = uri or str(path)
+        self._with_md5 = with_md5
+        self._version: DatasetVersion | None = None
+        self._columns: tuple[str, ...] | None = None
+
+    @property
+    def version(self) -> DatasetVersion:
+        """The digests of the file and the number of its rows, found at the first call."""
+        if self._version is None:
+            rows = 0
+            with self._file.opened() as stream:
+                digests = Digests(stream, with_md5=self._with_md5)
+                for piece in scan(digests, split_lines, self._uri):
+                    require_utf8(piece.raw, piece.at, self._file.path, self._uri)
+                    rows += len(piece.starts)
+            if not rows:
+                raise UnreadableData(f"{self._uri} is empty")
+            self._version = DatasetVersion(self._uri, digests.sha256, rows, digests.md5)
+        return self._version
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        if self._columns is None:
+            first = next(self.plan(_ROWS_FOR_NAMES), None)
+            if first is None:
+                raise UnreadableData(f"{self._uri} is empty")
+            with self._file.watched():
+                rows, faults = self._rows(first)
+            if len(faults) == len(rows):
+                raise UnreadableData(f"{self._uri}: row 1 {faults[0].problem}")
+            self._columns = tuple(dict.fromkeys(key for row in rows for key in row))
+        return self._columns
+
+    def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        with self._file.opened() as stream:
+            yield from cut(scan(stream, split_lines, self._uri), rows_per_chunk)
+
+    def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
+        for name in columns:
+            require_column(name, self.columns, self._uri)
+        with self._file.watched():
+            parsed = self._parse(chunk, columns)
+            if (
+                parsed is not None
+                and parsed.num_rows == chunk.rows
+                and not any(map(not_a_number, parsed.columns))
+            ):
+                whole = {n: to_column(parsed.column(n), kind) for n, kind in columns.items()}
+                return Table(whole, chunk.rows)
+            rows, faults = self._rows(chunk)
+        found = {
+            name: objects_to_column([row.get(name) for row in rows], kind)
+            for name, kind in columns.items()
+        }
+        return Table(found, chunk.rows, tuple(faults))
+
+    def _parse(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> pa.Table | None:
+        """Return some columns of a chunk; None where Arrow cannot tell what every value is."""
+        start, end, longest, _ = chunk.locator
+        with pa.OSFile(str(self._file.path)) as file:
+            try:
+                first = json.loads(file.read_at(longest, start).split(b"\n")[0])
+                return arrow_json.read_json(
+                    file.get_stream(start, end - start),
+                    arrow_json.ReadOptions(block_size=max(_BLOCK, 2 * longest)),
+                    arrow_json.ParseOptions(
+                        explicit_schema=pa.schema(
+                            [(name, _type(kind, first.get(name))) for name, kind in columns.items()]
+                        ),
+                        unexpected_field_behavior="ignore",
+                    ),
+                )
+            except (pa.ArrowInvalid, ValueError, RecursionError, AttributeError):
+                return None
+
+    def _rows(self, chunk: Chunk) -> tuple[list[dict[str, Any]], list[Violation]]:
+        """Return the rows of a chunk as Python has them, and what is wrong with the others.
+
+        Raises:
+            UnreadableData: a byte is not UTF-8.
+        """
+        start, end, *_ = chunk.locator
+        with self._file.opened() as stream:
+            stream.seek(start)
+            raw = stream.read(end - start)
+        require_utf8(raw, start, self._file.path, self._uri)
+        rows: list[dict[str, Any]] = []
+        faults: list[Violation] = []
+        for text in rows_in(raw, split_lines):
+            row = _row(text)
+            if isinstance(row, str):
+                faults.append(Violation(len(rows), "", row, "a JSON object"))
+                row = {}
+            rows.append(row)
+        # A row that is none gets the cells of another: what they are means nothing.
+        filler = next(filter(None, rows), {})
+        for fault in faults:
+            rows[fault.row] = filler
+        return rows, faults
+
+
+def _row(text: bytes) -> dict[str, Any] | str:
+    """Return the object that a line is, else why it is none, without repeating it."""
+    try:
+        row = json.loads(text, parse_constant=_CONSTANTS.__getitem__)
+        if b"\\u" in text:
+            json.dumps(row, ensure_ascii=False).encode()  # half a character is refused
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON: {getattr(error, 'msg', 'it cannot be parsed')}"
+    return row if isinstance(row, dict) else "is not a JSON object"
+
+
+def _type(kind: Kind | None, example: object) -> pa.DataType:
+    """Return the type of a column; that of its first value if no kind is asked for."""
+    return _TYPES[kind] if kind is not None else _NATIVE.get(type(example), pa.string())

@@ -1,0 +1,98 @@
+"""Parquet files, read a chunk at a time."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from adapters.arrow.reading.from_arrow import to_column
+from adapters.arrow.reading.watched_file import Digests, WatchedFile, require_column
+from domain.data.dataset import Chunk, DatasetVersion
+from domain.data.feature import Kind
+from domain.data.table import Table
+from domain.errors import UnreadableData
+
+_ROWS_AT_ONCE = 1 << 16
+
+
+class ParquetSource:
+    """A Parquet file. Null is missing, and so is NaN.
+
+    `uri` says where the file is from, if that is not its path.
+    """
+
+    def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
+        self._file = WatchedFile(path)
+        self._uri = uri or str(path)
+        self._with_md5 = with_md5
+        self._version: DatasetVersion | None = None
+        self._columns: tuple[str, ...] | None = None
+
+    @property
+    def version(self) -> DatasetVersion:
+        """The digests of the file and the number of its rows, found at the first call."""
+        if self._version is None:
+            with self._opened() as file:
+                rows = file.metadata.num_rows
+            with self._file.opened() as stream:
+                digests = Digests(stream, with_md5=self._with_md5)
+                digests.read_all()
+            self._version = DatasetVersion(self._uri, digests.sha256, rows, digests.md5)
+        return self._version
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        if self._columns is None:
+            with self._opened() as file:
+                self._columns = tuple(file.schema_arrow.names)
+        return self._columns
+
+    def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        """Cut the rows; the locator is the row group a chunk begins in, and the row within."""
+        group = group_start = 0
+        with self._opened() as file:
+            sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+        for index, start in enumerate(range(0, sum(sizes), rows_per_chunk)):
+            while start - group_start >= sizes[group]:
+                group_start += sizes[group]
+                group += 1
+            rows = min(rows_per_chunk, sum(sizes) - start)
+            yield Chunk(index, start, rows, (group, start - group_start))
+
+    def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
+        for name in columns:
+            require_column(name, self.columns, self._uri)
+        with self._opened() as file:
+            content = _read_rows(file, chunk, list(columns))
+        return Table(
+            {name: to_column(content.column(name), kind) for name, kind in columns.items()},
+            chunk.rows,
+        )
+
+    @contextmanager
+    def _opened(self) -> Iterator[parquet.ParquetFile]:
+        with self._file.opened() as stream:
+            try:
+                with parquet.ParquetFile(stream) as file:
+                    yield file
+            except (pa.ArrowException, OSError) as error:
+                what = "is empty" if not self._file.path.stat().st_size else "is not whole Parquet"
+                raise UnreadableData(f"{self._uri} {what}: {error}") from error
+
+
+def _read_rows(file: parquet.ParquetFile, chunk: Chunk, columns: list[str]) -> pa.Table:
+    group, skipped = chunk.locator
+    end = skipped + chunk.rows
+    groups = range(group, file.num_row_groups)
+    kept: list[pa.RecordBatch] = []
+    seen = 0
+    for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=list(groups), columns=columns):
+        first, last = max(skipped - seen, 0), min(end - seen, len(batch))
+        if first < last:
+            kept.append(batch[first:last])
+        seen += len(batch)
+        if seen >= end:
+            break
+    return pa.Table.from_batches(kept)

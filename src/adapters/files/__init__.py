@@ -1,0 +1,1 @@
+"""What all adapters share: locks, atomic writes, temporary folders, downloads."""

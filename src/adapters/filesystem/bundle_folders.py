@@ -1,0 +1,38 @@
+"""Bundles as folders that are named by the bundle's id."""
+
+import shutil
+from pathlib import Path
+
+from adapters.files.durable_files import child, sync_folder, write_durably
+from domain.model.bundle import Bundle
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Return the files in a folder; raises what the operating system does."""
+    return Bundle({file.name: file.read_bytes() for file in folder.iterdir()})
+
+
+def write_bundle(bundles: Path, bundle: Bundle) -> Path:
+    """Put a bundle's folder among others, unless it is there and exactly that; return it.
+
+    It appears at once and whole, in place of one that was changed. The caller holds a lock.
+    """
+    final, partial = bundles / bundle.id, bundles / ".partial"
+    if _holds(final, bundle):
+        return final
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, content in bundle.files.items():
+        write_durably(child(partial, name), content)
+    sync_folder(partial)
+    if final.exists():
+        shutil.rmtree(final)
+    partial.rename(final)
+    sync_folder(bundles)
+    return final
+
+
+def _holds(folder: Path, bundle: Bundle) -> bool:
+    if not folder.is_dir() or {file.name for file in folder.iterdir()} != {*bundle.files}:
+        return False
+    return all((folder / name).read_bytes() == content for name, content in bundle.files.items())

@@ -1,0 +1,99 @@
+"""A cache of bundles in a directory."""
+
+import json
+import os
+import re
+import shutil
+import time
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from adapters.files.durable_files import locked, reaching, replace_file
+from adapters.filesystem.bundle_folders import read_bundle, write_bundle
+from domain.canonical_json import json_bytes
+from domain.data.mapping_reader import Reader
+from domain.errors import ArtefactRejected, Misconfigured
+from domain.model.bundle import Bundle
+from domain.model.reference import ModelRef, ModelVersion
+
+_BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class FileBundleCache:
+    """A `BundleCache` that threads and processes of one machine may share.
+
+    <bundle id>/…       the files of a bundle
+    last/<key>.json     the last good version of a reference
+
+    It holds the `versions` that were kept last, and the last of each reference. The same reference
+    means something else in another registry: `registry` tells them apart.
+    """
+
+    def __init__(self, root: Path, registry: str = "", versions: int = 5) -> None:
+        self._root = root
+        self._last = root / "last"
+        self._lock = root / ".lock"
+        self._registry = registry
+        self._versions = versions
+
+    def get(self, bundle_id: str) -> Bundle | None:
+        if not _BUNDLE_ID.fullmatch(bundle_id):
+            return None
+        folder = self._root / bundle_id
+        with reaching(folder):
+            try:
+                return read_bundle(folder)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def keep(self, ref: ModelRef, version: ModelVersion, bundle: Bundle) -> None:
+        record = {
+            "reference": str(ref),
+            "name": version.name,
+            "number": version.number,
+            "bundle": version.bundle_id,
+            "created_at": version.created_at.isoformat(),
+            "aliases": sorted(version.aliases),
+            "details": dict(version.details),
+        }
+        with reaching(self._root), locked(self._lock):
+            now = time.time_ns()
+            os.utime(write_bundle(self._root, bundle), ns=(now, now))
+            replace_file(self._record(ref), json_bytes(record))
+            self._let_go()
+
+    def recall(self, ref: ModelRef) -> ModelVersion | None:
+        path = self._record(ref)
+        with reaching(path):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        try:
+            return _version(Reader(json.loads(content), str(path)))
+        except (ValueError, RecursionError, Misconfigured) as error:
+            raise ArtefactRejected(f"{path}: not a record of the cache: {error}") from error
+
+    def _record(self, ref: ModelRef) -> Path:
+        key = sha256(f"{self._registry}\n{ref}".encode()).hexdigest()[:16]
+        return self._last / f"{ref.name}-{key}.json"
+
+    def _let_go(self) -> None:
+        needed = b"".join(record.read_bytes() for record in self._last.glob("*.json"))
+        folders = [f for f in self._root.iterdir() if _BUNDLE_ID.fullmatch(f.name)]
+        newest_first = sorted(folders, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+        for folder in newest_first[self._versions :]:
+            if folder.name.encode() not in needed:
+                shutil.rmtree(folder)
+
+
+def _version(record: Reader) -> ModelVersion:
+    return ModelVersion(
+        record.text("name"),
+        record.whole("number"),
+        record.text("bundle"),
+        datetime.fromisoformat(record.text("created_at")),
+        frozenset(record.texts("aliases")),
+        record.mapping_of("details"),
+    )

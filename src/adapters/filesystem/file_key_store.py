@@ -1,0 +1,57 @@
+"""API keys in a JSON file, as salted hashes."""
+
+import json
+import os
+from pathlib import Path
+
+from adapters.files.durable_files import locked, reaching, replace_file
+from domain.errors import Misconfigured
+from domain.security.api_key_mapping import ring_from_mapping, ring_to_mapping
+from domain.security.api_keys import ApiKey, KeyRing
+
+_Stamp = tuple[int, int, int]
+
+
+class FileKeyStore:
+    """A `KeyStore`. The file is read again when it has changed; safe to use from processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: tuple[_Stamp, KeyRing] | None = None
+
+    def read(self) -> KeyRing:
+        try:
+            with self._path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+                if self._known is not None and self._known[0] == stamp:
+                    return self._known[1]
+                content = file.read()
+        except OSError as error:
+            raise Misconfigured(
+                f"key file {self._path}: {error.strerror or error}; "
+                f"'modelport keys create' makes one"
+            ) from error
+        try:
+            mapping = json.loads(content)
+        except (ValueError, RecursionError):
+            raise Misconfigured(f"key file {self._path}: not JSON in UTF-8") from None
+        ring = ring_from_mapping(mapping, f"key file {self._path}")
+        self._known = (stamp, ring)
+        return ring
+
+    def add(self, key: ApiKey) -> None:
+        with reaching(self._path), locked(self._lock):
+            ring = self.read() if self._path.exists() else KeyRing()
+            self._write(ring.adding(key))
+
+    def revoke(self, which: str) -> None:
+        with reaching(self._path), locked(self._lock):
+            self._write(self.read().without(which))
+
+    @property
+    def _lock(self) -> Path:
+        return self._path.with_name(f".{self._path.name}.lock")
+
+    def _write(self, ring: KeyRing) -> None:
+        replace_file(self._path, json.dumps(ring_to_mapping(ring), indent=2).encode() + b"\n")

@@ -1,0 +1,34 @@
+"""A ledger in a file: one line of JSON per decision."""
+
+from pathlib import Path
+
+from adapters.files.durable_files import append_line, locked, reaching
+from domain.errors import Misconfigured, UnreadableData
+from domain.promotion.ledger import LedgerEntry
+
+
+class FileLedger:
+    """A `Ledger` that threads and processes of one machine may share."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = path.with_name(".ledger.lock")
+
+    def append(self, entry: LedgerEntry) -> None:
+        line = entry.to_line()
+        with reaching(self._path), locked(self._lock):
+            append_line(self._path, line)
+
+    def entries(self, model: str) -> list[LedgerEntry]:
+        with reaching(self._path):
+            content = self._path.read_bytes() if self._path.exists() else b""
+        # What follows the last end of a line was being written when somebody's process ended.
+        lines = content.split(b"\n")[:-1]
+        found = [self._read(number, line) for number, line in enumerate(lines, 1)]
+        return [entry for entry in found if entry.model == model]
+
+    def _read(self, number: int, line: bytes) -> LedgerEntry:
+        try:
+            return LedgerEntry.from_line(line, f"{self._path}, line {number}")
+        except Misconfigured as error:
+            raise UnreadableData(str(error)) from error

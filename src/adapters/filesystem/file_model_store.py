@@ -1,0 +1,170 @@
+"""A model store in a directory."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters.files.durable_files import create_file, locked, reaching, replace_file
+from adapters.filesystem.bundle_folders import read_bundle, write_bundle
+from domain.canonical_json import json_bytes
+from domain.data.mapping_reader import Reader
+from domain.errors import ArtefactRejected, Misconfigured
+from domain.model.bundle import Bundle
+from domain.model.not_found import alias_moved, unknown_alias, unknown_model, unknown_version
+from domain.model.reference import ModelRef, ModelVersion
+
+_VERSION_FILE = re.compile(r"([1-9][0-9]*)\.json")
+_BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class FileStore:
+    """A `ModelStore` that threads and processes of one machine may share.
+
+    bundles/<bundle id>/…                  the files of a model
+    registry/<model>/versions/<n>.json     which bundle a version is, and what is said of it
+    registry/<model>/aliases.json          which version an alias means now
+
+    A version is written after its bundle and at once, so that whatever is registered is whole.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._bundles = root / "bundles"
+        self._registry = root / "registry"
+        self._lock = root / ".lock"
+
+    def names(self) -> list[str]:
+        with reaching(self._registry):
+            if not self._registry.exists():
+                return []
+            return sorted(f.name for f in self._registry.iterdir() if self._numbers(f.name))
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        ModelRef(name)
+        with reaching(self._registry / name):
+            numbers, aliases = self._known(name), self._aliases(name)
+            return [self._version(name, number, aliases) for number in numbers]
+
+    def resolve(self, ref: ModelRef) -> ModelVersion:
+        with reaching(self._registry / ref.name):
+            aliases, number = self._aliases(ref.name), ref.number
+            if ref.alias:
+                number = aliases.get(ref.alias)
+            try:
+                if number is not None:
+                    return self._version(ref.name, number, aliases)
+            except FileNotFoundError:
+                pass
+            known = self._known(ref.name)
+            if number is None:
+                raise unknown_alias(ref, aliases)
+            raise unknown_version(ModelRef(ref.name, None, number), known)
+
+    def save(
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
+    ) -> ModelVersion:
+        ModelRef(name)
+        with reaching(self._root), locked(self._lock):
+            write_bundle(self._bundles, bundle)
+            aliases, numbers = self._aliases(name), self._numbers(name)
+            for number in numbers:
+                version = self._version(name, number, aliases)
+                if version.bundle_id == bundle.id:
+                    return version
+            number = max(numbers, default=0) + 1
+            record = _record(bundle.id, created_at, details)
+            create_file(self._version_file(name, number), record)
+            return self._version(name, number, aliases)
+
+    def load(self, version: ModelVersion) -> Bundle:
+        registered = self.resolve(ModelRef(version.name, None, version.number))
+        folder = self._bundles / registered.bundle_id
+        with reaching(folder):
+            try:
+                return read_bundle(folder)
+            except (FileNotFoundError, IsADirectoryError) as error:
+                raise ArtefactRejected(
+                    f"{error.filename}: the bundle is not whole: {error.strerror}"
+                ) from error
+
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        ref = ModelRef(version.name, None, version.number)
+        with reaching(self._root), locked(self._lock):
+            kept = self.resolve(ref)
+            record = _record(kept.bundle_id, kept.created_at, {**kept.details, **details})
+            replace_file(self._version_file(kept.name, kept.number), record)
+            return self.resolve(ref)
+
+    def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
+        ModelRef(name, alias)
+        with reaching(self._registry / name), locked(self._lock):
+            self.resolve(ModelRef(name, None, to))
+            aliases = self._aliases(name)
+            if aliases.get(alias) != expected:
+                raise alias_moved(name, alias, aliases.get(alias), expected)
+            moved = dict(sorted({**aliases, alias: to}.items()))
+            replace_file(self._aliases_file(name), json_bytes(moved))
+
+    def _known(self, name: str) -> list[int]:
+        numbers = self._numbers(name)
+        if not numbers:
+            raise unknown_model(name, self.names())
+        return numbers
+
+    def _numbers(self, name: str) -> list[int]:
+        folder = self._version_file(name, 1).parent
+        files = [file.name for file in folder.iterdir()] if folder.exists() else []
+        return sorted(int(found[1]) for file in files if (found := _VERSION_FILE.fullmatch(file)))
+
+    def _version(self, name: str, number: int, aliases: Mapping[str, int]) -> ModelVersion:
+        record = _read(self._version_file(name, number))
+        try:
+            bundle_id = record.text("bundle")
+            if not _BUNDLE_ID.fullmatch(bundle_id):
+                raise Misconfigured(f"{record.where}: bundle: expected a SHA-256 digest")
+            return ModelVersion(
+                name,
+                number,
+                bundle_id,
+                datetime.fromisoformat(record.text("created_at")),
+                frozenset(alias for alias, target in aliases.items() if target == number),
+                record.mapping_of("details"),
+            )
+        except (ValueError, Misconfigured) as error:
+            raise ArtefactRejected(f"not a version record: {error}") from error
+
+    def _aliases(self, name: str) -> dict[str, int]:
+        try:
+            record = _read(self._aliases_file(name))
+        except FileNotFoundError:
+            return {}
+        try:
+            return {alias: record.whole(alias) for alias in record.mapping}
+        except Misconfigured as error:
+            raise ArtefactRejected(f"not a record of aliases: {error}") from error
+
+    def _version_file(self, name: str, number: int) -> Path:
+        return self._registry / name / "versions" / f"{number}.json"
+
+    def _aliases_file(self, name: str) -> Path:
+        return self._registry / name / "aliases.json"
+
+
+def _record(bundle_id: str, created_at: datetime, details: Mapping[str, str]) -> bytes:
+    return json_bytes(
+        {
+            "bundle": bundle_id,
+            "created_at": created_at.astimezone(UTC).isoformat(),
+            "details": dict(details),
+        }
+    )
+
+
+def _read(path: Path) -> Reader:
+    content = path.read_bytes()
+    try:
+        return Reader(json.loads(content), str(path))
+    except (ValueError, RecursionError, Misconfigured) as error:
+        raise ArtefactRejected(f"{path}: not a record of the registry: {error}") from error

@@ -1,0 +1,35 @@
+"""Results of experiments as JSON files in one folder."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adapters.files.durable_files import child, reaching, replace_file
+
+
+class FileResults:
+    """A `ResultStore` of one file per document; a file that is not whole counts as not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        path = self._path(name)
+        with reaching(path):
+            if not path.exists():
+                return None
+            content = path.read_bytes()
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            return None
+        return document if isinstance(document, dict) else None
+
+    def put(self, name: str, document: Mapping[str, Any]) -> None:
+        path = self._path(name)
+        with reaching(path):
+            replace_file(path, json.dumps(document, allow_nan=False).encode() + b"\n")
+
+    def _path(self, name: str) -> Path:
+        return child(self._folder, f"{name}.json")

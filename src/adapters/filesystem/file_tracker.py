@@ -1,0 +1,105 @@
+"""A tracker in a directory: one line of JSON per run."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import isfinite
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from adapters.files.durable_files import append_line, child, locked, reaching, replace_file
+from domain.data.dataset import DatasetVersion
+from domain.errors import Unavailable
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid4().hex
+
+
+@dataclass(slots=True)
+class FileRun:
+    """A `Run` that is written down when it ends; its artifacts are written at once."""
+
+    id: str
+    folder: Path
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    artifacts: list[str] = field(default_factory=list)
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        self.metrics.update(metrics)
+
+    def log_artifact(self, name: str, content: bytes) -> None:
+        path = child(self.folder, name)
+        with reaching(path):
+            replace_file(path, content)
+        if name not in self.artifacts:
+            self.artifacts.append(name)
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        self.tags.update(tags)
+
+
+class FileTracker:
+    """A `Tracker` that threads and processes of one machine may share.
+
+    runs.jsonl                 a line per run that ended, in the order in which they ended
+    artifacts/<run id>/…       the files kept with a run
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], datetime] = _now,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        self._root = root
+        self._runs = root / "runs.jsonl"
+        self._clock = clock
+        self._new_id = new_id
+
+    @contextmanager
+    def run(self, name: str, params: Mapping[str, Any], data: DatasetVersion) -> Iterator[FileRun]:
+        identifier = self._new_id()
+        run = FileRun(identifier, child(self._root / "artifacts", identifier))
+        opened = {"id": run.id, "name": name, "started": self._time()}
+        described = {"params": dict(params), "data": {"uri": data.uri, **data.identity()}}
+        self._require_writable()
+        try:
+            yield run
+        except BaseException as error:
+            failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+            try:
+                self._append(run, opened | failure | described)
+            except Unavailable as unavailable:
+                error.add_note(f"and the failed run could not be recorded: {unavailable}")
+            raise
+        self._append(run, opened | {"status": "finished"} | described)
+
+    def _require_writable(self) -> None:
+        """Refuse to begin what could not be recorded when it ends."""
+        with reaching(self._runs):
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._runs.open("ab").close()
+
+    def _append(self, run: FileRun, entry: Mapping[str, Any]) -> None:
+        recorded = {
+            **entry,
+            "ended": self._time(),
+            "metrics": {k: v if isfinite(v) else str(v) for k, v in run.metrics.items()},
+            "tags": run.tags,
+            "artifacts": run.artifacts,
+        }
+        line = json.dumps(recorded, ensure_ascii=False, default=str).encode()
+        with reaching(self._runs), locked(self._root / ".lock"):
+            append_line(self._runs, line)
+
+    def _time(self) -> str:
+        return self._clock().astimezone(UTC).isoformat(timespec="milliseconds")

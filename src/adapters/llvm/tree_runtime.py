@@ -1,0 +1,54 @@
+"""Opens the trees of a bundle in the compiled kernel."""
+
+import ctypes
+from collections.abc import Mapping
+
+import numpy as np
+
+from adapters.llvm.compiler import HOST, compiled
+from adapters.llvm.tree_kernel import NAME, ROWS, kernel
+from adapters.llvm.tree_layout import TreeLayout, address
+from application.model.numeric_runtime import Score, required
+from domain.data.feature import Vector
+from domain.data.schema import Matrix
+from domain.errors import ArtefactRejected
+from domain.features.encoding import ENCODING
+from domain.model.bundle import TREES
+from domain.model.tree_ensemble import TreeEnsemble
+
+
+def open_trees(files: Mapping[str, bytes], width: int) -> Score:
+    """Return the numeric model over `width` columns.
+
+    Raises:
+        ArtefactRejected: its trees are not well formed.
+    """
+    trees = TreeEnsemble.from_bytes(required(files, TREES), TREES)
+    if trees.width != width:
+        raise ArtefactRejected(
+            f"{TREES} takes {trees.width} columns where {ENCODING} makes {width}"
+        )
+    return TreeSum(trees)
+
+
+class TreeSum:
+    """Adds up the trees for rows of columns; from any thread, and without the interpreter."""
+
+    def __init__(self, trees: TreeEnsemble, processor: str = HOST) -> None:
+        self._width = trees.width
+        self._layout = TreeLayout(trees)  # keeps alive what the ensemble points to
+        self._ensemble = self._layout.ensemble
+        self._reference = ctypes.byref(self._ensemble)
+        self._score = compiled(NAME, kernel, processor)
+
+    def __call__(self, columns: Matrix) -> Vector:
+        """Return the sum for each row of `columns`, shape (rows, width), at least one row."""
+        rows = np.ascontiguousarray(columns, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self._width or not len(rows):
+            raise ValueError(f"rows of {self._width} columns are needed")
+        sums = np.empty(len(rows))
+        planes = np.empty((2 * self._width + 1) * ROWS, dtype=np.uint8)
+        scratch = address(planes)
+        scratch += -scratch % ROWS
+        self._score(self._reference, address(rows), len(rows), scratch, address(sums))
+        return sums

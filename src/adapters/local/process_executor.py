@@ -1,0 +1,64 @@
+"""Runs tasks in processes of their own, for tasks that keep Python busy."""
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from os import cpu_count
+from threading import Thread
+
+from adapters.ordered_results import in_order
+from application.ports import Item, Result
+from domain.errors import Unavailable
+
+
+class ProcessExecutor:
+    """An `Executor` whose processes stay for the next tasks, since they take seconds to start.
+
+    They are started afresh rather than forked: a copy of a process with threads may hang. One
+    worker is the process that asks.
+    """
+
+    def __init__(self) -> None:
+        self._pools: dict[int, ProcessPoolExecutor] = {}
+
+    def map(
+        self,
+        task: Callable[[Item], Result],
+        items: Iterable[Item],
+        workers: int | None = None,
+    ) -> Generator[Result]:
+        count = workers or cpu_count() or 1
+        if count == 1:
+            yield from map(task, items)
+            return
+        pool = self._pools.pop(count, None) or _started(count)
+        whole = False
+        try:
+            yield from in_order(lambda item: pool.submit(task, item), items, count)
+            whole = True
+        except BrokenProcessPool as error:
+            raise Unavailable("a worker process ended before its task was done") from error
+        finally:
+            if whole:
+                self._pools[count] = pool
+            else:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _started(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it is killed; it would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,140 @@
+"""A tracker in MLflow."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from adapters.mlflow.client import Mlflow, plain
+from domain.data.dataset import DatasetVersion
+from domain.errors import ModelportError
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
+
+# What MLflow takes of parameters at once, and of a digest.
+_PARAMS = 100
+_DIGEST = 32
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowRun:
+    """A `Run`: what is logged is there at once; MLflow keeps the earlier values of a metric."""
+
+    id: str
+    mlflow: Mlflow
+    clock: Callable[[], datetime]
+    steps: Iterator[int] = field(default_factory=count)
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        from mlflow.entities import Metric
+
+        # Of two values in one millisecond MLflow shows the one of the later step.
+        at, step = int(self.clock().timestamp() * 1000), next(self.steps)
+        logged = [Metric(name, float(value), at, step) for name, value in metrics.items()]
+        with self.mlflow.client() as client:
+            client.log_batch(self.id, metrics=logged)
+
+    def log_artifact(self, name: str, content: bytes) -> None:
+        with self.mlflow.client() as client, TemporaryDirectory() as folder:
+            file = Path(folder) / plain(name)
+            file.write_bytes(content)
+            client.log_artifact(self.id, str(file))
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        with self.mlflow.client() as client:
+            client.log_batch(self.id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record the parameters, nested ones by `outer.inner`."""
+        from mlflow.entities import Param
+
+        flat = [Param(name, value) for name, value in _flat(params)]
+        with self.mlflow.client() as client:
+            for start in range(0, len(flat), _PARAMS):
+                client.log_batch(self.id, params=flat[start : start + _PARAMS])
+
+    def log_data(self, data: DatasetVersion) -> None:
+        """Record which data it was as an input of the run, and its full digests as tags."""
+        tags = {f"data.{key}": _text(v) for key, v in data.identity().items() if v is not None}
+        with self.mlflow.client() as client:
+            client.log_inputs(self.id, [_dataset(data)])
+        self.log_tags({"data.uri": data.uri, **tags})
+
+    def end(self, status: str) -> None:
+        """Close the run."""
+        with self.mlflow.client() as client:
+            client.set_terminated(self.id, status)
+
+
+class MlflowTracker:
+    """A `Tracker` whose runs stand in an MLflow experiment that bears the name of their model."""
+
+    def __init__(self, tracking_uri: str, home: Path, clock: Callable[[], datetime] = _now) -> None:
+        self._mlflow = Mlflow(tracking_uri, home)
+        self._clock = clock
+
+    @contextmanager
+    def run(
+        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+    ) -> Iterator[MlflowRun]:
+        run = self._start(name)
+        try:
+            run.log_params(params)
+            run.log_data(data)
+            yield run
+        except BaseException as error:
+            try:
+                run.end("FAILED")
+            except ModelportError as unrecorded:
+                error.add_note(f"and the failed run could not be recorded: {unrecorded}")
+            raise
+        run.end("FINISHED")
+
+    def _start(self, name: str) -> MlflowRun:
+        source = {"mlflow.source.name": "modelport", "mlflow.source.type": "LOCAL"}
+        with self._mlflow.writing():
+            experiment = self._mlflow.experiment(name)
+        with self._mlflow.client() as client:
+            run = client.create_run(experiment, tags=source)
+        return MlflowRun(run.info.run_id, self._mlflow, self._clock)
+
+
+def _dataset(data: DatasetVersion) -> "DatasetInput":
+    """Return the data as MLflow names it; its digests have 36 places, too few for a SHA-256."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    parts = urlsplit(data.uri)
+    kind, key = ("http", "url") if parts.scheme in ("http", "https") else ("local", "uri")
+    dataset = Dataset(
+        name=Path(parts.path).name or data.uri,
+        digest=data.sha256[:_DIGEST],
+        source_type=kind,
+        source=json.dumps({key: data.uri}),
+        profile=json.dumps({"num_rows": data.rows}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _text(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)

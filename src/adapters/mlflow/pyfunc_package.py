@@ -1,0 +1,142 @@
+"""A bundle as an ordinary MLflow model, which is loaded and asked without modelport.
+
+    MLmodel, requirements.txt, …         what MLflow knows about the model
+    data/bundle/…                        the files of the bundle, byte for byte
+    code/modelport_<digest>/…            the modules of modelport that load it and ask it
+
+The modules are modelport's own, so that there is one way to encode and to score a row. Only their
+imports are changed: `from domain.errors` becomes `from modelport_<digest>.domain.errors`. A program
+may have packages called `domain` or `adapters` already, modelport itself in another version among
+them, and it may load models that were saved by several versions: none gets another one's modules.
+"""
+
+import json
+import re
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.mlflow.client import plain
+from domain.data.schema import Schema
+from domain.model.bundle import Bundle
+from domain.model.manifest import Manifest
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+    from pandas import DataFrame
+
+_SOURCES = Path(__file__).parents[2]
+_SHIPPED = (
+    "domain/**/*.py",
+    "application/__init__.py",
+    "application/model/__init__.py",
+    "application/ports/*.py",
+    "application/uncertainty/__init__.py",
+    "application/uncertainty/intervals.py",
+    "application/model/load_model.py",
+    "application/model/numeric_runtime.py",
+    "application/model/sign_model.py",
+    "adapters/__init__.py",
+    "adapters/onnx/*.py",
+    "adapters/mlflow/__init__.py",
+    "adapters/mlflow/pandas_model.py",
+)
+_LOADER = "adapters/mlflow/shipped/loader.py"
+_IMPORT = re.compile(r"^( *from )(?=(?:domain|application|adapters)\b)", re.MULTILINE)
+_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas")
+
+
+def write_model(
+    folder: Path, bundle: Bundle, manifest: Manifest, model_id: str, run_id: str | None
+) -> Path:
+    """Write a bundle as an MLflow model inside a folder, and return where."""
+    from mlflow.models import Model
+    from mlflow.pyfunc import save_model
+
+    package = _write_code(folder)
+    target = folder / "model"
+    save_model(
+        target,
+        loader_module=f"{package.name}.loader",
+        data_path=str(_write_bundle(folder, bundle)),
+        code_paths=[str(package)],
+        mlflow_model=Model(model_id=model_id, run_id=run_id),
+        model_config={"bundle": bundle.id},
+        signature=_signature(manifest.schema),
+        input_example=_example(manifest.schema),
+        pip_requirements=[_pinned(name) for name in _REQUIREMENTS],
+    )
+    return target
+
+
+def describe(manifest: Manifest) -> str:
+    """Return what a person wants to know of the model's columns, as Markdown."""
+    schema = manifest.schema
+    rows = [f"| {f.name} | {f.allowed} | {f.description} |" for f in schema.features]
+    unit = f" ({schema.target.unit})" if schema.target.unit else ""
+    title = f"{schema.description or schema.name}: predicts {schema.target.name}{unit} from"
+    return "\n".join([title, "", "| feature | allowed | |", "|---|---|---|", *rows])
+
+
+def _signature(schema: Schema) -> "ModelSignature":
+    """Return the columns by name, of any type.
+
+    MLflow refuses whole numbers for a column of type double, and the same column of a CSV file may
+    be read as either. The schema checks every value anyhow, and says what is wrong by row. The
+    price: `mlflow models serve` takes JSON for such a model, but not text/csv.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema as Columns
+
+    features = [
+        {"name": f.name, "type": "any", "required": not f.nullable} for f in schema.features
+    ]
+    prediction = [{"type": "double"}]
+    return ModelSignature(
+        Columns.from_json(json.dumps(features)), Columns.from_json(json.dumps(prediction))
+    )
+
+
+def _example(schema: Schema) -> "DataFrame":
+    """Return a frame of one row; its columns are objects, since MLflow compares them as such."""
+    from pandas import DataFrame, Index
+
+    return DataFrame([[*schema.example.values()]], columns=Index([*schema.example], dtype=object))
+
+
+def _pinned(library: str) -> str:
+    try:
+        return f"{library}=={version(library)}"
+    except PackageNotFoundError:
+        return library
+
+
+def _write_bundle(folder: Path, bundle: Bundle) -> Path:
+    target = folder / "bundle"
+    target.mkdir()
+    for name, content in bundle.files.items():
+        (target / plain(name)).write_bytes(content)
+    return target
+
+
+def _write_code(folder: Path) -> Path:
+    sources = _sources()
+    digest = sha256("".join(f"{path}\n{text}" for path, text in sources.items()).encode())
+    package = folder / f"modelport_{digest.hexdigest()[:12]}"
+    for path, text in sources.items():
+        file = package / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_IMPORT.sub(rf"\g<1>{package.name}.", text), encoding="utf-8")
+    return package
+
+
+@cache
+def _sources() -> dict[str, str]:
+    """Return the text of each module to ship, by its path below the package."""
+    found = sorted(file for pattern in _SHIPPED for file in _SOURCES.glob(pattern))
+    modules = {str(file.relative_to(_SOURCES)): file for file in found}
+    modules |= {"__init__.py": _SOURCES / "adapters/mlflow/__init__.py"}
+    modules |= {"loader.py": _SOURCES / _LOADER}
+    return {path: file.read_text(encoding="utf-8") for path, file in modules.items()}

@@ -1,0 +1,1 @@
+"""MLflow's registry over its REST API, without the mlflow package."""

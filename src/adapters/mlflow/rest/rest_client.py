@@ -1,0 +1,207 @@
+"""The REST API of an MLflow server: requests that are bounded in time and size."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+import httpx
+
+from adapters.files.download import public
+from domain.errors import Misconfigured, TooLarge, Unavailable
+
+# A server may close a connection that is idle between two polls just as it is used again, so that
+# each request has its own.
+_KEPT_CONNECTIONS = 0
+_API = "/api/2.0/mlflow/"
+_LARGEST_ANSWER = 32 << 20
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the server says is wrong with a request, by the name that MLflow has for it."""
+
+    code: str
+
+
+class MlflowServer:
+    """An MLflow server by its address; safe to use from several threads.
+
+    `connect_seconds` and `answer_seconds` bound a call, `file_seconds` the transfer of one file.
+    A user and password in the address are sent to it, else the token, if there is one.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str | None,
+        connect_seconds: float,
+        answer_seconds: float,
+        file_seconds: float,
+    ) -> None:
+        base, user = _split(address)
+        self.where = public(base)
+        self._connect_seconds = connect_seconds
+        self._answer_seconds, self._file_seconds = answer_seconds, file_seconds
+        headers = {"Accept-Encoding": "identity", "User-Agent": "modelport"}
+        if token and user is None:
+            headers["Authorization"] = _bearer(token)
+        self._client = httpx.Client(
+            base_url=base,
+            auth=user,
+            headers=headers,
+            limits=httpx.Limits(max_keepalive_connections=_KEPT_CONNECTIONS),
+        )
+
+    def get(self, path: str, **params: str) -> Any:
+        """Return the JSON answer to a question, or what is wrong with it.
+
+        Raises:
+            Unavailable: there is no answer in time, or none of MLflow's.
+            Misconfigured: the server refuses the credentials.
+        """
+        return self._ask("GET", path, params=params)
+
+    def post(self, path: str, **body: str) -> Any:
+        """Return the JSON answer to a command, or what is wrong with it; raises as `get`."""
+        return self._ask("POST", path, json=body)
+
+    def pages(self, path: str, **params: str) -> Iterator[Any]:
+        """Return the answers to a search, page by page."""
+        more = {"max_results": str(_PAGE)}
+        while True:
+            answer = self.get(path, **params, **more)
+            yield answer
+            token = None if isinstance(answer, Refusal) else answer.get("next_page_token")
+            if not token:
+                return
+            more["page_token"] = token
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Turn what an answer of another form than MLflow's does to the block into an error."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._not_mlflow() from error
+
+    def file(self, name: str, number: int, path: str, most_bytes: int) -> bytes | None:
+        """Return a file of a model version; None where it is not there.
+
+        The server gets it from wherever it keeps artifacts, with its own credentials.
+
+        Raises:
+            Unavailable: it does not come in time.
+            TooLarge: it is larger than allowed.
+        """
+        params = {"name": name, "version": str(number), "path": path}
+        status, content = self._request(
+            "GET", "/model-versions/get-artifact", self._file_seconds, most_bytes, params=params
+        )
+        if status == httpx.codes.OK:
+            return content
+        self._refusal(status, content)
+        return None
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            status, content = self._request(
+                method, _API + path, self._answer_seconds, _LARGEST_ANSWER, **request
+            )
+        except TooLarge as error:
+            raise self._not_mlflow() from error
+        if status != httpx.codes.OK:
+            return self._refusal(status, content)
+        answer = _json(content)
+        if not isinstance(answer, dict):
+            raise self._not_mlflow()
+        return answer
+
+    def _request(
+        self, method: str, path: str, seconds: float, most_bytes: int, **request: Any
+    ) -> tuple[int, bytes]:
+        deadline = monotonic() + seconds
+        content = bytearray()
+        try:
+            with self._client.stream(
+                method,
+                path,
+                timeout=httpx.Timeout(seconds, connect=self._connect_seconds),
+                follow_redirects=method == "GET",  # a redirected command would become a question
+                **request,
+            ) as response:
+                for block in response.iter_raw():
+                    content += block
+                    if len(content) > most_bytes:
+                        raise TooLarge(f"{self.where}: an answer of more than {most_bytes} bytes")
+                    if monotonic() > deadline:
+                        raise self._down(f"no whole answer in {seconds:g} seconds")
+        except httpx.ConnectError as error:
+            raise self._down(str(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Not in its own words, which may quote what was sent.
+            raise self._down(type(error).__name__) from error
+        return response.status_code, bytes(content)
+
+    def _refusal(self, status: int, content: bytes) -> Refusal:
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise Misconfigured(
+                f"{self.where}: the MLflow server answered {status}; give a user and password in "
+                f"MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_TOKEN, that it lets read the registry"
+            )
+        if status == httpx.codes.TOO_MANY_REQUESTS or not httpx.codes.is_client_error(status):
+            raise self._down(f"it answered {status}")
+        document = _json(content)
+        if not isinstance(document, dict) or "error_code" not in document:
+            raise self._not_mlflow()
+        return Refusal(str(document["error_code"]))
+
+    def _down(self, why: str) -> Unavailable:
+        return Unavailable(f"{self.where}: the MLflow server does not answer ({why})")
+
+    def _not_mlflow(self) -> Unavailable:
+        return Unavailable(f"{self.where}: what answers there does not answer like MLflow")
+
+
+def _split(address: str) -> tuple[str, tuple[str, str] | None]:
+    """Return the address without user, password, query and fragment, and user and password."""
+    parts = _parts(address)
+    if parts is None:
+        scheme, separator, _ = address.partition("://")
+        shown = f"{scheme}://…" if separator else "…"
+        raise Misconfigured(
+            f"MLflow tracking URI: {shown!r} is not the address of a server; "
+            f"allowed with the http model store: http(s)://host:port"
+        )
+    netloc = parts.netloc.rpartition("@")[2]
+    base = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
+    if parts.username is None:
+        return base, None
+    return base, (unquote(parts.username), unquote(parts.password or ""))
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Return the parts of the address of a web server; None where it is something else."""
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
+
+
+def _bearer(token: str) -> str:
+    if not (token.isascii() and token.isprintable()):
+        raise Misconfigured("MLflow tracking token: it holds characters that no token can have")
+    return f"Bearer {token}"
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

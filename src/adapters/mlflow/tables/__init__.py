@@ -1,0 +1,1 @@
+"""The accelerator that reads MLflow's SQLite database directly."""

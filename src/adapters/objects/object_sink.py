@@ -1,0 +1,122 @@
+"""An object that a batch job writes: a local file first, which is uploaded when it is whole."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from adapters.objects.object_download import safe_name
+from adapters.objects.object_location import ObjectPlace, State
+from application.ports import Finished, PredictionSink, Sealed
+from domain.data.table import Table
+from domain.errors import Unavailable
+from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
+
+
+@dataclass(frozen=True)
+class ObjectSink:
+    """Writes chunks by a sink of files in a folder, and uploads what that has sealed.
+
+    A receipt beside the object tells afterwards whose output it is. What is uploaded is removed
+    from the disk; what was sealed and not uploaded is uploaded by the next run.
+    """
+
+    place: ObjectPlace
+    local: PredictionSink
+    folder: Path
+
+    @classmethod
+    def at(
+        cls, url: str, folder: Path, open_local: Callable[[Path], PredictionSink]
+    ) -> "ObjectSink":
+        """Return the sink for a URL; `folder` keeps what is not uploaded yet.
+
+        Raises:
+            Misconfigured: the URL names no object, or one of no format that can be written.
+        """
+        place = ObjectPlace.parse(url)
+        own = folder / sha256(str(place).encode()).hexdigest()
+        return cls(place, open_local(own / safe_name(place)), own)
+
+    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
+        """Keep every other run of this machine from the object."""
+        return self.local.reserved(job)
+
+    def finished(self, job: BatchJob) -> Finished | None:
+        found = self._uploaded(job)
+        if found is not None:
+            self._free()  # what a run has left that was killed after its receipt
+            return found
+        sealed = self.local.finished(job)
+        return None if sealed is None else self._upload(job, sealed)
+
+    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+        return self.local.completed(job)
+
+    def write(
+        self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
+    ) -> ChunkReceipt:
+        return self.local.write(job, index, table, rejects)
+
+    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+        self.local.seal(job, chunks)
+        whole = self.local.finished(job)
+        if whole is None:
+            raise Unavailable(f"{self.place}: what was to be uploaded was changed; run it again")
+        return self._upload(job, whole).sealed
+
+    @property
+    def _rejects(self) -> ObjectPlace:
+        return self.place.beside(f"{self.place.name}.rejects.jsonl")
+
+    @property
+    def _receipt(self) -> ObjectPlace:
+        return self.place.beside(f".{self.place.name}.receipt.json")
+
+    def _upload(self, job: BatchJob, whole: Finished) -> Finished:
+        """Put the objects under their names; until the receipt follows, they are nobody's."""
+        self._receipt.remove()
+        rejects: State | None = None
+        if whole.sealed.rejects is None:
+            self._rejects.remove()
+        else:
+            rejects = self._rejects.upload(Path(whole.sealed.rejects))
+        output = self.place.upload(Path(whole.sealed.output))
+        receipt = {
+            "job": job.id,
+            "chunks": whole.chunks,
+            "scored": whole.scored,
+            "rejected": whole.rejected,
+            "output": output and asdict(output),
+            "rejects": rejects and asdict(rejects),
+        }
+        self._receipt.write(json.dumps(receipt).encode() + b"\n")
+        self._free()
+        return self._finished(receipt)
+
+    def _free(self) -> None:
+        """Remove from the disk what is uploaded; what is hidden there is no output."""
+        for path in self.folder.glob("[!.]*"):
+            path.unlink(missing_ok=True)
+
+    def _uploaded(self, job: BatchJob) -> Finished | None:
+        state = self._receipt.state()
+        if state is None:
+            return None
+        try:
+            kept = json.loads(self._receipt.read(0, state.bytes))
+            places = {"output": self.place, "rejects": self._rejects}
+            now = {name: place.state() for name, place in places.items()}
+            whole = kept["job"] == job.id and all(
+                kept[name] == (there and asdict(there)) for name, there in now.items()
+            )
+            return self._finished(kept) if whole else None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _finished(self, receipt: Mapping[str, Any]) -> Finished:
+        sealed = Sealed(str(self.place), receipt["rejects"] and str(self._rejects))
+        return Finished(sealed, receipt["chunks"], receipt["scored"], receipt["rejected"])

@@ -1,0 +1,62 @@
+"""A search by the tree-structured Parzen estimator: each trial learns from the ones before."""
+
+from collections.abc import Callable, Mapping
+
+import optuna
+
+from domain.errors import Misconfigured
+from domain.training.search_space import Dimension, Space, Trial
+from domain.training.specification import Parameter
+
+# Trials at random before the estimator has something to go by.
+_AT_RANDOM = 6
+
+
+class OptunaSearcher:
+    """A `Searcher`. One trial at a time, so that a seed determines all of them."""
+
+    def search(
+        self,
+        space: Space,
+        objective: Callable[[Mapping[str, Parameter]], float],
+        budget: int,
+        seed: int,
+        start: Mapping[str, Parameter],
+    ) -> list[Trial]:
+        """Return `budget` trials, of which the first is `start`.
+
+        Raises:
+            Misconfigured: the budget is less than one trial.
+        """
+        if budget < 1:
+            raise Misconfigured(f"budget: {budget} trials; allowed: 1 or more")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_AT_RANDOM)
+        study = optuna.create_study(direction="minimize", sampler=sampler)
+        known = {name: _distribution(dimension) for name, dimension in space.items()}
+        trials = [Trial(start, objective(start))]
+        if all(name in start and space[name].holds(_number(start[name])) for name in space):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params={name: start[name] for name in space},
+                    distributions=known,
+                    value=trials[0].score,
+                )
+            )
+        while len(trials) < budget:
+            asked = study.ask(known)
+            parameters = {**start, **asked.params}
+            trials.append(Trial(parameters, objective(parameters)))
+            study.tell(asked, trials[-1].score)
+        return trials
+
+
+def _distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution:
+    low, high = dimension.low, dimension.high
+    if dimension.whole:
+        return optuna.distributions.IntDistribution(int(low), int(high), log=dimension.log)
+    return optuna.distributions.FloatDistribution(low, high, log=dimension.log)
+
+
+def _number(value: Parameter) -> float:
+    return value if isinstance(value, int | float) else float("nan")

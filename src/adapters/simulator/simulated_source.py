@@ -1,0 +1,102 @@
+"""The data source behind `sample:N`."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from adapters.simulator.block_groups import draw
+from adapters.simulator.california import OCEAN_PROXIMITY
+from domain.data.dataset import Chunk, DatasetVersion
+from domain.data.feature import Kind
+from domain.data.table import Coded, Column, Table
+from domain.errors import InvalidData, Misconfigured
+
+COLUMNS = (
+    "longitude",
+    "latitude",
+    "housing_median_age",
+    "total_rooms",
+    "total_bedrooms",
+    "population",
+    "households",
+    "median_income",
+    "median_house_value",
+    "ocean_proximity",
+)
+LOWEST_VALUE, CAPPED_VALUE = 14_999.0, 500_001.0
+
+_FORMAT = "1"  # goes up when the same seed gives other rows
+_ROWS_AT_ONCE = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSource:
+    """Rows of made-up block groups with the columns of the census file.
+
+    Rows come in blocks, each from a random stream of its own that follows from the seed and the
+    block's number: any rows can be made without those before them, and row i is the same in every
+    sample of that seed that is long enough to have it.
+    """
+
+    rows: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise Misconfigured(f"sample:{self.rows}: there must be at least one row")
+        if not 0 <= self.seed < 2**64:
+            raise Misconfigured(f"seed: {self.seed} is not from 0 to {2**64 - 1}")
+
+    @property
+    def version(self) -> DatasetVersion:
+        """What the rows follow from; they are not made for it."""
+        identity = f"modelport sample {_FORMAT} rows {self.rows} seed {self.seed}"
+        digest = sha256(identity.encode()).hexdigest()
+        return DatasetVersion(f"sample:{self.rows}", digest, self.rows, simulated=True)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return COLUMNS
+
+    def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
+        for index, start in enumerate(range(0, self.rows, rows_per_chunk)):
+            yield Chunk(index, start, min(rows_per_chunk, self.rows - start))
+
+    def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
+        lacking = [name for name in columns if name not in COLUMNS]
+        if lacking:
+            raise InvalidData(
+                f"{self.version.uri}: no column {lacking[0]!r}; it has {', '.join(COLUMNS)}"
+            )
+        first = chunk.start // _ROWS_AT_ONCE
+        blocks = range(first, -(-(chunk.start + chunk.rows) // _ROWS_AT_ONCE))
+        skipped = chunk.start - first * _ROWS_AT_ONCE
+        made = [_block(self.seed, block) for block in blocks]
+        rows = slice(skipped, skipped + chunk.rows)
+        return Table({name: _stack([b[name] for b in made])[rows] for name in columns}, chunk.rows)
+
+
+def _block(seed: int, index: int) -> dict[str, Column]:
+    key = np.array([seed, index], dtype=np.uint64)
+    made = draw(_ROWS_AT_ONCE, np.random.Generator(np.random.Philox(key=key)))
+    value = np.clip(np.round(made.house_value, -2), LOWEST_VALUE, None)
+    return {
+        "longitude": made.longitude,
+        "latitude": made.latitude,
+        "housing_median_age": made.housing_median_age,
+        "total_rooms": made.total_rooms,
+        "total_bedrooms": np.where(made.bedrooms_known, made.total_bedrooms, np.nan),
+        "population": made.population,
+        "households": made.households,
+        "median_income": made.median_income,
+        "median_house_value": np.where(value > 500_000, CAPPED_VALUE, value),
+        "ocean_proximity": Coded(made.ocean_proximity, OCEAN_PROXIMITY),
+    }
+
+
+def _stack(parts: list[Column]) -> Column:
+    arrays = [part.codes if isinstance(part, Coded) else part for part in parts]
+    whole = np.concatenate(arrays)
+    return Coded(whole, OCEAN_PROXIMITY) if isinstance(parts[0], Coded) else whole

@@ -1,0 +1,131 @@
+"""How the rows of a table are put in order, and its columns made readable."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from adapters.sql.database import POSTGRESQL, SQLITE
+from adapters.sql.table_name import TableName
+from domain.data.dataset import Chunk
+
+_AS_THEY_ARE = (sa.Boolean, sa.Integer, sa.Float, sa.Numeric, sa.Date, sa.DateTime, sa.LargeBinary)
+_TEXTS = (sa.String, sa.Text, sa.TEXT, sa.VARCHAR, sa.CHAR)
+_BYTEWISE = {POSTGRESQL: "C", SQLITE: "BINARY"}
+_ROW_IDS = ("_rowid_", "rowid", "oid")
+
+Types: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """How a table is read: `range_key` is a unique integer that orders it, where there is one."""
+
+    source: sa.FromClause
+    columns: Mapping[str, sa.ColumnElement[Any]]
+    booleans: frozenset[str]
+    range_key: sa.ColumnElement[Any] | None
+    order: Sequence[sa.ColumnElement[Any]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(self.columns)
+
+    def select(self, names: Sequence[str]) -> sa.Select[Any]:
+        """Select the key (or a constant) and some columns, in order of the rows."""
+        key = sa.literal(0) if self.range_key is None else self.range_key
+        columns = [self.columns[name] for name in names]
+        return sa.select(key, *columns).select_from(self.source).order_by(*self.order)
+
+    def every(self, rows: int) -> sa.Select[Any]:
+        """Select the key of the first row, of the one so many rows later, and so on."""
+        assert self.range_key is not None
+        number = sa.func.row_number().over(order_by=self.range_key)
+        keys = sa.select(self.range_key.label("key"), number.label("number"))
+        numbered = keys.select_from(self.source).subquery()
+        first = (numbered.c.number - 1) % rows == 0
+        return sa.select(numbered.c.key).where(first).order_by(numbered.c.key)
+
+    @property
+    def last_key(self) -> sa.Select[Any]:
+        """Select the key of the last row."""
+        return sa.select(sa.func.max(self.range_key)).select_from(self.source)
+
+    def within(self, chunk: Chunk, names: Sequence[str]) -> sa.Select[Any]:
+        """Select the key and some columns of a chunk."""
+        query = self.select(names)
+        if self.range_key is None:
+            return query.offset(chunk.start).limit(chunk.rows)
+        low, high = chunk.locator[:2]
+        return query.where(self.range_key.between(low, high))
+
+
+def layout_of(table: TableName, connection: sa.Connection) -> RowOrder:
+    """Look at a table and decide how to read it.
+
+    Raises:
+        NotFound: there is no such table.
+    """
+    inspector = sa.inspect(connection)
+    try:
+        columns = inspector.get_columns(table.name, table.schema)
+        key = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]
+    except sa.exc.NoSuchTableError as error:
+        raise table.missing(inspector) from error
+    is_view = table.name in inspector.get_view_names(table.schema)
+    types = {column["name"]: column["type"] for column in columns}
+    source = sa.table(table.name, *map(sa.column, types), schema=table.schema)
+    dialect = table.database.dialect
+    range_key = _range_key(source, types, key, rowids=dialect == SQLITE and not is_view)
+    order = [_by_bytes(source.c[name], types[name], dialect) for name in key or types]
+    if not key and dialect == POSTGRESQL:
+        order = [column.nulls_first() for column in order]
+    return RowOrder(
+        source,
+        {name: _readable(source.c[name], types[name], dialect) for name in types},
+        frozenset(name for name in types if isinstance(types[name], sa.Boolean)),
+        range_key,
+        order if range_key is None else [range_key],
+    )
+
+
+def _range_key(
+    source: sa.TableClause, types: Types, key: Sequence[str], *, rowids: bool
+) -> sa.ColumnElement[Any] | None:
+    """Return the integer that orders the rows; SQLite numbers those of a table without a key."""
+    if len(key) == 1 and isinstance(types[key[0]], sa.Integer):
+        return source.c[key[0]]
+    if key or not rowids:
+        return None
+    taken = {name.lower() for name in types}
+    free = next((name for name in _ROW_IDS if name not in taken), None)
+    return None if free is None else sa.literal_column(free)
+
+
+def _readable(
+    column: sa.ColumnElement[Any], kind: sa.types.TypeEngine[Any], dialect: str
+) -> sa.ColumnElement[Any]:
+    """Return a column as one of few types: PostgreSQL has many, and each machine its time zone."""
+    if dialect != POSTGRESQL:
+        return column
+    if isinstance(kind, postgresql.DOMAIN):
+        kind = kind.data_type
+    if isinstance(kind, sa.DateTime) and kind.timezone:
+        return sa.func.timezone("UTC", column)
+    if isinstance(kind, _AS_THEY_ARE) or type(kind) in _TEXTS:
+        return column
+    return sa.cast(column, sa.Text)
+
+
+def _by_bytes(
+    column: sa.ColumnElement[Any], kind: sa.types.TypeEngine[Any], dialect: str
+) -> sa.ColumnElement[Any]:
+    """Return what orders by a column in a way that depends on no locale."""
+    if isinstance(kind, sa.JSON) and dialect == POSTGRESQL:
+        column, kind = sa.cast(column, sa.Text), sa.Text()
+    if isinstance(kind, sa.String) and not isinstance(kind, sa.Enum) and dialect in _BYTEWISE:
+        return sa.collate(column, _BYTEWISE[dialect])
+    return column

@@ -1,0 +1,156 @@
+"""Keeps runs in tables of a database."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isnan
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from adapters.sql.database import Database
+from domain.data.dataset import DatasetVersion
+from domain.errors import ModelportError
+
+METADATA = sa.MetaData()
+
+RUNS = sa.Table(
+    "modelport_runs",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("ended_at", sa.DateTime(timezone=True)),
+    sa.Column("data_uri", sa.Text, nullable=False),
+    sa.Column("data_sha256", sa.String(64), nullable=False),
+    sa.Column("data_md5", sa.String(32)),
+    sa.Column("data_rows", sa.BigInteger, nullable=False),
+    sa.Column("data_simulated", sa.Boolean, nullable=False),
+)
+
+
+def _of_run(table: str, key: str, *columns: sa.Column[Any]) -> sa.Table:
+    run: sa.Column[str] = sa.Column("run_id", sa.ForeignKey(RUNS.c.id), primary_key=True)
+    return sa.Table(
+        table, METADATA, run, sa.Column(key, sa.String(250), primary_key=True), *columns
+    )
+
+
+PARAMS = _of_run("modelport_params", "key", sa.Column("value", sa.Text, nullable=False))
+METRICS = _of_run("modelport_metrics", "key", sa.Column("value", sa.Double))
+TAGS = _of_run("modelport_tags", "key", sa.Column("value", sa.Text, nullable=False))
+ARTIFACTS = _of_run(
+    "modelport_artifacts", "name", sa.Column("content", sa.LargeBinary, nullable=False)
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRun:
+    """A `Run`: each call is one transaction; what is logged again under a name replaces it."""
+
+    database: Database
+    id: str
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        self._replace(METRICS, {k: None if isnan(v) else float(v) for k, v in metrics.items()})
+
+    def log_artifact(self, name: str, content: bytes) -> None:
+        self._replace(ARTIFACTS, {name: content})
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        self._replace(TAGS, tags)
+
+    def _replace(self, table: sa.Table, values: Mapping[str, Any]) -> None:
+        run, key, _ = table.columns
+        earlier = sa.delete(table).where(run == self.id, key.in_(list(values)))
+        with self.database.begin() as connection:
+            connection.execute(earlier)
+            _insert(connection, table, self.id, values)
+
+
+class SqlTracker:
+    """A `Tracker` over `modelport_runs` and the tables that refer to it, made where missing.
+
+    A run is `running` until it is left, then `finished` or `failed`; one whose process was killed
+    or lost the database stays `running`. Nested parameters are kept under dotted names, texts as
+    they are and other values as JSON. A metric that is not a number is NULL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], datetime] = _now,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        self._database = Database.parse(url)
+        self._clock = clock
+        self._new_id = new_id
+
+    @contextmanager
+    def run(self, name: str, params: Mapping[str, Any], data: DatasetVersion) -> Iterator[SqlRun]:
+        self._database.make_folder()
+        self._database.create(*METADATA.sorted_tables)
+        run = SqlRun(self._database, self._new_id())
+        self._start(run.id, name, params, data)
+        try:
+            yield run
+        except BaseException as error:
+            try:
+                self._end(run.id, "failed")
+            except ModelportError as unrecorded:
+                error.add_note(f"and the failed run could not be recorded: {unrecorded}")
+            raise
+        self._end(run.id, "finished")
+
+    def _start(
+        self, run_id: str, name: str, params: Mapping[str, Any], data: DatasetVersion
+    ) -> None:
+        row = {
+            "id": run_id,
+            "name": name,
+            "status": "running",
+            "started_at": self._clock(),
+            "data_uri": data.uri,
+            "data_sha256": data.sha256,
+            "data_md5": data.md5,
+            "data_rows": data.rows,
+            "data_simulated": data.simulated,
+        }
+        with self._database.begin() as connection:
+            connection.execute(sa.insert(RUNS), row)
+            _insert(connection, PARAMS, run_id, dict(_flat(params)))
+
+    def _end(self, run_id: str, status: str) -> None:
+        ended = sa.update(RUNS).where(RUNS.c.id == run_id)
+        with self._database.begin() as connection:
+            connection.execute(ended.values(status=status, ended_at=self._clock()))
+
+
+def _insert(
+    connection: sa.Connection, table: sa.Table, run_id: str, values: Mapping[str, Any]
+) -> None:
+    run, key, value = table.columns
+    rows = [{run.name: run_id, key.name: k, value.name: v} for k, v in values.items()]
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            yield f"{prefix}{name}", text

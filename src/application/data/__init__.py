@@ -1,0 +1,1 @@
+"""Use cases on tables alone, without a model."""

@@ -1,0 +1,45 @@
+"""Copy a source to a sink as it stands."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from application.ports import DataSource, PredictionSink
+from application.scoring.progress import Progress, silent
+from domain.data.dataset import Chunk
+from domain.data.table import Table
+from domain.errors import UnreadableData
+from domain.scoring.batch_job import BatchJob
+
+_ROWS_AT_ONCE = 262_144
+
+
+@dataclass(frozen=True)
+class CopyData:
+    """Streams every row and column: from a file to a database, from a sample to a file."""
+
+    def __call__(
+        self,
+        source: DataSource,
+        sink: PredictionSink,
+        progress: Callable[[Progress], None] = silent,
+    ) -> str:
+        """Return the place where the copy is."""
+        data, columns = source.version, dict.fromkeys(source.columns)
+        job = BatchJob(data.sha256, "copy", "", _ROWS_AT_ONCE)
+        count = 0
+        with sink.reserved(job):
+            for chunk in source.plan(_ROWS_AT_ONCE):
+                table = source.read(chunk, columns)
+                _require_whole_rows(table, chunk, data.uri)
+                sink.write(job, chunk.index, table, ())
+                count += 1
+                progress(Progress(chunk.start + chunk.rows, data.rows))
+            return sink.seal(job, count).output
+
+
+def _require_whole_rows(table: Table, chunk: Chunk, uri: str) -> None:
+    if table.faults:
+        first = table.faults[0]
+        raise UnreadableData(
+            f"{uri}: row {chunk.start + first.row + 1} {first.problem}; allowed: {first.allowed}"
+        )

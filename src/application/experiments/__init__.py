@@ -1,0 +1,1 @@
+"""Experiments: how the model was chosen."""

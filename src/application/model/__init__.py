@@ -1,0 +1,1 @@
+"""Getting a registered model ready to answer, and signing it."""

@@ -1,0 +1,58 @@
+"""Signatures: who may make a model that is loaded."""
+
+from dataclasses import dataclass
+
+from application.ports import ModelStore, Signer, Verifier
+from domain.errors import ArtefactRejected
+from domain.model import signature
+from domain.model.reference import ModelRef, ModelVersion
+
+
+@dataclass(frozen=True)
+class SignModel:
+    """Signs a registered version, after its bundle has proven to be the registered one."""
+
+    store: ModelStore
+    signer: Signer
+
+    def __call__(self, ref: ModelRef) -> ModelVersion:
+        """Return the version with its signature; it is kept in the store.
+
+        Raises:
+            NotFound: there is no such version.
+            ArtefactRejected: the bundle is not whole; nothing is signed.
+        """
+        version = self.store.resolve(ref)
+        self.store.load(version).verified(version.bundle_id)
+        return sign(self.store, self.signer, version)
+
+
+def sign(store: ModelStore, signer: Signer | None, version: ModelVersion) -> ModelVersion:
+    """Return a version with a signature by this signer, if there is one."""
+    if signer is None or signer.key in signature.signatures(version.details):
+        return version
+    made = signer.sign(signature.message(version.bundle_id))
+    return store.annotate(version, signature.detail(signer.key, made))
+
+
+def require_signed(version: ModelVersion, verifier: Verifier | None) -> None:
+    """Check that a trusted key has signed a version, if that is asked for.
+
+    Raises:
+        ArtefactRejected: none has; says who did.
+    """
+    if verifier is None:
+        return
+    made = signature.signatures(version.details)
+    trusted = [key for key in made if key in verifier.keys]
+    signed = signature.message(version.bundle_id)
+    if any(verifier.verifies(key, signed, made[key]) for key in trusted):
+        return
+    allowed = f"allowed: signed by {' or '.join(sorted(verifier.keys))}"
+    if trusted:
+        why = f"the signature by {', '.join(trusted)} is not one of this bundle"
+    elif made:
+        why = f"it is signed by {', '.join(sorted(made))} only"
+    else:
+        why = "it is not signed"
+    raise ArtefactRejected(f"{version.label}: {why}; {allowed}")

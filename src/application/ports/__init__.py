@@ -1,0 +1,50 @@
+"""The ports: what the use cases need of the world, as few and deep protocols.
+
+Every adapter raises the errors of `domain.errors` and nothing of its own.
+"""
+
+from application.ports.data import DataSource, Finished, PredictionSink, Sealed
+from application.ports.execution import Executor, Item, Result
+from application.ports.model import (
+    BundleCache,
+    Explainer,
+    Explainers,
+    ModelStore,
+    Predictor,
+    Runtime,
+)
+from application.ports.monitoring import Attributes, Traces
+from application.ports.reports import Notebooks, Plotter
+from application.ports.security import KeyStore, Signer, Verifier
+from application.ports.tracking import Ledger, ResultStore, Run, Tracker
+from application.ports.training import Learner, Searcher, TrainedModel
+
+__all__ = [
+    "Attributes",
+    "BundleCache",
+    "DataSource",
+    "Executor",
+    "Explainer",
+    "Explainers",
+    "Finished",
+    "Item",
+    "KeyStore",
+    "Learner",
+    "Ledger",
+    "ModelStore",
+    "Notebooks",
+    "Plotter",
+    "PredictionSink",
+    "Predictor",
+    "Result",
+    "ResultStore",
+    "Run",
+    "Runtime",
+    "Sealed",
+    "Searcher",
+    "Signer",
+    "Traces",
+    "Tracker",
+    "TrainedModel",
+    "Verifier",
+]

@@ -1,0 +1,126 @@
+"""Ports of models: stores, the bundle cache, runtimes, explainers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from domain.data.feature import Vector
+from domain.data.schema import Matrix, Schema
+from domain.model.bundle import Bundle
+from domain.model.reference import ModelRef, ModelVersion
+from domain.scoring.explanation import FeatureContributions
+
+
+class Predictor(Protocol):
+    """A loaded model. Safe to call from several threads."""
+
+    def predict(self, matrix: Matrix) -> Vector:
+        """Return one prediction per row of `matrix`, shape (rows, features).
+
+        A row's prediction is the same to the last bit whatever rows are asked with it.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """Turns the files of a bundle into a predictor. Picklable: a worker loads its own."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Predictor:
+        """Load the serving form.
+
+        Raises:
+            ArtefactRejected: the files are not a model that can be run.
+        """
+        ...
+
+
+class Explainer(Protocol):
+    """Says what each feature adds to a model's answers. Safe to call from several threads."""
+
+    def explain(self, matrix: Matrix) -> FeatureContributions:
+        """Return base and contributions for rows of `matrix`, shape (rows, features).
+
+        They add up to the model's answer. A row's are the same whatever rows are asked with it.
+        """
+        ...
+
+
+class Explainers(Protocol):
+    """Turns the files of a bundle into an explainer."""
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Explainer:
+        """Load what the bundle keeps for people.
+
+        Raises:
+            ArtefactRejected: the files are not a model that can be explained.
+            NotSupported: models of this kind have no explainer.
+        """
+        ...
+
+
+class ModelStore(Protocol):
+    """Keeps the versions of models, and the aliases that point to them.
+
+    Raises `NotFound` for an unknown model, version or alias, `Unavailable` when the store
+    cannot be reached, `ArtefactRejected` for a bundle that is not whole.
+    """
+
+    def names(self) -> Sequence[str]:
+        """Return the models that have versions, sorted."""
+        ...
+
+    def versions(self, name: str) -> Sequence[ModelVersion]:
+        """Return the versions of a model, oldest first."""
+        ...
+
+    def resolve(self, ref: ModelRef) -> ModelVersion:
+        """Return the version that a reference means now. Cheap enough to be polled."""
+        ...
+
+    def save(
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
+    ) -> ModelVersion:
+        """Register a bundle as the next version, wholly or not at all.
+
+        A bundle that is registered already keeps its version, which is returned.
+        """
+        ...
+
+    def load(self, version: ModelVersion) -> Bundle:
+        """Return the files of a version, not yet verified."""
+        ...
+
+    def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
+        """Add details to a version, in place of those of the same name; return it as it is then."""
+        ...
+
+    def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
+        """Point an alias to a version, if it still points to `expected` (None: to nothing).
+
+        Raises:
+            Conflict: somebody moved the alias in the meantime.
+        """
+        ...
+
+
+class BundleCache(Protocol):
+    """Keeps the bundles that were served last, so that a server starts while the store is down.
+
+    Raises `Unavailable` when it cannot be read or written, `ArtefactRejected` where what it holds
+    is not what it has written.
+    """
+
+    def get(self, bundle_id: str) -> Bundle | None:
+        """Return a bundle that was kept, not yet verified; None where there is none."""
+        ...
+
+    def keep(self, ref: ModelRef, version: ModelVersion, bundle: Bundle) -> None:
+        """Keep a version that passed every check as the last good one of a reference.
+
+        Bundles that were kept long ago and are no reference's last good one are let go.
+        """
+        ...
+
+    def recall(self, ref: ModelRef) -> ModelVersion | None:
+        """Return the last good version of a reference; None where there never was one."""
+        ...

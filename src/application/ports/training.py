@@ -1,0 +1,72 @@
+"""Ports of training: learners and searchers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from application.ports.model import Predictor
+from domain.data.feature import Vector
+from domain.data.schema import Matrix, Schema
+from domain.training.search_space import Space, Trial
+from domain.training.specification import Parameter, TrainingSpec
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted estimator and the files it is kept in, which are made when they are asked for.
+
+    `predictor` answers with the fitted estimator, to compare the serving form with; `export` makes
+    the files, the same each time; `libraries` are the versions used.
+    """
+
+    predictor: "Predictor"
+    export: Callable[[], Mapping[str, bytes]]
+    parameters: Mapping[str, Any]
+    libraries: Mapping[str, str]
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """The serving form and the estimator itself, by file name.
+
+        Raises:
+            Misconfigured: a hyper-parameter made it a model of a form that is not exported.
+        """
+        return self.export()
+
+
+class Learner(Protocol):
+    """Fits estimators."""
+
+    @property
+    def spread(self) -> TrainingSpec:
+        """What fits the size of errors well, given their roots: see `domain.uncertainty`."""
+        ...
+
+    def fit(
+        self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector
+    ) -> TrainedModel:
+        """Fit on `matrix`, shape (rows, features), and `target`, shape (rows,).
+
+        Raises:
+            Misconfigured: a hyper-parameter is unknown or has a value that is not allowed.
+        """
+        ...
+
+
+class Searcher(Protocol):
+    """Looks for the hyper-parameters of the lowest error."""
+
+    def search(
+        self,
+        space: Space,
+        objective: Callable[[Mapping[str, Parameter]], float],
+        budget: int,
+        seed: int,
+        start: Mapping[str, Parameter],
+    ) -> Sequence[Trial]:
+        """Return `budget` trials in the order they were made, the same for the same seed.
+
+        The first one is `start`, which may lie outside of the space.
+        """
+        ...

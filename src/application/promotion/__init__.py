@@ -1,0 +1,1 @@
+"""Promotion: comparing candidates, and setting the champion."""

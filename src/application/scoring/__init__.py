@@ -1,0 +1,1 @@
+"""Predictions and explanations, for a few rows or for a whole table."""

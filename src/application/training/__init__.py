@@ -1,0 +1,1 @@
+"""Training a model: rows, cross-validation, calibration, registration."""

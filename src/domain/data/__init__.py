@@ -1,0 +1,1 @@
+"""Tables: schema, features, datasets, splits, profiles."""

@@ -1,0 +1,257 @@
+"""The schema of a table: which features a row has, and which values each may take.
+
+A row of features is held as a vector of float64 in schema order: numbers and integers as they
+are, a boolean as 0 or 1, a category as its position in the list of categories, and NaN for a
+missing value. Many rows are a matrix of shape (rows, features). A record (one row by name) and a
+table (columns by name) are checked by the same rules and give the same vectors.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.data.feature import MISSING, Feature, Kind, Refused, Vector
+from domain.data.table import Table, plain
+from domain.errors import InvalidData, InvalidRows, Misconfigured, Violation
+
+Matrix: TypeAlias = NDArray[np.float64]
+
+# What may name a model: the schema's name is the name of the models trained by it.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The column to predict."""
+
+    name: str
+    unit: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A feature derived from two others: numerator / denominator."""
+
+    name: str
+    numerator: str
+    denominator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Which features are a row's place on the map, in degrees."""
+
+    latitude: str
+    longitude: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What people should know of the data, and of the models that learn from it, in sentences.
+
+    `limits` are those of the data, `out_of_scope` are uses that the models are not for.
+    """
+
+    intended_use: tuple[str, ...] = ()
+    out_of_scope: tuple[str, ...] = ()
+    source: str = ""
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Rows that were checked: `matrix` holds every row, also those refused (not to be used)."""
+
+    matrix: Matrix
+    violations: tuple[Violation, ...]
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """Which rows fit the schema; shape (rows,)."""
+        fits = np.ones(len(self.matrix), dtype=bool)
+        fits[[violation.row for violation in self.violations]] = False
+        return fits
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Features in order, and the target."""
+
+    name: str
+    target: Target
+    features: tuple[Feature, ...]
+    ratios: tuple[Ratio, ...] = ()
+    coordinates: Coordinates | None = None
+    description: str = ""
+    card: Card | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise Misconfigured(
+                f"schema {self.name!r}: the name must be a letter, "
+                f"then letters, digits, dots, dashes or underscores"
+            )
+        if not self.features:
+            raise Misconfigured(f"schema {self.name!r}: there must be at least one feature")
+        self._check_columns()
+        self._check_uses()
+
+    def _check_columns(self) -> None:
+        names = [*self.names, *(ratio.name for ratio in self.ratios), self.target.name]
+        if "" in names:
+            raise Misconfigured(f"schema {self.name!r}: a column has an empty name")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise Misconfigured(f"schema {self.name!r}: {', '.join(twice)} stands there twice")
+
+    def _check_uses(self) -> None:
+        numeric = {f.name for f in self.features if f.kind in (Kind.NUMBER, Kind.INTEGER)}
+        used = {part for r in self.ratios for part in (r.numerator, r.denominator)}
+        if self.coordinates is not None:
+            used |= {self.coordinates.latitude, self.coordinates.longitude}
+        if not used <= numeric:
+            raise Misconfigured(
+                f"schema {self.name!r}: {', '.join(sorted(used - numeric))} must be a feature "
+                f"of kind number or integer to be used in a ratio or as a coordinate"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of each feature, by name."""
+        return {feature.name: feature.kind for feature in self.features}
+
+    @property
+    def example(self) -> dict[str, float | str | bool | None]:
+        """One row that fits, made of the examples given for the features."""
+        return {feature.name: feature.sample for feature in self.features}
+
+    def takes_the_same_rows_as(self, other: "Schema") -> bool:
+        """Whether a row that is encoded by one schema means the same in the other."""
+        return [(f.name, f.kind, f.categories) for f in self.features] == [
+            (f.name, f.kind, f.categories) for f in other.features
+        ]
+
+    def require(self, columns: Sequence[str], where: str) -> None:
+        """Check that a table with these columns has every feature.
+
+        Raises:
+            InvalidData: a feature is missing, or a column stands there twice.
+        """
+        twice = sorted({name for name in columns if list(columns).count(name) > 1})
+        if twice:
+            raise InvalidData(f"{where}: column {', '.join(map(repr, twice))} stands there twice")
+        lacking = [name for name in self.names if name not in columns]
+        if lacking:
+            raise InvalidData(
+                f"{where}: no column {', '.join(map(repr, lacking))}; "
+                f"it has {', '.join(map(repr, columns)) or 'no columns'}"
+            )
+
+    def unknown(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns that are neither feature nor target, in their order."""
+        known = {*self.names, self.target.name}
+        return tuple(name for name in columns if name not in known)
+
+    def encode_records(self, records: Sequence[object]) -> Matrix:
+        """Return the rows of records, one mapping of feature name to value each, as a matrix.
+
+        A nullable feature may be left out.
+
+        Raises:
+            InvalidRows: at least one field is not allowed; all of them are named.
+        """
+        violations: list[Violation] = []
+        matrix = np.empty((len(records), len(self.features)), dtype=np.float64)
+        for row, record in enumerate(records):
+            if isinstance(record, Mapping):
+                matrix[row] = self._encode_record(record, row, violations)
+            else:
+                violations.append(Violation(row, "", "is not an object", self._fields()))
+        if violations:
+            raise InvalidRows(violations)
+        return matrix
+
+    def _encode_record(
+        self, record: Mapping[Any, object], row: int, violations: list[Violation]
+    ) -> list[float]:
+        vector: list[float] = []
+        for feature in self.features:
+            try:
+                vector.append(feature.encode(record.get(feature.name)))
+            except Refused as refused:
+                vector.append(MISSING)
+                violations.append(Violation(row, feature.name, str(refused), feature.allowed))
+        unknown = len(record) - sum(feature.name in record for feature in self.features)
+        if unknown:
+            problem = f"has {unknown} unknown field{'s' if unknown > 1 else ''}"
+            violations.append(Violation(row, "", problem, self._fields()))
+        return vector
+
+    def _fields(self) -> str:
+        return f"an object with the fields {', '.join(self.names)}"
+
+    def encode_table(self, table: Table) -> Encoded:
+        """Return the rows of a table as a matrix, with what is wrong in them by row and field.
+
+        Raises:
+            InvalidData: a feature has no column.
+        """
+        self.require(list(table.columns), "the table")
+        columns = np.zeros((len(self.features), len(table)), dtype=np.float64)
+        violations: list[Violation] = []
+        for position in self._write_plain(table, columns):
+            feature = self.features[position]
+            columns[position], problems = feature.encode_column(table.column(feature.name))
+            violations += [
+                Violation(row, feature.name, problem, feature.allowed)
+                for row, problem in problems.items()
+            ]
+        return Encoded(np.ascontiguousarray(columns.T), _with_faults(table, violations))
+
+    def _write_plain(self, table: Table, columns: Matrix) -> list[int]:
+        """Write the columns of numbers and return which features have still to be looked at.
+
+        A column whose least and greatest number are in range needs no look at each; and to look
+        at all columns at once takes a fraction of the time that one after the other takes.
+        """
+        features = self.features
+        places = [i for i, f in enumerate(features) if f.asks_for_range(table.column(f.name))]
+        if not places or not len(table):
+            return [*range(len(features))]
+        for place in places:
+            columns[place] = plain(table.columns[features[place].name])
+        least, most = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
+        done = {i for i in places if features[i].has_in_range(least[i], most[i])}
+        return [place for place in range(len(features)) if place not in done]
+
+    def encode_target(self, table: Table) -> tuple[Vector, tuple[Violation, ...]]:
+        """Return the target of each row, shape (rows,), and the rows that have none.
+
+        Raises:
+            InvalidData: there is no target column.
+        """
+        feature = Feature(self.target.name, Kind.NUMBER, self.target.unit)
+        values, problems = feature.encode_column(table.column(feature.name))
+        faulty = {fault.row for fault in table.faults}
+        return values, tuple(
+            Violation(row, feature.name, problem, feature.allowed)
+            for row, problem in sorted(problems.items())
+            if row not in faulty
+        )
+
+
+def _with_faults(table: Table, violations: Sequence[Violation]) -> tuple[Violation, ...]:
+    """Return what is wrong, in order of the rows; of a row that is none nothing but that."""
+    faulty = {fault.row for fault in table.faults}
+    found = [*table.faults, *(v for v in violations if v.row not in faulty)]
+    return tuple(sorted(found, key=lambda violation: violation.row))

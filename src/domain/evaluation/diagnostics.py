@@ -1,0 +1,112 @@
+"""What is looked at of a model's errors: where on the map, for whom, and by which features."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.data.feature import Vector
+from domain.data.schema import Matrix, Schema
+from domain.evaluation.segments import Segment
+
+CELLS_ACROSS = 70
+PLACE = "latitude and longitude"
+
+
+def error_by_part(parts: Sequence[Segment], target: Vector, predictions: Vector) -> list[Any]:
+    """Return rows, RMSE, mean absolute error and mean error of each part, as JSON values."""
+    residuals = predictions - target
+    found = []
+    for part in parts:
+        errors = residuals[part.rows]
+        found.append(
+            {
+                "by": part.by,
+                "part": part.name,
+                "rows": len(errors),
+                "rmse": sqrt(float(np.mean(np.square(errors)))),
+                "mae": float(np.mean(np.abs(errors))),
+                "bias": float(np.mean(errors)),
+            }
+        )
+    return found
+
+
+def calibration(target: Vector, predictions: Vector, bands: int = 20) -> list[dict[str, float]]:
+    """Return the mean prediction and the mean truth of equally many rows in order of prediction."""
+    order = np.argsort(predictions, kind="stable")
+    pieces = [piece for piece in np.array_split(order, bands) if len(piece)]
+    return [
+        {"predicted": float(np.mean(predictions[p])), "true": float(np.mean(target[p]))}
+        for p in pieces
+    ]
+
+
+def on_map(schema: Schema, matrix: Matrix, residuals: Vector) -> dict[str, Any] | None:
+    """Return the mean residual of each cell of a map that has rows; None without coordinates.
+
+    Cells are squares in degrees, `CELLS_ACROSS` along the longer side. Rows without a place are
+    left out.
+    """
+    if schema.coordinates is None:
+        return None
+    names = (schema.coordinates.longitude, schema.coordinates.latitude)
+    places = matrix[:, [schema.names.index(name) for name in names]]
+    known = np.isfinite(places).all(axis=1)
+    places, residuals = places[known], residuals[known]
+    if not len(places):
+        return None
+    low = places.min(axis=0)
+    size = float(np.ptp(places, axis=0).max()) / CELLS_ACROSS or 1.0
+    cells, which = np.unique(np.floor((places - low) / size), axis=0, return_inverse=True)
+    which = which.ravel()
+    counts = np.bincount(which)
+    means = np.bincount(which, weights=residuals) / counts
+    centres = low + (cells + 0.5) * size
+    return {
+        "size": size,
+        "longitude": centres[:, 0].tolist(),
+        "latitude": centres[:, 1].tolist(),
+        "rows": counts.tolist(),
+        "mean": means.tolist(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffled:
+    """Features whose columns are exchanged among rows together: a place, else one at a time."""
+
+    name: str
+    columns: NDArray[np.intp]
+
+    def __call__(self, matrix: Matrix, seed: int) -> Matrix:
+        """Return the rows with these columns taken from other rows at random."""
+        order = np.random.default_rng(seed).permutation(len(matrix))
+        changed = matrix.copy()
+        changed[:, self.columns] = matrix[np.ix_(order, self.columns)]
+        return changed
+
+
+def shuffles(schema: Schema) -> Iterator[Shuffled]:
+    """Yield what to shuffle: latitude and longitude together, every other feature alone."""
+    where = schema.coordinates
+    place = (where.longitude, where.latitude) if where else ()
+    if place:
+        yield Shuffled(PLACE, np.array([schema.names.index(name) for name in place]))
+    for position, name in enumerate(schema.names):
+        if name not in place:
+            yield Shuffled(name, np.array([position]))
+
+
+def on_the_front(costs: Sequence[float], errors: Sequence[float]) -> list[bool]:
+    """Return which models are not beaten by another one that is as cheap and as good or better."""
+    pairs = list(zip(costs, errors, strict=True))
+    return [
+        not any(
+            (other[0] <= cost and other[1] <= error) and other != (cost, error) for other in pairs
+        )
+        for cost, error in pairs
+    ]

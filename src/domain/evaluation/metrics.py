@@ -1,0 +1,85 @@
+"""How good a model is, and whether two forms of one model give the same answers."""
+
+from dataclasses import dataclass
+from math import isfinite, sqrt
+
+import numpy as np
+
+from domain.data.feature import Vector
+from domain.errors import ArtefactRejected, InvalidData
+
+# Two forms of one model may differ by rounding in the last bits of a float64, never by more.
+PARITY_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Errors on `rows` rows the model did not see; `rmse` and `mae` in units of the target."""
+
+    rmse: float
+    mae: float
+    r2: float
+    rows: int
+
+    def to_mapping(self) -> dict[str, float]:
+        """Return the figures by name."""
+        return {"rmse": self.rmse, "mae": self.mae, "r2": self.r2, "rows": self.rows}
+
+
+def measure(target: Vector, predictions: Vector) -> Metrics:
+    """Compare predictions with the truth, both of shape (rows,).
+
+    R² is 1 - Σ(y - ŷ)² / Σ(y - ȳ)².
+
+    Raises:
+        InvalidData: the target is constant, so that there is nothing to explain, or an error is
+            too large to be squared.
+    """
+    with np.errstate(over="ignore"):
+        squared = float(np.sum(np.square(target - predictions)))
+        spread = float(np.sum(np.square(target - np.mean(target))))
+    if spread == 0 or np.ptp(target) == 0:  # a rounded mean may leave a spread of some 1e-33
+        raise InvalidData(
+            f"the target is constant: all {len(target)} rows have the same value, "
+            f"so no model can be told from another"
+        )
+    if not isfinite(squared) or not isfinite(spread):
+        raise InvalidData("the errors of the predictions are too large to be squared")
+    return Metrics(
+        rmse=sqrt(squared / len(target)),
+        mae=float(np.mean(np.abs(target - predictions))),
+        r2=1.0 - squared / spread,
+        rows=len(target),
+    )
+
+
+def largest_deviation(expected: Vector, actual: Vector) -> float:
+    """Return the largest relative difference of two vectors; infinite where one is not finite.
+
+    A value is compared on its own scale or that of the average value, whichever is larger.
+    """
+    if expected.shape != actual.shape:
+        return float("inf")
+    if not len(expected):
+        return 0.0
+    with np.errstate(all="ignore"):
+        size = np.abs(expected)
+        scale = np.maximum(size, np.mean(size) or 1.0)
+        deviations = np.abs(expected - actual) / scale
+    comparable = np.isfinite(scale).all() and np.isfinite(deviations).all()
+    return float(np.max(deviations)) if comparable else float("inf")
+
+
+def require_parity(expected: Vector, actual: Vector, what: str) -> float:
+    """Return the largest relative deviation of two forms of one model.
+
+    Raises:
+        ArtefactRejected: it is more than rounding can explain.
+    """
+    deviation = largest_deviation(expected, actual)
+    if deviation > PARITY_TOLERANCE:
+        raise ArtefactRejected(
+            f"{what}: answers differ by up to {deviation:.3g} relative "
+            f"where {PARITY_TOLERANCE:g} is allowed"
+        )
+    return deviation

@@ -1,0 +1,1 @@
+"""Experiments: a ladder of models, and how its steps are selected."""

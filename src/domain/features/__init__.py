@@ -1,0 +1,1 @@
+"""From the features of a row to the columns of an estimator."""

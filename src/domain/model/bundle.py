@@ -1,0 +1,64 @@
+"""A model version as files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Self
+
+from domain.errors import ArtefactRejected
+from domain.model.manifest import Manifest
+
+# The serving form of a model: an ONNX graph and, for ensembles that
+# `domain.model.tree_ensemble` can hold, the same trees as plain arrays.
+NUMERIC = "model.onnx"
+TREES = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model version as files: `manifest.json` and what it vouches for. Nothing executable."""
+
+    MANIFEST = "manifest.json"
+
+    files: Mapping[str, bytes]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, bytes]]]:
+        return type(self), (dict(self.files),)
+
+    @classmethod
+    def seal(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:
+        """Put files under a manifest that names the SHA-256 of each."""
+        digests = {name: sha256(content).hexdigest() for name, content in files.items()}
+        return cls({cls.MANIFEST: replace(manifest, files=digests).to_bytes(), **files})
+
+    @property
+    def id(self) -> str:
+        """The SHA-256 of the manifest, and with it of everything."""
+        return sha256(self.files.get(self.MANIFEST, b"")).hexdigest()
+
+    def verified(self, expected_id: str) -> Manifest:
+        """Check every checksum, then read the manifest: no byte is parsed before it is verified.
+
+        Raises:
+            ArtefactRejected: a file is missing, was changed or does not belong there.
+        """
+        if self.MANIFEST not in self.files:
+            raise ArtefactRejected("the bundle has no manifest.json")
+        if self.id != expected_id:
+            raise ArtefactRejected(
+                f"manifest.json is not the one that was registered: "
+                f"its SHA-256 is {self.id[:12]}…, expected {expected_id[:12]}…"
+            )
+        manifest = Manifest.from_bytes(self.files[self.MANIFEST])
+        found = {*self.files} - {self.MANIFEST}
+        if found != {*manifest.files}:
+            odd = ", ".join(sorted(found ^ {*manifest.files}))
+            raise ArtefactRejected(f"the bundle is missing files or has too many: {odd}")
+        for name, digest in manifest.files.items():
+            if sha256(self.files[name]).hexdigest() != digest:
+                raise ArtefactRejected(f"{name} was changed: its SHA-256 is not the manifest's")
+        return manifest

@@ -1,0 +1,64 @@
+"""Golden rows: inputs kept with the model's own answers, to be asked again at every load."""
+
+import json
+from dataclasses import dataclass
+from math import isnan
+from typing import Self
+
+import numpy as np
+
+from domain.canonical_json import json_bytes
+from domain.data.feature import Vector
+from domain.data.schema import Matrix, Schema
+from domain.errors import ArtefactRejected
+from domain.evaluation.metrics import require_parity
+from domain.model.probe_rows import far_away, with_gaps
+
+_KEPT = 40
+_UNUSUAL = 10
+
+
+def choose(schema: Schema, matrix: Matrix) -> Matrix:
+    """Return some fifty rows to keep: evenly spaced, some with gaps, and some moved far away."""
+    spaced = np.unique(np.linspace(0, len(matrix) - 1, _KEPT).astype(np.intp))
+    kept = matrix[spaced]
+    some = kept[:_UNUSUAL]
+    return np.concatenate([kept, with_gaps(schema, some), far_away(schema, some)])
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRows:
+    """Rows of features, shape (rows, features), and the exact answer to each, shape (rows,)."""
+
+    inputs: Matrix
+    outputs: Vector
+
+    def check(self, answers: Vector) -> None:
+        """Compare a loaded model's answers with the ones it gave when it was made.
+
+        Raises:
+            ArtefactRejected: an answer is not the same.
+        """
+        require_parity(self.outputs, answers, "golden rows")
+
+    def to_bytes(self) -> bytes:
+        """Return the rows as JSON; a missing value is null."""
+        inputs = [[None if isnan(v) else v for v in row] for row in self.inputs.tolist()]
+        return json_bytes({"inputs": inputs, "outputs": self.outputs.tolist()})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read the rows back.
+
+        Raises:
+            ArtefactRejected: they are not in the form of `to_bytes`.
+        """
+        try:
+            kept = json.loads(content)
+            inputs = np.array(kept["inputs"], dtype=np.float64)
+            outputs = np.array(kept["outputs"], dtype=np.float64)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            raise ArtefactRejected(f"golden.json cannot be read: {error}") from error
+        if inputs.ndim != 2 or outputs.shape != (len(inputs),):
+            raise ArtefactRejected("golden.json cannot be read: there must be one answer per row")
+        return cls(inputs, outputs)

@@ -1,0 +1,59 @@
+"""Rows unlike those that a model learnt from, which it must answer all the same."""
+
+from itertools import product
+
+import numpy as np
+
+from domain.data.feature import Feature, Vector
+from domain.data.schema import Matrix, Schema
+
+_WIDTHS_AWAY = 10
+
+# In degrees: a centimetre.
+_A_LITTLE = 1e-7
+
+
+def with_gaps(schema: Schema, rows: Matrix) -> Matrix:
+    """Return the rows without any value that may be missing; no rows where none may."""
+    nullable = [position for position, feature in enumerate(schema.features) if feature.nullable]
+    gaps = rows[: len(rows) if nullable else 0].copy()
+    gaps[:, nullable] = np.nan
+    return gaps
+
+
+def far_away(schema: Schema, rows: Matrix) -> Matrix:
+    """Return the rows moved to the corners of the map by turns; no rows where there is no map."""
+    where = schema.coordinates
+    if where is None:
+        return rows[:0]
+    moved = rows.copy()
+    axes = [schema.names.index(name) for name in (where.longitude, where.latitude)]
+    ends = [_ends(schema.features[axis], rows[:, axis]) for axis in axes]
+    for turn, corner in enumerate(product(*ends)):
+        moved[turn::4, axes] = corner
+    return moved
+
+
+def nearby(schema: Schema, rows: Matrix, count: int) -> Matrix:
+    """Return `count` rows like these, each at a place of its own, a few centimetres away.
+
+    Whatever is remembered of the places of the rows is of no use for them. No rows where there is
+    no map.
+    """
+    where = schema.coordinates
+    if where is None or not len(rows):
+        return rows[:0]
+    moved = rows[np.arange(count) % len(rows)]
+    moved[:, schema.names.index(where.longitude)] += _A_LITTLE * np.arange(1, count + 1)
+    return moved
+
+
+def _ends(feature: Feature, values: Vector) -> tuple[float, float]:
+    """Return the lowest and highest value allowed, or some far beyond those there are."""
+    known = values[~np.isnan(values)]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    away = np.ceil(_WIDTHS_AWAY * (high - low + 1))
+    return (
+        float(low - away) if feature.low is None else feature.low,
+        float(high + away) if feature.high is None else feature.high,
+    )

@@ -1,0 +1,1 @@
+"""Whether a model may replace the champion."""

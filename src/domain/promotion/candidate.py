@@ -1,0 +1,88 @@
+"""The models at the gate: what is known of each before one is chosen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.data.feature import Vector
+from domain.data.split import Split
+from domain.evaluation.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredPart:
+    """The share of true values inside their intervals among `rows` rows of one kind."""
+
+    label: str
+    share: float
+    rows: int
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"segment": self.label, "share": self.share, "rows": self.rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """The share of `rows` true values that lay inside intervals that promise the share `level`.
+
+    `parts` say the same of some of the rows each.
+    """
+
+    level: float
+    share: float
+    rows: int
+    parts: tuple[CoveredPart, ...] = ()
+
+
+def covered(uncertainty: Mapping[str, Any] | None) -> Covered | None:
+    """Return what a manifest says of a model's intervals on its hold-out, None if it has none."""
+    if uncertainty is None:
+        return None
+    parts = tuple(
+        CoveredPart(f"{part['by']} {part['segment']}", part["coverage"], part["rows"])
+        for part in uncertainty["segments"]
+    )
+    return Covered(uncertainty["level"], uncertainty["coverage"], uncertainty["rows"], parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model at the gate: what it scored on the common hold-out, what it learnt from and costs.
+
+    `squared` are the squared errors of the hold-out rows, `size` the bytes of its bundle,
+    `row_ms` the milliseconds in which its serving form answers for one row whose place it was
+    asked for before, `new_place_ms` those for one whose place it was not; None without places.
+    """
+
+    label: str
+    metrics: Metrics
+    squared: Vector = field(compare=False, repr=False)
+    data: Mapping[str, Any]
+    split: Split
+    bundle_id: str
+    size: int = 0
+    row_ms: float = 0.0
+    coverage: Covered | None = None
+    new_place_ms: float | None = None
+
+    @property
+    def slowest_ms(self) -> float:
+        """The milliseconds for a row of the kind that takes longer."""
+        return max(self.row_ms, self.new_place_ms or 0.0)
+
+    def learnt_from_same_rows(self, other: "Candidate") -> bool:
+        """Whether both were fitted on the same training rows, so neither saw the hold-out."""
+        return self.data.get("sha256") == other.data.get("sha256") and self.split == other.split
+
+
+@dataclass(frozen=True, slots=True)
+class Incomparable:
+    """A champion that cannot be scored on the challenger's hold-out.
+
+    One that is broken may be replaced; one with another schema has clients that would be cut off.
+    """
+
+    label: str
+    why: str
+    may_be_replaced: bool

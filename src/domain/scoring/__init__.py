@@ -1,0 +1,1 @@
+"""Predictions, batch jobs and explanations."""

@@ -1,0 +1,271 @@
+"""Intervals around predictions: normalised conformal, wide where the model errs much.
+
+The score of a row is |y - ŷ| / s, where the spread s > 0 is a second model's guess of how large
+the error will be. The interval of a new row at a level is ŷ ± q·s, where q is the
+⌈(n + 1)·level⌉-th smallest of n scores (Papadopoulos, Gammerman and Vovk 2008; Lei, G'Sell,
+Rinaldo, Tibshirani and Wasserman 2018, section 5.2).
+"""
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, inf, isfinite, sqrt
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.canonical_json import json_bytes
+from domain.data.feature import Feature, Kind, Vector
+from domain.data.mapping_reader import Reader
+from domain.data.schema import Matrix, Schema, Target
+from domain.errors import ArtefactRejected, InvalidData, Misconfigured
+
+FOLDS = 5
+
+# What a model is when fewer rows than this are left to calibrate it by: without intervals.
+FEWEST_ROWS = 20
+
+METHOD = "normalised conformal intervals on out-of-fold residuals"
+GUARANTEE = (
+    "Approximate, and measured. Each score comes from a model and a spread that did not learn "
+    "from its row, but the model that answers learnt from all rows: so neither the exact level of "
+    "split conformal intervals holds, nor the bound of about 1 - 2(1 - level) that Barber, Candès, "
+    "Ramdas and Tibshirani (2021) prove for CV+. Models that learnt from four fifths of the rows "
+    "err somewhat more, which makes the intervals a little wide rather than narrow. The coverage "
+    "stated is that of the hold-out, which took no part in it."
+)
+
+# Levels that can be asked for, in thousandths.
+_LOWEST, _HIGHEST = 500, 990
+
+UNCERTAINTY = "uncertainty.json"
+
+# The spread never falls below this share of its median: errors that happened to be tiny would
+# otherwise have it promise next to nothing, which the quantile pays for everywhere else.
+_FLOOR = 0.3
+_SMALLEST = 1e-9
+
+# Bands of the prediction, each with enough scores for a quantile of its own at 0.9.
+_BANDS = 10
+_ROWS_PER_BAND = 200
+_BAND_LEVEL = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The ends of an interval for each row, each of shape (rows,): lower <= prediction <= upper."""
+
+    lower: Vector
+    upper: Vector
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> "Bounds":
+        return Bounds(self.lower[rows], self.upper[rows])
+
+    @property
+    def width(self) -> Vector:
+        """How wide each interval is; infinite or NaN where an end is not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.upper - self.lower
+
+    @property
+    def pairs(self) -> list[list[float]]:
+        """The lower and the upper end for each row, as Python numbers."""
+        pairs: list[list[float]] = np.column_stack((self.lower, self.upper)).tolist()
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """What turns the answers of a spread model into intervals.
+
+    `quantiles` are those of the scores at 0.500, 0.501, … up to 0.990 or, where the scores are
+    too few for it, less. Bands of the prediction, that end at `edges`, have factors of their own.
+    The spread model answers with the root of the error: squared, that is a
+    spread which cannot be negative, by arithmetic that rounds alike on every machine.
+    """
+
+    floor: float
+    quantiles: tuple[float, ...]
+    scores: int
+    edges: tuple[float, ...] = ()
+    factors: tuple[float, ...] = (1.0,)
+
+    @classmethod
+    def of(
+        cls, errors: Vector, roots: Vector, scale: float, predictions: Vector | None = None
+    ) -> Self:
+        """Calibrate by the errors |y - ŷ| of rows and the spread model's answers to them.
+
+        `scale` is how far the target ranges: it says what is small. Where `predictions` are given,
+        bands of them are calibrated each on its own.
+
+        Raises:
+            InvalidData: there are too few rows for any level.
+        """
+        if len(errors) < FEWEST_ROWS:
+            raise InvalidData(f"{len(errors)} rows are too few to calibrate by: {FEWEST_ROWS}")
+        floor = max(_FLOOR * float(np.median(_squared(roots))), _SMALLEST * scale) or 1.0
+        scores = errors / (_squared(roots) + floor)
+        edges, factors = _bands(scores, predictions)
+        if predictions is not None:
+            scores = scores / np.array(factors)[np.searchsorted(edges, predictions, side="right")]
+        scores = np.sort(scores)
+        ranks = [_rank(len(scores), level) for level in range(_LOWEST, _HIGHEST + 1)]
+        quantiles = [float(scores[rank - 1]) for rank in ranks if rank <= len(scores)]
+        return cls(floor, tuple(quantiles), len(scores), edges, factors)
+
+    @property
+    def highest(self) -> float:
+        """The highest level that can be asked for."""
+        return (_LOWEST + len(self.quantiles) - 1) / 1000
+
+    @property
+    def allowed(self) -> str:
+        """The levels that can be asked for, in words."""
+        return f"a number from {_LOWEST / 1000:g} to {self.highest:g}"
+
+    def quantile(self, level: float) -> float:
+        """Return the factor by which the spread is to be taken; a level is rounded up to 0.001.
+
+        Raises:
+            InvalidData: this level cannot be given.
+        """
+        step = ceil(level * 1000 - 1e-6) if _LOWEST <= level * 1000 <= _HIGHEST else 0
+        if not _LOWEST <= step < _LOWEST + len(self.quantiles):
+            raise InvalidData(f"interval: this level is not allowed; allowed: {self.allowed}")
+        return self.quantiles[step - _LOWEST]
+
+    def spread(self, predictions: Vector, roots: Vector) -> Vector:
+        """Return the spread of rows, shape (rows,), in units of the target; always positive."""
+        factors: Vector = np.array(self.factors)
+        bands = np.searchsorted(self.edges, predictions, side="right")
+        return (_squared(roots) + self.floor) * factors[bands]
+
+    def bounds(self, predictions: Vector, roots: Vector, level: float) -> Bounds:
+        """Return the interval of each row.
+
+        Raises:
+            InvalidData: this level cannot be given.
+        """
+        with np.errstate(over="ignore"):
+            half = self.quantile(level) * self.spread(predictions, roots)
+            return Bounds(predictions - half, predictions + half)
+
+    def to_bytes(self) -> bytes:
+        """Return them as JSON."""
+        return json_bytes(
+            {
+                "floor": self.floor,
+                "edges": [*self.edges],
+                "factors": [*self.factors],
+                "scores": self.scores,
+                "quantiles": [*self.quantiles],
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read them back.
+
+        Raises:
+            ArtefactRejected: it is not in the form of `to_bytes`.
+        """
+        try:
+            reader = Reader(json.loads(content), UNCERTAINTY)
+            read = cls(
+                floor=reader.number("floor"),
+                quantiles=reader.numbers("quantiles"),
+                scores=reader.whole("scores"),
+                edges=reader.numbers("edges"),
+                factors=reader.numbers("factors"),
+            )
+            reader.finish()
+        except (ValueError, RecursionError) as error:
+            raise ArtefactRejected(f"{UNCERTAINTY} is not JSON: {error}") from error
+        except Misconfigured as error:
+            raise ArtefactRejected(str(error)) from error
+        read._check()
+        return read
+
+    def _check(self) -> None:
+        ordered = _ascend((0.0, *self.quantiles)) and _ascend(self.edges)
+        whole = 1 <= len(self.quantiles) <= _HIGHEST - _LOWEST + 1
+        whole = whole and len(self.factors) == len(self.edges) + 1
+        positive = all(0 < value < inf for value in (self.floor, *self.factors))
+        if not (whole and ordered and positive):
+            raise ArtefactRejected(
+                f"{UNCERTAINTY} holds no ascending quantiles and bands, positive floor and factors"
+            )
+
+
+def _squared(roots: Vector) -> Vector:
+    return np.square(np.maximum(roots, 0.0))
+
+
+def _ascend(values: tuple[float, ...]) -> bool:
+    ordered = all(low <= high for low, high in pairwise(values))
+    return ordered and all(map(isfinite, values))
+
+
+def _bands(
+    scores: Vector, predictions: Vector | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return where bands of the prediction end, and the factor of the spread in each.
+
+    The scores of a band may be larger than others as a whole, at 0.9 by some ratio. Corrected by
+    all of it, every band would have quantiles of its own (Mondrian conformal regression: Boström
+    and Johansson 2020), and intervals be wider; the root of it goes half the way.
+    """
+    count = min(_BANDS, len(scores) // _ROWS_PER_BAND)
+    overall = _at(scores, _BAND_LEVEL)
+    if predictions is None or count < 2 or not overall:
+        return (), (1.0,)
+    edges = np.unique(np.quantile(predictions, np.arange(1, count) / count))
+    bands = np.searchsorted(edges, predictions, side="right")
+    parts = [scores[bands == band] for band in range(len(edges) + 1)]
+    large = [len(part) >= _ROWS_PER_BAND for part in parts]
+    ratios = [
+        _at(p, _BAND_LEVEL) / overall if ok else 1.0 for p, ok in zip(parts, large, strict=True)
+    ]
+    return tuple(edges.tolist()), tuple(sqrt(ratio) or 1.0 for ratio in ratios)
+
+
+def _at(scores: Vector, level: int) -> float:
+    return float(np.sort(scores)[min(_rank(len(scores), level), len(scores)) - 1])
+
+
+def _rank(scores: int, level: int) -> int:
+    """Return ⌈(n + 1)·level⌉ for a level in thousandths, without rounding errors."""
+    return -(-(scores + 1) * level // 1000)
+
+
+def to_roots(errors: Vector) -> Vector:
+    """Return what a spread model learns: the root of the error of each row."""
+    return np.sqrt(errors)
+
+
+def spread_schema(schema: Schema) -> Schema:
+    """Return the schema of a spread model's rows: the features, then the model's prediction."""
+    taken = {*schema.names, schema.target.name, *(ratio.name for ratio in schema.ratios)}
+    name = "prediction"
+    while name in taken:
+        name += "_"
+    return Schema(
+        schema.name,
+        Target("root of the error"),
+        (*schema.features, Feature(name, Kind.NUMBER, schema.target.unit)),
+        schema.ratios,
+        schema.coordinates,
+    )
+
+
+def spread_rows(matrix: Matrix, predictions: Vector) -> Matrix:
+    """Return the rows that a spread model is asked, shape (rows, features + 1)."""
+    return np.column_stack((matrix, predictions))
+
+
+def folds(rows: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Return masks of shape (rows,) that divide the rows, at random, into five parts of a size."""
+    numbers = np.random.RandomState(seed).permutation(rows) % FOLDS
+    return [numbers == number for number in range(FOLDS)]

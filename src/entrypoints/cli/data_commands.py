@@ -1,0 +1,107 @@
+"""`data`: get, make and check data."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from application.data.copy_data import CopyData
+from application.data.labelled_rows import DataCheck, check_labelled
+from application.ports import DataSource
+from domain.data.schema import Schema
+from domain.errors import ChecksumMismatch, InvalidData
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson, SchemaFile, container
+from entrypoints.wiring.data_uris import fetch_reference_data, open_source, public_uri
+
+app = typer.Typer(help="Get, make and check data.", no_args_is_help=True)
+
+_SHOWN = 10
+
+
+@app.command()
+def fetch(as_json: AsJson = False) -> None:
+    """Get the reference data into data/raw/ and verify its checksum.
+
+    Example: modelport data fetch
+    """
+    settings = container().settings()
+    with output.working(f"fetching {public_uri(settings.data_url)}"):
+        path = fetch_reference_data(settings)
+        data = open_source(settings, str(path)).version
+    if data.sha256 != settings.data_sha256:
+        raise ChecksumMismatch(
+            f"{path} was there already and is not the reference data: SHA-256 is {data.sha256}, "
+            f"expected was {settings.data_sha256}; it stays; delete it to get the reference data"
+        )
+    if as_json:
+        output.emit({"path": str(path), **data.identity()})
+    else:
+        output.show(output.facts({"path": path, "rows": data.rows, "SHA-256": data.sha256}))
+
+
+@app.command()
+def sample(
+    rows: Annotated[int, typer.Option(min=1, help="How many block groups to simulate.")],
+    out: Annotated[str, typer.Option(metavar="FILE", help="Where to write them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Simulate block groups, always the same for the same number of rows.
+
+    Example: modelport data sample --rows 1000 --out outputs/sample.csv
+    """
+    wired = container()
+    with output.progress("simulating") as tell:
+        place = CopyData()(wired.source(f"sample:{rows}"), wired.sink(out), tell)
+    if as_json:
+        output.emit({"output": place, "rows": rows})
+    else:
+        output.show(output.facts({"output": place, "rows": f"{rows:,} (simulated)"}))
+
+
+@app.command()
+def check(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="Data to check.")],
+    schema: SchemaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check every row of training data against the schema, target included.
+
+    Example: modelport data check data/raw/housing.csv
+    """
+    wired = container(schema_file=schema)
+    source: DataSource = wired.source(uri)
+    table: Schema = wired.schema()
+    with output.working(f"checking {public_uri(uri)}"):
+        found = check_labelled(source, table)
+        data = source.version
+    by_frequency = sorted(found.faults.items(), key=lambda fault: -fault[1])
+    if as_json:
+        output.emit(
+            {
+                "uri": data.uri,
+                **data.identity(),
+                "rejected": found.rejected,
+                "faults": [
+                    {"field": field, "problem": problem, "allowed": allowed, "rows": count}
+                    for (field, problem, allowed), count in by_frequency
+                ],
+            }
+        )
+    else:
+        _show_check(found, table, data.uri)
+    if found.rejected or not found.rows:
+        broken = f"{found.rejected:,} of {found.rows:,} rows break the schema"
+        fault = InvalidData(f"{data.uri}: {broken if found.rows else 'there are no rows'}")
+        raise typer.Exit(output.tell(fault))
+
+
+def _show_check(found: DataCheck, schema: Schema, uri: str) -> None:
+    if found.rows and not found.rejected:
+        output.show(f"{escape(uri)}: all {found.rows:,} rows fit the schema {schema.name!r}")
+        return
+    rows = [(v.row, v.field, v.problem, v.allowed) for v in found.violations[:_SHOWN]]
+    if rows:
+        output.show_rows(["row", "field", "problem", "allowed"], rows)
+    if (more := sum(found.faults.values()) - len(rows)) > 0:
+        output.show(f"and {more:,} more")

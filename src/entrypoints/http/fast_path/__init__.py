@@ -1,0 +1,1 @@
+"""The accelerator before the ordinary routes: plain requests, straight to the model."""

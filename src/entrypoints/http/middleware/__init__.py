@@ -1,0 +1,1 @@
+"""What every request passes: request context, authentication, limits, metrics, logs, traces."""

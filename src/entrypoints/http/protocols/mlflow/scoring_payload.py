@@ -1,0 +1,188 @@
+"""The rows in a body of MLflow's scoring contract: four forms in JSON, and CSV.
+
+Other columns than the features are ignored, as MLflow ignores them, so that a whole table may be
+sent, target included. Rows that are lists without names are in the order of the schema. In JSON
+null and NaN are missing values; in CSV an empty cell is one.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from itertools import chain
+from typing import Any, TypeAlias
+
+from domain.data.feature import Feature, Kind
+from domain.data.schema import Schema
+from domain.data.table import Column, Table
+from domain.errors import InvalidData, UnreadableData
+from entrypoints.http.protocols.json_columns import require_features, to_column, to_table
+from entrypoints.strict_json import read_json
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+# Checks how many rows there are, before they are read.
+Admit: TypeAlias = Callable[[int], None]
+
+_ALLOWED = f"allowed: an object with one of {', '.join(FORMS)}"
+_SPLIT = {"columns", "data", "index"}
+_BLANKS = " \t"
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity))")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def read_json_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
+    """Return the rows of a JSON body.
+
+    Raises:
+        UnreadableData: it is not JSON; says where.
+        InvalidData: it is of no form that MLflow has, or lacks a feature; says what and where.
+        TooLarge: there are too many rows.
+    """
+    form, value = _form(read_json(content, "the body", nan=True))
+    if form == "dataframe_split":
+        return _split(value, schema, admit)
+    if form != "dataframe_records" and isinstance(value, dict):
+        return _columns(value, form, schema, admit)
+    rows = _list(value, form)
+    admit(len(rows))
+    if all(isinstance(row, dict) for row in rows):
+        return _records(rows, schema)
+    if form != "dataframe_records" and all(isinstance(row, list) for row in rows):
+        return _matrix(rows, schema.names, form, schema)
+    lists = "" if form == "dataframe_records" else ", or all lists"
+    raise InvalidData(f"{form}: allowed: items that are all objects{lists}")
+
+
+def read_csv_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
+    """Return the rows of a CSV body with a header.
+
+    Raises:
+        UnreadableData: it is not UTF-8, or not CSV; says where.
+        InvalidData: the header names a column twice or lacks a feature.
+        TooLarge: there are too many rows.
+    """
+    header, *rows = _cells(content)
+    _require_once(header, "the header")
+    admit(len(rows))
+    place = {name: position for position, name in enumerate(header)}
+    require_features(place, schema)
+    columns = {
+        f.name: to_column([_value(row[place[f.name]], f) for row in rows])
+        for f in schema.features
+        if f.name in place
+    }
+    return to_table(columns, schema, len(rows))
+
+
+def _form(body: object) -> tuple[str, Any]:
+    if not isinstance(body, dict):
+        raise InvalidData(f"the body is not an object; {_ALLOWED}")
+    given = [form for form in FORMS if form in body]
+    if len(given) != 1:
+        raise InvalidData(f"the body has {len(given)} of the fields that hold rows; {_ALLOWED}")
+    unknown = len(body.keys() - {given[0], "params"})
+    if unknown:
+        raise InvalidData(f"the body has {unknown} unknown fields; {_ALLOWED}, and params")
+    if not isinstance(body.get("params"), dict | None):
+        raise InvalidData("params: is not an object")
+    return given[0], body[given[0]]
+
+
+def _split(value: object, schema: Schema, admit: Admit) -> Table:
+    where = "dataframe_split"
+    if not isinstance(value, dict) or "data" not in value or not value.keys() <= _SPLIT:
+        raise InvalidData(f"{where}: allowed: an object with data, and with columns and index")
+    rows = _list(value["data"], f"{where}.data")
+    admit(len(rows))
+    columns = value.get("columns")
+    if columns is None:
+        return _matrix(rows, schema.names, f"{where}.data", schema)
+    names = [name if isinstance(name, str) else "" for name in _list(columns, f"{where}.columns")]
+    _require_once([name for name in names if name], f"{where}.columns")
+    return _matrix(rows, names, f"{where}.data", schema)
+
+
+def _matrix(rows: Sequence[Any], names: Sequence[str], where: str, schema: Schema) -> Table:
+    require_features(names, schema)
+    width = len(names)
+    for position, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            raise InvalidData(f"{where}[{position}]: is not a list of {width} values, one a column")
+    cells = list(chain.from_iterable(rows))
+    columns = {
+        name: to_column(cells[position::width])
+        for position, name in enumerate(names)
+        if name in schema.names
+    }
+    return to_table(columns, schema, len(rows))
+
+
+def _records(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Table:
+    columns = {name: to_column([row.get(name) for row in rows]) for name in schema.names}
+    return Table(columns, len(rows))
+
+
+def _columns(value: Mapping[str, Any], form: str, schema: Schema, admit: Admit) -> Table:
+    """Return lists by column, or one row of values by column."""
+    require_features(value, schema)
+    given = {name: value[name] for name in schema.names if name in value}
+    if not any(isinstance(cells, list) for cells in given.values()):
+        given = {name: [cell] for name, cell in given.items()}
+    rows = len(_list(next(iter(given.values()), []), f"{form}: a column"))
+    admit(rows)
+    columns: dict[str, Column] = {}
+    for name, cells in given.items():
+        if not isinstance(cells, list) or len(cells) != rows:
+            raise InvalidData(f"{form}, {name!r}: is not a list of {rows} values as the first is")
+        columns[name] = to_column(cells)
+    return to_table(columns, schema, rows)
+
+
+def _list(value: object, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidData(f"{where}: is not a list")
+    return value
+
+
+def _require_once(names: Sequence[str], where: str) -> None:
+    if len(set(names)) != len(names):
+        raise InvalidData(f"{where} names a column twice; allowed: each column once")
+
+
+def _cells(content: bytes) -> list[list[str]]:
+    """Return the header and the rows, all of one length; empty lines are none."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableData(f"the body is not UTF-8: at byte {error.start}") from None
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            if rows and row and len(row) != len(rows[0]):
+                raise UnreadableData(
+                    f"the body, line {reader.line_num}: {len(row)} cells where the header has "
+                    f"{len(rows[0])}"
+                )
+            if row:
+                rows.append(row)
+    except csv.Error as error:
+        raise UnreadableData(f"the body, line {reader.line_num}: is not CSV: {error}") from None
+    if not rows:
+        raise UnreadableData("the body is empty; allowed: a header and rows")
+    return rows
+
+
+def _value(cell: str, feature: Feature) -> float | bool | str | None:
+    """Return what a cell says; the cell itself if that is nothing of the feature's kind."""
+    if not cell:
+        return None
+    if feature.kind is Kind.CATEGORY:
+        return cell
+    text = cell.strip(_BLANKS)
+    if feature.kind is Kind.BOOLEAN:
+        return _BOOLEANS.get(text.lower(), cell) if text else None
+    if not text:
+        return None
+    return float(text) if _NUMBER.fullmatch(text) else cell

@@ -1,0 +1,133 @@
+"""The content of a tensor of the Open Inference Protocol, as JSON or as bytes, as a column.
+
+Bytes are little-endian, row-major; each text is preceded by its length in four bytes. In JSON the
+elements stand in one list or in a list for each row, and null is a missing one.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.data.table import Coded, Column
+from domain.errors import InvalidData
+from entrypoints.http.protocols.json_columns import to_codes, to_objects
+
+Types: TypeAlias = Mapping[str, np.dtype[Any]]
+
+BYTES = "BYTES"
+BOOL = "BOOL"
+FLOATS: Types = {f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)}
+INTEGERS: Types = {f"INT{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)}
+UNSIGNED: Types = {f"UINT{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}
+NUMBERS: Types = {**FLOATS, **INTEGERS, **UNSIGNED}
+DATATYPES = (BOOL, *UNSIGNED, *INTEGERS, *FLOATS, BYTES)
+
+_TYPES: dict[str, tuple[set[type], str]] = {
+    BYTES: ({str}, "a text"),
+    BOOL: ({bool}, "true or false"),
+    **dict.fromkeys(FLOATS, ({int, float}, "a number")),
+    **dict.fromkeys((*INTEGERS, *UNSIGNED), ({int}, "an integer")),
+}
+_PREFIX = 4
+
+
+def from_bytes(content: memoryview, datatype: str, count: int, where: str) -> Column:
+    """Return the elements of a tensor in binary form; numbers are a view, not a copy.
+
+    Raises:
+        InvalidData: there are not `count` of them, or one is not what the datatype says.
+    """
+    if datatype == BYTES:
+        return _texts_from_bytes(content, count, where)
+    kind = NUMBERS.get(datatype, np.dtype(np.uint8))
+    if len(content) != count * kind.itemsize:
+        raise InvalidData(
+            f"{where}: {len(content)} bytes where its shape and datatype {datatype} "
+            f"need {count * kind.itemsize}"
+        )
+    elements: NDArray[Any] = np.frombuffer(content, dtype=kind)
+    if datatype != BOOL:
+        return elements
+    if elements.max(initial=0) > 1:
+        row = int(np.argmax(elements > 1))
+        raise InvalidData(f"{where}, element {row}: is not a boolean; allowed: a byte 0 or 1")
+    return elements.view(np.bool_)
+
+
+def from_json(data: Sequence[Any], datatype: str, shape: Sequence[int], where: str) -> Column:
+    """Return the elements of a tensor in JSON.
+
+    Raises:
+        InvalidData: there are not as many as the shape says, or one is not what the datatype says.
+    """
+    elements = _flat(data, shape, where)
+    kinds = set(map(type, elements))
+    allowed, words = _TYPES[datatype]
+    if not kinds <= {*allowed, type(None)}:
+        wrong = (i for i, v in enumerate(elements) if type(v) not in {*allowed, type(None)})
+        raise InvalidData(f"{where}, element {next(wrong)}: is not {words}, as {datatype} asks")
+    if datatype == BYTES:
+        return to_codes(elements)
+    if datatype == BOOL:
+        return to_objects(elements) if type(None) in kinds else np.array(elements, dtype=bool)
+    return _numbers(elements, datatype, where)
+
+
+def _flat(data: Sequence[Any], shape: Sequence[int], where: str) -> Sequence[Any]:
+    count = prod(shape)
+    if data and isinstance(data[0], list):
+        rows, width = shape if len(shape) == 2 else (shape[0], -1)
+        if len(data) != rows or any(not isinstance(r, list) or len(r) != width for r in data):
+            raise InvalidData(f"{where}: the lists inside data are not as its shape says")
+        return list(chain.from_iterable(data))
+    if len(data) != count:
+        raise InvalidData(f"{where}: {len(data)} elements where its shape says {count}")
+    return data
+
+
+def _numbers(elements: Sequence[Any], datatype: str, where: str) -> NDArray[Any]:
+    kind = NUMBERS[datatype]
+    missing = None in elements
+    try:
+        if datatype in FLOATS:
+            with np.errstate(over="ignore"):  # too large for the datatype is infinite, as in bytes
+                numbers: NDArray[Any] = np.array(elements, dtype=np.float64).astype(kind)
+                return numbers
+        if not missing:
+            return np.array(elements, dtype=kind)
+        present = np.array([0 if v is None else v for v in elements], dtype=kind)
+    except OverflowError:
+        row = next(i for i, v in enumerate(elements) if v is not None and not _fits(v, kind))
+        raise InvalidData(f"{where}, element {row}: is out of the range of {datatype}") from None
+    return np.where([v is None for v in elements], np.nan, present)
+
+
+def _fits(value: float, kind: np.dtype[Any]) -> bool:
+    try:
+        np.array(value, dtype=np.float64 if kind.kind == "f" else kind)
+    except OverflowError:
+        return False
+    return True
+
+
+def _texts_from_bytes(content: memoryview, count: int, where: str) -> Coded:
+    raw, end, start = bytes(content), len(content), 0
+    texts: list[bytes] = []
+    while start < end and len(texts) < count:
+        begin = start + _PREFIX
+        start = begin + int.from_bytes(raw[start:begin], "little")
+        texts.append(raw[begin:start])
+    if start > end:
+        raise InvalidData(f"{where}, element {len(texts) - 1}: ends after the end of the tensor")
+    if len(texts) != count or start != end:
+        found = "more" if start < end else str(len(texts))
+        raise InvalidData(f"{where}: {found} elements where its shape says {count}")
+    try:
+        return to_codes(texts)
+    except UnicodeDecodeError as error:
+        row = texts.index(error.object)
+        raise InvalidData(f"{where}, element {row}: is not UTF-8") from None

@@ -1,0 +1,86 @@
+"""Where a request goes: the name that log and metrics give to a path, and who may go there."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from domain.security.api_keys import Scope
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Protocol(Enum):
+    """Whose form an error has."""
+
+    NATIVE = "native"
+    V2 = "v2"
+    MLFLOW = "mlflow"
+
+
+_PLAIN: Headers = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+
+_POLICY = (
+    b"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'none'; "
+    b"base-uri 'none'; frame-ancestors 'none'"
+)
+
+# The page is made of files of this server and of one script that stands in the page itself.
+_PAGE: Headers = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", _POLICY),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteInfo:
+    """Some paths with one name. `needs` is None where everybody may go, however busy it is."""
+
+    name: str
+    needs: Scope | None = Scope.PREDICT
+    protocol: Protocol = Protocol.NATIVE
+    headers: Headers = _PLAIN
+    tells_ready: bool = False
+
+
+_V2_MODEL = "/v2/models/{model}"
+
+_EXACT = {
+    place.name: place
+    for place in (
+        RouteInfo("/predict"),
+        RouteInfo("/explain"),
+        RouteInfo("/model"),
+        RouteInfo("/metrics", Scope.METRICS),
+        RouteInfo("/health", None),
+        RouteInfo("/health/live", None),
+        RouteInfo("/health/ready", None, tells_ready=True),
+        RouteInfo("/", None, headers=_PAGE),
+        RouteInfo("/docs", None, headers=_PAGE),
+        RouteInfo("/openapi.json", None, headers=_PAGE),
+        RouteInfo("/v2", protocol=Protocol.V2),
+        RouteInfo("/v2/health/live", None, Protocol.V2),
+        RouteInfo("/v2/health/ready", None, Protocol.V2, tells_ready=True),
+        RouteInfo("/ping", None, Protocol.MLFLOW, tells_ready=True),
+        RouteInfo("/version", None, Protocol.MLFLOW),
+        RouteInfo("/invocations", protocol=Protocol.MLFLOW),
+    )
+}
+_ASSETS = RouteInfo("/swagger", None, headers=_PAGE)
+_INFER = RouteInfo(f"{_V2_MODEL}/infer", protocol=Protocol.V2)
+_MODEL_READY = RouteInfo(f"{_V2_MODEL}/ready", None, Protocol.V2, tells_ready=True)
+_V2_OTHER = RouteInfo(_V2_MODEL, protocol=Protocol.V2)
+_OTHER = RouteInfo("other")
+
+
+def route_of(path: str) -> RouteInfo:
+    """Return the place of a path; there are few places, whatever paths callers think of."""
+    return _EXACT.get(path) or _further(path)
+
+
+def _further(path: str) -> RouteInfo:
+    if path.startswith("/v2/"):
+        if path.endswith("/infer"):
+            return _INFER
+        return _MODEL_READY if path.endswith("/ready") else _V2_OTHER
+    return _ASSETS if path.startswith("/swagger/") else _OTHER

@@ -1,0 +1,1 @@
+"""All that extends the uvicorn server: sockets, connections, timeouts, workers."""

@@ -1,0 +1,1 @@
+"""Reports for people: model cards and experiments."""

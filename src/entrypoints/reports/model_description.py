@@ -1,0 +1,63 @@
+"""A model in words that a person can read: what `models show --json` and `GET /model` answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from application.model.load_model import LoadedModel
+from domain.data.schema import Schema
+from domain.model.signature import signatures
+
+
+def describe_model(model: LoadedModel) -> dict[str, Any]:
+    """Return the manifest of a loaded model with its place in the store."""
+    version, manifest = model.version, model.manifest
+    schema = manifest.schema
+    return {
+        "model": version.label,
+        "aliases": sorted(version.aliases),
+        "bundle": version.bundle_id,
+        "created_at": version.created_at.isoformat(),
+        "signed_by": sorted(signatures(version.details)),
+        "description": schema.description,
+        "target": {"name": schema.target.name, "unit": schema.target.unit},
+        "metrics": dict(manifest.metrics),
+        "uncertainty": None if manifest.uncertainty is None else dict(manifest.uncertainty),
+        "training": dict(manifest.training),
+        "data": dict(manifest.data),
+        "features": describe_features(schema),
+        "derived": [
+            {"name": ratio.name, "is": f"{ratio.numerator} / {ratio.denominator}"}
+            for ratio in schema.ratios
+        ],
+        "evaluation": None if manifest.evaluation is None else dict(manifest.evaluation),
+        "parity": manifest.parity,
+        "code": dict(manifest.code),
+        "libraries": dict(manifest.libraries),
+        "origin": {
+            key: version.details[key] for key in ("data.uri", "run") if key in version.details
+        },
+    }
+
+
+def describe_intervals(uncertainty: Mapping[str, Any] | None) -> str:
+    """Return in one line what was measured of a model's intervals."""
+    if uncertainty is None:
+        return "none"
+    return (
+        f"{uncertainty['level']:.0%} intervals hold {uncertainty['coverage']:.1%} of the hold-out "
+        f"and are {uncertainty['width']:,.2f} wide on average, "
+        f"{uncertainty['narrower']:.1%} less than of constant width"
+    )
+
+
+def describe_features(schema: Schema) -> list[dict[str, str]]:
+    """Return name, kind, what is allowed and meaning of each feature."""
+    return [
+        {
+            "name": feature.name,
+            "kind": feature.kind.value,
+            "allowed": feature.allowed,
+            "description": feature.description,
+        }
+        for feature in schema.features
+    ]

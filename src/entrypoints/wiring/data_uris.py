@@ -1,0 +1,253 @@
+"""From a data URI to the adapter that reads or writes it."""
+
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from functools import partial
+from glob import has_magic
+from os import getpid
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from application.ports import DataSource, PredictionSink
+from domain.errors import Misconfigured, Unavailable
+from entrypoints.wiring.builders import needs
+from entrypoints.wiring.settings import REFERENCE_PATH, Settings
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SECRETS = re.compile(r"(?<=://).*@|\?[^#]*")
+
+
+def open_source(settings: Settings, uri: str | None = None, *, with_md5: bool = True) -> DataSource:
+    """Return the source that a data URI names; without one, the one that is configured.
+
+    Without the MD5 of a file, which only a model's record of its data asks for, a large one is
+    looked at in half the time.
+
+    Raises:
+        Misconfigured: it is not a data URI.
+        NotFound, Unavailable, InvalidData: it cannot be opened; says why.
+    """
+    uri = uri or settings.data
+    if uri is None:
+        return _open_file(fetch_reference_data(settings), None, with_md5)
+    if uri.startswith("sample:"):
+        return _open_sample(uri.removeprefix("sample:"))
+    scheme = _scheme(uri)
+    if scheme in ("http", "https"):
+        return _open_file(_fetched(uri, None, settings), public_uri(uri), with_md5)
+    if scheme in ("", "file"):
+        return _open_file(_path(uri), None, with_md5)
+    if scheme == "s3":
+        return _open_objects(uri, settings, with_md5)
+    return _open_table(uri)
+
+
+def open_sink(
+    settings: Settings, uri: str, file_format: str | None = None, partition_by: Sequence[str] = ()
+) -> PredictionSink:
+    """Return the sink that a data URI names: a file, a folder, an object or a database table.
+
+    The format of the files in a folder (None: Parquet), and the columns it is partitioned by, are
+    for folders only.
+
+    Raises:
+        Misconfigured: nothing can be written there; says what can.
+    """
+    scheme = _scheme(uri)
+    if scheme in ("http", "https") or uri.startswith("sample:"):
+        raise Misconfigured(
+            f"{public_uri(uri)} cannot be written to; "
+            f"allowed: a path, s3://BUCKET/KEY or a database URL"
+        )
+    if scheme in ("", "file") and uri.endswith("/"):
+        return _open_folder_sink(_path(uri), file_format or "parquet", partition_by)
+    if file_format or partition_by:
+        raise Misconfigured(
+            f"{public_uri(uri)} has no files of its own, which --format and --partition-by are "
+            f"for; allowed with them: a folder on a disk, with a slash at its end"
+        )
+    if scheme in ("", "file"):
+        return _open_file_sink(_path(uri))
+    if scheme == "s3":
+        return _open_object_sink(uri, settings)
+    return _open_table_sink(uri)
+
+
+def cautions(source: str, target: str) -> list[str]:
+    """Return what a database does not do for a job that PostgreSQL and SQLite do."""
+    found = []
+    if (name := _other_database(source)) is not None:
+        found.append(
+            f"{name} is read without a snapshot: a table that changes meanwhile ends the job (65)"
+        )
+    if (name := _other_database(target)) is not None:
+        found.append(
+            f"{name} is written without a lock: see to it that no other run of this job writes"
+        )
+    return found
+
+
+def _other_database(uri: str) -> str | None:
+    """Return the name of a database that has neither snapshot nor lock here."""
+    name = _scheme(uri).partition("+")[0]
+    is_database = bool(name) and name not in ("file", "http", "https", "s3")
+    return name if is_database and name not in ("postgresql", "sqlite") else None
+
+
+def public_uri(uri: str) -> str:
+    """Return a data URI without user, password and query, which may be secret."""
+    return uri if _scheme(uri) in ("", "file") else _SECRETS.sub("", uri)
+
+
+def require_apart(source: str, target: str) -> None:
+    """Check that the output would not replace the input.
+
+    Raises:
+        Misconfigured: both are the same file, or the output would be among the input's.
+    """
+    if {_scheme(source), _scheme(target)} <= {"", "file"}:
+        path, output = _path(source), _path(target)
+        same = path.exists() and output.exists() and path.samefile(output)
+        whole = output.resolve().as_posix() + ("/" if target.endswith("/") else "")
+        if path.is_dir():
+            within = output.resolve().parent == path.resolve()
+        else:
+            is_pattern = has_magic(source) and not path.exists()
+            within = is_pattern and _would_hold(path.resolve().as_posix(), whole)
+    elif {_scheme(source), _scheme(target)} == {"s3"}:
+        same = source == target
+        within = not same and _would_hold(f"{source}*" if source.endswith("/") else source, target)
+    else:
+        return
+    if same:
+        raise Misconfigured(f"{target} is the input; name another file to write to")
+    if within:
+        raise Misconfigured(
+            f"{target} would be one of the files of the input {source}; "
+            f"name another folder to write to"
+        )
+
+
+def _would_hold(pattern: str, output: str) -> bool:
+    """Whether a pattern would take the output for data the next time."""
+    folder, _, last = pattern.rpartition("/")
+    parent, _, name = output.rstrip("/").rpartition("/")
+    fits = fnmatch(name, last)
+    if "**" in folder:
+        return output.startswith(folder.partition("**")[0]) and (fits or output.endswith("/"))
+    return fits and parent.count("/") == folder.count("/") and fnmatch(parent, folder)
+
+
+def leave_pandas_out() -> None:
+    """Keep Arrow, if it is loaded, from importing pandas: for a process that does but score."""
+    if "pyarrow" in sys.modules:
+        from adapters.arrow.without_pandas import leave_pandas_out as arrow_without
+
+        arrow_without()
+
+
+def fetch_reference_data(settings: Settings) -> Path:
+    """Return the path of the reference data, which is fetched and verified if it is not there."""
+    if REFERENCE_PATH.exists():
+        return REFERENCE_PATH
+    cached = _fetched(settings.data_url, settings.data_sha256, settings)
+    try:
+        REFERENCE_PATH.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes may be here at once: each writes a file of its own, the last one stays.
+        partial = REFERENCE_PATH.with_suffix(f".{getpid()}.partial")
+        shutil.copyfile(cached, partial)
+        partial.replace(REFERENCE_PATH)
+    except OSError as error:
+        raise Unavailable(f"{REFERENCE_PATH} cannot be written: {error.strerror}") from error
+    return REFERENCE_PATH
+
+
+@needs("train")
+def _open_file(path: Path, uri: str | None, with_md5: bool) -> DataSource:
+    from adapters.arrow.open_by_suffix import open_source as open_source_by_suffix
+
+    return open_source_by_suffix(path, uri, with_md5=with_md5)
+
+
+def _open_sample(rows: str) -> DataSource:
+    from adapters.simulator.simulated_source import SimulatedSource
+
+    if not re.fullmatch("[0-9]{1,12}", rows) or int(rows) < 1:
+        raise Misconfigured(
+            f"sample:{rows} is not a sample; allowed: sample:ROWS, like sample:1000"
+        )
+    return SimulatedSource(int(rows))
+
+
+@needs("sql")
+def _open_table(uri: str) -> DataSource:
+    from adapters.sql.sql_source import SqlSource
+
+    return SqlSource(uri)
+
+
+@needs("train")
+def _open_file_sink(path: Path) -> PredictionSink:
+    from adapters.arrow.open_by_suffix import open_sink as open_sink_by_suffix
+
+    return open_sink_by_suffix(path)
+
+
+@needs("objects")
+def _open_object_sink(uri: str, settings: Settings) -> PredictionSink:
+    from adapters.objects.object_sink import ObjectSink
+
+    return ObjectSink.at(uri, settings.home / "objects", _open_file_sink)
+
+
+@needs("objects")
+def _open_objects(uri: str, settings: Settings, with_md5: bool) -> DataSource:
+    from adapters.arrow.open_by_suffix import open_copies
+    from adapters.objects.object_download import fetch, fetch_as
+    from adapters.objects.object_listing import is_several, listed
+
+    cache = settings.home / "cache"
+    if not is_several(uri):
+        return _open_file(fetch(uri, cache), uri, with_md5)
+    return open_copies(
+        uri,
+        [
+            (each.name, str(each.place), partial(fetch_as, each.place, each.state, cache))
+            for each in listed(uri)
+        ],
+    )
+
+
+@needs("train")
+def _open_folder_sink(path: Path, file_format: str, by: Sequence[str]) -> PredictionSink:
+    from adapters.arrow.open_by_suffix import open_folder_sink
+
+    return open_folder_sink(path, f".{file_format}", by)
+
+
+@needs("sql")
+def _open_table_sink(uri: str) -> PredictionSink:
+    from adapters.sql.sql_sink import SqlSink
+
+    return SqlSink(uri)
+
+
+@needs("train")
+def _fetched(url: str, sha256: str | None, settings: Settings) -> Path:
+    from adapters.http.cached_download import fetch
+
+    return fetch(url, sha256, settings.home / "cache")
+
+
+def _scheme(uri: str) -> str:
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else ""
+
+
+def _path(uri: str) -> Path:
+    if uri.lower().startswith("file://"):
+        return Path(unquote(urlsplit(uri).path))
+    return Path(uri)

@@ -1,0 +1,86 @@
+"""Experiments over ports in memory, to try the use cases on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from application.experiments.run_experiments import RunExperiments
+from application.experiments.try_seeds import TrySeeds
+from application.ports import TrainedModel
+from application.training.cross_validate import CrossValidate
+from domain.data.feature import Vector
+from domain.data.schema import Coordinates, Matrix, Schema
+from domain.data.split import Split
+from domain.experiments.ladder import SPACE, Plan
+from domain.training.cross_validation import Folding
+from domain.training.specification import TrainingSpec
+from tests.fakes.memory import (
+    MemoryExecutor,
+    MemoryLearner,
+    MemoryResults,
+    MemoryRuntime,
+    MemorySearcher,
+    MemorySource,
+    MemoryTracker,
+)
+from tests.support.houses import LINEAR, SCHEMA, source
+
+MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))
+PLAN = Plan(folding=Folding(3), budget=3, inner=2)
+BOOSTING = TrainingSpec()
+
+
+class CountingLearner(MemoryLearner):
+    """Least squares whatever is asked for; a learning rate far from 0.05 adds a bias.
+
+    `prices` are the targets of each fit, by which rows can be known again.
+    """
+
+    def __init__(self) -> None:
+        self.fitted: list[tuple[TrainingSpec, int]] = []
+        self.prices: list[Vector] = []
+
+    def fit(
+        self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector
+    ) -> TrainedModel:
+        self.fitted.append((spec, len(target)))
+        self.prices.append(target)
+        rate = spec.parameters.get("learning_rate", 0.05)
+        assert isinstance(rate, float)
+        shifted = target + 1e6 * abs(rate - 0.05)
+        plain = replace(spec, parameters={})
+        trained = super().fit(plain, schema, matrix, shifted)
+        return replace(trained, parameters=dict.fromkeys(SPACE, 0.05) | {**spec.parameters})
+
+
+@dataclass
+class Laboratory:
+    """Experiments over ports in memory."""
+
+    learner: CountingLearner = field(default_factory=CountingLearner)
+    results: MemoryResults = field(default_factory=MemoryResults)
+    tracker: MemoryTracker = field(default_factory=MemoryTracker)
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def cross_validate(self) -> CrossValidate:
+        return CrossValidate(self.learner, MemoryRuntime(), MemoryExecutor())
+
+    def run(
+        self,
+        champion: TrainingSpec = BOOSTING,
+        data: MemorySource | None = None,
+        code: str = "abc",
+        schema: Schema = SCHEMA,
+        **options: Any,
+    ) -> Mapping[str, Any]:
+        use_case = RunExperiments(
+            self.cross_validate, MemorySearcher(), self.results, self.tracker, code
+        )
+        told = self.told.append
+        return use_case(data or source(), schema, champion, PLAN, tell=told, **options)
+
+    def seeds(self, *seeds: int, **options: Any) -> Mapping[str, Any]:
+        use_case = TrySeeds(self.cross_validate, self.results, self.tracker, "abc")
+        split = Split(0.2, validation=0.16)
+        return use_case(source(), SCHEMA, replace(LINEAR, split=split), seeds, **options)

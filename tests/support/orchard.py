@@ -1,0 +1,53 @@
+"""A container whose ports are all in memory, with a model of the orchard."""
+
+from dependency_injector import providers
+
+from domain.model.reference import ModelRef
+from domain.training.specification import Estimator, TrainingSpec
+from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.settings import Settings
+from tests.fakes.memory import (
+    MemoryBundleCache,
+    MemoryExplainers,
+    MemoryLearner,
+    MemoryLedger,
+    MemoryRuntime,
+    MemorySink,
+    MemorySource,
+    MemoryStore,
+    MemoryTracker,
+)
+from tests.support.samples import NAME, SCHEMA, sample_table
+
+ORCHARD = ModelRef(NAME)
+
+
+def orchard(store: MemoryStore | None = None, **settings: float) -> Container:
+    """Return a container for the orchard, without a model."""
+    wired = build_container(Settings.model_validate({"model": NAME, **settings}))
+    held = providers.Object(store or MemoryStore())
+    wired.store.override(held)
+    wired.served_store.override(held)
+    wired.bundle_cache.override(providers.Object(MemoryBundleCache()))
+    wired.tracker.override(providers.Object(MemoryTracker()))
+    wired.learner.override(providers.Object(MemoryLearner()))
+    wired.ledger.override(providers.Object(MemoryLedger()))
+    wired.explainers.override(providers.Object(MemoryExplainers()))
+    wired.runtime.override(providers.Object(MemoryRuntime()))
+    wired.graph_runtime.override(providers.Object(MemoryRuntime()))
+    wired.schema.override(providers.Object(SCHEMA))
+    wired.source.override(providers.Object(MemorySource(sample_table())))
+    wired.sink.override(providers.Object(MemorySink()))
+    return wired
+
+
+def train(wired: Container, estimator: Estimator = Estimator.LINEAR) -> None:
+    """Train a model of the orchard, which becomes its champion if it is better."""
+    wired.train_model()(wired.source(), wired.schema(), TrainingSpec(estimator))
+
+
+def planted(**settings: float) -> Container:
+    """Return a container for the orchard, with a champion."""
+    wired = orchard(None, **settings)
+    train(wired)
+    return wired

@@ -1,0 +1,253 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application.data.labelled_rows import LabelledRows, read_labelled
+from application.ports import Predictor, TrainedModel
+from application.training.calibrate_intervals import CalibrateIntervals, to_metrics
+from application.uncertainty.intervals import Intervals
+from domain.data.feature import Vector
+from domain.data.schema import Matrix, Schema
+from domain.data.split import Split
+from domain.errors import ArtefactRejected, InvalidData
+from domain.model.bundle import Bundle
+from domain.training.specification import TrainingSpec
+from domain.uncertainty.conformal import spread_schema
+from tests.fakes.memory import MemoryExecutor, MemoryLearner, MemoryRuntime, MemorySource
+from tests.support.houses import (
+    HOUSES,
+    LINEAR,
+    SCHEMA,
+    Skewed,
+    SpoiledStore,
+    World,
+    source,
+    with_file,
+)
+
+ROWS = 400
+
+
+def trained(rows: int = ROWS) -> World:
+    world = World()
+    world.train(data=source(rows))
+    return world
+
+
+def intervals_of(world: World) -> Intervals:
+    intervals = world.load(HOUSES).intervals
+    assert intervals is not None
+    return intervals
+
+
+def houses(rows: int, seed: int = 3) -> LabelledRows:
+    return read_labelled(source(rows, seed), SCHEMA)
+
+
+def test_a_trained_model_has_intervals_that_cover_rows_it_has_not_seen() -> None:
+    world, rows = trained(), houses(5000)
+    model = world.load(HOUSES)
+    predictions = model.predictor.predict(rows.matrix)
+    bounds = intervals_of(world).bounds(rows.matrix, predictions, 0.9)
+    inside = (bounds.lower <= rows.target) & (rows.target <= bounds.upper)
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.05)
+
+
+@given(st.lists(st.integers(0, 59), min_size=1, max_size=20), st.sampled_from([0.5, 0.9, 0.97]))
+def test_an_interval_does_not_depend_on_the_rows_beside_it(picked: list[int], level: float) -> None:
+    model, rows = WORLD.load(HOUSES), houses(60).matrix
+    intervals = intervals_of(WORLD)
+    predictions = model.predictor.predict(rows)
+    together = intervals.bounds(rows[picked], predictions[picked], level)
+    for place, row in enumerate(picked):
+        alone = intervals.bounds(rows[row : row + 1], predictions[row : row + 1], level)
+        assert together.lower[place].tobytes() == alone.lower[0].tobytes()
+        assert together.upper[place].tobytes() == alone.upper[0].tobytes()
+
+
+WORLD = trained(60)
+
+
+def test_the_manifest_and_the_report_and_the_run_say_what_was_measured() -> None:
+    world = World()
+    report = world.train(data=source(ROWS))
+    manifest = world.load(HOUSES).manifest
+    known = manifest.uncertainty
+    assert known is not None
+    assert known == report.uncertainty
+    assert (known["level"], known["scores"], known["rows"]) == (0.9, 320, 80)
+    assert {part["by"] for part in known["segments"]} == {"prediction", "place"}
+    assert world.tracker.runs[0].metrics["interval_coverage"] == known["coverage"]
+    assert to_metrics(None) == {}
+
+
+class WatchingLearner(MemoryLearner):
+    """A learner that remembers which rows each model was fitted on, by their first feature.
+
+    And how often files were made.
+    """
+
+    def __init__(self) -> None:
+        self.fits: list[tuple[TrainingSpec, set[float]]] = []
+        self.exports = 0
+
+    def fit(
+        self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector
+    ) -> TrainedModel:
+        fitted = super().fit(spec, schema, matrix, target)
+        rows = {*matrix[:, 0].tolist()}
+        self.fits.append((spec, rows))
+        return replace(
+            fitted,
+            predictor=Watching(fitted.predictor, rows, self),
+            export=lambda: self._export(fitted),
+        )
+
+    def _export(self, fitted: TrainedModel) -> Mapping[str, bytes]:
+        self.exports += 1
+        return fitted.export()
+
+
+class Watching:
+    """A predictor that notes whether it is asked about rows that it was fitted on."""
+
+    def __init__(self, sound: Predictor, rows: set[float], learner: WatchingLearner) -> None:
+        self.sound, self.rows, self.learner = sound, rows, learner
+
+    def predict(self, matrix: Matrix) -> Vector:
+        asked = {*matrix[:, 0].tolist()}
+        assert not asked & self.rows
+        return self.sound.predict(matrix)
+
+
+def test_no_model_is_asked_about_rows_that_it_has_learnt_from_and_one_is_made_into_files() -> None:
+    learner = WatchingLearner()
+    changed: dict[str, Any] = {"age": np.arange(100.0)}
+    spec = TrainingSpec(LINEAR.estimator, {}, Split(0.2, 1))
+    rows = read_labelled(source(100, changed=changed), SCHEMA).divide(spec.split)
+    served = MemoryLearner().fit(spec, SCHEMA, rows.training.matrix, rows.training.target)
+    CalibrateIntervals(learner, MemoryRuntime(), MemoryExecutor())(
+        spec, SCHEMA, rows, served.predictor
+    )
+    everything = {*rows.training.matrix[:, 0].tolist()}
+    model, spread, last = learner.fits[:5], learner.fits[5:10], learner.fits[10:]
+    assert [len(fitted) for _, fitted in (*model, *spread, *last)] == [64] * 10 + [80]
+    for fits in (model, spread):
+        held = [everything - fitted for _, fitted in fits]
+        assert set.union(*held) == everything
+    assert last[0][1] == everything
+    assert learner.exports == 1
+
+
+def test_a_table_too_small_to_calibrate_makes_a_model_without_intervals() -> None:
+    world = World()
+    report = world.train(data=source(24))
+    assert report.uncertainty is None
+    assert world.load(HOUSES).intervals is None
+
+
+def test_intervals_that_are_not_asked_for_are_not_made() -> None:
+    world = World()
+    world.train()
+    with_intervals = {*world.store.load(world.store.resolve(HOUSES)).files}
+    world.calibrating = False
+    report = world.train()
+    without = {*world.store.load(report.version).files}
+    assert with_intervals - without == {
+        "uncertainty.json",
+        "spread.features.json",
+        "spread.model.onnx",
+        "spread.golden.json",
+    }
+    assert report.uncertainty is None
+
+
+def test_a_level_that_cannot_be_given_is_refused_before_anything_is_computed() -> None:
+    intervals = Intervals(Unaskable(), intervals_of(WORLD).quantiles)
+    with pytest.raises(InvalidData, match="interval: this level is not allowed"):
+        intervals.bounds(np.zeros((1, 3)), np.zeros(1), 1.5)
+
+
+class Unaskable:
+    """A predictor that must not be asked."""
+
+    def predict(self, matrix: Matrix) -> Vector:
+        raise AssertionError(f"asked about {len(matrix)} rows")
+
+
+SPOILT = {
+    "uncertainty.json": b"{}",
+    "spread.model.onnx": b"{}",
+    "spread.features.json": b"null",
+    "spread.golden.json": b"[]",
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_bundle_whose_spread_model_is_spoilt_is_rejected(name: str) -> None:
+    store = SpoiledStore()
+    world = World(store)
+    report = world.train()
+    whole = store.load(report.version)
+    manifest = whole.verified(whole.id)
+    files = {n: c for n, c in whole.files.items() if n != Bundle.MANIFEST}
+    spoilt = Bundle.seal(manifest, {**files, name: SPOILT[name]})
+    where = name.removeprefix("spread.")
+    with pytest.raises(ArtefactRejected, match=rf"(the spread model: )?{where}"):
+        world.load.opened(store.save("houses", spoilt, report.version.created_at, {}), spoilt)
+    lacking = Bundle.seal(manifest, {n: c for n, c in files.items() if n != name})
+    if name == "uncertainty.json":
+        return
+    with pytest.raises(ArtefactRejected, match=f"the spread model: the bundle has no {where}"):
+        world.load.opened(store.save("houses", lacking, report.version.created_at, {}), lacking)
+
+
+def test_a_changed_file_of_the_spread_model_is_noticed_by_its_checksum() -> None:
+    store = SpoiledStore()
+    world = World(store)
+    world.train()
+    store.spoil[1] = with_file("spread.model.onnx", b"{}")
+    with pytest.raises(ArtefactRejected, match=r"spread\.model\.onnx was changed"):
+        world.load(HOUSES)
+
+
+class SkewedSpread(MemoryRuntime):
+    """A runtime whose serving form of the spread model does not answer like the trained one."""
+
+    def load(self, schema: Schema, files: Any) -> Any:
+        sound = super().load(schema, files)
+        return Skewed(sound) if schema == spread_schema(SCHEMA) else sound
+
+
+def test_a_spread_model_that_answers_otherwise_is_not_registered() -> None:
+    world = World(runtime=SkewedSpread())
+    with pytest.raises(ArtefactRejected, match="spread of the hold-out: answers differ"):
+        world.train()
+    assert world.store.names() == []
+
+
+def test_the_same_training_gives_the_same_intervals_to_the_last_byte() -> None:
+    first, second = trained(), trained()
+    assert first.store.resolve(HOUSES).bundle_id == second.store.resolve(HOUSES).bundle_id
+
+
+def test_a_constant_fold_of_the_data_does_no_harm() -> None:
+    price = np.where(np.arange(60) == 0, 2.0, 1.0)
+    data = MemorySource(source(60, changed={"price": price}).table)
+    world = World()
+    report = world.train(data=data, spec=TrainingSpec(LINEAR.estimator, {}, _split_of(price)))
+    assert report.uncertainty is not None
+
+
+def _split_of(price: Vector) -> Split:
+    """A split whose hold-out has the one row that is unlike the others."""
+    return next(
+        split
+        for split in (Split(0.2, seed) for seed in range(100))
+        if np.ptp(price[split.positions(len(price))[1]]) > 0
+    )

@@ -1,0 +1,237 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.data.feature import Feature, Kind
+from domain.data.schema import Coordinates, Matrix, Ratio, Schema, Target
+from domain.errors import ArtefactRejected
+from domain.features.encoding import ENCODING, FeatureEncoding
+from domain.features.feature_set import FeatureSet
+from domain.features.neighbours import NEIGHBOURS
+from tests.support.strategies import records, schemas
+
+NAN = float("nan")
+SCHEMA = Schema(
+    "houses",
+    Target("price"),
+    (
+        Feature("rooms", Kind.NUMBER, nullable=True),
+        Feature("place", Kind.CATEGORY, categories=("sea", "land"), nullable=True),
+        Feature("people", Kind.INTEGER, nullable=True),
+        Feature("new", Kind.BOOLEAN, nullable=True),
+    ),
+    (Ratio("crowding", "people", "rooms"),),
+)
+
+TOWN = Schema(
+    "town",
+    Target("price"),
+    (
+        Feature("north", Kind.NUMBER, nullable=True),
+        Feature("rooms", Kind.INTEGER),
+        Feature("view", Kind.CATEGORY, categories=("sea", "land")),
+        Feature("east", Kind.NUMBER),
+    ),
+    (Ratio("rooms_per_degree", "rooms", "east"),),
+    Coordinates(latitude="north", longitude="east"),
+)
+
+
+@st.composite
+def matrices(draw: st.DrawFn) -> tuple[Schema, Matrix]:
+    schema = draw(schemas())
+    return schema, schema.encode_records(draw(records(schema, min_size=1, max_size=12)))
+
+
+def test_columns_are_numbers_then_indicators_then_ratios() -> None:
+    training = np.array([[2, 0, 8, 1], [4, 1, 2, 0], [NAN, 0, 9, 0]])
+    encoding = FeatureEncoding.fit(SCHEMA, training)
+    assert encoding.names == ("rooms", "people", "new", "place=sea", "place=land", "crowding")
+    assert encoding.fill == {"rooms": 3.0, "people": 8.0, "new": 0.0, "crowding": 2.25}
+    rows = np.array([[2, 1, 5, 1], [NAN, NAN, NAN, NAN], [0, 0, 7, 0]])
+    assert encoding.transform(rows).tolist() == [
+        [2.0, 5.0, 1.0, 0.0, 1.0, 2.5],
+        [3.0, 8.0, 0.0, 0.0, 0.0, 2.25],
+        [0.0, 7.0, 0.0, 1.0, 0.0, 2.25],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("people", "rooms"), [(1, 0), (0, 0), (-1, 0), (1e308, 1e-308), (1, 5e-324)]
+)
+def test_a_ratio_that_cannot_be_told_is_the_median_of_the_others(
+    people: float, rooms: float
+) -> None:
+    encoding = FeatureEncoding.fit(SCHEMA, np.array([[1.0, 0, 4, 1], [1, 0, 6, 1]]))
+    assert encoding.transform(np.array([[rooms, 0.0, people, 0]]))[0, -1] == 5.0
+
+
+def test_a_column_without_any_value_is_filled_with_zero() -> None:
+    encoding = FeatureEncoding.fit(SCHEMA, np.full((3, 4), NAN))
+    assert encoding.transform(np.full((1, 4), NAN)).tolist() == [[0.0] * 6]
+
+
+@given(matrices())
+def test_a_row_is_encoded_to_the_last_bit_as_on_its_own(drawn: tuple[Schema, Matrix]) -> None:
+    schema, matrix = drawn
+    encoding = FeatureEncoding.fit(schema, matrix)
+    together = encoding.transform(matrix)
+    alone = [encoding.transform(matrix[row : row + 1]).tobytes() for row in range(len(matrix))]
+    assert [row.tobytes() for row in together] == alone
+
+
+@given(matrices())
+def test_the_result_has_no_gaps_and_leaves_its_input_alone(drawn: tuple[Schema, Matrix]) -> None:
+    schema, matrix = drawn
+    before = matrix.tobytes()
+    encoded = FeatureEncoding.fit(schema, matrix).transform(matrix)
+    assert np.isfinite(encoded).all()
+    assert encoded.dtype == np.float64
+    assert matrix.tobytes() == before
+
+
+@given(matrices())
+def test_every_column_follows_its_rule(drawn: tuple[Schema, Matrix]) -> None:
+    schema, matrix = drawn
+    encoding = FeatureEncoding.fit(schema, matrix)
+    column = dict(zip(encoding.names, encoding.transform(matrix).T, strict=True))
+    for position, feature in enumerate(schema.features):
+        cells = matrix[:, position]
+        if feature.kind is not Kind.CATEGORY:
+            expected = np.where(np.isnan(cells), encoding.fill[feature.name], cells)
+            assert column[feature.name].tolist() == expected.tolist()
+    for ratio in schema.ratios:
+        parts = [schema.names.index(name) for name in (ratio.numerator, ratio.denominator)]
+        known = [bool(d) and not np.isnan(n + d) for n, d in matrix[:, parts].tolist()]
+        quotients = [
+            n / d if ok else encoding.fill[ratio.name]
+            for (n, d), ok in zip(matrix[:, parts].tolist(), known, strict=True)
+        ]
+        within = [abs(quotient) < 1e300 for quotient in quotients]
+        found = column[ratio.name].tolist()
+        assert [q for q, ok in zip(found, within, strict=True) if ok] == [
+            q for q, ok in zip(quotients, within, strict=True) if ok
+        ]
+
+
+@given(matrices())
+def test_an_encoding_comes_back_from_its_mapping(drawn: tuple[Schema, Matrix]) -> None:
+    schema, matrix = drawn
+    encoding = FeatureEncoding.fit(schema, matrix)
+    again = FeatureEncoding.from_mapping(schema, encoding.to_mapping())
+    assert again == encoding
+    assert again.transform(matrix).tobytes() == encoding.transform(matrix).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"columns": ["rooms"]}, "the columns are not those of the schema"),
+        ({"columns": "rooms"}, "columns: expected a list"),
+        ({"fill": []}, "fill: expected a table"),
+        ({"fill": {"rooms": 1.0}}, "fill: people: is missing"),
+        ({"fill": {"rooms": "1"}}, "fill: rooms: expected a number"),
+        ({"fill": {"rooms": True}}, "fill: rooms: expected a number"),
+        ({"fill": {"rooms": 10**400}}, "fill: rooms: is beyond the largest number"),
+        (
+            {"fill": {"rooms": 1, "people": 1, "new": 1, "crowding": 1, "odd": 1}},
+            "fill: unknown key 'odd'",
+        ),
+    ],
+)
+def test_an_encoding_of_another_schema_is_rejected(change: dict[str, Any], why: str) -> None:
+    sound = FeatureEncoding.fit(SCHEMA, np.ones((1, 4))).to_mapping()
+    with pytest.raises(ArtefactRejected) as error:
+        FeatureEncoding.from_mapping(SCHEMA, {**sound, **change})
+    assert str(error.value).startswith("features.json: ")
+    assert why in str(error.value)
+
+
+def _town(rows: int = 50) -> Matrix:
+    random = np.random.default_rng(0)
+    return np.column_stack(
+        [
+            random.normal(34, 1, rows).round(1),
+            random.integers(1, 9, rows),
+            random.integers(0, 2, rows),
+            random.normal(-118, 1, rows).round(1),
+        ]
+    )
+
+
+def test_without_spatial_features_the_training_rows_are_encoded_like_any() -> None:
+    matrix = _town()
+    encoding, columns = FeatureEncoding.learn(FeatureSet.PLAIN, TOWN, matrix, np.arange(50.0))
+    assert encoding == FeatureEncoding.fit(TOWN, matrix)
+    assert {*encoding.to_files()} == {ENCODING}
+    assert columns.tobytes() == encoding.transform(matrix).tobytes()
+
+
+def test_spatial_columns_follow_those_of_the_row_and_leave_the_row_itself_out() -> None:
+    matrix, target = _town(), np.arange(50.0) ** 2
+    encoding, columns = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, matrix, target)
+    plain = FeatureEncoding.fit(TOWN, matrix)
+    assert encoding.names[: len(plain.names)] == plain.names
+    assert "price, weighted mean of 5 nearest" in encoding.names
+    assert "rooms, weighted mean of 30 nearest" in encoding.names
+    assert "price of 30 nearest, by rooms_per_degree" in encoding.names
+    assert not any("north" in name for name in encoding.names[len(plain.names) :])
+    assert columns.shape == (50, len(encoding.names))
+    served = encoding.transform(matrix)
+    assert served[:, : len(plain.names)].tobytes() == plain.transform(matrix).tobytes()
+    nearest = encoding.names.index("price of the nearest")
+    assert set(served[:, nearest]) <= set(target)
+    assert not (columns[:, nearest] == target).any()
+
+
+def test_a_row_without_a_coordinate_is_looked_for_where_the_median_is() -> None:
+    encoding, _ = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
+    row = np.array([[NAN, 3.0, 1.0, -118.0]])
+    there = np.array([[encoding.fill["north"], 3.0, 1.0, -118.0]])
+    assert encoding.transform(row).tobytes() == encoding.transform(there).tobytes()
+
+
+@given(matrices(), st.data())
+def test_a_row_is_encoded_spatially_as_on_its_own(
+    drawn: tuple[Schema, Matrix], data: st.DataObject
+) -> None:
+    schema, matrix = drawn
+    if schema.coordinates is None or len(matrix) < 2:
+        return
+    target = np.array(data.draw(st.lists(st.floats(-9, 9), min_size=len(matrix), max_size=12)))
+    encoding, columns = FeatureEncoding.learn(
+        FeatureSet.SPATIAL, schema, matrix, target[: len(matrix)]
+    )
+    assert np.isfinite(columns).all()
+    again = FeatureEncoding.from_files(schema, encoding.to_files())
+    assert again.names == encoding.names
+    together = again.transform(matrix)
+    for row in range(len(matrix)):
+        assert encoding.transform(matrix[row : row + 1]).tobytes() == together[row].tobytes()
+
+
+def test_numbers_too_large_to_be_squared_are_told_by_their_neighbours_too() -> None:
+    huge = _town()
+    huge[:, 1] *= 1e222
+    _, columns = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, huge, np.arange(50.0))
+    assert np.isfinite(columns).all()
+
+
+def test_files_that_do_not_belong_together_are_rejected() -> None:
+    encoding, _ = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
+    files = encoding.to_files()
+    plain = FeatureEncoding.fit(TOWN, _town()).to_files()
+    for spoilt, why in (
+        ({**files, ENCODING: plain[ENCODING]}, "the columns are not those"),
+        ({ENCODING: files[ENCODING]}, "the columns are not those"),
+        ({**files, NEIGHBOURS: b"?"}, r"neighbours\.npy cannot be read"),
+        ({**files, ENCODING: b"["}, r"features\.json cannot be read"),
+    ):
+        with pytest.raises(ArtefactRejected, match=why):
+            FeatureEncoding.from_files(TOWN, spoilt)
+    foreign = {**FeatureEncoding.fit(SCHEMA, np.ones((1, 4))).to_files(), NEIGHBOURS: b""}
+    with pytest.raises(ArtefactRejected, match="the schema has no coordinates"):
+        FeatureEncoding.from_files(SCHEMA, foreign)

@@ -1,0 +1,47 @@
+import pytest
+
+from domain.errors import Misconfigured
+from domain.model.reference import ModelRef
+from entrypoints.cli.options import parse_parameters, parse_ref
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10", 10),
+        ("-3", -3),
+        ("0.1", 0.1),
+        ("1e-3", 0.001),
+        ("true", True),
+        ("False", False),
+        ("none", None),
+        ("sqrt", "sqrt"),
+        ("", ""),
+        ("a=b", "a=b"),
+    ],
+)
+def test_a_parameter_is_read_as_what_it_looks_like(text: str, value: object) -> None:
+    (parsed,) = parse_parameters([f"max_features={text}"]).values()
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+def test_parameters_are_kept_by_name() -> None:
+    assert parse_parameters(["alpha=1", "tol=0.5"]) == {"alpha": 1, "tol": 0.5}
+
+
+@pytest.mark.parametrize("pair", ["alpha", "=1", "a b=1", "1a=2", ""])
+def test_what_is_no_pair_is_refused(pair: str) -> None:
+    with pytest.raises(Misconfigured, match="not of the form name=value"):
+        parse_parameters([pair])
+
+
+def test_a_parameter_is_given_once() -> None:
+    with pytest.raises(Misconfigured, match="--param alpha is given twice"):
+        parse_parameters(["alpha=1", "alpha=2"])
+
+
+def test_a_reference_that_was_not_given_is_the_default() -> None:
+    default = ModelRef("housing")
+    assert parse_ref(None, default) is default
+    assert parse_ref("other/3", default) == ModelRef("other", None, 3)
