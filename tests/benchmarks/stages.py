@@ -25,7 +25,7 @@ from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import Settings, Variant
-from tests.fakes.memory import MemoryExecutor
+from tests.fakes.execution import MemoryExecutor
 
 FINGERPRINT, READING, CHECKING = "fingerprint of the input", "reading", "checking rows"
 FEATURES, MODEL, WRITING = "features", "model", "writing"

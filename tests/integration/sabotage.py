@@ -12,7 +12,7 @@ from application.ports import Finished, PredictionSink, Sealed
 from domain.data.schema import Schema
 from domain.data.table import Table
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
-from tests.fakes.memory import LinearPredictor, MemoryRuntime
+from tests.fakes.model import LinearPredictor, MemoryRuntime
 from tests.support.waiting import wait_until
 
 

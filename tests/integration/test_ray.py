@@ -34,7 +34,7 @@ from domain.data.table import Table, plain
 from domain.errors import Misconfigured, NotFound, Unavailable
 from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchReport
-from tests.fakes.memory import MemoryStore
+from tests.fakes.model import MemoryStore
 from tests.integration.contracts.executor import ExecutorContract
 from tests.integration.contracts.files import write_table
 from tests.integration.program import Place, place

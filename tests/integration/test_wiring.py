@@ -33,7 +33,7 @@ from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import Settings, StoreKind, TrackerKind, Variant
 from tests.integration.contracts.rows import labelled, pool
 from tests.integration.program import SCHEMA_FILE
-from tests.integration.sklearn_learner.specs import QUICK
+from tests.integration.sklearn.specs import QUICK
 from tests.support.samples import SCHEMA
 
 TRACKERS: dict[TrackerKind, type] = {

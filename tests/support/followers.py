@@ -14,7 +14,7 @@ from domain.data.schema import Matrix
 from domain.errors import Unavailable
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
-from tests.fakes.memory import LinearPredictor, MemoryBundleCache
+from tests.fakes.model import LinearPredictor, MemoryBundleCache
 from tests.support.houses import ALWAYS, HOUSES, SpoiledStore, World
 
 PATIENCE = timedelta(minutes=1)

@@ -28,19 +28,17 @@ from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import Estimator, TrainingSpec
-from tests.fakes.memory import (
+from tests.fakes.data import MemorySource
+from tests.fakes.execution import MemoryExecutor
+from tests.fakes.model import (
     LinearPredictor,
     MemoryBundleCache,
-    MemoryExecutor,
     MemoryExplainers,
-    MemoryLearner,
-    MemoryLedger,
-    MemoryRun,
     MemoryRuntime,
-    MemorySource,
     MemoryStore,
-    MemoryTracker,
 )
+from tests.fakes.tracking import MemoryLedger, MemoryRun, MemoryTracker
+from tests.fakes.training import MemoryLearner
 from tests.support.strategies import objects
 
 SCHEMA = Schema(

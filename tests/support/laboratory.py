@@ -14,15 +14,11 @@ from domain.data.split import Split
 from domain.experiments.ladder import SPACE, Plan
 from domain.training.cross_validation import Folding
 from domain.training.specification import TrainingSpec
-from tests.fakes.memory import (
-    MemoryExecutor,
-    MemoryLearner,
-    MemoryResults,
-    MemoryRuntime,
-    MemorySearcher,
-    MemorySource,
-    MemoryTracker,
-)
+from tests.fakes.data import MemorySource
+from tests.fakes.execution import MemoryExecutor
+from tests.fakes.model import MemoryRuntime
+from tests.fakes.tracking import MemoryResults, MemoryTracker
+from tests.fakes.training import MemoryLearner, MemorySearcher
 from tests.support.houses import LINEAR, SCHEMA, source
 
 MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))

@@ -6,17 +6,10 @@ from domain.model.reference import ModelRef
 from domain.training.specification import Estimator, TrainingSpec
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import Settings
-from tests.fakes.memory import (
-    MemoryBundleCache,
-    MemoryExplainers,
-    MemoryLearner,
-    MemoryLedger,
-    MemoryRuntime,
-    MemorySink,
-    MemorySource,
-    MemoryStore,
-    MemoryTracker,
-)
+from tests.fakes.data import MemorySink, MemorySource
+from tests.fakes.model import MemoryBundleCache, MemoryExplainers, MemoryRuntime, MemoryStore
+from tests.fakes.tracking import MemoryLedger, MemoryTracker
+from tests.fakes.training import MemoryLearner
 from tests.support.samples import NAME, SCHEMA, sample_table
 
 ORCHARD = ModelRef(NAME)

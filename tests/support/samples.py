@@ -18,7 +18,9 @@ from domain.model.bundle import Bundle
 from domain.model.golden_rows import GoldenRows
 from domain.model.manifest import Manifest
 from domain.training.specification import Estimator, TrainingSpec
-from tests.fakes.memory import MemoryLearner, MemoryRuntime, digest
+from tests.fakes.data import digest
+from tests.fakes.model import MemoryRuntime
+from tests.fakes.training import MemoryLearner
 
 NAME = "orchard"
 

@@ -17,7 +17,7 @@ from application.model.load_model import LoadModel
 from application.ports import ModelStore
 from domain.errors import Conflict, Misconfigured, NotFound
 from domain.model.reference import ModelRef, ModelVersion
-from tests.fakes.memory import MemoryRuntime
+from tests.fakes.model import MemoryRuntime
 from tests.support.samples import CREATED, NAME, sample_bundle
 
 DETAILS = {

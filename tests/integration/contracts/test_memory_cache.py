@@ -1,7 +1,7 @@
 import pytest
 
 from application.ports import BundleCache
-from tests.fakes.memory import MemoryBundleCache
+from tests.fakes.model import MemoryBundleCache
 from tests.integration.contracts.bundle_cache import BundleCacheContract
 
 

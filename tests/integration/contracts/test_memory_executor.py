@@ -1,7 +1,7 @@
 import pytest
 
 from application.ports import Executor
-from tests.fakes.memory import MemoryExecutor
+from tests.fakes.execution import MemoryExecutor
 from tests.integration.contracts.executor import ExecutorContract
 
 

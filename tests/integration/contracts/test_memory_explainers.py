@@ -2,7 +2,8 @@ import pytest
 
 from application.ports import TrainedModel
 from domain.training.specification import Estimator, TrainingSpec
-from tests.fakes.memory import MemoryExplainers, MemoryLearner
+from tests.fakes.model import MemoryExplainers
+from tests.fakes.training import MemoryLearner
 from tests.integration.contracts.explainers import ExplainersContract
 from tests.integration.contracts.rows import labelled
 from tests.support.samples import SCHEMA

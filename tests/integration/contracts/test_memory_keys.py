@@ -1,6 +1,6 @@
 import pytest
 
-from tests.fakes.memory import MemoryKeyStore
+from tests.fakes.security import MemoryKeyStore
 from tests.integration.contracts.key_store import KeyStoreContract
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from domain.training.specification import Estimator, Parameter, TrainingSpec
-from tests.fakes.memory import MemoryLearner, MemoryRuntime
+from tests.fakes.model import MemoryRuntime
+from tests.fakes.training import MemoryLearner
 from tests.integration.contracts.learner import LearnerContract
 
 SPECS = (

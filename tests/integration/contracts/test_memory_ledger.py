@@ -1,6 +1,6 @@
 import pytest
 
-from tests.fakes.memory import MemoryLedger
+from tests.fakes.tracking import MemoryLedger
 from tests.integration.contracts.ledger import LedgerContract
 
 

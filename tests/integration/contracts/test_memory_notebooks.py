@@ -1,6 +1,6 @@
 import pytest
 
-from tests.fakes.memory import MemoryNotebooks
+from tests.fakes.reports import MemoryNotebooks
 from tests.integration.contracts.notebooks import NotebooksContract, Put
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from application.ports import ResultStore
-from tests.fakes.memory import MemoryResults
+from tests.fakes.tracking import MemoryResults
 from tests.integration.contracts.result_store import ResultStoreContract
 
 

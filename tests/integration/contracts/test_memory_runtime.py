@@ -2,7 +2,8 @@ import pytest
 
 from application.ports import TrainedModel
 from domain.training.specification import Estimator, TrainingSpec
-from tests.fakes.memory import MemoryLearner, MemoryRuntime
+from tests.fakes.model import MemoryRuntime
+from tests.fakes.training import MemoryLearner
 from tests.integration.contracts.rows import labelled
 from tests.integration.contracts.runtime import RuntimeContract
 from tests.support.samples import SCHEMA

@@ -1,7 +1,7 @@
 import pytest
 
 from application.ports import Searcher
-from tests.fakes.memory import MemorySearcher
+from tests.fakes.training import MemorySearcher
 from tests.integration.contracts.searcher import SearcherContract
 
 

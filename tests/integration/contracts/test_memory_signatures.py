@@ -1,7 +1,7 @@
 import pytest
 
 from application.ports import Signer, Verifier
-from tests.fakes.memory import MemoryKeys
+from tests.fakes.security import MemoryKeys
 from tests.integration.contracts.signatures import SignatureContract
 
 

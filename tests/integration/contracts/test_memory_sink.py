@@ -2,7 +2,7 @@ import pytest
 
 from application.ports import Sealed
 from domain.scoring.batch_job import BatchJob
-from tests.fakes.memory import MemorySink
+from tests.fakes.data import MemorySink
 from tests.integration.contracts.data_source import contents
 from tests.integration.contracts.prediction_sink import (
     Damage,

@@ -4,7 +4,7 @@ import pytest
 
 from application.ports import DataSource
 from domain.data.table import Table
-from tests.fakes.memory import MemorySource
+from tests.fakes.data import MemorySource
 from tests.integration.contracts.data_source import TableSourceContract
 
 

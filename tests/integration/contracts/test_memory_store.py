@@ -1,7 +1,7 @@
 import pytest
 
 from application.ports import ModelStore
-from tests.fakes.memory import MemoryStore
+from tests.fakes.model import MemoryStore
 from tests.integration.contracts.model_store import ModelStoreContract
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.fakes.memory import MemoryTracker
+from tests.fakes.tracking import MemoryTracker
 from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract, flat
 
 

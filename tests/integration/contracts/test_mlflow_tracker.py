@@ -6,7 +6,7 @@ import pytest
 
 from adapters.mlflow.mlflow_tracker import MlflowTracker
 from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract
-from tests.integration.mlflow_registry.reading import client_of
+from tests.integration.mlflow.reading import client_of
 
 
 class MlflowTrackerContract(TrackerContract):

@@ -6,7 +6,7 @@ from application.ports import TrainedModel
 from domain.training.specification import Estimator
 from tests.integration.contracts.rows import labelled
 from tests.integration.contracts.runtime import RuntimeContract
-from tests.integration.sklearn_learner.specs import QUICK
+from tests.integration.sklearn.specs import QUICK
 from tests.support.samples import SCHEMA
 
 

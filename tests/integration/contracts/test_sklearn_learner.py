@@ -4,7 +4,7 @@ from adapters.onnx.onnx_runtime import OnnxRuntime
 from adapters.sklearn.sklearn_learner import SklearnLearner
 from domain.training.specification import Estimator, Parameter, TrainingSpec
 from tests.integration.contracts.learner import LearnerContract
-from tests.integration.sklearn_learner.specs import QUICK, WRONG
+from tests.integration.sklearn.specs import QUICK, WRONG
 
 
 class TestSklearnLearner(LearnerContract):

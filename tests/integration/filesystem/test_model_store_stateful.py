@@ -13,7 +13,7 @@ from adapters.filesystem.file_model_store import FileStore
 from application.ports import ModelStore
 from domain.errors import ModelportError
 from domain.model.reference import ModelRef
-from tests.fakes.memory import MemoryStore
+from tests.fakes.model import MemoryStore
 from tests.support.samples import CREATED, sample_bundle
 
 NAMES = ("orchard", "vineyard")

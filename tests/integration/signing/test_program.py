@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.http_api.test_following import wait_for
+from tests.integration.http.test_following import wait_for
 from tests.integration.program import Place, place, serving
 
 

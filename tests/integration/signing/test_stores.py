@@ -21,7 +21,7 @@ from domain.errors import ArtefactRejected
 from domain.model.reference import ModelRef, ModelVersion
 from domain.model.signature import detail, message
 from entrypoints.wiring.builders import now
-from tests.fakes.memory import MemoryRuntime
+from tests.fakes.model import MemoryRuntime
 from tests.integration.contracts.model_store import save
 from tests.support.samples import NAME, sample_bundle
 

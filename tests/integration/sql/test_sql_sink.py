@@ -18,7 +18,8 @@ from domain.data.table import Coded, Table, plain
 from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Violation
 from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
-from tests.fakes.memory import MemoryExecutor, MemoryRuntime, MemoryStore
+from tests.fakes.execution import MemoryExecutor
+from tests.fakes.model import MemoryRuntime, MemoryStore
 from tests.integration.contracts.prediction_sink import (
     Damage,
     ReadBack,

@@ -6,7 +6,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.integration.http_api.test_following import wait_for
+from tests.integration.http.test_following import wait_for
 from tests.integration.processes import free_port
 from tests.integration.program import Place, Server, place, serving
 from tests.integration.tracing.receiver import receiving

@@ -12,7 +12,9 @@ from domain.features.encoding import ENCODING
 from domain.model.bundle import NUMERIC
 from domain.scoring.batch_job import BatchJob, Reject
 from domain.training.specification import Estimator, Parameter, TrainingSpec
-from tests.fakes.memory import MemoryLearner, MemoryRuntime, MemorySink, MemorySource
+from tests.fakes.data import MemorySink, MemorySource
+from tests.fakes.model import MemoryRuntime
+from tests.fakes.training import MemoryLearner
 
 JOB = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=2)
 REJECT = Reject(3, (Violation(0, "age", "is missing", "an integer"),))

@@ -4,7 +4,7 @@ from application.data.copy_data import CopyData
 from application.scoring.progress import Progress
 from domain.data.table import Table, plain
 from domain.errors import Unavailable, UnreadableData, Violation
-from tests.fakes.memory import MemorySink, MemorySource
+from tests.fakes.data import MemorySink, MemorySource
 from tests.support.houses import columns, source
 
 

@@ -10,7 +10,7 @@ from domain.reports.document import Code, Output
 from domain.reports.experiment_report import experiment_report
 from domain.reports.figures import Bars, Figure
 from domain.training.specification import TrainingSpec
-from tests.fakes.memory import MemoryNotebooks
+from tests.fakes.reports import MemoryNotebooks
 from tests.support.houses import DUMMY, LINEAR, RIDGE, SpoiledStore, World, source, split_of
 from tests.support.laboratory import Laboratory
 

@@ -14,7 +14,8 @@ from domain.data.split import Split
 from domain.errors import InvalidData, Misconfigured
 from domain.experiments.ladder import SEARCH, SPACE
 from domain.training.specification import Estimator, TrainingSpec
-from tests.fakes.memory import MemoryResults, MemorySource
+from tests.fakes.data import MemorySource
+from tests.fakes.tracking import MemoryResults
 from tests.support.houses import SCHEMA, source
 from tests.support.laboratory import MAPPED, PLAN, Laboratory
 

@@ -6,7 +6,7 @@ from application.model.load_model import LoadModel
 from domain.errors import ArtefactRejected, NotFound, Unavailable
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
-from tests.fakes.memory import MemoryRuntime
+from tests.fakes.model import MemoryRuntime
 from tests.support.houses import (
     DUMMY,
     HOUSES,

@@ -11,7 +11,8 @@ from domain.data.schema import Schema
 from domain.errors import ArtefactRejected, NotFound
 from domain.model.reference import ModelRef, ModelVersion
 from domain.model.signature import detail, message, signatures
-from tests.fakes.memory import MemoryBundleCache, MemoryKeys, MemoryRuntime
+from tests.fakes.model import MemoryBundleCache, MemoryRuntime
+from tests.fakes.security import MemoryKeys
 from tests.support.followers import Clock
 from tests.support.houses import HOUSES, LINEAR, RIDGE, SpoiledStore, World, with_file
 

@@ -12,7 +12,7 @@ from domain.data.schema import Coordinates, Matrix, Schema
 from domain.data.split import Split
 from domain.promotion.candidate import Candidate
 from domain.promotion.policy import PromotionPolicy
-from tests.fakes.memory import LinearPredictor, MemoryRuntime
+from tests.fakes.model import LinearPredictor, MemoryRuntime
 from tests.support.houses import HOUSES, SCHEMA, World, source
 
 MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))

@@ -2,7 +2,7 @@ import pytest
 
 from domain.errors import ArtefactRejected, Conflict, NotFound, Unavailable
 from domain.model.reference import ModelRef
-from tests.fakes.memory import MemoryStore
+from tests.fakes.model import MemoryStore
 from tests.support.followers import FragileCache
 from tests.support.houses import (
     DUMMY,

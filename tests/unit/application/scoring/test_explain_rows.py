@@ -8,7 +8,7 @@ from application.scoring.explain_rows import ExplainRows, LoadExplainer
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, InvalidRows, NotSupported, TooLarge
 from domain.scoring.explanation import FeatureContributions
-from tests.fakes.memory import MemoryExplainer, MemoryExplainers
+from tests.fakes.model import MemoryExplainer, MemoryExplainers
 from tests.support.followers import FragileCache
 from tests.support.houses import DUMMY, HOUSES, RIDGE, World
 

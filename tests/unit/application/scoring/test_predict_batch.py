@@ -28,7 +28,7 @@ from domain.errors import (
 from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchJob, BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
-from tests.fakes.memory import MemorySink, MemorySource
+from tests.fakes.data import MemorySink, MemorySource
 from tests.support.houses import DUMMY, HOUSES, SCHEMA, World, columns, source, without
 from tests.support.strategies import CELLS, objects
 

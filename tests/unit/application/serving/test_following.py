@@ -13,7 +13,7 @@ from domain.model.bundle import Bundle
 from domain.model.golden_rows import GoldenRows
 from domain.model.reference import CHAMPION, ModelVersion
 from domain.training.specification import Estimator, TrainingSpec
-from tests.fakes.memory import MemoryBundleCache, MemoryRuntime
+from tests.fakes.model import MemoryBundleCache, MemoryRuntime
 from tests.support.followers import PATIENCE, Clock, DistantStore, follow
 from tests.support.houses import ALWAYS, SCHEMA, World, with_file
 

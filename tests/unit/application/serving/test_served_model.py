@@ -14,7 +14,7 @@ from domain.data.schema import Schema
 from domain.errors import Unavailable
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
-from tests.fakes.memory import MemoryBundleCache, MemoryRuntime, MemoryStore
+from tests.fakes.model import MemoryBundleCache, MemoryRuntime, MemoryStore
 from tests.support.followers import Clock, DistantStore, Dumb, FragileCache, Watched, follow
 from tests.support.houses import ALWAYS, DUMMY, HOUSES, LINEAR, RIDGE, SCHEMA, World, with_file
 

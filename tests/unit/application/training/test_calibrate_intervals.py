@@ -18,7 +18,10 @@ from domain.errors import ArtefactRejected, InvalidData
 from domain.model.bundle import Bundle
 from domain.training.specification import TrainingSpec
 from domain.uncertainty.conformal import spread_schema
-from tests.fakes.memory import MemoryExecutor, MemoryLearner, MemoryRuntime, MemorySource
+from tests.fakes.data import MemorySource
+from tests.fakes.execution import MemoryExecutor
+from tests.fakes.model import MemoryRuntime
+from tests.fakes.training import MemoryLearner
 from tests.support.houses import (
     HOUSES,
     LINEAR,

@@ -6,7 +6,7 @@ from domain.data.dataset import DatasetVersion
 from domain.data.split import Split
 from domain.data.table import Coded, Column, Table, plain
 from domain.errors import InvalidData, InvalidRows
-from tests.fakes.memory import MemorySource
+from tests.fakes.data import MemorySource
 from tests.support.houses import SCHEMA, columns, source, without
 from tests.support.strategies import objects
 

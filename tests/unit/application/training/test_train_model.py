@@ -22,7 +22,8 @@ from domain.model.reference import ModelRef, ModelVersion
 from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.ledger import Action, PromotionOutcome
 from domain.training.specification import Estimator, TrainingSpec
-from tests.fakes.memory import MemorySource, MemoryStore
+from tests.fakes.data import MemorySource
+from tests.fakes.model import MemoryStore
 from tests.support.houses import (
     ALWAYS,
     DUMMY,

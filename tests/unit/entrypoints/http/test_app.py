@@ -18,7 +18,7 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from entrypoints.http.app import create_app
 from entrypoints.wiring.container import Container
-from tests.fakes.memory import LinearPredictor, MemoryRuntime, MemoryStore
+from tests.fakes.model import LinearPredictor, MemoryRuntime, MemoryStore
 from tests.support.json_schema import fits
 from tests.support.orchard import ORCHARD, orchard, planted, train
 from tests.support.samples import SCHEMA

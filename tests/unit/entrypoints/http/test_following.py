@@ -13,7 +13,7 @@ from domain.model.reference import CHAMPION, ModelRef, ModelVersion
 from domain.training.specification import Estimator
 from entrypoints.http.app import create_app
 from entrypoints.wiring.container import Container
-from tests.fakes.memory import MemoryBundleCache
+from tests.fakes.model import MemoryBundleCache
 from tests.support.followers import DistantStore
 from tests.support.houses import with_file
 from tests.support.orchard import ORCHARD, orchard, train

@@ -20,7 +20,7 @@ from entrypoints.http.middleware.authentication import Authenticator, Denied
 from entrypoints.http.middleware.request_context import RequestContext
 from entrypoints.http.route_table import route_of
 from entrypoints.wiring.container import Container
-from tests.fakes.memory import MemoryKeyStore
+from tests.fakes.security import MemoryKeyStore
 from tests.support.orchard import planted
 from tests.support.samples import SCHEMA
 from tests.support.waiting import wait_until

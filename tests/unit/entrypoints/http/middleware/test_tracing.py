@@ -11,7 +11,7 @@ from domain.model.reference import CHAMPION
 from domain.training.specification import Estimator
 from entrypoints.http.app import create_app
 from entrypoints.wiring.container import Container
-from tests.fakes.memory import MemorySpan, MemoryTraces
+from tests.fakes.monitoring import MemorySpan, MemoryTraces
 from tests.support.followers import DistantStore
 from tests.support.houses import with_file
 from tests.support.orchard import ORCHARD, orchard, train

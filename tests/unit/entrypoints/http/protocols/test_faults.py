@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from entrypoints.http.app import create_app
-from tests.fakes.memory import LinearPredictor, MemoryRuntime
+from tests.fakes.model import LinearPredictor, MemoryRuntime
 from tests.support.orchard import planted
 from tests.support.samples import SCHEMA
 from tests.support.waiting import wait_until

@@ -1,0 +1,87 @@
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Literal
+
+from domain.data.dataset import DatasetVersion
+from domain.errors import (
+    Unavailable,
+)
+from domain.promotion.ledger import LedgerEntry
+
+
+@dataclass(slots=True)
+class MemoryRun:
+    """A `Run`, and all that was recorded of it."""
+
+    id: str
+    name: str
+    params: Mapping[str, Any]
+    data: DatasetVersion
+    status: Literal["running", "finished", "failed"] = "running"
+    metrics: dict[str, float] = field(default_factory=dict)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def log_metrics(self, metrics: Mapping[str, float]) -> None:
+        self.metrics.update(metrics)
+
+    def log_artifact(self, name: str, content: bytes) -> None:
+        self.artifacts[name] = content
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        self.tags.update(tags)
+
+
+class MemoryTracker:
+    """A `Tracker` whose `runs` can be looked at, oldest first."""
+
+    def __init__(self) -> None:
+        self.runs: list[MemoryRun] = []
+        self._lock = Lock()
+
+    @contextmanager
+    def run(
+        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+    ) -> Iterator[MemoryRun]:
+        with self._lock:
+            run = MemoryRun(f"run-{len(self.runs) + 1}", name, dict(params), data)
+            self.runs.append(run)
+        try:
+            yield run
+        except BaseException:
+            run.status = "failed"
+            raise
+        run.status = "finished"
+
+
+class MemoryLedger:
+    """A `Ledger`; `problem` makes it one that cannot be written."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self.problem = ""
+
+    def append(self, entry: LedgerEntry) -> None:
+        if self.problem:
+            raise Unavailable(self.problem)
+        self._lines.append(entry.to_line())
+
+    def entries(self, model: str) -> list[LedgerEntry]:
+        found = [LedgerEntry.from_line(line, "memory") for line in self._lines]
+        return [entry for entry in found if entry.model == model]
+
+
+class MemoryResults:
+    """A `ResultStore`, whose documents go through JSON as they would on disk."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        return json.loads(self.texts[name]) if name in self.texts else None
+
+    def put(self, name: str, document: Mapping[str, Any]) -> None:
+        self.texts[name] = json.dumps(document, allow_nan=False)

@@ -1,0 +1,193 @@
+"""The server as a process of its own, spoken to over a socket."""
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.integration.http.conftest import ready
+from tests.integration.processes import STOP_SECONDS
+from tests.integration.program import Place, Server, serving
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+ROW = {
+    "longitude": -122.23,
+    "latitude": 37.88,
+    "housing_median_age": 41,
+    "total_rooms": 880,
+    "total_bedrooms": 129,
+    "population": 322,
+    "households": 126,
+    "median_income": 8.3252,
+    "ocean_proximity": "NEAR BAY",
+}
+BODY = json.dumps({"data": [ROW]}).encode()
+
+
+def ask(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
+    """Return status and document of an answer."""
+    request = Request(f"{server.url}{path}", body, {"Content-Type": "application/json"})
+    try:
+        with urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@contextmanager
+def connected(server: Server) -> Iterator[socket.socket]:
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        yield connection
+
+
+def head(*headers: str) -> bytes:
+    lines = (
+        "POST /predict HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        *headers,
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode()
+
+
+def exchange(server: Server, *parts: bytes) -> bytes:
+    """Return what comes back for raw bytes, until the server closes the connection."""
+    with connected(server) as connection:
+        for part in parts:
+            connection.sendall(part)
+        return received(connection)
+
+
+def received(connection: socket.socket) -> bytes:
+    answer = b""
+    while block := connection.recv(65_536):
+        answer += block
+    return answer
+
+
+def test_every_endpoint_answers(server: Server) -> None:
+    status, answer = ask(server, "/predict", BODY)
+    assert (status, answer["model"], len(answer["predictions"])) == (200, "housing/1", 1)
+    assert ask(server, "/health") == (200, {"status": "ok"})
+    assert ask(server, "/health/live") == (200, {"live": True})
+    status, state = ask(server, "/health/ready")
+    assert (status, state["ready"], state["model"]) == (200, True, "housing/1")
+    status, model = ask(server, "/model")
+    assert (status, model["data"]["simulated"]) == (200, True)
+    status, document = ask(server, "/openapi.json")
+    row = document["components"]["schemas"]["Row"]
+    assert (status, [*row["properties"]]) == (200, [*ROW])
+    assert row["properties"]["median_income"]["description"].endswith(
+        "Unit: 10,000 USD a year. Allowed: a number from 0 to 100 (10,000 USD a year)."
+    )
+
+
+def test_the_answer_is_that_of_the_command_line(server: Server, served: Place) -> None:
+    alone = served.good("predict-one", json.dumps(ROW), "--json").document
+    assert alone.pop("extrapolates") == [[]]  # a server tells that only where it is asked
+    assert ask(server, "/predict", BODY) == (200, alone)
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "1.5", "9" * 40])
+def test_a_length_that_is_none_is_the_caller_s_fault(server: Server, length: str) -> None:
+    answer = exchange(server, head(f"Content-Length: {length}", "Connection: close"), BODY)
+    assert answer.split(b" ")[1].startswith(b"4"), answer
+    assert ask(server, "/predict", BODY)[0] == 200
+
+
+def test_a_body_in_pieces_is_read_whole(server: Server) -> None:
+    pieces = (b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:10], BODY[10:]))
+    answer = exchange(
+        server, head("Transfer-Encoding: chunked", "Connection: close"), *pieces, b"0\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_in_pieces_without_end_is_cut_off(served: Place) -> None:
+    with serving(served.having(MODELPORT_MAX_BODY_BYTES="1000")) as server:
+        ready(server)
+        piece = b"%x\r\n%b\r\n" % (600, b"[" * 600)
+        with connected(server) as connection:
+            connection.sendall(head("Transfer-Encoding: chunked") + piece + piece)
+            answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"application/problem+json" in answer
+
+
+def test_a_caller_who_hangs_up_is_no_fault(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(head("Content-Length: 1000") + BODY[:10])
+    assert ask(server, "/predict", BODY)[0] == 200
+    assert "Traceback" not in server.said()
+    assert "Exception" not in server.said()
+
+
+def test_on_sigterm_a_request_in_flight_is_finished(served: Place) -> None:
+    with serving(served) as server:
+        ready(server)
+        with connected(server) as connection:
+            connection.sendall(head(f"Content-Length: {len(BODY)}") + BODY[:10])
+            ask(server, "/health")
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "Shutting down" in server.said(), STOP_SECONDS, server.said)
+            connection.sendall(BODY[10:])
+            answer = received(connection)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b'"model":' in answer
+        assert server.process.wait(STOP_SECONDS) == 0
+        assert "Traceback" not in server.said()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_told_to_stop_ends_well(served: Place, sign: signal.Signals) -> None:
+    with serving(served) as server:
+        ready(server)
+        server.process.send_signal(sign)
+        assert server.process.wait(STOP_SECONDS) == 0
+        assert "Traceback" not in server.said()
+
+
+def test_two_workers_answer_for_the_model_that_was_named(served: Place) -> None:
+    with serving(served, "--workers", "2", "--model", "housing/2") as server:
+        ready(server, times=2)
+        answers = {json.dumps(ask(server, "/predict", BODY)) for _ in range(20)}
+        assert len(answers) == 1
+        assert json.loads(answers.pop())[1]["model"] == "housing/2"
+        assert server.stop() == 0
+
+
+def test_a_port_that_is_taken_is_told(server: Server, served: Place) -> None:
+    port = str(urlsplit(server.url).port)
+    for workers in ("1", "2"):
+        ran = served.run("serve", "--port", port, "--workers", workers)
+        assert ran.code == 69, ran
+        assert "address already in use" in ran.err.lower()
+        assert f"cannot start on 127.0.0.1 port {port}" in ran.err
+
+
+def test_a_server_waits_for_the_first_model(served: Place) -> None:
+    new = served.having(MODELPORT_HOME="new")
+    with serving(new) as server:
+        wait_until(lambda: "not ready" in server.said(), STOP_SECONDS, server.said)
+        status, problem = ask(server, "/predict", BODY)
+        assert (status, problem["status"]) == (503, 503)
+        assert "no model 'housing'" in problem["detail"]
+        assert ask(server, "/health/ready")[0] == 503
+        assert ask(server, "/health/live")[0] == 200
+        new.good("train", "--data", "sample:300", "--estimator", "dummy")
+        wait_until(lambda: ask(server, "/health/ready")[0] == 200, STOP_SECONDS, server.said)
+        assert ask(server, "/predict", BODY)[0] == 200
+        assert server.said().count("not ready") == 1
