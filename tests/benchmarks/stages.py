@@ -14,7 +14,14 @@ from time import perf_counter
 
 from application.model.load_model import LoadModel, PortableModel
 from application.model.numeric_runtime import EncodedPredictor
-from application.ports import DataSource, Finished, PredictionSink, Predictor, Runtime, Sealed
+from application.ports import (
+    DataSource,
+    FinishedJob,
+    PredictionSink,
+    Predictor,
+    PublishedOutput,
+    Runtime,
+)
 from application.scoring.predict_batch import PredictBatch
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind, Vector
@@ -84,27 +91,27 @@ class TimedSink:
     clock: Clock
 
     @contextmanager
-    def reserved(self, job: BatchJob) -> Iterator[None]:
-        with self.sink.reserved(job):
+    def locked(self, job: BatchJob) -> Iterator[None]:
+        with self.sink.locked(job):
             yield
 
-    def finished(self, job: BatchJob) -> Finished | None:
+    def finished(self, job: BatchJob) -> FinishedJob | None:
         with self.clock(WRITING):
             return self.sink.finished(job)
 
-    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+    def completed_chunks(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
         with self.clock(WRITING):
-            return self.sink.completed(job)
+            return self.sink.completed_chunks(job)
 
-    def write(
+    def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
         with self.clock(WRITING):
-            return self.sink.write(job, index, table, rejects)
+            return self.sink.write_chunk(job, index, table, rejects)
 
-    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+    def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
         with self.clock(WRITING):
-            return self.sink.seal(job, chunks)
+            return self.sink.publish(job, chunks)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from application.ports import Finished, Sealed
+from application.ports import FinishedJob, PublishedOutput
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Coded, Column, Table, plain
@@ -56,7 +56,7 @@ def _of_kind(column: Column, kind: Kind | None) -> Column:
 class MemorySink:
     """A `PredictionSink`; it fails for good once `fail_after` chunks were written, if given.
 
-    `tables` and `rejects` hold the sealed results by job id.
+    `tables` and `rejects` hold the published results by job id.
     """
 
     def __init__(self, fail_after: int | None = None) -> None:
@@ -65,11 +65,11 @@ class MemorySink:
         self.rejects: dict[str, list[Reject]] = {}
         self.writes = 0
         self._chunks: dict[str, dict[int, tuple[Table, tuple[Reject, ...]]]] = {}
-        self._finished: dict[str, Finished] = {}
+        self._finished: dict[str, FinishedJob] = {}
         self._reserved: set[str] = set()
 
     @contextmanager
-    def reserved(self, job: BatchJob) -> Iterator[None]:
+    def locked(self, job: BatchJob) -> Iterator[None]:
         if job.id in self._reserved:
             raise Conflict(f"memory:{job.id}: another run writes to it")
         self._reserved.add(job.id)
@@ -78,15 +78,15 @@ class MemorySink:
         finally:
             self._reserved.remove(job.id)
 
-    def finished(self, job: BatchJob) -> Finished | None:
+    def finished(self, job: BatchJob) -> FinishedJob | None:
         there = job.id in self.tables and job.id in self.rejects
         return self._finished.get(job.id) if there else None
 
-    def completed(self, job: BatchJob) -> dict[int, ChunkReceipt]:
+    def completed_chunks(self, job: BatchJob) -> dict[int, ChunkReceipt]:
         chunks = self._chunks.get(job.id, {})
         return {index: ChunkReceipt(index, len(t), len(r)) for index, (t, r) in chunks.items()}
 
-    def write(
+    def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
         if self.fail_after is not None and self.writes >= self.fail_after:
@@ -95,7 +95,7 @@ class MemorySink:
         self._chunks.setdefault(job.id, {})[index] = (table, tuple(rejects))
         return ChunkReceipt(index, len(table), len(rejects))
 
-    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+    def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
         written = self._chunks.get(job.id, {})
         lacking = sorted({*range(chunks)} - {*written})
         if lacking:
@@ -105,7 +105,9 @@ class MemorySink:
         self.tables[job.id] = Table.concat(table for table, _ in ordered)
         self.rejects[job.id] = rejects
         self._chunks.pop(job.id, None)
-        sealed = Sealed(f"memory:{job.id}", f"memory:{job.id}/rejects" if rejects else None)
+        published = PublishedOutput(
+            f"memory:{job.id}", f"memory:{job.id}/rejects" if rejects else None
+        )
         scored = len(self.tables[job.id])
-        self._finished[job.id] = Finished(sealed, chunks, scored, len(rejects))
-        return sealed
+        self._finished[job.id] = FinishedJob(published, chunks, scored, len(rejects))
+        return published

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from application.ports import Finished, PredictionSink, Sealed
+from application.ports import FinishedJob, PredictionSink, PublishedOutput
 from domain.data.schema import Schema
 from domain.data.table import Table
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
@@ -67,25 +67,25 @@ class HarmfulSink:
     sink: PredictionSink
     harm: Harm
 
-    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
-        return self.sink.reserved(job)
+    def locked(self, job: BatchJob) -> AbstractContextManager[None]:
+        return self.sink.locked(job)
 
-    def finished(self, job: BatchJob) -> Finished | None:
+    def finished(self, job: BatchJob) -> FinishedJob | None:
         return self.sink.finished(job)
 
-    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
-        return self.sink.completed(job)
+    def completed_chunks(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+        return self.sink.completed_chunks(job)
 
-    def write(
+    def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
         self.harm.strike_before(index)
-        receipt = self.sink.write(job, index, table, rejects)
+        receipt = self.sink.write_chunk(job, index, table, rejects)
         self.harm.strike_after(index)
         return receipt
 
-    def seal(self, job: BatchJob, chunks: int) -> Sealed:
-        return self.sink.seal(job, chunks)
+    def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
+        return self.sink.publish(job, chunks)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.objects.object_download import safe_name
 from adapters.objects.object_location import ObjectPlace, State
-from application.ports import Finished, PredictionSink, Sealed
+from application.ports import FinishedJob, PredictionSink, PublishedOutput
 from domain.data.table import Table
 from domain.errors import Unavailable
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
@@ -18,10 +18,10 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 @dataclass(frozen=True)
 class ObjectSink:
-    """Writes chunks by a sink of files in a folder, and uploads what that has sealed.
+    """Writes chunks by a sink of files in a folder, and uploads what that has published.
 
     A receipt beside the object tells afterwards whose output it is. What is uploaded is removed
-    from the disk; what was sealed and not uploaded is uploaded by the next run.
+    from the disk; what was published and not uploaded is uploaded by the next run.
     """
 
     place: ObjectPlace
@@ -41,32 +41,32 @@ class ObjectSink:
         own = folder / sha256(str(place).encode()).hexdigest()
         return cls(place, open_local(own / safe_name(place)), own)
 
-    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
+    def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         """Keep every other run of this machine from the object."""
-        return self.local.reserved(job)
+        return self.local.locked(job)
 
-    def finished(self, job: BatchJob) -> Finished | None:
+    def finished(self, job: BatchJob) -> FinishedJob | None:
         found = self._uploaded(job)
         if found is not None:
             self._free()  # what a run has left that was killed after its receipt
             return found
-        sealed = self.local.finished(job)
-        return None if sealed is None else self._upload(job, sealed)
+        published = self.local.finished(job)
+        return None if published is None else self._upload(job, published)
 
-    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
-        return self.local.completed(job)
+    def completed_chunks(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+        return self.local.completed_chunks(job)
 
-    def write(
+    def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
-        return self.local.write(job, index, table, rejects)
+        return self.local.write_chunk(job, index, table, rejects)
 
-    def seal(self, job: BatchJob, chunks: int) -> Sealed:
-        self.local.seal(job, chunks)
+    def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
+        self.local.publish(job, chunks)
         whole = self.local.finished(job)
         if whole is None:
             raise Unavailable(f"{self.place}: what was to be uploaded was changed; run it again")
-        return self._upload(job, whole).sealed
+        return self._upload(job, whole).published
 
     @property
     def _rejects(self) -> ObjectPlace:
@@ -76,15 +76,15 @@ class ObjectSink:
     def _receipt(self) -> ObjectPlace:
         return self.place.beside(f".{self.place.name}.receipt.json")
 
-    def _upload(self, job: BatchJob, whole: Finished) -> Finished:
+    def _upload(self, job: BatchJob, whole: FinishedJob) -> FinishedJob:
         """Put the objects under their names; until the receipt follows, they are nobody's."""
         self._receipt.remove()
         rejects: State | None = None
-        if whole.sealed.rejects is None:
+        if whole.published.rejects is None:
             self._rejects.remove()
         else:
-            rejects = self._rejects.upload(Path(whole.sealed.rejects))
-        output = self.place.upload(Path(whole.sealed.output))
+            rejects = self._rejects.upload(Path(whole.published.rejects))
+        output = self.place.upload(Path(whole.published.output))
         receipt = {
             "job": job.id,
             "chunks": whole.chunks,
@@ -102,7 +102,7 @@ class ObjectSink:
         for path in self.folder.glob("[!.]*"):
             path.unlink(missing_ok=True)
 
-    def _uploaded(self, job: BatchJob) -> Finished | None:
+    def _uploaded(self, job: BatchJob) -> FinishedJob | None:
         state = self._receipt.state()
         if state is None:
             return None
@@ -117,6 +117,6 @@ class ObjectSink:
         except (ValueError, KeyError, TypeError):
             return None
 
-    def _finished(self, receipt: Mapping[str, Any]) -> Finished:
-        sealed = Sealed(str(self.place), receipt["rejects"] and str(self._rejects))
-        return Finished(sealed, receipt["chunks"], receipt["scored"], receipt["rejected"])
+    def _finished(self, receipt: Mapping[str, Any]) -> FinishedJob:
+        published = PublishedOutput(str(self.place), receipt["rejects"] and str(self._rejects))
+        return FinishedJob(published, receipt["chunks"], receipt["scored"], receipt["rejected"])

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from adapters.sql.job_lock import require_reserved, reserved
 from adapters.sql.output_tables import OutputTables, Types, cells_of, insert
 from adapters.sql.table_name import TableName
-from application.ports import Finished, Sealed
+from application.ports import FinishedJob, PublishedOutput
 from domain.data.table import Table
 from domain.errors import Conflict, Unavailable
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
@@ -29,7 +29,7 @@ class SqlSink:
     NAME_rejects    a line per fault, with the `row` of the input, counted from one; where that is
                     several files, also with `file` and `row_in_file`
     NAME_chunks     a receipt per chunk
-    NAME_jobs       a line per job, `running` until it is sealed, then `finished`
+    NAME_jobs       a line per job, `running` until it is published, then `finished`
 
     A chunk is one transaction: what was written of it earlier goes, its rows, rejects and receipt
     come. So the rows of a job are there once, however often it is run; those that count are those
@@ -51,27 +51,27 @@ class SqlSink:
         """The table that is written to, without anything that is secret."""
         return self._tables.name.uri
 
-    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
+    def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         return reserved(self._tables.name, job.id)
 
-    def finished(self, job: BatchJob) -> Finished | None:
-        """Return what was sealed, if the table has as many rows and rejects as then."""
+    def finished(self, job: BatchJob) -> FinishedJob | None:
+        """Return what was published, if the table has as many rows and rejects as then."""
         status, receipts = self._found(job)
         if status != FINISHED or None in receipts.values():
             return None
         whole = [receipt for receipt in receipts.values() if receipt is not None]
         rejected = sum(receipt.rejected for receipt in whole)
         scored = sum(receipt.scored for receipt in whole)
-        return Finished(self._sealed(job, rejected), len(whole), scored, rejected)
+        return FinishedJob(self._published(job, rejected), len(whole), scored, rejected)
 
-    def completed(self, job: BatchJob) -> dict[int, ChunkReceipt]:
+    def completed_chunks(self, job: BatchJob) -> dict[int, ChunkReceipt]:
         """Return the receipts of a job that is not finished; a finished one is written again."""
         status, receipts = self._found(job)
         if status != RUNNING:
             return {}
         return {index: receipt for index, receipt in receipts.items() if receipt is not None}
 
-    def write(
+    def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
         if self._sent:
@@ -96,7 +96,7 @@ class SqlSink:
             insert(connection, self._tables.chunks, [(*place, *counts)])
         return receipt
 
-    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+    def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
         jobs, receipts = self._tables.jobs, self._tables.chunks
         self._register(job)
         found = sa.select(receipts).where(receipts.c.job == job.id, receipts.c.chunk < chunks)
@@ -110,11 +110,11 @@ class SqlSink:
                     f"{self.uri}: job {job.id}: chunk {lacking[0]} of {chunks} is not written"
                 )
             connection.execute(done.values(status=FINISHED, finished_at=sa.func.now()))
-        return self._sealed(job, sum(written.values()))
+        return self._published(job, sum(written.values()))
 
-    def _sealed(self, job: BatchJob, rejected: int) -> Sealed:
+    def _published(self, job: BatchJob, rejected: int) -> PublishedOutput:
         rejects = f"{self.uri}_rejects (job {job.id})" if rejected else None
-        return Sealed(f"{self.uri} (job {job.id})", rejects)
+        return PublishedOutput(f"{self.uri} (job {job.id})", rejects)
 
     def _found(self, job: BatchJob) -> tuple[str | None, dict[int, ChunkReceipt | None]]:
         """Return the status of a job and its receipts; None for those that rows are missing of."""

@@ -27,14 +27,14 @@ class CopyData:
         data, columns = source.version, dict.fromkeys(source.columns)
         job = BatchJob(data.sha256, "copy", "", _ROWS_AT_ONCE)
         count = 0
-        with sink.reserved(job):
+        with sink.locked(job):
             for chunk in source.plan(_ROWS_AT_ONCE):
                 table = source.read(chunk, columns)
                 _require_whole_rows(table, chunk, data.uri)
-                sink.write(job, chunk.index, table, ())
+                sink.write_chunk(job, chunk.index, table, ())
                 count += 1
                 progress(Progress(chunk.start + chunk.rows, data.rows))
-            return sink.seal(job, count).output
+            return sink.publish(job, count).output
 
 
 def _require_whole_rows(table: Table, chunk: Chunk, uri: str) -> None:

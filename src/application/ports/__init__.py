@@ -3,7 +3,7 @@
 Every adapter raises the errors of `domain.errors` and nothing of its own.
 """
 
-from application.ports.data import DataSource, Finished, PredictionSink, Sealed
+from application.ports.data import DataSource, FinishedJob, PredictionSink, PublishedOutput
 from application.ports.execution import Executor, Item, Result
 from application.ports.model import (
     BundleCache,
@@ -26,7 +26,7 @@ __all__ = [
     "Executor",
     "Explainer",
     "Explainers",
-    "Finished",
+    "FinishedJob",
     "Item",
     "KeyStore",
     "Learner",
@@ -36,11 +36,11 @@ __all__ = [
     "Plotter",
     "PredictionSink",
     "Predictor",
+    "PublishedOutput",
     "Result",
     "ResultStore",
     "Run",
     "Runtime",
-    "Sealed",
     "Searcher",
     "Signer",
     "Traces",

@@ -12,88 +12,91 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 
 class DataSource(Protocol):
-    """A table somewhere. Picklable: a worker that is given one can read its own chunk.
+    """A table to read. Picklable: a worker that receives a source reads its own chunks.
 
     Raises `NotFound`, `Unavailable`, `UnreadableData` or `ChecksumMismatch`.
     """
 
     @property
     def version(self) -> DatasetVersion:
-        """The exact content that will be read."""
+        """The identity of the exact content that `read` returns."""
         ...
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns, as they stand; a name that stands there twice is kept."""
+        """The names of the columns, unchanged and in order, duplicates included."""
         ...
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        """Cut the rows, in order, into chunks of at most so many; the same plan every time."""
+        """Yield the chunks of the table in order, each of at most `rows_per_chunk` rows.
+
+        The chunks are the same at every call.
+        """
         ...
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         """Return some columns of a chunk.
 
-        A column of a given kind comes as its values: float64 or int64 for numbers (NaN where
-        missing), bool for booleans, `Coded` or object for categories; where some cell does not
-        fit the kind, the column comes as objects, that cell as the text it is. A column of kind
-        None comes as it stands, to be handed through unchanged.
+        A column with a kind is float64 or int64 for numbers (NaN where missing), bool for
+        booleans, `Coded` or object for categories. If a cell does not fit the kind, the column
+        is an object array that holds the text of that cell. A column of kind None is returned
+        unchanged.
         """
         ...
 
 
 class PredictionSink(Protocol):
-    """Where a batch job writes. Writing a chunk again replaces it: each row is there once.
+    """The output of a batch job. A chunk that is written again replaces the earlier one.
 
-    Picklable: a worker that is given one writes to the same place. Chunks may be written at the
-    same time, by threads or by processes, but never the same one.
+    Picklable: a worker that receives a sink writes to the same output. Threads and processes may
+    write different chunks concurrently, but never the same chunk.
 
-    Raises `Unavailable` when it cannot write.
+    Raises `Unavailable` if it cannot write.
     """
 
-    def reserved(self, job: BatchJob) -> AbstractContextManager[None]:
-        """Keep every other run from what this job writes, until it is left or the process ends.
+    def locked(self, job: BatchJob) -> AbstractContextManager[None]:
+        """Lock the output against other runs, until the context or the process ends.
 
         Raises:
-            Conflict: another run has it.
+            Conflict: another run holds the lock.
         """
         ...
 
-    def finished(self, job: BatchJob) -> "Finished | None":
-        """Return what an earlier run of this job has sealed, if all of it is still there as it was.
+    def finished(self, job: BatchJob) -> "FinishedJob | None":
+        """Return what an earlier run of this job published, if the output is unchanged.
 
-        What was changed or removed since counts as not there.
+        None if any of it was changed or removed.
         """
         ...
 
-    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
-        """Return the chunks of an earlier, interrupted run of this job, by index."""
+    def completed_chunks(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+        """Return the receipts of the chunks that an interrupted run of this job wrote, by index."""
         ...
 
-    def write(
+    def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
-        """Write the scored rows and the rejects of one chunk, wholly or not at all."""
+        """Write the scored rows and the rejects of one chunk atomically."""
         ...
 
-    def seal(self, job: BatchJob, chunks: int) -> "Sealed":
-        """Make the result of all chunks visible under its final name, at once."""
+    def publish(self, job: BatchJob, chunks: int) -> "PublishedOutput":
+        """Make the rows of all chunks visible under the final name, at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
-    """Where the result of a batch job is; `rejects` is None where no row was rejected."""
+class PublishedOutput:
+    """Where the output of a batch job is. `rejects` is None if no row was rejected."""
 
     output: str
     rejects: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A batch job that was sealed before."""
+class FinishedJob:
+    """A batch job whose output is published, and its numbers of chunks and rows."""
 
-    sealed: Sealed
+    published: PublishedOutput
     chunks: int
     scored: int
     rejected: int

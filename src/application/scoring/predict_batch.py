@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from application.model.load_model import LoadedModel, LoadModel
-from application.ports import DataSource, Executor, Explainers, Finished, PredictionSink
+from application.ports import DataSource, Executor, Explainers, FinishedJob, PredictionSink
 from application.scoring.background import beside
 from application.scoring.progress import Progress, silent
 from application.scoring.score_chunk import ScoreChunk
@@ -71,7 +71,7 @@ class PredictBatch:
         if not data.rows:
             raise InvalidData(f"{data.uri}: there are no rows")
         began(job)
-        with sink.reserved(job):
+        with sink.locked(job):
             earlier = sink.finished(job)
             score = ScoreChunk(source, sink, model, job, explainers)
             limit = (max_rejects or RejectLimit()).of(data.rows)
@@ -83,8 +83,8 @@ class PredictBatch:
         return BatchReport(
             job=job.id,
             model=job.model,
-            output=finished.sealed.output,
-            rejects=finished.sealed.rejects,
+            output=finished.published.output,
+            rejects=finished.published.rejects,
             rows=finished.scored + finished.rejected,
             rejected=finished.rejected,
             chunks=finished.chunks,
@@ -105,10 +105,10 @@ class PredictBatch:
         max_rejects: int,
         workers: int | None,
         progress: Callable[[Progress], None],
-    ) -> tuple[Finished, int]:
+    ) -> tuple[FinishedJob, int]:
         """Score what is not there yet; return what is there then, and how many chunks were."""
         source, sink, job = score.source, score.sink, score.job
-        done = Tally(sink.completed(job), source.version.rows, progress)
+        done = Tally(sink.completed_chunks(job), source.version.rows, progress)
         progress(Progress(0, done.total))
         others = done.others(source.plan(job.chunk_rows))
         # Closed before the output is let go of: then no worker of this run writes any more.
@@ -124,9 +124,9 @@ class PredictBatch:
                 f"{source.version.uri}: {done.rows:,} rows were read where {done.total:,} were "
                 f"counted before; begin again"
             )
-        sealed = sink.seal(job, done.chunks)
+        published = sink.publish(job, done.chunks)
         scored = done.rows - done.rejected
-        return Finished(sealed, done.chunks, scored, done.rejected), done.resumed
+        return FinishedJob(published, done.chunks, scored, done.rejected), done.resumed
 
 
 def _require_columns(source: DataSource, model: LoadedModel, keep: Sequence[str]) -> None:

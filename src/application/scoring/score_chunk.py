@@ -42,7 +42,7 @@ class ScoreChunk:
     def __call__(self, chunk: Chunk) -> ChunkReceipt:
         """Return the receipt of the sink."""
         table, rejects = self._score(chunk, self._read(chunk))
-        return self.sink.write(self.job, chunk.index, table, rejects)
+        return self.sink.write_chunk(self.job, chunk.index, table, rejects)
 
     def rejects(self, index: int) -> list[Reject]:
         """Return what is wrong in a chunk; nothing is written."""

@@ -35,8 +35,8 @@ def write(path: Path, tables: Iterable[Table], rejects: tuple[Reject, ...] = ())
     sink = FileSink(path)
     count = 0
     for count, table in enumerate(tables, 1):
-        sink.write(JOB, count - 1, table, rejects)
-    sink.seal(JOB, count)
+        sink.write_chunk(JOB, count - 1, table, rejects)
+    sink.publish(JOB, count)
     return path.read_bytes()
 
 
@@ -136,11 +136,11 @@ def test_the_same_job_gives_the_same_bytes_also_after_an_interruption(
     once = write(tmp_path / f"once{suffix}", parts)
     interrupted = tmp_path / f"interrupted{suffix}"
     for index in (2, 0):
-        FileSink(interrupted).write(JOB, index, parts[index], [])
+        FileSink(interrupted).write_chunk(JOB, index, parts[index], [])
     sink = FileSink(interrupted)
-    for index in {*range(4)} - {*sink.completed(JOB)}:
-        sink.write(JOB, index, parts[index], [])
-    sink.seal(JOB, 4)
+    for index in {*range(4)} - {*sink.completed_chunks(JOB)}:
+        sink.write_chunk(JOB, index, parts[index], [])
+    sink.publish(JOB, 4)
     assert interrupted.read_bytes() == once
 
 
@@ -150,8 +150,8 @@ def killed_while(statement: str, path: Path) -> None:
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from adapters.arrow.file_sink import FileSink
-from domain.table import Table
+from adapters.arrow.writing.file_sink import FileSink
+from domain.data.table import Table
 from tests.integration.arrow.test_file_sink import JOB, REJECT
 
 class Deadly:
@@ -161,7 +161,7 @@ class Deadly:
 sink = FileSink(Path(sys.argv[1]))
 part = Table.of({{"x": np.array([1.0, 2.0])}})
 for index in range(2):
-    sink.write(JOB, index, part, [REJECT])
+    sink.write_chunk(JOB, index, part, [REJECT])
 {statement}
 """
     done = subprocess.run([sys.executable, "-c", script, path], cwd=Path(__file__).parents[3])
@@ -171,27 +171,27 @@ for index in range(2):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_killed_job_goes_on_where_it_stopped(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
-    killed_while("sink.write(JOB, 2, part, [Deadly()])", path)
+    killed_while("sink.write_chunk(JOB, 2, part, [Deadly()])", path)
     assert not path.exists()
     sink = FileSink(path)
-    assert sorted(sink.completed(JOB)) == [0, 1]
-    sink.write(JOB, 2, table(x=np.array([5.0])), [])
-    sink.seal(JOB, 3)
+    assert sorted(sink.completed_chunks(JOB)) == [0, 1]
+    sink.write_chunk(JOB, 2, table(x=np.array([5.0])), [])
+    sink.publish(JOB, 3)
     found = read_all(open_source(path), {"x": Kind.NUMBER}, 100)
     assert found == {"x": [1.0, 2.0, 1.0, 2.0, 5.0]}
     assert left_in(tmp_path) == [path.name, f"{path.name}.rejects.jsonl"]
 
 
-def test_until_it_is_sealed_the_old_output_stays(tmp_path: Path) -> None:
+def test_until_it_is_published_the_old_output_stays(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     old = write(path, [table(x=np.array([1.0]))], rejects=(REJECT,))
     other = replace(JOB, model="orchard/2")
     sink = FileSink(path)
-    sink.write(other, 0, table(x=np.array([2.0])), [])
+    sink.write_chunk(other, 0, table(x=np.array([2.0])), [])
     assert path.read_bytes() == old
-    sealed = sink.seal(other, 1)
+    published = sink.publish(other, 1)
     assert path.read_bytes() == b"x\n2\n"
-    assert sealed.rejects is None
+    assert published.rejects is None
     assert left_in(tmp_path) == ["out.csv"], "the rejects of the old output are gone"
 
 
@@ -206,12 +206,12 @@ def test_rejects_are_one_line_each(tmp_path: Path) -> None:
 def test_a_chunk_that_is_not_whole_does_not_count(tmp_path: Path, damage: str) -> None:
     sink = FileSink(tmp_path / "out.csv")
     for index in range(2):
-        sink.write(JOB, index, table(x=np.array([1.0])), [REJECT])
+        sink.write_chunk(JOB, index, table(x=np.array([1.0])), [REJECT])
     (part,) = tmp_path.glob(f".out.csv.*/000001.{damage}")
     part.write_bytes(part.read_bytes()[:-3])
-    assert sorted(sink.completed(JOB)) == [0]
+    assert sorted(sink.completed_chunks(JOB)) == [0]
     part.unlink()
-    assert sorted(sink.completed(JOB)) == [0]
+    assert sorted(sink.completed_chunks(JOB)) == [0]
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing_half_written(tmp_path: Path) -> None:
@@ -219,19 +219,19 @@ def test_a_full_disk_is_reported_and_leaves_nothing_half_written(tmp_path: Path)
 import resource, sys
 from pathlib import Path
 import numpy as np
-from adapters.arrow.file_sink import FileSink
+from adapters.arrow.writing.file_sink import FileSink
 from domain.errors import Unavailable
-from domain.table import Table
+from domain.data.table import Table
 from tests.integration.arrow.test_file_sink import JOB
 
 usual = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))  # like a disk with no more room
 sink = FileSink(Path(sys.argv[1]))
-sink.write(JOB, 0, Table.of({"x": np.arange(3_000.0)}), [])
-sink.write(JOB, 1, Table.of({"x": np.arange(3_000.0)}), [])
+sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3_000.0)}), [])
+sink.write_chunk(JOB, 1, Table.of({"x": np.arange(3_000.0)}), [])
 for attempt in (
-    lambda: sink.write(JOB, 2, Table.of({"x": np.arange(30_000.0)}), []),
-    lambda: sink.seal(JOB, 2),
+    lambda: sink.write_chunk(JOB, 2, Table.of({"x": np.arange(30_000.0)}), []),
+    lambda: sink.publish(JOB, 2),
 ):
     try:
         attempt()
@@ -251,8 +251,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert not path.exists()
     assert not [*tmp_path.rglob("*.tmp")]
     sink = FileSink(path)
-    assert sorted(sink.completed(JOB)) == [0, 1]
-    sink.seal(JOB, 2)
+    assert sorted(sink.completed_chunks(JOB)) == [0, 1]
+    sink.publish(JOB, 2)
     assert open_source(path).version.rows == 6_000
 
 
@@ -260,10 +260,10 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = FileSink(tmp_path / "file" / "out.csv")
     with pytest.raises(Unavailable, match=r"file/out\.csv cannot be written: .*name another place"):
-        sink.write(JOB, 0, table(x=np.array([1.0])), [])
+        sink.write_chunk(JOB, 0, table(x=np.array([1.0])), [])
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(Unavailable, match=r"folder\.csv is a directory; name a file"):
-        FileSink(tmp_path / "folder.csv").completed(JOB)
+        FileSink(tmp_path / "folder.csv").completed_chunks(JOB)
 
 
 def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
@@ -271,10 +271,10 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
 import os, sys, tempfile
 from pathlib import Path
 import numpy as np
-from adapters.arrow.csv_source import CsvSource
-from adapters.arrow.file_sink import FileSink
+from adapters.arrow.reading.csv_source import CsvSource
+from adapters.arrow.writing.file_sink import FileSink
 from domain.errors import Unavailable
-from domain.table import Table
+from domain.data.table import Table
 from tests.integration.arrow.test_file_sink import JOB
 
 with tempfile.TemporaryDirectory() as name:
@@ -288,7 +288,7 @@ with tempfile.TemporaryDirectory() as name:
         os.seteuid(65_534)  # root may do everything
     part = Table.of({"x": np.array([1.0])})
     sink = FileSink(folder / "out.csv")
-    for attempt in (lambda: CsvSource(path).version, lambda: sink.write(JOB, 0, part, [])):
+    for attempt in (lambda: CsvSource(path).version, lambda: sink.write_chunk(JOB, 0, part, [])):
         try:
             attempt()
         except Unavailable as error:
@@ -310,7 +310,7 @@ with tempfile.TemporaryDirectory() as name:
 
 def test_a_job_without_chunks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match=r"out\.csv: there are no rows to write"):
-        FileSink(tmp_path / "out.csv").seal(JOB, 0)
+        FileSink(tmp_path / "out.csv").publish(JOB, 0)
     assert left_in(tmp_path) == []
 
 
@@ -387,8 +387,8 @@ def test_kept_columns_of_many_types_are_readable_as_text(tmp_path: Path) -> None
 def test_bytes_cannot_be_written_as_text(tmp_path: Path, suffix: str) -> None:
     sink = FileSink(tmp_path / f"out{suffix}")
     with pytest.raises(InvalidData, match=r"column 'x' cannot be written as text.*\.parquet"):
-        sink.write(JOB, 0, table(x=objects([b"\xff"])), [])
-    assert dict(sink.completed(JOB)) == {}
+        sink.write_chunk(JOB, 0, table(x=objects([b"\xff"])), [])
+    assert dict(sink.completed_chunks(JOB)) == {}
 
 
 @pytest.mark.parametrize(

@@ -29,21 +29,21 @@ def run(path: Path, job: BatchJob = JOB, chunks: int = 2) -> FileSink:
     """Write an output and return the sink."""
     sink = FileSink(path)
     for index in range(chunks):
-        sink.write(job, index, Table.of({"x": np.arange(3.0) + index}), [REJECT])
-    sink.seal(job, chunks)
+        sink.write_chunk(job, index, Table.of({"x": np.arange(3.0) + index}), [REJECT])
+    sink.publish(job, chunks)
     return sink
 
 
 @contextmanager
 def holding(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run another process that has reserved an output."""
+    """Run another process that has locked an output."""
     script = """
 import sys
 from pathlib import Path
-from adapters.arrow.file_sink import FileSink
+from adapters.arrow.writing.file_sink import FileSink
 from tests.integration.arrow.test_one_output import JOB
 
-with FileSink(Path(sys.argv[1])).reserved(JOB):
+with FileSink(Path(sys.argv[1])).locked(JOB):
     print("has it", flush=True)
     sys.stdin.read()
 """
@@ -66,12 +66,12 @@ def test_two_processes_do_not_write_one_output_whatever_their_jobs(tmp_path: Pat
             said = f"{path} is being written by another run (job {JOB.id}, process {process.pid} on"
             with (
                 pytest.raises(Conflict, match=re.escape(said)),
-                FileSink(path).reserved(job),
+                FileSink(path).locked(job),
             ):
                 pytest.fail("two runs at once")
-        with FileSink(path.with_name("other.csv")).reserved(JOB):
+        with FileSink(path.with_name("other.csv")).locked(JOB):
             pass
-    with FileSink(path).reserved(OTHER):
+    with FileSink(path).locked(OTHER):
         pass
     assert [*path.parent.iterdir()] == []
 
@@ -81,7 +81,7 @@ def test_a_killed_run_lets_go(tmp_path: Path) -> None:
     with holding(path) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
-        with FileSink(path).reserved(OTHER):
+        with FileSink(path).locked(OTHER):
             pass
     assert [*tmp_path.iterdir()] == []
 
@@ -89,8 +89,8 @@ def test_a_killed_run_lets_go(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_reserved_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = FileSink(tmp_path / "file" / "out.csv")
-    with pytest.raises(Unavailable, match=r"out\.csv cannot be written"), sink.reserved(JOB):
-        pytest.fail("it cannot be reserved")
+    with pytest.raises(Unavailable, match=r"out\.csv cannot be written"), sink.locked(JOB):
+        pytest.fail("it cannot be locked")
 
 
 def _change(path: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_file_that_was_changed_since_is_not_finished(
 
 def test_rejects_of_somebody_else_are_noticed(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "out.csv")
-    sink.write(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
-    sink.seal(JOB, 1)
+    sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
+    sink.publish(JOB, 1)
     assert sink.finished(JOB) is not None
     (tmp_path / "out.csv.rejects.jsonl").write_text("{}\n")
     assert sink.finished(JOB) is None
@@ -140,10 +140,10 @@ def test_the_output_of_another_job_is_not_finished(tmp_path: Path) -> None:
 def test_the_chunks_of_jobs_that_lost_the_output_are_removed(tmp_path: Path) -> None:
     path, neighbour = tmp_path / "out.csv", tmp_path / "out.csv.more.csv"
     for place in (path, neighbour):
-        FileSink(place).write(OTHER, 0, Table.of({"x": np.arange(3.0)}), [])
+        FileSink(place).write_chunk(OTHER, 0, Table.of({"x": np.arange(3.0)}), [])
     run(path)
-    assert not FileSink(path).completed(OTHER)
-    assert sorted(FileSink(neighbour).completed(OTHER)) == [0]
+    assert not FileSink(path).completed_chunks(OTHER)
+    assert sorted(FileSink(neighbour).completed_chunks(OTHER)) == [0]
 
 
 def test_what_a_killed_run_left_beside_a_finished_output_is_removed(tmp_path: Path) -> None:
@@ -161,14 +161,14 @@ def test_a_sink_that_was_sent_writes_only_where_it_sees_the_run_that_sent_it(
 ) -> None:
     sink, rows = FileSink(tmp_path / "out.csv"), Table.of({"x": np.arange(3.0)})
     sent = pickle.loads(pickle.dumps(sink))
-    with sink.reserved(JOB):
-        assert sent.write(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)
+    with sink.locked(JOB):
+        assert sent.write_chunk(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)
         with pytest.raises(Unavailable, match="on storage that all machines share"):
-            sent.write(OTHER, 0, rows, [])
+            sent.write_chunk(OTHER, 0, rows, [])
     with pytest.raises(Unavailable, match=rf"out\.csv: the run of job {JOB.id} is not seen from"):
-        sent.write(JOB, 1, rows, [])
-    assert sorted(sink.completed(JOB)) == [0]
+        sent.write_chunk(JOB, 1, rows, [])
+    assert sorted(sink.completed_chunks(JOB)) == [0]
     elsewhere = pickle.loads(pickle.dumps(FileSink(tmp_path / "not" / "there" / "out.csv")))
     with pytest.raises(Unavailable, match="is not seen from"):
-        elsewhere.write(JOB, 0, rows, [])
+        elsewhere.write_chunk(JOB, 0, rows, [])
     assert not (tmp_path / "not").exists()

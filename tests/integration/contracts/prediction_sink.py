@@ -2,7 +2,7 @@
 
 A subclass provides the fixtures `reopened`, which returns a sink on the same place as another
 process would, `read_back`, which returns the rows and the rejects that a job left there, and
-`remove_rows` and `remove_rejects`, which take some of what a sealed job left.
+`remove_rows` and `remove_rejects`, which take some of what a published job left.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from application.ports import Finished, PredictionSink, Sealed
+from application.ports import FinishedJob, PredictionSink, PublishedOutput
 from domain.data.table import Coded, Table
 from domain.errors import Conflict, Unavailable, Violation
 from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob, ChunkReceipt, Reject
@@ -39,7 +39,7 @@ Damage = Callable[[BatchJob], None]
 
 
 class ReadBack(Protocol):
-    def __call__(self, job: BatchJob, sealed: Sealed) -> Written: ...
+    def __call__(self, job: BatchJob, published: PublishedOutput) -> Written: ...
 
 
 def part(first: int, rows: int = 3) -> Table:
@@ -73,16 +73,18 @@ def expected(*tables: Table, rejects: Sequence[Reject] = ()) -> Written:
 
 class PredictionSinkContract:
     def test_at_first_nothing_is_completed(self, reopened: Reopened) -> None:
-        assert dict(reopened().completed(JOB)) == {}
+        assert dict(reopened().completed_chunks(JOB)) == {}
 
-    def test_what_is_sealed_is_there_as_it_was_written(
+    def test_what_is_published_is_there_as_it_was_written(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
-        assert sink.write(JOB, 0, part(0), []) == ChunkReceipt(0, 3, 0)
-        assert sink.write(JOB, 1, part(3), [reject(7)]) == ChunkReceipt(1, 3, 1)
-        assert sink.write(JOB, 2, part(6, 1), [reject(9), reject(10)]) == ChunkReceipt(2, 1, 2)
-        found = read_back(JOB, sink.seal(JOB, 3))
+        assert sink.write_chunk(JOB, 0, part(0), []) == ChunkReceipt(0, 3, 0)
+        assert sink.write_chunk(JOB, 1, part(3), [reject(7)]) == ChunkReceipt(1, 3, 1)
+        assert sink.write_chunk(JOB, 2, part(6, 1), [reject(9), reject(10)]) == ChunkReceipt(
+            2, 1, 2
+        )
+        found = read_back(JOB, sink.publish(JOB, 3))
         rejects = [reject(7), reject(9), reject(10)]
         assert found == expected(part(0), part(3), part(6, 1), rejects=rejects)
 
@@ -90,33 +92,33 @@ class PredictionSinkContract:
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         first = reopened()
-        first.write(JOB, 0, part(0), [reject(2)])
-        first.write(JOB, 2, part(6), [])
+        first.write_chunk(JOB, 0, part(0), [reject(2)])
+        first.write_chunk(JOB, 2, part(6), [])
         second = reopened()
-        assert dict(second.completed(JOB)) == {
+        assert dict(second.completed_chunks(JOB)) == {
             0: ChunkReceipt(0, 3, 1),
             2: ChunkReceipt(2, 3, 0),
         }
-        second.write(JOB, 1, part(3), [])
-        found = read_back(JOB, second.seal(JOB, 3))
+        second.write_chunk(JOB, 1, part(3), [])
+        found = read_back(JOB, second.publish(JOB, 3))
         assert found == expected(part(0), part(3), part(6), rejects=[reject(2)])
 
     def test_jobs_do_not_see_each_others_chunks(self, reopened: Reopened) -> None:
         sink = reopened()
-        sink.write(JOB, 0, part(0), [])
-        assert dict(sink.completed(OTHER_JOB)) == {}
-        sink.write(OTHER_JOB, 1, part(3), [reject(1)])
-        assert dict(sink.completed(JOB)) == {0: ChunkReceipt(0, 3, 0)}
+        sink.write_chunk(JOB, 0, part(0), [])
+        assert dict(sink.completed_chunks(OTHER_JOB)) == {}
+        sink.write_chunk(OTHER_JOB, 1, part(3), [reject(1)])
+        assert dict(sink.completed_chunks(JOB)) == {0: ChunkReceipt(0, 3, 0)}
 
     def test_a_chunk_that_is_written_again_replaces_the_first(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
-        sink.write(JOB, 0, part(90), [reject(1), reject(2)])
-        sink.write(JOB, 1, part(3), [])
-        sink.write(JOB, 0, part(0, 2), [reject(3)])
-        assert sink.completed(JOB)[0] == ChunkReceipt(0, 2, 1)
-        found = read_back(JOB, sink.seal(JOB, 2))
+        sink.write_chunk(JOB, 0, part(90), [reject(1), reject(2)])
+        sink.write_chunk(JOB, 1, part(3), [])
+        sink.write_chunk(JOB, 0, part(0, 2), [reject(3)])
+        assert sink.completed_chunks(JOB)[0] == ChunkReceipt(0, 2, 1)
+        found = read_back(JOB, sink.publish(JOB, 2))
         assert found == expected(part(0, 2), part(3), rejects=[reject(3)])
 
     def test_the_order_is_that_of_the_chunks_not_that_of_writing(
@@ -124,8 +126,8 @@ class PredictionSinkContract:
     ) -> None:
         sink, order = reopened(), [11, 3, 0, 10, 7, 2, 9, 1, 5, 8, 4, 6]
         for index in order:
-            sink.write(JOB, index, part(3 * index), [reject(3 * index + 1)])
-        found = read_back(JOB, sink.seal(JOB, len(order)))
+            sink.write_chunk(JOB, index, part(3 * index), [reject(3 * index + 1)])
+        found = read_back(JOB, sink.publish(JOB, len(order)))
         rejects = [reject(3 * index + 1) for index in sorted(order)]
         assert found == expected(*(part(3 * index) for index in sorted(order)), rejects=rejects)
 
@@ -133,18 +135,18 @@ class PredictionSinkContract:
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
-        sink.write(JOB, 0, part(0), [])
-        sealed = sink.seal(JOB, 1)
-        assert sealed.rejects is None
-        assert read_back(JOB, sealed).rejects == []
+        sink.write_chunk(JOB, 0, part(0), [])
+        published = sink.publish(JOB, 1)
+        assert published.rejects is None
+        assert read_back(JOB, published).rejects == []
 
     def test_a_chunk_may_be_all_rejects(self, reopened: Reopened, read_back: ReadBack) -> None:
         sink = reopened()
         rejects = [reject(1), reject(2), reject(3)]
-        sink.write(JOB, 0, part(0)[0:0], rejects)
-        sink.write(JOB, 1, part(3), [])
-        assert sink.completed(JOB)[0] == ChunkReceipt(0, 0, 3)
-        assert read_back(JOB, sink.seal(JOB, 2)) == expected(part(3), rejects=rejects)
+        sink.write_chunk(JOB, 0, part(0)[0:0], rejects)
+        sink.write_chunk(JOB, 1, part(3), [])
+        assert sink.completed_chunks(JOB)[0] == ChunkReceipt(0, 0, 3)
+        assert read_back(JOB, sink.publish(JOB, 2)) == expected(part(3), rejects=rejects)
 
     def test_rejects_of_several_files_keep_their_places(
         self, reopened: Reopened, read_back: ReadBack
@@ -154,19 +156,19 @@ class PredictionSinkContract:
             replace(reject(1), file="plüms/01.csv", row_in_file=1),
             replace(reject(4), file="plüms/02.csv", row_in_file=2),
         ]
-        sink.write(JOB, 0, part(0), rejects)
-        assert read_back(JOB, sink.seal(JOB, 1)) == expected(part(0), rejects=rejects)
+        sink.write_chunk(JOB, 0, part(0), rejects)
+        assert read_back(JOB, sink.publish(JOB, 1)) == expected(part(0), rejects=rejects)
 
-    def test_a_job_that_lacks_a_chunk_is_not_sealed(
+    def test_a_job_that_lacks_a_chunk_is_not_published(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
-        sink.write(JOB, 0, part(0), [])
-        sink.write(JOB, 2, part(6), [])
+        sink.write_chunk(JOB, 0, part(0), [])
+        sink.write_chunk(JOB, 2, part(6), [])
         with pytest.raises(Unavailable, match="chunk 1 of 3"):
-            sink.seal(JOB, 3)
-        sink.write(JOB, 1, part(3), [])
-        assert read_back(JOB, sink.seal(JOB, 3)) == expected(part(0), part(3), part(6))
+            sink.publish(JOB, 3)
+        sink.write_chunk(JOB, 1, part(3), [])
+        assert read_back(JOB, sink.publish(JOB, 3)) == expected(part(0), part(3), part(6))
 
     def test_a_job_that_is_run_again_leaves_the_same(
         self, reopened: Reopened, read_back: ReadBack
@@ -174,21 +176,23 @@ class PredictionSinkContract:
         found = []
         for _ in range(2):
             sink = reopened()
-            assert dict(sink.completed(JOB)) == {}
-            sink.write(JOB, 0, part(0), [reject(4)])
-            sink.write(JOB, 1, part(3), [])
-            found.append(read_back(JOB, sink.seal(JOB, 2)))
+            assert dict(sink.completed_chunks(JOB)) == {}
+            sink.write_chunk(JOB, 0, part(0), [reject(4)])
+            sink.write_chunk(JOB, 1, part(3), [])
+            found.append(read_back(JOB, sink.publish(JOB, 2)))
         assert found[0] == found[1] == expected(part(0), part(3), rejects=[reject(4)])
 
-    def test_a_job_is_finished_when_it_is_sealed_and_not_before(self, reopened: Reopened) -> None:
+    def test_a_job_is_finished_when_it_is_published_and_not_before(
+        self, reopened: Reopened
+    ) -> None:
         sink = reopened()
         assert sink.finished(JOB) is None
-        sink.write(JOB, 0, part(0), [reject(4), reject(5)])
+        sink.write_chunk(JOB, 0, part(0), [reject(4), reject(5)])
         assert sink.finished(JOB) is None
-        sink.write(JOB, 1, part(3, 1), [])
+        sink.write_chunk(JOB, 1, part(3, 1), [])
         assert sink.finished(JOB) is None
-        sealed = sink.seal(JOB, 2)
-        assert reopened().finished(JOB) == Finished(sealed, chunks=2, scored=4, rejected=2)
+        published = sink.publish(JOB, 2)
+        assert reopened().finished(JOB) == FinishedJob(published, chunks=2, scored=4, rejected=2)
         assert sink.finished(OTHER_JOB) is None
 
     @pytest.mark.parametrize("what", ["rows", "rejects"])
@@ -200,34 +204,36 @@ class PredictionSinkContract:
         remove_rejects: Damage,
         what: str,
     ) -> None:
-        def run() -> Sealed:
+        def run() -> PublishedOutput:
             sink = reopened()
-            sink.write(JOB, 0, part(0), [reject(4)])
-            sink.write(JOB, 1, part(3), [reject(9)])
-            return sink.seal(JOB, 2)
+            sink.write_chunk(JOB, 0, part(0), [reject(4)])
+            sink.write_chunk(JOB, 1, part(3), [reject(9)])
+            return sink.publish(JOB, 2)
 
-        sealed = run()
+        published = run()
         remove = remove_rows if what == "rows" else remove_rejects
         remove(JOB)
         assert reopened().finished(JOB) is None
-        assert run() == sealed
-        assert reopened().finished(JOB) == Finished(sealed, 2, 6, 2)
-        assert read_back(JOB, sealed) == expected(part(0), part(3), rejects=[reject(4), reject(9)])
+        assert run() == published
+        assert reopened().finished(JOB) == FinishedJob(published, 2, 6, 2)
+        assert read_back(JOB, published) == expected(
+            part(0), part(3), rejects=[reject(4), reject(9)]
+        )
 
-    def test_a_job_that_is_reserved_is_refused_to_another_run(self, reopened: Reopened) -> None:
-        with reopened().reserved(JOB):
-            with pytest.raises(Conflict, match="another run"), reopened().reserved(JOB):
+    def test_a_job_that_is_locked_is_refused_to_another_run(self, reopened: Reopened) -> None:
+        with reopened().locked(JOB):
+            with pytest.raises(Conflict, match="another run"), reopened().locked(JOB):
                 pytest.fail("two runs at once")
-            with pytest.raises(Conflict), reopened().reserved(JOB):
+            with pytest.raises(Conflict), reopened().locked(JOB):
                 pytest.fail("the second try has let go of the lock of the first run")
-        with reopened().reserved(JOB):
+        with reopened().locked(JOB):
             pass
 
     def test_a_run_that_fails_lets_go(self, reopened: Reopened) -> None:
-        with pytest.raises(Unavailable, match="full"), reopened().reserved(JOB):
+        with pytest.raises(Unavailable, match="full"), reopened().locked(JOB):
             raise Unavailable("full")
-        with reopened().reserved(JOB):
-            reopened().write(JOB, 0, part(0), [])
+        with reopened().locked(JOB):
+            reopened().write_chunk(JOB, 0, part(0), [])
 
     def test_chunks_may_be_written_at_the_same_time(
         self, reopened: Reopened, read_back: ReadBack
@@ -235,14 +241,16 @@ class PredictionSinkContract:
         sink = reopened()
         with ThreadPoolExecutor(4) as threads:
             begun = [
-                threads.submit(sink.write, JOB, index, part(3 * index), [reject(3 * index + 1)])
+                threads.submit(
+                    sink.write_chunk, JOB, index, part(3 * index), [reject(3 * index + 1)]
+                )
                 for index in range(8)
             ]
         assert [future.result() for future in begun] == [
             ChunkReceipt(index, 3, 1) for index in range(8)
         ]
         rejects = [reject(3 * index + 1) for index in range(8)]
-        found = read_back(JOB, sink.seal(JOB, 8))
+        found = read_back(JOB, sink.publish(JOB, 8))
         assert found == expected(*(part(3 * index) for index in range(8)), rejects=rejects)
 
 
@@ -253,16 +261,18 @@ class SharedSinkContract(PredictionSinkContract):
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
-        with sink.reserved(JOB):
+        with sink.locked(JOB):
             with ProcessPoolExecutor(2, get_context("spawn")) as processes:
                 written = list(processes.map(partial(_write, sink), range(4)))
             assert written == [ChunkReceipt(index, 3, 1) for index in range(4)]
-            assert dict(sink.completed(JOB)) == {receipt.index: receipt for receipt in written}
-            sealed = sink.seal(JOB, 4)
+            assert dict(sink.completed_chunks(JOB)) == {
+                receipt.index: receipt for receipt in written
+            }
+            published = sink.publish(JOB, 4)
         rejects = [reject(3 * index + 1) for index in range(4)]
-        found = read_back(JOB, sealed)
+        found = read_back(JOB, published)
         assert found == expected(*(part(3 * index) for index in range(4)), rejects=rejects)
 
 
 def _write(sink: PredictionSink, index: int) -> ChunkReceipt:
-    return sink.write(JOB, index, part(3 * index), [reject(3 * index + 1)])
+    return sink.write_chunk(JOB, index, part(3 * index), [reject(3 * index + 1)])

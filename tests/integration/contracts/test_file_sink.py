@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from adapters.arrow.writing.file_sink import FileSink
-from application.ports import Sealed
+from application.ports import PublishedOutput
 from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
     Damage,
@@ -81,13 +81,13 @@ class TestFileSink(SharedSinkContract):
         output = tmp_path / "scores" / f"output{suffix}"
         rejects = tmp_path / "scores" / f"output{suffix}.rejects.jsonl"
 
-        def read(job: BatchJob, sealed: Sealed) -> Written:
-            assert sealed.output == str(output)
-            assert sealed.rejects == (str(rejects) if rejects.exists() else None)
+        def read(job: BatchJob, published: PublishedOutput) -> Written:
+            assert published.output == str(output)
+            assert published.rejects == (str(rejects) if rejects.exists() else None)
             receipt = output.with_name(f".{output.name}.receipt.json")
-            expected = [receipt, rejects, output] if sealed.rejects else [receipt, output]
+            expected = [receipt, rejects, output] if published.rejects else [receipt, output]
             assert sorted(output.parent.iterdir()) == sorted(expected), "nothing else is left"
-            lines = rejects.read_text(encoding="utf-8").splitlines() if sealed.rejects else []
+            lines = rejects.read_text(encoding="utf-8").splitlines() if published.rejects else []
             return Written(_READERS[suffix](output), [json.loads(line) for line in lines])
 
         return read

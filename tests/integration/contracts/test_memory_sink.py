@@ -1,6 +1,6 @@
 import pytest
 
-from application.ports import Sealed
+from application.ports import PublishedOutput
 from domain.scoring.batch_job import BatchJob
 from tests.fakes.data import MemorySink
 from tests.integration.contracts.data_source import contents
@@ -32,7 +32,7 @@ class TestMemorySink(PredictionSinkContract):
 
     @pytest.fixture
     def read_back(self, sink: MemorySink) -> ReadBack:
-        def read(job: BatchJob, sealed: Sealed) -> Written:
+        def read(job: BatchJob, published: PublishedOutput) -> Written:
             rejects = [reject.to_mapping() for reject in sink.rejects[job.id]]
             return Written(contents(sink.tables[job.id]), rejects)
 

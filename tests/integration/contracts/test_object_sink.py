@@ -6,7 +6,7 @@ import pytest
 
 from adapters.arrow.open_by_suffix import open_sink
 from adapters.objects.object_sink import ObjectSink
-from application.ports import Sealed
+from application.ports import PublishedOutput
 from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
     Damage,
@@ -39,13 +39,13 @@ class TestObjectSink(SharedSinkContract):
 
     @pytest.fixture
     def read_back(self, s3: Bucket, folder: str, tmp_path: Path) -> ReadBack:
-        def read(job: BatchJob, sealed: Sealed) -> Written:
+        def read(job: BatchJob, published: PublishedOutput) -> Written:
             names = [".out.jsonl.receipt.json", "out.jsonl"]
-            names += ["out.jsonl.rejects.jsonl"] if sealed.rejects else []
+            names += ["out.jsonl.rejects.jsonl"] if published.rejects else []
             assert s3.keys(folder) == names, "nothing else is left"
-            assert sealed.output == f"s3://{BUCKET}/{folder}/out.jsonl"
+            assert published.output == f"s3://{BUCKET}/{folder}/out.jsonl"
             rows = lines(s3.get(f"{folder}/out.jsonl"))
-            rejects = lines(s3.get(f"{folder}/{names[2]}")) if sealed.rejects else []
+            rejects = lines(s3.get(f"{folder}/{names[2]}")) if published.rejects else []
             held = [each for each in tmp_path.rglob("*") if each.is_file()]
             assert [each.name for each in held] == [".out.jsonl.receipt.json"], "disk is free"
             columns = ("id", "note", PREDICTION, MODEL)

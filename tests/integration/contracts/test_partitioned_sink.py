@@ -11,7 +11,7 @@ from pyarrow import dataset
 
 from adapters.arrow.open_by_suffix import open_folder_sink
 from adapters.arrow.writing.partitioned_sink import PartitionedSink
-from application.ports import Sealed
+from application.ports import PublishedOutput
 from domain.data.table import Table, plain
 from domain.errors import InvalidData, Misconfigured
 from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
@@ -64,12 +64,12 @@ class TestPartitionedSink(SharedSinkContract):
     def read_back(self, output: Path) -> ReadBack:
         rejects = output.with_name("output.rejects.jsonl")
 
-        def read(job: BatchJob, sealed: Sealed) -> Written:
-            assert sealed.rejects == (str(rejects) if rejects.exists() else None)
+        def read(job: BatchJob, published: PublishedOutput) -> Written:
+            assert published.rejects == (str(rejects) if rejects.exists() else None)
             receipt = output.with_name(".output.receipt.json")
-            left = [receipt, output, rejects] if sealed.rejects else [receipt, output]
+            left = [receipt, output, rejects] if published.rejects else [receipt, output]
             assert sorted(output.parent.iterdir()) == left, "nothing else is left"
-            lines = rejects.read_text(encoding="utf-8").splitlines() if sealed.rejects else []
+            lines = rejects.read_text(encoding="utf-8").splitlines() if published.rejects else []
             return Written(rows_in(output), [json.loads(line) for line in lines])
 
         return read
@@ -80,15 +80,15 @@ def names(output: Path) -> list[str]:
     return sorted(path.relative_to(output).as_posix() for path in files)
 
 
-def seal(sink: PartitionedSink, *tables: Table) -> None:
-    with sink.reserved(JOB):
+def publish(sink: PartitionedSink, *tables: Table) -> None:
+    with sink.locked(JOB):
         for index, table in enumerate(tables):
-            sink.write(JOB, index, table, [])
-        sink.seal(JOB, len(tables))
+            sink.write_chunk(JOB, index, table, [])
+        sink.publish(JOB, len(tables))
 
 
 def test_names_of_folders_are_those_of_hive(output: Path) -> None:
-    seal(PartitionedSink(output, ["note"], ".csv"), part(0, len(NOTES)))
+    publish(PartitionedSink(output, ["note"], ".csv"), part(0, len(NOTES)))
     assert names(output) == [
         "note=%5C%20back/part-00000.csv",
         "note=Z%C3%BCrich/part-00000.csv",
@@ -104,7 +104,7 @@ def test_names_of_folders_are_those_of_hive(output: Path) -> None:
 
 @pytest.mark.parametrize("suffix", _FORMATS)
 def test_text_is_read_back_too(output: Path, suffix: str) -> None:
-    seal(PartitionedSink(output, ["note"], suffix), part(0), part(3), part(6))
+    publish(PartitionedSink(output, ["note"], suffix), part(0), part(3), part(6))
     assert rows_in(output, _FORMATS[suffix]) == expected(part(0), part(3), part(6)).rows
 
 
@@ -113,7 +113,7 @@ def test_a_file_takes_the_rows_of_several_chunks_in_their_order(output: Path) ->
         sign = np.array(["even", "odd"], dtype=object)[np.arange(first, first + 6) % 2]
         return Table.of({**part(first, 6).columns, "note": sign})
 
-    seal(PartitionedSink(output, ["note"], rows_per_file=7), *map(chunk, (0, 6, 12, 18)))
+    publish(PartitionedSink(output, ["note"], rows_per_file=7), *map(chunk, (0, 6, 12, 18)))
     files = [f"note={note}/part-{n:05d}.parquet" for note in ("even", "odd") for n in (0, 1)]
     assert names(output) == files
     ids = [dataset.dataset(output / name).to_table()["id"].to_pylist() for name in files]
@@ -121,7 +121,7 @@ def test_a_file_takes_the_rows_of_several_chunks_in_their_order(output: Path) ->
 
 
 def test_several_columns_are_folders_in_folders(output: Path) -> None:
-    seal(PartitionedSink(output, ["id", "note"]), part(3), part(6))
+    publish(PartitionedSink(output, ["id", "note"]), part(3), part(6))
     found = dataset.dataset(output, partitioning="hive").to_table().sort_by("id").to_pydict()
     assert found["id"] == [3, 4, 5, 6, 7, 8]
     assert found["note"] == [NOTES[i % len(NOTES)] for i in range(3, 9)]
@@ -133,8 +133,8 @@ def test_several_columns_are_folders_in_folders(output: Path) -> None:
 def test_any_name_of_a_column_is_read_back(output: Path, column: str) -> None:
     job = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=(column,))
     sink = PartitionedSink(output, [column])
-    sink.write(job, 0, Table.of({column: np.arange(3), PREDICTION: np.ones(3)}), [])
-    sink.seal(job, 1)
+    sink.write_chunk(job, 0, Table.of({column: np.arange(3), PREDICTION: np.ones(3)}), [])
+    sink.publish(job, 1)
     found = dataset.dataset(output, partitioning="hive").to_table().to_pydict()
     assert found == {PREDICTION: [1.0] * 3, column: [0, 1, 2]}
 
@@ -143,19 +143,19 @@ def test_files_of_one_output_have_the_same_types(output: Path) -> None:
     def chunk(sizes: Sequence[int | float | None]) -> Table:
         return Table.of({**part(0, 2).columns, "id": np.array(sizes, dtype=object)})
 
-    seal(PartitionedSink(output, ["note"]), chunk([1, None]), chunk([2.5, 3]))
+    publish(PartitionedSink(output, ["note"]), chunk([1, None]), chunk([2.5, 3]))
     types = {str(dataset.dataset(output / name).schema) for name in names(output)}
     assert len(types) == 1
 
 
 def test_too_many_values_are_refused_with_the_limit(output: Path) -> None:
     sink = PartitionedSink(output, ["id"])
-    sink.write(JOB, 0, part(0, 1_000), [])
+    sink.write_chunk(JOB, 0, part(0, 1_000), [])
     with pytest.raises(InvalidData, match=r"by 'id'.* 2,000 folders or more; allowed: 1,024"):
-        sink.write(JOB, 1, part(1_000, 1_000), [])
-    PartitionedSink(output, ["id"]).write(JOB, 1, part(1_000, 1_000), [])
+        sink.write_chunk(JOB, 1, part(1_000, 1_000), [])
+    PartitionedSink(output, ["id"]).write_chunk(JOB, 1, part(1_000, 1_000), [])
     with pytest.raises(InvalidData, match="allowed: 1,024"):
-        sink.seal(JOB, 2)
+        sink.publish(JOB, 2)
     assert not output.exists()
 
 
@@ -168,27 +168,27 @@ def test_values_that_no_folder_can_stand_for_are_refused(
 ) -> None:
     table = Table.of({**part(0, 1).columns, "note": np.array([value], dtype=object)})
     with pytest.raises(InvalidData, match=f"'note'.*{problem}"):
-        PartitionedSink(output, ["note"]).write(JOB, 0, table, [])
+        PartitionedSink(output, ["note"]).write_chunk(JOB, 0, table, [])
 
 
 def test_only_columns_that_are_kept_can_name_folders(output: Path) -> None:
     sink = PartitionedSink(output, [PREDICTION])
     with (
         pytest.raises(Misconfigured, match=r"by 'prediction'; allowed: .*kept \(id, note\)"),
-        sink.reserved(JOB),
+        sink.locked(JOB),
     ):
-        pytest.fail("it was reserved")
+        pytest.fail("it was locked")
     with pytest.raises(Misconfigured, match="twice"):
         PartitionedSink(output, ["id", "id"])
 
 
 def test_another_layout_is_another_output_of_the_same_job(output: Path) -> None:
     sinks = [PartitionedSink(output, ["note"]), PartitionedSink(output, ["note"], ".csv")]
-    seal(sinks[0], part(0))
+    publish(sinks[0], part(0))
     assert sinks[0].finished(JOB) is not None
     assert sinks[1].finished(JOB) is None
-    sinks[0].write(JOB, 0, part(0), [])
-    assert dict(sinks[1].completed(JOB)) == {}
-    seal(sinks[1], part(0))
+    sinks[0].write_chunk(JOB, 0, part(0), [])
+    assert dict(sinks[1].completed_chunks(JOB)) == {}
+    publish(sinks[1], part(0))
     assert {Path(name).suffix for name in names(output)} == {".csv"}
     assert sinks[0].finished(JOB) is None

@@ -36,7 +36,7 @@ class Naming:
 DRIVER = """
 import sys
 from pathlib import Path
-from adapters.local.processes import ProcessExecutor
+from adapters.local.process_executor import ProcessExecutor
 from tests.integration.contracts.test_process_executor import Naming
 
 if __name__ == "__main__":

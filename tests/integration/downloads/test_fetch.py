@@ -126,7 +126,7 @@ def test_a_transfer_that_a_killed_process_began_goes_on(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from adapters.http.fetch import fetch
+from adapters.http.cached_download import fetch
 
 def progress(done, total):
     if done > 400_000:

@@ -11,7 +11,7 @@ from adapters.objects.object_download import fetch
 from adapters.objects.object_listing import listed
 from adapters.objects.object_location import ObjectPlace
 from adapters.objects.object_sink import ObjectSink
-from application.ports import Finished
+from application.ports import FinishedJob
 from domain.errors import (
     ChecksumMismatch,
     Misconfigured,
@@ -146,9 +146,9 @@ def test_what_is_not_there_is_not_found(s3: Bucket, tmp_path: Path, url: str) ->
 
 def test_a_bucket_that_is_not_there_cannot_be_written(s3: Bucket, tmp_path: Path) -> None:
     sink = ObjectSink.at("s3://no-such-bucket/out.csv", tmp_path, open_sink)
-    sink.write(JOB, 0, part(0), [])
+    sink.write_chunk(JOB, 0, part(0), [])
     with pytest.raises(NotFound, match="s3://no-such-bucket/"):
-        sink.seal(JOB, 1)
+        sink.publish(JOB, 1)
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,14 @@ def test_what_was_not_uploaded_is_uploaded_by_the_next_run(
     s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = ObjectSink.at(f"s3://{BUCKET}/late/out.csv", tmp_path, open_sink)
-    sink.write(JOB, 0, part(0), [reject(4)])
+    sink.write_chunk(JOB, 0, part(0), [reject(4)])
     with monkeypatch.context() as away:
         away.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
         with pytest.raises(Unavailable):
-            sink.seal(JOB, 1)
+            sink.publish(JOB, 1)
     found = sink.finished(JOB)
     assert found is not None
-    assert found == Finished(found.sealed, chunks=1, scored=3, rejected=1)
+    assert found == FinishedJob(found.published, chunks=1, scored=3, rejected=1)
     assert s3.keys("late") == [".out.csv.receipt.json", "out.csv", "out.csv.rejects.jsonl"]
     assert sink.finished(JOB) == found
 
@@ -202,8 +202,8 @@ def test_what_a_run_left_on_the_disk_that_was_killed_after_its_upload_goes_with_
     s3: Bucket, tmp_path: Path
 ) -> None:
     sink = ObjectSink.at(f"s3://{BUCKET}/left/out.csv", tmp_path, open_sink)
-    sink.write(JOB, 0, part(0), [reject(4)])
-    sink.seal(JOB, 1)
+    sink.write_chunk(JOB, 0, part(0), [reject(4)])
+    sink.publish(JOB, 1)
     for name in ("out.csv", "out.csv.rejects.jsonl"):
         (sink.folder / name).write_bytes(s3.get(f"left/{name}"))
     assert sink.finished(JOB) is not None

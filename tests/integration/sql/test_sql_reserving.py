@@ -25,10 +25,10 @@ JOB = BatchJob("0" * 64, "orchard/1", "1" * 64, 3)
 OTHER = replace(JOB, model="orchard/2")
 SCRIPT = """
 import sys
-from adapters.sql.sink import SqlSink
+from adapters.sql.sql_sink import SqlSink
 from tests.integration.sql.test_sql_reserving import JOB
 
-with SqlSink(sys.argv[1]).reserved(JOB):
+with SqlSink(sys.argv[1]).locked(JOB):
     print("has it", flush=True)
     sys.stdin.read()
 """
@@ -41,7 +41,7 @@ def url(database_url: str) -> str:
 
 @contextmanager
 def holding(url: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run another process that has reserved the job."""
+    """Run another process that has locked the job."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, url],
         cwd=Path(__file__).parents[3],
@@ -56,7 +56,7 @@ def holding(url: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 def is_taken(url: str) -> bool:
     try:
-        with SqlSink(url).reserved(JOB):
+        with SqlSink(url).locked(JOB):
             return False
     except Conflict:
         return True
@@ -65,11 +65,11 @@ def is_taken(url: str) -> bool:
 def test_a_job_is_refused_to_a_second_process_until_the_first_ends(url: str) -> None:
     with holding(url):
         said = f"job {JOB.id} is being written by another run; wait until"
-        with pytest.raises(Conflict, match=said), SqlSink(url).reserved(JOB):
+        with pytest.raises(Conflict, match=said), SqlSink(url).locked(JOB):
             pytest.fail("two runs at once")
-        with SqlSink(url).reserved(OTHER):  # a table takes several jobs at once
+        with SqlSink(url).locked(OTHER):  # a table takes several jobs at once
             pass
-        with SqlSink(url.replace("#scored", "#others")).reserved(JOB):
+        with SqlSink(url.replace("#scored", "#others")).locked(JOB):
             pass
     wait_until(lambda: not is_taken(url), 30, lambda: "the lock is let go")
 
@@ -84,22 +84,22 @@ def test_a_killed_process_lets_go(url: str) -> None:
 
 def test_nothing_is_left_beside_an_sqlite_file(sqlite_url: str, tmp_path: Path) -> None:
     sink = SqlSink(f"{sqlite_url}#scored")
-    with sink.reserved(JOB):
-        sink.write(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
+    with sink.locked(JOB):
+        sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
     assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = SqlSink(f"sqlite:///{tmp_path}/file/x.db#scored")
-    with pytest.raises(Unavailable, match="cannot be made"), sink.reserved(JOB):
-        pytest.fail("it cannot be reserved")
+    with pytest.raises(Unavailable, match="cannot be made"), sink.locked(JOB):
+        pytest.fail("it cannot be locked")
 
 
 def test_a_server_that_is_down_is_unavailable() -> None:
     sink = SqlSink(f"postgresql+psycopg://me:hush@127.0.0.1:{free_port()}/db#scored")
-    with pytest.raises(Unavailable, match="refused") as raised, sink.reserved(JOB):
-        pytest.fail("it cannot be reserved")
+    with pytest.raises(Unavailable, match="refused") as raised, sink.locked(JOB):
+        pytest.fail("it cannot be locked")
     assert "hush" not in str(raised.value)
 
 
@@ -107,7 +107,7 @@ def test_a_session_that_was_cut_off_does_not_hide_the_error_of_the_job(postgres_
     cut_off = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
 
     def job_that_fails() -> None:
-        with SqlSink(f"{postgres_url}#scored").reserved(JOB):
+        with SqlSink(f"{postgres_url}#scored").locked(JOB):
             execute(postgres_url, cut_off)
             raise Unavailable("the disk is full")
 
@@ -115,26 +115,26 @@ def test_a_session_that_was_cut_off_does_not_hide_the_error_of_the_job(postgres_
         job_that_fails()
 
 
-def test_a_job_that_is_written_again_is_running_until_it_is_sealed(database_url: str) -> None:
+def test_a_job_that_is_written_again_is_running_until_it_is_published(database_url: str) -> None:
     sink, status = SqlSink(f"{database_url}#scored"), "SELECT status FROM scored_jobs"
     for index in range(2):
-        sink.write(JOB, index, Table.of({"x": np.arange(3.0)}), [])
-    sink.seal(JOB, 2)
+        sink.write_chunk(JOB, index, Table.of({"x": np.arange(3.0)}), [])
+    sink.publish(JOB, 2)
     execute(database_url, "DELETE FROM scored WHERE chunk = 0")
-    sink.write(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
+    sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
     assert rows_of(database_url, status) == [("running",)]
-    assert sorted(sink.completed(JOB)) == [0, 1]
+    assert sorted(sink.completed_chunks(JOB)) == [0, 1]
     execute(database_url, 'DELETE FROM scored WHERE chunk = 1 AND "row" = 2')
-    assert sorted(sink.completed(JOB)) == [0], "a chunk that lacks a row does not count"
-    sink.write(JOB, 1, Table.of({"x": np.arange(3.0)}), [])
-    sink.seal(JOB, 2)
+    assert sorted(sink.completed_chunks(JOB)) == [0], "a chunk that lacks a row does not count"
+    sink.write_chunk(JOB, 1, Table.of({"x": np.arange(3.0)}), [])
+    sink.publish(JOB, 2)
     assert rows_of(database_url, status) == [("finished",)]
 
 
 def test_a_database_that_no_other_process_can_reach_needs_no_lock() -> None:
     sink = SqlSink("sqlite://#scored")
-    with sink.reserved(JOB), sink.reserved(JOB):
-        assert sink.completed(JOB) == {}
+    with sink.locked(JOB), sink.locked(JOB):
+        assert sink.completed_chunks(JOB) == {}
 
 
 def test_a_sink_that_was_sent_makes_no_file_where_it_does_not_see_the_run(
@@ -143,7 +143,7 @@ def test_a_sink_that_was_sent_makes_no_file_where_it_does_not_see_the_run(
     sink, rows = SqlSink(f"{sqlite_url}#scored"), Table.of({"x": np.arange(3.0)})
     sent = pickle.loads(pickle.dumps(sink))
     with pytest.raises(Unavailable, match=rf"the run of job {JOB.id} is not seen from"):
-        sent.write(JOB, 0, rows, [])
+        sent.write_chunk(JOB, 0, rows, [])
     assert [*tmp_path.iterdir()] == []
-    with sink.reserved(JOB):
-        assert sent.write(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)
+    with sink.locked(JOB):
+        assert sent.write_chunk(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)

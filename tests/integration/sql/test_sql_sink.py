@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from adapters.sql.sql_sink import SqlSink
 from adapters.sql.sql_source import SqlSource
 from application.model.load_model import LoadModel
-from application.ports import Sealed
+from application.ports import PublishedOutput
 from application.scoring.predict_batch import PredictBatch
 from domain.data.table import Coded, Table, plain
 from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Violation
@@ -85,8 +85,8 @@ class TestSqlSink(SharedSinkContract):
 
     @pytest.fixture
     def read_back(self, database_url: str) -> ReadBack:
-        def read(job: BatchJob, sealed: Sealed) -> Written:
-            assert sealed.output.endswith(f"#scored (job {job.id})")
+        def read(job: BatchJob, published: PublishedOutput) -> Written:
+            assert published.output.endswith(f"#scored (job {job.id})")
             place = f"WHERE job = '{job.id}' ORDER BY chunk, \"row\""
             query = f"SELECT {', '.join(NAMES)} FROM scored {place}"
             columns = zip(*rows_of(database_url, query), strict=True)
@@ -98,7 +98,7 @@ class TestSqlSink(SharedSinkContract):
                 where = {"file": file, "row_in_file": row_in_file} if file else {}
                 assert (file is None) == (row_in_file is None)
                 rejects.setdefault(row, {"row": row, **where, "errors": []})["errors"].append(fault)
-            assert (sealed.rejects is None) == (not rejects)
+            assert (published.rejects is None) == (not rejects)
             return Written(
                 {n: list(c) for n, c in zip(NAMES, columns, strict=True)},
                 list(rejects.values()),
@@ -109,13 +109,13 @@ class TestSqlSink(SharedSinkContract):
 
 class TestWriting:
     def test_rows_say_where_they_belong(self, sink: SqlSink, database_url: str) -> None:
-        assert sink.write(JOB, 1, scored([4.5]), ()) == ChunkReceipt(1, 1, 0)
-        assert sink.write(JOB, 0, scored([1.5, 2.5, 1 / 3]), REJECTS) == ChunkReceipt(0, 3, 2)
+        assert sink.write_chunk(JOB, 1, scored([4.5]), ()) == ChunkReceipt(1, 1, 0)
+        assert sink.write_chunk(JOB, 0, scored([1.5, 2.5, 1 / 3]), REJECTS) == ChunkReceipt(0, 3, 2)
         found = rows_of(database_url, ALL)
         assert found == [*lines(JOB, 0, [1.5, 2.5, 1 / 3]), *lines(JOB, 1, [4.5])]
 
     def test_every_fault_of_a_reject_is_a_line(self, sink: SqlSink, database_url: str) -> None:
-        sink.write(JOB, 0, scored([1.5]), REJECTS)
+        sink.write_chunk(JOB, 0, scored([1.5]), REJECTS)
         words = {v: (v.field, v.problem, v.allowed) for v in (MISSING, TOO_OLD)}
         assert rows_of(database_url, FAULTS) == [
             (0, 2, 0, *words[MISSING]),
@@ -126,29 +126,29 @@ class TestWriting:
     def test_a_chunk_that_is_written_again_is_replaced(
         self, sink: SqlSink, database_url: str
     ) -> None:
-        sink.write(JOB, 0, scored([1.5, 2.5, 3.5]), REJECTS)
-        sink.write(JOB, 1, scored([9.5]), REJECTS[1:])
-        sink.write(JOB, 0, scored([7.5]), REJECTS[:1])
+        sink.write_chunk(JOB, 0, scored([1.5, 2.5, 3.5]), REJECTS)
+        sink.write_chunk(JOB, 1, scored([9.5]), REJECTS[1:])
+        sink.write_chunk(JOB, 0, scored([7.5]), REJECTS[:1])
         assert rows_of(database_url, ALL) == [*lines(JOB, 0, [7.5]), *lines(JOB, 1, [9.5])]
         assert [line[:3] for line in rows_of(database_url, FAULTS)] == [
             (0, 2, 0),
             (0, 2, 1),
             (1, 5, 0),
         ]
-        assert sink.completed(JOB) == {0: ChunkReceipt(0, 1, 1), 1: ChunkReceipt(1, 1, 1)}
+        assert sink.completed_chunks(JOB) == {0: ChunkReceipt(0, 1, 1), 1: ChunkReceipt(1, 1, 1)}
 
     def test_jobs_are_appended_to_each_other(self, sink: SqlSink, database_url: str) -> None:
-        sink.write(JOB, 0, scored([1.5]), ())
-        sink.write(OTHER, 0, scored([2.5], "orchard/2"), ())
+        sink.write_chunk(JOB, 0, scored([1.5]), ())
+        sink.write_chunk(OTHER, 0, scored([2.5], "orchard/2"), ())
         expected = sorted([*lines(JOB, 0, [1.5]), *lines(OTHER, 0, [2.5])])
         assert rows_of(database_url, ALL) == expected
 
     def test_a_chunk_without_a_scored_row_has_a_receipt(
         self, sink: SqlSink, database_url: str
     ) -> None:
-        assert sink.write(JOB, 0, scored([]), REJECTS) == ChunkReceipt(0, 0, 2)
+        assert sink.write_chunk(JOB, 0, scored([]), REJECTS) == ChunkReceipt(0, 0, 2)
         assert rows_of(database_url, ALL) == []
-        assert sink.completed(JOB) == {0: ChunkReceipt(0, 0, 2)}
+        assert sink.completed_chunks(JOB) == {0: ChunkReceipt(0, 0, 2)}
 
     def test_columns_keep_their_types(self, sink: SqlSink, database_url: str) -> None:
         columns: dict[str, Any] = {
@@ -163,7 +163,7 @@ class TestWriting:
             "a b%": np.array(['quote"d', ""], dtype=object),
             "day": np.array(["2024-02-29", "NaT"], dtype="datetime64[D]"),
         }
-        sink.write(JOB, 0, Table.of(columns), ())
+        sink.write_chunk(JOB, 0, Table.of(columns), ())
         with connected(database_url) as connection:
             table = sa.Table("scored", sa.MetaData(), autoload_with=connection)
             rows = connection.execute(sa.select(table).order_by(table.c.row)).mappings().all()
@@ -200,53 +200,53 @@ class TestWriting:
             'CREATE TABLE scored (id INTEGER, job TEXT, chunk INTEGER, "row" INTEGER, '
             "sort VARCHAR(9), age NUMERIC(9, 2), prediction REAL, model TEXT)",
         )
-        sink.write(JOB, 0, scored([1.5, 2.5]), ())
+        sink.write_chunk(JOB, 0, scored([1.5, 2.5]), ())
         assert rows_of(database_url, ALL) == lines(JOB, 0, [1.5, 2.5])
 
     def test_a_schema_may_be_named(self, postgres_url: str) -> None:
         execute(postgres_url, "CREATE SCHEMA results")
         sink = SqlSink(f"{postgres_url}#results.scored")
-        sink.write(JOB, 0, scored([1.5]), REJECTS)
-        assert sink.completed(JOB) == {0: ChunkReceipt(0, 1, 2)}
-        assert sink.seal(JOB, 1).output.endswith(f"#results.scored (job {JOB.id})")
+        sink.write_chunk(JOB, 0, scored([1.5]), REJECTS)
+        assert sink.completed_chunks(JOB) == {0: ChunkReceipt(0, 1, 2)}
+        assert sink.publish(JOB, 1).output.endswith(f"#results.scored (job {JOB.id})")
         assert rows_of(postgres_url, "SELECT prediction FROM results.scored") == [(1.5,)]
         assert tables_of(postgres_url) == set()
 
 
 class TestSealing:
-    def test_a_job_is_finished_when_it_is_sealed(self, sink: SqlSink, database_url: str) -> None:
+    def test_a_job_is_finished_when_it_is_published(self, sink: SqlSink, database_url: str) -> None:
         query = "SELECT job, status, model, finished_at IS NULL FROM scored_jobs"
-        sink.write(JOB, 0, scored([1.5]), ())
+        sink.write_chunk(JOB, 0, scored([1.5]), ())
         assert rows_of(database_url, query) == [(JOB.id, "running", "orchard/1", True)]
-        sealed = sink.seal(JOB, 1)
+        published = sink.publish(JOB, 1)
         assert rows_of(database_url, query) == [(JOB.id, "finished", "orchard/1", False)]
-        assert sealed.output.endswith(f"#scored (job {JOB.id})")
-        assert sealed.rejects is None
-        assert "sesame" not in sealed.output
+        assert published.output.endswith(f"#scored (job {JOB.id})")
+        assert published.rejects is None
+        assert "sesame" not in published.output
 
     def test_rejects_are_reported_where_there_are_some(self, sink: SqlSink) -> None:
-        sink.write(JOB, 0, scored([1.5]), ())
-        sink.write(JOB, 1, scored([1.5]), REJECTS)
-        rejects = sink.seal(JOB, 2).rejects
+        sink.write_chunk(JOB, 0, scored([1.5]), ())
+        sink.write_chunk(JOB, 1, scored([1.5]), REJECTS)
+        rejects = sink.publish(JOB, 2).rejects
         assert rejects is not None
         assert rejects.endswith(f"#scored_rejects (job {JOB.id})")
 
     def test_a_chunk_that_is_missing_keeps_the_job_open(
         self, sink: SqlSink, database_url: str
     ) -> None:
-        sink.write(JOB, 0, scored([1.5]), ())
-        sink.write(JOB, 2, scored([1.5]), ())
+        sink.write_chunk(JOB, 0, scored([1.5]), ())
+        sink.write_chunk(JOB, 2, scored([1.5]), ())
         with pytest.raises(Unavailable, match="chunk 1 of 3 is not written"):
-            sink.seal(JOB, 3)
+            sink.publish(JOB, 3)
         assert rows_of(database_url, "SELECT status FROM scored_jobs") == [("running",)]
 
     def test_an_identical_job_does_not_double_the_rows(
         self, sink: SqlSink, database_url: str
     ) -> None:
         for again in (sink, SqlSink(f"{database_url}#scored")):
-            assert again.completed(JOB) == {}
-            again.write(JOB, 0, scored([1.5, 2.5]), REJECTS)
-            again.seal(JOB, 1)
+            assert again.completed_chunks(JOB) == {}
+            again.write_chunk(JOB, 0, scored([1.5, 2.5]), REJECTS)
+            again.publish(JOB, 1)
         assert rows_of(database_url, ALL) == lines(JOB, 0, [1.5, 2.5])
         assert len(rows_of(database_url, FAULTS)) == 3
         assert rows_of(database_url, "SELECT job, status FROM scored_jobs") == [
@@ -256,15 +256,15 @@ class TestSealing:
 
 class TestResuming:
     def test_nothing_is_made_by_asking(self, sink: SqlSink, database_url: str) -> None:
-        assert sink.completed(JOB) == {}
+        assert sink.completed_chunks(JOB) == {}
         assert tables_of(database_url) == set()
 
     def test_a_later_process_finds_what_was_written(self, sink: SqlSink, database_url: str) -> None:
-        sink.write(JOB, 0, scored([1.5]), ())
-        sink.write(JOB, 3, scored([1.5, 2.5]), REJECTS)
+        sink.write_chunk(JOB, 0, scored([1.5]), ())
+        sink.write_chunk(JOB, 3, scored([1.5, 2.5]), REJECTS)
         later = pickle.loads(pickle.dumps(SqlSink(f"{database_url}#scored")))
-        assert later.completed(JOB) == {0: ChunkReceipt(0, 1, 0), 3: ChunkReceipt(3, 2, 2)}
-        assert later.completed(OTHER) == {}
+        assert later.completed_chunks(JOB) == {0: ChunkReceipt(0, 1, 0), 3: ChunkReceipt(3, 2, 2)}
+        assert later.completed_chunks(OTHER) == {}
 
 
 class TestRefusals:
@@ -276,24 +276,24 @@ class TestRefusals:
             Conflict,
             match="without column 'chunk', 'row', 'sort', 'age', 'model'; it has 'job', 'pred",
         ):
-            sink.write(JOB, 0, scored([1.5]), ())
+            sink.write_chunk(JOB, 0, scored([1.5]), ())
         assert rows_of(database_url, "SELECT * FROM scored") == []
         assert tables_of(database_url) == {"scored"}
 
     def test_a_table_of_rejects_of_earlier_days_is_told_what_it_lacks(
         self, sink: SqlSink, database_url: str
     ) -> None:
-        sink.write(JOB, 0, scored([1.5]), ())
+        sink.write_chunk(JOB, 0, scored([1.5]), ())
         execute(database_url, "ALTER TABLE scored_rejects DROP COLUMN row_in_file")
         with pytest.raises(Conflict, match=r"'scored_rejects' .* without column 'row_in_file'"):
-            SqlSink(f"{database_url}#scored").write(JOB, 1, scored([1.5]), ())
+            SqlSink(f"{database_url}#scored").write_chunk(JOB, 1, scored([1.5]), ())
 
     def test_another_kind_of_value_is_refused_with_the_column(
         self, sink: SqlSink, database_url: str
     ) -> None:
-        sink.write(JOB, 0, Table.of({"id": np.array([1, 2])}), ())
+        sink.write_chunk(JOB, 0, Table.of({"id": np.array([1, 2])}), ())
         with pytest.raises(InvalidData, match=r"column 'id' \(BIGINT\) cannot take text"):
-            sink.write(JOB, 1, Table.of({"id": np.array(["x"], dtype=object)}), ())
+            sink.write_chunk(JOB, 1, Table.of({"id": np.array(["x"], dtype=object)}), ())
         assert rows_of(database_url, "SELECT id FROM scored ORDER BY 1") == [(1,), (2,)]
 
     def test_a_text_column_takes_every_kind_of_value(
@@ -301,7 +301,7 @@ class TestRefusals:
     ) -> None:
         kinds: list[list[Any]] = [[None, None], ["x", None], [1, 2], [0.5, None], [True, False]]
         for index, values in enumerate(kinds):
-            sink.write(JOB, index, Table.of({"id": np.array(values, dtype=object)}), ())
+            sink.write_chunk(JOB, index, Table.of({"id": np.array(values, dtype=object)}), ())
         found = rows_of(database_url, 'SELECT id FROM scored ORDER BY chunk, "row"')
         assert [row[0] for row in found] == [
             *(None, None, "x", None),
@@ -311,7 +311,7 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["job", "Row"])
     def test_a_column_named_like_the_bookkeeping_is_refused(self, name: str) -> None:
         with pytest.raises(InvalidData, match=f"column '{name}' cannot be written"):
-            SqlSink("sqlite://#scored").write(JOB, 0, Table.of({name: np.array([1])}), ())
+            SqlSink("sqlite://#scored").write_chunk(JOB, 0, Table.of({name: np.array([1])}), ())
 
     def test_a_chunk_that_fails_leaves_what_was_there(
         self, sink: SqlSink, database_url: str
@@ -321,24 +321,24 @@ class TestRefusals:
             'CREATE TABLE scored (job TEXT, chunk INTEGER, "row" INTEGER, sort TEXT, '
             "age FLOAT, prediction FLOAT CHECK (prediction > 0), model TEXT)",
         )
-        sink.write(JOB, 0, scored([1.5, 2.5]), REJECTS[:1])
+        sink.write_chunk(JOB, 0, scored([1.5, 2.5]), REJECTS[:1])
         with pytest.raises(Conflict, match=r"CHECK|check"):
-            sink.write(JOB, 0, scored([3.5, -1.0]), REJECTS)
+            sink.write_chunk(JOB, 0, scored([3.5, -1.0]), REJECTS)
         assert rows_of(database_url, ALL) == lines(JOB, 0, [1.5, 2.5])
-        assert sink.completed(JOB) == {0: ChunkReceipt(0, 2, 1)}
+        assert sink.completed_chunks(JOB) == {0: ChunkReceipt(0, 2, 1)}
 
     def test_text_that_postgresql_cannot_keep_is_refused(self, postgres_url: str) -> None:
         sink = SqlSink(f"{postgres_url}#scored")
         with pytest.raises(InvalidData, match="NUL"):
-            sink.write(JOB, 0, Table.of({"note": np.array(["a\0b"], dtype=object)}), ())
-        assert sink.completed(JOB) == {}
+            sink.write_chunk(JOB, 0, Table.of({"note": np.array(["a\0b"], dtype=object)}), ())
+        assert sink.completed_chunks(JOB) == {}
 
     def test_a_server_that_is_down_is_unavailable(self) -> None:
         sink = SqlSink(f"postgresql+psycopg://modelport:hush@127.0.0.1:{free_port()}/db#scored")
         for attempt in (
-            lambda: sink.completed(JOB),
-            lambda: sink.write(JOB, 0, scored([1.5]), ()),
-            lambda: sink.seal(JOB, 1),
+            lambda: sink.completed_chunks(JOB),
+            lambda: sink.write_chunk(JOB, 0, scored([1.5]), ()),
+            lambda: sink.publish(JOB, 1),
         ):
             with pytest.raises(Unavailable, match="refused") as e:
                 attempt()
@@ -353,7 +353,7 @@ def _write(url: str, number: int, start: "multiprocessing.synchronize.Barrier") 
     sink = SqlSink(url)
     start.wait(60)
     for index in (0, 10 + number):
-        sink.write(JOB, index, scored([1.5, 2.5, 3.5]), REJECTS)
+        sink.write_chunk(JOB, index, scored([1.5, 2.5, 3.5]), REJECTS)
 
 
 @pytest.mark.slow
@@ -372,7 +372,7 @@ def test_processes_that_write_at_once_do_not_disturb_each_other(
         worker.join(120)
     assert [worker.exitcode for worker in workers] == [0] * PROCESSES
     expected = [0, *(10 + number for number in range(PROCESSES))]
-    assert sorted(sink.completed(JOB)) == expected
+    assert sorted(sink.completed_chunks(JOB)) == expected
     assert rows_of(database_url, ALL) == [
         line for index in expected for line in lines(JOB, index, [1.5, 2.5, 3.5])
     ]

@@ -387,7 +387,7 @@ class TestSnapshot:
         make_blocks(sqlite_url, [(i, None, None, None, None, "x" * 500) for i in range(200)])
         script = """
 import resource, sys
-from adapters.sql.source import SqlSource
+from adapters.sql.sql_source import SqlSource
 from domain.errors import Unavailable
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # like a disk with no more room

@@ -76,42 +76,42 @@ def test_a_column_that_a_source_lacks_is_refused(small_table: Table) -> None:
         source.read(next(source.plan(10)), {"girth": None})
 
 
-def test_a_sink_gives_all_chunks_in_order_once_they_are_sealed() -> None:
+def test_a_sink_gives_all_chunks_in_order_once_they_are_published() -> None:
     sink = MemorySink()
-    sink.write(JOB, 1, part(3.0), [REJECT])
-    receipt = sink.write(JOB, 0, part(1.0, 2.0), [])
+    sink.write_chunk(JOB, 1, part(3.0), [REJECT])
+    receipt = sink.write_chunk(JOB, 0, part(1.0, 2.0), [])
     assert (receipt.index, receipt.scored, receipt.rejected) == (0, 2, 0)
-    assert {i: (r.scored, r.rejected) for i, r in sink.completed(JOB).items()} == {
+    assert {i: (r.scored, r.rejected) for i, r in sink.completed_chunks(JOB).items()} == {
         0: (2, 0),
         1: (1, 1),
     }
     assert sink.tables == {}
-    sealed = sink.seal(JOB, 2)
-    assert (sealed.output, sealed.rejects) == (f"memory:{JOB.id}", f"memory:{JOB.id}/rejects")
+    published = sink.publish(JOB, 2)
+    assert (published.output, published.rejects) == (f"memory:{JOB.id}", f"memory:{JOB.id}/rejects")
     np.testing.assert_array_equal(sink.tables[JOB.id].column("prediction"), [1.0, 2.0, 3.0])
     assert sink.rejects[JOB.id] == [REJECT]
-    assert sink.completed(JOB) == {}
+    assert sink.completed_chunks(JOB) == {}
 
 
 def test_a_chunk_that_is_written_again_is_replaced() -> None:
     sink = MemorySink()
-    sink.write(JOB, 0, part(1.0), [REJECT])
-    sink.write(JOB, 0, part(2.0), [])
-    assert sink.seal(JOB, 1).rejects is None
+    sink.write_chunk(JOB, 0, part(1.0), [REJECT])
+    sink.write_chunk(JOB, 0, part(2.0), [])
+    assert sink.publish(JOB, 1).rejects is None
     np.testing.assert_array_equal(sink.tables[JOB.id].column("prediction"), [2.0])
 
 
 def test_a_sink_fails_after_so_many_chunks_and_keeps_those() -> None:
     sink = MemorySink(fail_after=1)
-    sink.write(JOB, 0, part(1.0), [])
+    sink.write_chunk(JOB, 0, part(1.0), [])
     with pytest.raises(Unavailable, match="cannot write after 1 chunks"):
-        sink.write(JOB, 1, part(2.0), [])
+        sink.write_chunk(JOB, 1, part(2.0), [])
     with pytest.raises(Unavailable, match="chunk 1 of 2 is not written"):
-        sink.seal(JOB, 2)
-    assert [*sink.completed(JOB)] == [0]
+        sink.publish(JOB, 2)
+    assert [*sink.completed_chunks(JOB)] == [0]
     sink.fail_after = None
-    sink.write(JOB, 1, part(2.0), [])
-    sink.seal(JOB, 2)
+    sink.write_chunk(JOB, 1, part(2.0), [])
+    sink.publish(JOB, 2)
     np.testing.assert_array_equal(sink.tables[JOB.id].column("prediction"), [1.0, 2.0])
 
 

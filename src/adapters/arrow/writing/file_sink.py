@@ -14,7 +14,7 @@ from adapters.arrow.writing.output_formats import Format, Piece, concatenate, fo
 from adapters.arrow.writing.output_lock import require_reserved, reserved
 from adapters.arrow.writing.receipts import Content, Receipt
 from adapters.files.atomic_writes import replacing, writing
-from application.ports import Finished, Sealed
+from application.ports import FinishedJob, PublishedOutput
 from domain.data.table import Table
 from domain.errors import InvalidData, Unavailable
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
@@ -23,7 +23,7 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 class FileSink:
     """Writes a CSV, Parquet or JSON Lines file, by its suffix; text also compressed.
 
-    Chunks are kept in a hidden directory beside the output until the job is sealed, so that an
+    Chunks are kept in a hidden directory beside the output until the job is published, so that an
     interrupted job goes on where it stopped; a hidden receipt tells afterwards whose output it
     is. The same job always gives the same bytes.
     """
@@ -45,27 +45,27 @@ class FileSink:
         return partial(type(self), sent=True), (self._path,)
 
     @contextmanager
-    def reserved(self, job: BatchJob) -> Iterator[None]:
+    def locked(self, job: BatchJob) -> Iterator[None]:
         """Keep every other run from the output, also those of other jobs."""
         with ExitStack() as held:
             with writing(self._path):
                 held.enter_context(reserved(self._lock, self._path, job.id))
             yield
 
-    def finished(self, job: BatchJob) -> Finished | None:
+    def finished(self, job: BatchJob) -> FinishedJob | None:
         receipt = Receipt.read(self._receipt)
         found = receipt and receipt.finished(self._key(job), self._path, self._rejects)
         if found:
             self._clear()  # what a run has left that was killed between its receipt and its end
         return found or None
 
-    def completed(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
+    def completed_chunks(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
         self._require_replaceable()
         with writing(self._path):
             found = [part.read_receipt() for part in parts_in(self._folder(job))]
         return {receipt.index: receipt for receipt in found if receipt is not None}
 
-    def write(
+    def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
         rows = self._encode(table)
@@ -74,10 +74,10 @@ class FileSink:
                 require_reserved(self._lock, self._path, job.id)
             return Part(self._folder(job), index).write(rows, rejects, len(table))
 
-    def seal(self, job: BatchJob, chunks: int) -> Sealed:
+    def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
         if not chunks:
             raise InvalidData(f"{self._path}: there are no rows to write")
-        done = self.completed(job)
+        done = self.completed_chunks(job)
         lacking = sorted({*range(chunks)} - {*done})
         if lacking:
             raise Unavailable(
@@ -87,7 +87,9 @@ class FileSink:
             receipt = self._publish(job, [done[index] for index in range(chunks)])
             receipt.write(self._receipt, self._folder(job))
             self._clear()
-        return Sealed(str(self._path), None if receipt.rejects is None else str(self._rejects))
+        return PublishedOutput(
+            str(self._path), None if receipt.rejects is None else str(self._rejects)
+        )
 
     def _publish(self, job: BatchJob, done: Sequence[ChunkReceipt]) -> Receipt:
         """Put the files under their names; until the receipt follows, they are nobody's."""

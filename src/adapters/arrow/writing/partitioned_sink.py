@@ -66,7 +66,7 @@ class PartitionedSink(FolderSink):
         return partial(type(self), sent=True), given
 
     @contextmanager
-    def reserved(self, job: BatchJob) -> Iterator[None]:
+    def locked(self, job: BatchJob) -> Iterator[None]:
         """Reserve the output as `FileSink` does.
 
         Raises:
@@ -78,7 +78,7 @@ class PartitionedSink(FolderSink):
                 f"{self._path}/ cannot be partitioned by {', '.join(map(repr, lacking))}; "
                 f"allowed: columns of the input that are kept ({', '.join(job.keep) or 'none'})"
             )
-        with super().reserved(job):
+        with super().locked(job):
             yield
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from adapters.files.atomic_writes import json_line, replacing
-from application.ports import Finished, Sealed
+from application.ports import FinishedJob, PublishedOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,11 @@ class Receipt:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def finished(self, job: str, output: Path, rejects: Path) -> Finished | None:
+    def finished(self, job: str, output: Path, rejects: Path) -> FinishedJob | None:
         """Return what is finished, if this is the receipt of the job and the files are as then."""
         if self.job != job or not self.output.is_in(output):
             return None
         if rejects.exists() if self.rejects is None else not self.rejects.is_in(rejects):
             return None
-        sealed = Sealed(str(output), None if self.rejects is None else str(rejects))
-        return Finished(sealed, self.chunks, self.scored, self.rejected)
+        published = PublishedOutput(str(output), None if self.rejects is None else str(rejects))
+        return FinishedJob(published, self.chunks, self.scored, self.rejected)

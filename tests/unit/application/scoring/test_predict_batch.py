@@ -284,7 +284,7 @@ def test_a_finished_job_is_left_as_it_is(
 def test_a_job_that_another_run_writes_is_refused_and_left_alone() -> None:
     sink, data = MemorySink(), source()
     job = BatchJob.of(data.version, WORLD.load(HOUSES).version, 10, ())
-    with sink.reserved(job), pytest.raises(Conflict, match="another run"):
+    with sink.locked(job), pytest.raises(Conflict, match="another run"):
         WORLD.predict(data, sink, HOUSES, chunk_rows=10)
     assert sink.writes == 0
     assert not WORLD.predict(data, sink, HOUSES, chunk_rows=10).was_finished
