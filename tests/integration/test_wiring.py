@@ -16,10 +16,12 @@ from dependency_injector import providers
 from adapters.filesystem.file_model_store import FileStore
 from adapters.filesystem.file_tracker import FileTracker
 from adapters.local.thread_executor import ThreadExecutor
+from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.mlflow_tracker import MlflowTracker
 from adapters.mlflow.rest.http_model_store import HttpStore
 from adapters.mlflow.tables.sqlite_reads import TableReads
 from adapters.no_tracker import NoTracker
+from adapters.onnx.onnx_runtime import OnnxRuntime
 from adapters.ray.ray_executor import RayExecutor
 from adapters.sklearn.sklearn_learner import SklearnLearner
 from adapters.sql.sql_tracker import SqlTracker
@@ -179,6 +181,13 @@ def test_onnx_runtime_is_loaded_by_those_models_only_that_are_no_trees() -> None
     files = {name: content for name, content in boosted.files.items() if name != TREES}
     assert builders.runtime().load(SCHEMA, files).predict(pool()).tobytes() == same.tobytes()
     assert len(builders.runtime().load(SCHEMA, linear.files).predict(pool())) == len(pool())
+
+
+def test_without_accelerators_the_ordinary_libraries_are_used(tmp_path: Path) -> None:
+    wired = build_container(settings(tmp_path, accelerators="none"))
+    assert isinstance(wired.runtime(), OnnxRuntime)
+    assert wired.runtime() is wired.graph_runtime()
+    assert isinstance(wired.store(), MlflowStore)
 
 
 @pytest.mark.parametrize("library", ["sklearn", "skops", "shap"])

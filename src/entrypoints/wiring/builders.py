@@ -38,7 +38,7 @@ from domain.features.neighbours import LocationStatistics, NeighbourStatistics
 from domain.model.bundle import TREES
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
-from entrypoints.wiring.settings import Settings, TracesKind
+from entrypoints.wiring.settings import Accelerators, Settings, TracesKind
 
 Given = ParamSpec("Given")
 Built = TypeVar("Built")
@@ -105,6 +105,8 @@ def mlflow_store_apart(settings: Settings) -> ModelStore:
 
 
 def _reading_tables(settings: Settings, store: ModelStore) -> ModelStore:
+    if settings.accelerators is Accelerators.NONE:
+        return store
     from adapters.mlflow.client import sqlite_file
     from adapters.mlflow.tables.sqlite_reads import TableReads
 

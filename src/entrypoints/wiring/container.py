@@ -20,7 +20,7 @@ from entrypoints.wiring import builders
 from entrypoints.wiring import data_uris as data
 from entrypoints.wiring.injector import containers, providers
 from entrypoints.wiring.provenance import code_version
-from entrypoints.wiring.settings import EngineKind, Settings, StoreKind, TrackerKind
+from entrypoints.wiring.settings import Accelerators, EngineKind, Settings, StoreKind, TrackerKind
 
 
 class Container(containers.DeclarativeContainer):
@@ -60,8 +60,14 @@ class Container(containers.DeclarativeContainer):
     traces = providers.ThreadSafeSingleton(builders.traces, settings)
     ledger = providers.ThreadSafeSingleton(builders.ledger, settings)
     learner = providers.ThreadSafeSingleton(builders.learner)
-    runtime = providers.ThreadSafeSingleton(builders.runtime)
     graph_runtime = providers.ThreadSafeSingleton(builders.graph_runtime)
+    runtime = providers.Selector(
+        settings.provided.accelerators,
+        **{
+            Accelerators.ALL: providers.ThreadSafeSingleton(builders.runtime),
+            Accelerators.NONE: graph_runtime,
+        },
+    )
     explainers = providers.ThreadSafeSingleton(builders.explainers)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)

@@ -72,6 +72,13 @@ class TracesKind(StrEnum):
     OTLP = "otlp"
 
 
+class Accelerators(StrEnum):
+    """Which accelerators are used; the ordinary path gives the same answers without them."""
+
+    ALL = "all"
+    NONE = "none"
+
+
 class LogFormat(StrEnum):
     """How a server writes what it has to say."""
 
@@ -187,6 +194,13 @@ class Settings(BaseModel):
             gt=0,
         ),
     ] = 10.0
+    accelerators: Annotated[
+        Accelerators,
+        Field(
+            description="`none` uses the ordinary path only: FastAPI, ONNX Runtime, numpy and "
+            "MLflow's client. The answers are the same, and slower."
+        ),
+    ] = Accelerators.ALL
     actor: Annotated[
         str | None,
         Field(

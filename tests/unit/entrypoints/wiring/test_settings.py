@@ -7,6 +7,7 @@ from domain.model.reference import ModelRef
 from entrypoints.wiring.settings import (
     REFERENCE_SHA256,
     REFERENCE_URL,
+    Accelerators,
     AccessLogKind,
     EngineKind,
     LogFormat,
@@ -38,6 +39,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "gate_segment_margin": ("0.1", 0.1),
     "gate_segment_rows": ("50", 50),
     "latency_budget_ms": ("2.5", 2.5),
+    "accelerators": ("none", Accelerators.NONE),
     "actor": ("ada", "ada"),
     "poll_seconds": ("0.5", 0.5),
     "max_rows": ("7", 7),
@@ -183,6 +185,7 @@ def test_a_variant_is_a_preset_that_single_settings_override(
         ("MODELPORT_MAX_ROWS", "1.5", "allowed: an integer"),
         ("MODELPORT_MAX_ROWS", "9" * 5000, "allowed: a smaller integer"),
         ("MODELPORT_MAX_ROWS", "0", "greater than or equal to 1"),
+        ("MODELPORT_ACCELERATORS", "some", "'all' or 'none'"),
         ("MODELPORT_DATA_SHA256", "abc", "64 digits from 0 to f"),
     ],
 )
