@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from application.experiments.run_experiments import RunExperiments
-from application.experiments.try_seeds import TrySeeds
+from application.experiments.run_experiments import RESULTS, RunExperiments
+from application.experiments.try_seeds import SEEDS, TrySeeds
 from application.ports import TrainedModel
 from application.training.cross_validate import CrossValidate
 from domain.data.feature import Vector
@@ -73,10 +73,16 @@ class Laboratory:
         use_case = RunExperiments(
             self.cross_validate, MemorySearcher(), self.results, self.tracker, code
         )
-        told = self.told.append
-        return use_case(data or source(), schema, champion, PLAN, tell=told, **options)
+        use_case(data or source(), schema, champion, PLAN, tell=self.told.append, **options)
+        return self._stored(RESULTS)
 
     def seeds(self, *seeds: int, **options: Any) -> Mapping[str, Any]:
         use_case = TrySeeds(self.cross_validate, self.results, self.tracker, "abc")
         split = Split(0.2, validation=0.16)
-        return use_case(source(), SCHEMA, replace(LINEAR, split=split), seeds, **options)
+        use_case(source(), SCHEMA, replace(LINEAR, split=split), seeds, **options)
+        return self._stored(SEEDS)
+
+    def _stored(self, name: str) -> Mapping[str, Any]:
+        document = self.results.get(name)
+        assert document is not None
+        return document

@@ -1,8 +1,6 @@
 """Looking closely at one specification: how it learns, what it goes by, and where it errs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,8 +8,9 @@ from application.data.labelled_rows import LabelledRows
 from application.ports import Predictor
 from application.training.cross_validate import CrossValidate, rmse
 from domain.data.schema import Schema
-from domain.evaluation.diagnostics import calibration, error_by_part, on_map, shuffles
+from domain.evaluation.diagnostics import calibration, error_by_segment, on_map, shuffles
 from domain.evaluation.segments import segments
+from domain.experiments.results import Examination, Importance, LearningPoint
 from domain.training.cross_validation import CrossValidation, Folding, growing
 from domain.training.specification import TrainingSpec
 
@@ -32,27 +31,27 @@ class ExamineModel:
         rows: LabelledRows,
         folding: Folding,
         found: CrossValidation,
-    ) -> Mapping[str, Any]:
-        """Return findings as JSON values; errors are those of rows that a model had not seen."""
+    ) -> Examination:
+        """Return diagnostics; errors are those of rows that a model was not fitted on."""
         fold = folding.of(len(rows))[0]
         folds = growing(fold)
         judged = rows[fold.judged]
         models = list(self.cross_validate.fits(spec, schema, rows, folds))
         served = self.cross_validate.runtime.load(schema, models[-1].files)
         parts = segments(schema, rows.matrix, found.predictions)
-        return {
-            "curve": [
-                {"rows": len(part.training), "rmse": rmse(judged.target, model.answers)}
+        return Examination(
+            curve=[
+                LearningPoint(len(part.training), rmse(judged.target, model.answers))
                 for part, model in zip(folds, models, strict=True)
             ],
-            "importance": _importance(served, schema, judged),
-            "parts": error_by_part(parts, rows.target, found.predictions),
-            "calibration": calibration(rows.target, found.predictions),
-            "map": on_map(schema, rows.matrix, found.predictions - rows.target),
-        }
+            importance=_importance(served, schema, judged),
+            parts=error_by_segment(parts, rows.target, found.predictions),
+            calibration=calibration(rows.target, found.predictions),
+            map=on_map(schema, rows.matrix, found.predictions - rows.target),
+        )
 
 
-def _importance(served: Predictor, schema: Schema, judged: LabelledRows) -> list[dict[str, Any]]:
+def _importance(served: Predictor, schema: Schema, judged: LabelledRows) -> list[Importance]:
     """Return by how much the RMSE rises when a feature is shuffled, the most important first."""
     before = rmse(judged.target, served.predict(judged.matrix))
     found = []
@@ -61,5 +60,5 @@ def _importance(served: Predictor, schema: Schema, judged: LabelledRows) -> list
             rmse(judged.target, served.predict(shuffled(judged.matrix, seed))) - before
             for seed in range(_REPEATS)
         ]
-        found.append({"feature": shuffled.name, "rise": float(np.mean(rises))})
-    return sorted(found, key=lambda one: -float(one["rise"]))
+        found.append(Importance(shuffled.name, float(np.mean(rises))))
+    return sorted(found, key=lambda one: -one.rise)

@@ -18,7 +18,8 @@ from domain.data.schema import Schema
 from domain.data.schema_mapping import schema_to_mapping
 from domain.errors import Misconfigured
 from domain.experiments.ladder import SEARCH, SPACE, Plan, Step, key, ladder
-from domain.experiments.step_selection import StepDecision, judge, told
+from domain.experiments.results import Examination, ExperimentResults, StepResult
+from domain.experiments.step_selection import StepDecision, judge
 from domain.training.cross_validation import CrossValidation, Folding
 from domain.training.search_space import Trial
 from domain.training.specification import Estimator, Parameter, TrainingSpec
@@ -54,8 +55,8 @@ class RunExperiments:
         only: Sequence[str] = (),
         fresh: bool = False,
         tell: Callable[[str], None] = silent,
-    ) -> Mapping[str, Any]:
-        """Return what the experiments came to, as a document that is kept as `results`.
+    ) -> ExperimentResults:
+        """Return the results of the experiments, after they are stored as `results`.
 
         `only` names the steps to be done; others are reported if they were done before. With
         `fresh` nothing counts as done. `champion` is the specification that `train` uses.
@@ -79,9 +80,9 @@ class RunExperiments:
             climb.attempt(step)
         if searching and SEARCH in climb.wanted:
             climb.search(champion)
-        document = climb.document(champion)
-        self.results.put(RESULTS, document)
-        return document
+        results = climb.results(champion)
+        self.results.put(RESULTS, results.to_mapping())
+        return results
 
 
 @dataclass
@@ -164,8 +165,8 @@ class _Climb:
             self.tell(f"search in {part}: RMSE {least:,.0f}, {gain:,.0f} below its start")
         return [[*map(Trial.from_mapping, each["trials"])] for each in known.values() if each]
 
-    def document(self, champion: TrainingSpec) -> dict[str, Any]:
-        """Return everything as JSON values.
+    def results(self, champion: TrainingSpec) -> ExperimentResults:
+        """Return everything that was measured and decided.
 
         Raises:
             Misconfigured: no step was ever done.
@@ -174,24 +175,26 @@ class _Climb:
         if winner is None:
             raise Misconfigured("no step was done yet; ask for one with --only, or for all")
         step = self.steps[winner]
-        return {
-            "model": self.schema.name,
-            "target": {"name": self.schema.target.name, "unit": self.schema.target.unit},
-            "data": {"uri": self.data.uri, **self.data.identity()},
-            "plan": self.plan.to_mapping(),
-            "rows": len(self.rows),
-            "code": self.use.code,
-            "steps": [
-                told(*each, self.rows.target)
-                for each in zip(self.steps, self.found, self.verdicts, strict=True)
-            ],
-            "trials": [trial.to_mapping() for trial in self.trials],
-            "nested": [[trial.to_mapping() for trial in trials] for trials in self.nested],
-            "chosen": step.name,
-            "specification": step.spec.to_mapping(),
-            "confirmed": step.spec.to_mapping() == champion.to_mapping(),
-            "examined": self._examined(step, self.found[winner]),
-        }
+        steps = [
+            StepResult.of(*each, self.rows.target)
+            for each in zip(self.steps, self.found, self.verdicts, strict=True)
+        ]
+        return ExperimentResults(
+            model=self.schema.name,
+            target=self.schema.target.name,
+            unit=self.schema.target.unit,
+            data=self.data,
+            plan=self.plan,
+            rows=len(self.rows),
+            code=self.use.code,
+            steps=steps,
+            trials=self.trials,
+            nested=self.nested,
+            chosen=steps[winner],
+            specification=step.spec,
+            confirmed=step.spec == champion,
+            examined=self._examined(step, self.found[winner]),
+        )
 
     def _run(self, step: Step, name: str, searched: Sequence[TrainingSpec] = ()) -> CrossValidation:
         params = {"step": step.name, **step.spec.to_mapping(), "folds": self.plan.folding.count}
@@ -234,15 +237,16 @@ class _Climb:
                 return {name: found.parameters[name] for name in SPACE}
         return {}
 
-    def _examined(self, step: Step, found: CrossValidation) -> Mapping[str, Any]:
+    def _examined(self, step: Step, found: CrossValidation) -> Examination:
         name = self._key("examined", step.spec, self.plan.folding)
         known = self._recall(name, step.name)
-        if known is None:
-            self.tell(f"{step.name}: looking at it closely")
-            look = ExamineModel(self.use.cross_validate)
-            known = look(step.spec, self.schema, self.rows, self.plan.folding, found)
-            self.use.results.put(name, known)
-        return known
+        if known is not None:
+            return Examination.from_mapping(known)
+        self.tell(f"{step.name}: diagnostics")
+        examine = ExamineModel(self.use.cross_validate)
+        examined = examine(step.spec, self.schema, self.rows, self.plan.folding, found)
+        self.use.results.put(name, examined.to_mapping())
+        return examined
 
     def _recall(self, name: str, step: str) -> Mapping[str, Any] | None:
         again = self.fresh and step in self.wanted

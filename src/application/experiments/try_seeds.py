@@ -1,10 +1,9 @@
 """One specification on many splits: how much of a score is the luck of the split."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import mean, stdev
-from typing import Any
 
 from application.data.labelled_rows import read_labelled
 from application.ports import DataSource, ResultStore, Tracker
@@ -14,6 +13,7 @@ from domain.data.schema import Schema
 from domain.data.schema_mapping import schema_to_mapping
 from domain.errors import Misconfigured
 from domain.experiments.ladder import key
+from domain.experiments.results import SeedResults, SeedScore
 from domain.training.cross_validation import Fold
 from domain.training.specification import TrainingSpec
 
@@ -42,8 +42,8 @@ class TrySeeds:
         *,
         fresh: bool = False,
         tell: Callable[[str], None] = lambda _: None,
-    ) -> Mapping[str, Any]:
-        """Return the RMSE for each seed, their mean and its standard error, as a document.
+    ) -> SeedResults:
+        """Return the RMSE for each seed, their mean and its standard error.
 
         The fractions of hold-out and validation are those of the specification's split.
 
@@ -67,18 +67,20 @@ class TrySeeds:
             scores[seed] = rmse(rows.target[folds[seed].judged], model.answers)
             self.results.put(names[seed], {"rmse": scores[seed]})
             tell(f"seed {seed}: RMSE {scores[seed]:,.0f}")
-        document = _summary(spec, data, {seed: scores[seed] for seed in seeds})
-        self._track(schema, spec, data, document)
-        self.results.put(SEEDS, document)
-        return document
+        found = _summary(
+            spec, data, [SeedScore(seed, scores[seed]) for seed in dict.fromkeys(seeds)]
+        )
+        self._track(schema, spec, data, found)
+        self.results.put(SEEDS, found.to_mapping())
+        return found
 
     def _track(
-        self, schema: Schema, spec: TrainingSpec, data: DatasetVersion, document: Mapping[str, Any]
+        self, schema: Schema, spec: TrainingSpec, data: DatasetVersion, found: SeedResults
     ) -> None:
-        params = {"step": SEEDS, **spec.to_mapping(), "seed": len(document["seeds"])}
+        params = {"step": SEEDS, **spec.to_mapping(), "seed": len(found.seeds)}
         with self.tracker.run(f"{schema.name}-experiments", params, data) as run:
-            by_seed = {f"seed_{one['seed']}_rmse": one["rmse"] for one in document["seeds"]}
-            run.log_metrics({"mean_rmse": document["mean"], **by_seed})
+            by_seed = {f"seed_{each.seed}_rmse": each.rmse for each in found.seeds}
+            run.log_metrics({"mean_rmse": found.mean, **by_seed})
 
     def _key(self, spec: TrainingSpec, schema: Schema, data: DatasetVersion) -> str:
         return key(
@@ -90,16 +92,14 @@ class TrySeeds:
         )
 
 
-def _summary(
-    spec: TrainingSpec, data: DatasetVersion, scores: Mapping[int, float]
-) -> dict[str, Any]:
-    split, found = spec.split, list(scores.values())
-    return {
-        "data": {"uri": data.uri, **data.identity()},
-        "specification": spec.to_mapping(),
-        "shares": [1 - split.holdout - split.validation, split.validation, split.holdout],
-        "seeds": [{"seed": seed, "rmse": score} for seed, score in scores.items()],
-        "mean": mean(found),
-        "deviation": stdev(found),
-        "standard_error": stdev(found) / sqrt(len(found)),
-    }
+def _summary(spec: TrainingSpec, data: DatasetVersion, seeds: Sequence[SeedScore]) -> SeedResults:
+    split, scores = spec.split, [each.rmse for each in seeds]
+    return SeedResults(
+        data=data,
+        specification=spec,
+        shares=(1 - split.holdout - split.validation, split.validation, split.holdout),
+        seeds=seeds,
+        mean=mean(scores),
+        deviation=stdev(scores),
+        standard_error=stdev(scores) / sqrt(len(scores)),
+    )

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,36 +15,68 @@ CELLS_ACROSS = 70
 PLACE = "latitude and longitude"
 
 
-def error_by_part(parts: Sequence[Segment], target: Vector, predictions: Vector) -> list[Any]:
-    """Return rows, RMSE, mean absolute error and mean error of each part, as JSON values."""
+@dataclass(frozen=True, slots=True)
+class SegmentError:
+    """The errors of a segment: RMSE, mean absolute error, and mean of prediction less truth."""
+
+    by: str
+    part: str
+    rows: int
+    rmse: float
+    mae: float
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBand:
+    """The mean prediction and the mean truth of some rows."""
+
+    predicted: float
+    true: float
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMap:
+    """The mean error of each map cell that has rows: a square of `size` degrees at its centre."""
+
+    size: float
+    longitude: Sequence[float]
+    latitude: Sequence[float]
+    rows: Sequence[int]
+    mean: Sequence[float]
+
+
+def error_by_segment(
+    parts: Sequence[Segment], target: Vector, predictions: Vector
+) -> list[SegmentError]:
+    """Return the errors of each segment; `target` and `predictions` have shape (rows,)."""
     residuals = predictions - target
     found = []
     for part in parts:
         errors = residuals[part.rows]
         found.append(
-            {
-                "by": part.by,
-                "part": part.name,
-                "rows": len(errors),
-                "rmse": sqrt(float(np.mean(np.square(errors)))),
-                "mae": float(np.mean(np.abs(errors))),
-                "bias": float(np.mean(errors)),
-            }
+            SegmentError(
+                by=part.by,
+                part=part.name,
+                rows=len(errors),
+                rmse=sqrt(float(np.mean(np.square(errors)))),
+                mae=float(np.mean(np.abs(errors))),
+                bias=float(np.mean(errors)),
+            )
         )
     return found
 
 
-def calibration(target: Vector, predictions: Vector, bands: int = 20) -> list[dict[str, float]]:
+def calibration(target: Vector, predictions: Vector, bands: int = 20) -> list[CalibrationBand]:
     """Return the mean prediction and the mean truth of equally many rows in order of prediction."""
     order = np.argsort(predictions, kind="stable")
     pieces = [piece for piece in np.array_split(order, bands) if len(piece)]
     return [
-        {"predicted": float(np.mean(predictions[p])), "true": float(np.mean(target[p]))}
-        for p in pieces
+        CalibrationBand(float(np.mean(predictions[p])), float(np.mean(target[p]))) for p in pieces
     ]
 
 
-def on_map(schema: Schema, matrix: Matrix, residuals: Vector) -> dict[str, Any] | None:
+def on_map(schema: Schema, matrix: Matrix, residuals: Vector) -> ErrorMap | None:
     """Return the mean residual of each cell of a map that has rows; None without coordinates.
 
     Cells are squares in degrees, `CELLS_ACROSS` along the longer side. Rows without a place are
@@ -66,13 +97,13 @@ def on_map(schema: Schema, matrix: Matrix, residuals: Vector) -> dict[str, Any] 
     counts = np.bincount(which)
     means = np.bincount(which, weights=residuals) / counts
     centres = low + (cells + 0.5) * size
-    return {
-        "size": size,
-        "longitude": centres[:, 0].tolist(),
-        "latitude": centres[:, 1].tolist(),
-        "rows": counts.tolist(),
-        "mean": means.tolist(),
-    }
+    return ErrorMap(
+        size=size,
+        longitude=centres[:, 0].tolist(),
+        latitude=centres[:, 1].tolist(),
+        rows=counts.tolist(),
+        mean=means.tolist(),
+    )
 
 
 @dataclass(frozen=True, slots=True)

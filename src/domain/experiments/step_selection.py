@@ -1,15 +1,23 @@
 """Why each step of a ladder was taken or refused: by rule, from paired comparisons, in words."""
 
-from dataclasses import dataclass
-from statistics import mean
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from domain.data.feature import Vector
-from domain.evaluation.bootstrap import Difference, Resampling, difference
-from domain.experiments.ladder import Step
+from domain.evaluation.bootstrap import Resampling, difference
 from domain.training.cross_validation import CrossValidation
+
+
+@dataclass(frozen=True, slots=True)
+class RmseChange:
+    """The RMSE of a step less that of the step it is compared with, and its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +27,17 @@ class StepDecision:
     taken: bool
     words: str
     against: str | None = None
-    difference: Difference | None = None
+    difference: RmseChange | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        found = self.difference
-        figures = found and {"estimate": found.estimate, "low": found.low, "high": found.high}
-        return {
-            "taken": self.taken,
-            "words": self.words,
-            "against": self.against,
-            "difference": figures,
-        }
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """Read what `to_mapping` wrote."""
+        found = mapping["difference"]
+        return cls(**{**mapping, "difference": found and RmseChange(**found)})
 
 
 def judge(
@@ -50,34 +57,13 @@ def judge(
     return _compare(found, best, target, unit, resampling or Resampling())
 
 
-def spread(
+def rmse_interval(
     found: CrossValidation, target: Vector, resampling: Resampling | None = None
 ) -> tuple[float, float]:
     """Return the interval in which the RMSE of a step would lie on other rows."""
     resampling = resampling or Resampling()
     means = resampling.means(found.squared(target)[:, np.newaxis])
     return resampling.interval(np.sqrt(means[:, 0]))
-
-
-def told(
-    step: Step, found: CrossValidation, verdict: StepDecision, target: Vector
-) -> dict[str, Any]:
-    """Return all that is known of a step that was tried, as JSON values."""
-    low, high = spread(found, target)
-    return {
-        "name": step.name,
-        "tries": step.tries,
-        "training": step.spec.to_mapping(),
-        "parameters": dict(found.parameters),
-        "rmse": found.rmse(target),
-        "low": low,
-        "high": high,
-        "scores": list(found.scores),
-        "fit_seconds": mean(found.seconds),
-        "size": found.size,
-        "row_us": found.row_us,
-        "verdict": verdict.to_mapping(),
-    }
 
 
 def _compare(
@@ -106,7 +92,8 @@ def _compare(
             f"refused: it cannot be told from {against}; the {sure} of the difference, "
             f"{_amount(change.low)} to {_amount(change.high)}{money}, includes zero"
         )
-    return StepDecision(taken, words, against, change)
+    found_change = RmseChange(change.estimate, change.low, change.high)
+    return StepDecision(taken, words, against, found_change)
 
 
 def _amount(value: float) -> str:

@@ -1,9 +1,8 @@
 """`experiments`: how the model was chosen."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -13,9 +12,9 @@ from application.ports import DataSource
 from domain.data.schema import Schema
 from domain.data.split import Split
 from domain.experiments.ladder import Plan
+from domain.experiments.results import ExperimentResults, SeedResults
 from domain.training.cross_validation import Folding
 from domain.training.specification import TrainingSpec
-from domain.training.specification_mapping import specification_from_mapping
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Data, SchemaFile, container
 from entrypoints.reports.report_files import write_report
@@ -77,7 +76,7 @@ def run(
     use_case = wired.run_experiments()
     use_case = replace(use_case, cross_validate=replace(use_case.cross_validate, workers=workers))
     with output.working(f"trying a ladder of models on {folds} folds"):
-        document = use_case(
+        results: ExperimentResults = use_case(
             source,
             table,
             replace(settled, split=plan.split),
@@ -86,13 +85,13 @@ def run(
             fresh=fresh,
             tell=lambda line: output.say(escape(line)),
         )
-    if update and not document["confirmed"]:
-        written = settle(wired.settings(), _specification(document))
-        output.say(f"written to {escape(str(written))}: {document['chosen']}")
+    if update and not results.confirmed:
+        written = settle(wired.settings(), results.specification)
+        output.say(f"written to {escape(str(written))}: {results.chosen.name}")
     if as_json:
-        output.emit(document)
+        output.emit(results.to_mapping())
     else:
-        _show_ladder(document)
+        _show_ladder(results)
 
 
 @app.command()
@@ -121,16 +120,17 @@ def seeds(
     use_case = wired.try_seeds()
     use_case = replace(use_case, cross_validate=replace(use_case.cross_validate, workers=workers))
     with output.working(f"training on {number} splits"):
-        document = use_case(source, table, spec, range(number), fresh=fresh, tell=output.say)
+        found: SeedResults = use_case(
+            source, table, spec, range(number), fresh=fresh, tell=output.say
+        )
     if as_json:
-        output.emit(document)
+        output.emit(found.to_mapping())
         return
-    rows = [(one["seed"], one["rmse"]) for one in document["seeds"]]
+    rows = [(each.seed, each.rmse) for each in found.seeds]
     unit = f" ({table.target.unit})" if table.target.unit else ""
     output.show_rows(["seed", f"RMSE{unit}"], rows)
     output.show("")
-    error = document["standard_error"]
-    output.show(f"mean {document['mean']:,.0f}, standard error {error:,.0f}")
+    output.show(f"mean {found.mean:,.0f}, standard error {found.standard_error:,.0f}")
 
 
 @app.command()
@@ -176,27 +176,21 @@ def report(
     output.show(output.facts({"page": written[0], "Markdown": written[1]}))
 
 
-def _show_ladder(document: Mapping[str, Any]) -> None:
-    unit = f" ({document['target']['unit']})" if document["target"]["unit"] else ""
-    header = ["step", f"RMSE{unit}", "fit (s)", "size (kB)", "one row (µs)", "verdict"]
+def _show_ladder(results: ExperimentResults) -> None:
+    unit = f" ({results.unit})" if results.unit else ""
+    header = ["step", f"RMSE{unit}", "fit (s)", "size (kB)", "one row (µs)", "decision"]
     rows = [
         (
-            step["name"],
-            step["rmse"],
-            step["fit_seconds"],
-            round(step["size"] / 1000),
-            round(step["row_us"]),
-            step["verdict"]["words"],
+            step.name,
+            step.rmse,
+            step.fit_seconds,
+            round(step.size / 1000),
+            round(step.row_us),
+            step.decision.words,
         )
-        for step in document["steps"]
+        for step in results.steps
     ]
     output.show_rows(header, rows)
     output.show("")
-    agrees = "which `train` uses" if document["confirmed"] else "not yet what `train` uses"
-    output.show(f"chosen: {document['chosen']}, {agrees}")
-
-
-def _specification(document: Mapping[str, Any]) -> TrainingSpec:
-    known = {name: document["specification"][name] for name in ("estimator", "features")}
-    parameters = document["specification"]["parameters"]
-    return specification_from_mapping({**known, "parameters": parameters}, "the chosen step")
+    agrees = "which `train` uses" if results.confirmed else "not yet what `train` uses"
+    output.show(f"chosen: {results.chosen.name}, {agrees}")

@@ -9,7 +9,7 @@ from domain.data.schema import Coordinates, Schema
 from domain.evaluation.diagnostics import (
     PLACE,
     calibration,
-    error_by_part,
+    error_by_segment,
     on_map,
     on_the_front,
     shuffles,
@@ -27,19 +27,19 @@ def matrix(rows: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
 
 def test_the_error_of_a_part_is_that_of_its_rows() -> None:
     part = Segment("place", "sea", np.array([True, True, False]))
-    (found,) = error_by_part([part], np.zeros(3), np.array([3.0, -1.0, 9.0]))
-    assert (found["by"], found["part"], found["rows"]) == ("place", "sea", 2)
-    assert found["rmse"] == pytest.approx(np.sqrt(5))
-    assert (found["mae"], found["bias"]) == (2.0, 1.0)
+    (found,) = error_by_segment([part], np.zeros(3), np.array([3.0, -1.0, 9.0]))
+    assert (found.by, found.part, found.rows) == ("place", "sea", 2)
+    assert found.rmse == pytest.approx(np.sqrt(5))
+    assert (found.mae, found.bias) == (2.0, 1.0)
 
 
 def test_calibration_goes_from_low_to_high_and_keeps_the_means() -> None:
     predictions, target = RANDOM.normal(size=100), RANDOM.normal(size=100)
     bands = calibration(target, predictions, 10)
-    predicted = [band["predicted"] for band in bands]
+    predicted = [band.predicted for band in bands]
     assert predicted == sorted(predicted)
     assert np.mean(predicted) == pytest.approx(np.mean(predictions))
-    assert np.mean([band["true"] for band in bands]) == pytest.approx(np.mean(target))
+    assert np.mean([band.true for band in bands]) == pytest.approx(np.mean(target))
 
 
 def test_a_map_holds_every_row_with_a_place_once() -> None:
@@ -47,9 +47,9 @@ def test_a_map_holds_every_row_with_a_place_once() -> None:
     rows[:5, 0] = np.nan
     found = on_map(MAPPED, rows, np.full(50, 7.0))
     assert found is not None
-    assert sum(found["rows"]) == 45
-    assert found["mean"] == pytest.approx([7.0] * len(found["mean"]))
-    assert min(found["longitude"]) >= rows[:, 1].min()
+    assert sum(found.rows) == 45
+    assert found.mean == pytest.approx([7.0] * len(found.mean))
+    assert min(found.longitude) >= rows[:, 1].min()
 
 
 @pytest.mark.parametrize("schema", [SCHEMA, MAPPED])
@@ -60,7 +60,7 @@ def test_without_places_there_is_no_map(schema: Schema) -> None:
 def test_rows_in_one_place_are_one_cell() -> None:
     found = on_map(MAPPED, np.ones((4, 3)), np.array([1.0, 2.0, 3.0, 6.0]))
     assert found is not None
-    assert (found["rows"], found["mean"]) == ([4], [3.0])
+    assert (found.rows, found.mean) == ([4], [3.0])
 
 
 def test_a_place_is_shuffled_as_one_and_other_features_alone() -> None:
