@@ -1,1 +1,1 @@
-"""What all adapters share: locks, atomic writes, temporary folders, downloads."""
+"""What all adapters share: locks, atomic writes, temporary folders, the download cache."""

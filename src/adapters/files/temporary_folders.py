@@ -1,4 +1,4 @@
-"""Folders for temporary files, which a killed run leaves only until the next: for all adapters."""
+"""Temporary folders, which are removed even if the process that made them was killed."""
 
 import fcntl
 import os
@@ -13,29 +13,29 @@ _PREFIX = "modelport"
 _LOCK = "lock"
 
 
-def scratch_folder(what: str) -> tuple[Path, Callable[[], None]]:
-    """Make a folder below that for temporary files; return it and what removes it.
+def temporary_folder(purpose: str) -> tuple[Path, Callable[[], None]]:
+    """Make a folder for temporary files; return it and the function that removes it.
 
-    What it is for is part of its name. A process that is killed leaves it; the next one that asks
-    for a folder removes it, since nobody holds its lock. A forked process removes nothing.
+    The purpose is part of its name. If the process is killed, the next process that makes a
+    temporary folder removes this one, since its lock is free. A forked process removes nothing.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be made.
     """
-    _sweep(tempfile.gettempdir())
-    folder, here = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}-{what}-")), os.getpid()
-    lock = _hold(folder)
+    _remove_abandoned(tempfile.gettempdir())
+    folder, owner = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}-{purpose}-")), os.getpid()
+    lock = _lock(folder)
 
     def remove() -> None:
-        if os.getpid() == here:
+        if os.getpid() == owner:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
 
     return folder, remove
 
 
-def _hold(folder: Path) -> int:
-    """Lock a folder. The lock gets its name when it is held: nobody finds one that is not yet."""
+def _lock(folder: Path) -> int:
+    """Lock a folder. The lock file gets its name when the lock is held, never before."""
     unnamed = folder / f"{_LOCK}.new"
     try:
         lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
@@ -48,15 +48,15 @@ def _hold(folder: Path) -> int:
 
 
 @cache
-def _sweep(temporary: str) -> None:
-    """Remove the folders of processes that have ended; once, not for every file of an input."""
+def _remove_abandoned(temporary: str) -> None:
+    """Remove the folders of processes that have ended; once per process."""
     for folder in Path(temporary).glob(f"{_PREFIX}-*"):
         with suppress(OSError):
             if folder.lstat().st_uid == os.getuid() and not folder.is_symlink():
-                _remove_if_left(folder)
+                _remove_if_unlocked(folder)
 
 
-def _remove_if_left(folder: Path) -> None:
+def _remove_if_unlocked(folder: Path) -> None:
     lock = os.open(folder / _LOCK, os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from adapters.files.durable_files import child, sync_folder, write_durably
+from adapters.files.atomic_writes import plain_name, sync_folder, write_and_sync
 from domain.model.bundle import Bundle
 
 
@@ -23,7 +23,7 @@ def write_bundle(bundles: Path, bundle: Bundle) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for name, content in bundle.files.items():
-        write_durably(child(partial, name), content)
+        write_and_sync(partial / plain_name(name), content)
     sync_folder(partial)
     if final.exists():
         shutil.rmtree(final)

@@ -9,7 +9,8 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from adapters.files.durable_files import locked, reaching, replace_file
+from adapters.files.atomic_writes import os_errors_as_unavailable, replace_file
+from adapters.files.locks import locked
 from adapters.filesystem.bundle_folders import read_bundle, write_bundle
 from domain.canonical_json import json_bytes
 from domain.data.mapping_reader import Reader
@@ -41,7 +42,7 @@ class FileBundleCache:
         if not _BUNDLE_ID.fullmatch(bundle_id):
             return None
         folder = self._root / bundle_id
-        with reaching(folder):
+        with os_errors_as_unavailable(folder):
             try:
                 return read_bundle(folder)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -57,7 +58,7 @@ class FileBundleCache:
             "aliases": sorted(version.aliases),
             "details": dict(version.details),
         }
-        with reaching(self._root), locked(self._lock):
+        with os_errors_as_unavailable(self._root), locked(self._lock):
             now = time.time_ns()
             os.utime(write_bundle(self._root, bundle), ns=(now, now))
             replace_file(self._record(ref), json_bytes(record))
@@ -65,7 +66,7 @@ class FileBundleCache:
 
     def recall(self, ref: ModelRef) -> ModelVersion | None:
         path = self._record(ref)
-        with reaching(path):
+        with os_errors_as_unavailable(path):
             try:
                 content = path.read_bytes()
             except FileNotFoundError:

@@ -4,7 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from adapters.files.durable_files import locked, reaching, replace_file
+from adapters.files.atomic_writes import os_errors_as_unavailable, replace_file
+from adapters.files.locks import locked
 from domain.errors import Misconfigured
 from domain.security.api_key_mapping import ring_from_mapping, ring_to_mapping
 from domain.security.api_keys import ApiKey, KeyRing
@@ -41,12 +42,12 @@ class FileKeyStore:
         return ring
 
     def add(self, key: ApiKey) -> None:
-        with reaching(self._path), locked(self._lock):
+        with os_errors_as_unavailable(self._path), locked(self._lock):
             ring = self.read() if self._path.exists() else KeyRing()
             self._write(ring.adding(key))
 
     def revoke(self, which: str) -> None:
-        with reaching(self._path), locked(self._lock):
+        with os_errors_as_unavailable(self._path), locked(self._lock):
             self._write(self.read().without(which))
 
     @property

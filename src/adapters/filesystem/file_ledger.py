@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from adapters.files.durable_files import append_line, locked, reaching
+from adapters.files.atomic_writes import append_line, os_errors_as_unavailable
+from adapters.files.locks import locked
 from domain.errors import Misconfigured, UnreadableData
 from domain.promotion.ledger import LedgerEntry
 
@@ -16,11 +17,11 @@ class FileLedger:
 
     def append(self, entry: LedgerEntry) -> None:
         line = entry.to_line()
-        with reaching(self._path), locked(self._lock):
+        with os_errors_as_unavailable(self._path), locked(self._lock):
             append_line(self._path, line)
 
     def entries(self, model: str) -> list[LedgerEntry]:
-        with reaching(self._path):
+        with os_errors_as_unavailable(self._path):
             content = self._path.read_bytes() if self._path.exists() else b""
         # What follows the last end of a line was being written when somebody's process ended.
         lines = content.split(b"\n")[:-1]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adapters.files.durable_files import create_file, locked, reaching, replace_file
+from adapters.files.atomic_writes import create_file, os_errors_as_unavailable, replace_file
+from adapters.files.locks import locked
 from adapters.filesystem.bundle_folders import read_bundle, write_bundle
 from domain.canonical_json import json_bytes
 from domain.data.mapping_reader import Reader
@@ -36,19 +37,19 @@ class FileStore:
         self._lock = root / ".lock"
 
     def names(self) -> list[str]:
-        with reaching(self._registry):
+        with os_errors_as_unavailable(self._registry):
             if not self._registry.exists():
                 return []
             return sorted(f.name for f in self._registry.iterdir() if self._numbers(f.name))
 
     def versions(self, name: str) -> list[ModelVersion]:
         ModelRef(name)
-        with reaching(self._registry / name):
+        with os_errors_as_unavailable(self._registry / name):
             numbers, aliases = self._known(name), self._aliases(name)
             return [self._version(name, number, aliases) for number in numbers]
 
     def resolve(self, ref: ModelRef) -> ModelVersion:
-        with reaching(self._registry / ref.name):
+        with os_errors_as_unavailable(self._registry / ref.name):
             aliases, number = self._aliases(ref.name), ref.number
             if ref.alias:
                 number = aliases.get(ref.alias)
@@ -66,7 +67,7 @@ class FileStore:
         self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
     ) -> ModelVersion:
         ModelRef(name)
-        with reaching(self._root), locked(self._lock):
+        with os_errors_as_unavailable(self._root), locked(self._lock):
             write_bundle(self._bundles, bundle)
             aliases, numbers = self._aliases(name), self._numbers(name)
             for number in numbers:
@@ -81,7 +82,7 @@ class FileStore:
     def load(self, version: ModelVersion) -> Bundle:
         registered = self.resolve(ModelRef(version.name, None, version.number))
         folder = self._bundles / registered.bundle_id
-        with reaching(folder):
+        with os_errors_as_unavailable(folder):
             try:
                 return read_bundle(folder)
             except (FileNotFoundError, IsADirectoryError) as error:
@@ -91,7 +92,7 @@ class FileStore:
 
     def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
         ref = ModelRef(version.name, None, version.number)
-        with reaching(self._root), locked(self._lock):
+        with os_errors_as_unavailable(self._root), locked(self._lock):
             kept = self.resolve(ref)
             record = _record(kept.bundle_id, kept.created_at, {**kept.details, **details})
             replace_file(self._version_file(kept.name, kept.number), record)
@@ -99,7 +100,7 @@ class FileStore:
 
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         ModelRef(name, alias)
-        with reaching(self._registry / name), locked(self._lock):
+        with os_errors_as_unavailable(self._registry / name), locked(self._lock):
             self.resolve(ModelRef(name, None, to))
             aliases = self._aliases(name)
             if aliases.get(alias) != expected:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapters.files.durable_files import child, reaching, replace_file
+from adapters.files.atomic_writes import os_errors_as_unavailable, plain_name, replace_file
 
 
 class FileResults:
@@ -16,7 +16,7 @@ class FileResults:
 
     def get(self, name: str) -> Mapping[str, Any] | None:
         path = self._path(name)
-        with reaching(path):
+        with os_errors_as_unavailable(path):
             if not path.exists():
                 return None
             content = path.read_bytes()
@@ -28,8 +28,8 @@ class FileResults:
 
     def put(self, name: str, document: Mapping[str, Any]) -> None:
         path = self._path(name)
-        with reaching(path):
+        with os_errors_as_unavailable(path):
             replace_file(path, json.dumps(document, allow_nan=False).encode() + b"\n")
 
     def _path(self, name: str) -> Path:
-        return child(self._folder, f"{name}.json")
+        return self._folder / plain_name(f"{name}.json")

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from adapters.files.durable_files import append_line, child, locked, reaching, replace_file
+from adapters.files.atomic_writes import (
+    append_line,
+    os_errors_as_unavailable,
+    plain_name,
+    replace_file,
+)
+from adapters.files.locks import locked
 from domain.data.dataset import DatasetVersion
 from domain.errors import Unavailable
 
@@ -37,8 +43,8 @@ class FileRun:
         self.metrics.update(metrics)
 
     def log_artifact(self, name: str, content: bytes) -> None:
-        path = child(self.folder, name)
-        with reaching(path):
+        path = self.folder / plain_name(name)
+        with os_errors_as_unavailable(path):
             replace_file(path, content)
         if name not in self.artifacts:
             self.artifacts.append(name)
@@ -68,7 +74,7 @@ class FileTracker:
     @contextmanager
     def run(self, name: str, params: Mapping[str, Any], data: DatasetVersion) -> Iterator[FileRun]:
         identifier = self._new_id()
-        run = FileRun(identifier, child(self._root / "artifacts", identifier))
+        run = FileRun(identifier, self._root / "artifacts" / plain_name(identifier))
         opened = {"id": run.id, "name": name, "started": self._time()}
         described = {"params": dict(params), "data": {"uri": data.uri, **data.identity()}}
         self._require_writable()
@@ -85,7 +91,7 @@ class FileTracker:
 
     def _require_writable(self) -> None:
         """Refuse to begin what could not be recorded when it ends."""
-        with reaching(self._runs):
+        with os_errors_as_unavailable(self._runs):
             self._root.mkdir(parents=True, exist_ok=True)
             self._runs.open("ab").close()
 
@@ -98,7 +104,7 @@ class FileTracker:
             "artifacts": run.artifacts,
         }
         line = json.dumps(recorded, ensure_ascii=False, default=str).encode()
-        with reaching(self._runs), locked(self._root / ".lock"):
+        with os_errors_as_unavailable(self._runs), locked(self._root / ".lock"):
             append_line(self._runs, line)
 
     def _time(self) -> str:

@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from adapters.files.durable_files import reaching, replace_file
+from adapters.files.atomic_writes import os_errors_as_unavailable, replace_file
 from domain.errors import Misconfigured
 from domain.training.specification import TrainingSpec
 from domain.training.specification_mapping import specification_from_mapping, specification_to_toml
@@ -43,5 +43,5 @@ def write_specification(path: Path, spec: TrainingSpec) -> None:
     Raises:
         Unavailable: it cannot be written.
     """
-    with reaching(path):
+    with os_errors_as_unavailable(path):
         replace_file(path, specification_to_toml(spec, _COMMENT).encode())

@@ -1,21 +1,24 @@
-"""Getting a file from a URL into a cache, verified."""
+"""Downloads of a URL into the cache, verified."""
 
-import fcntl
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from hashlib import file_digest
 from hashlib import sha256 as new_sha256
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from adapters.files.download import Download, Progress, public
-from domain.errors import ChecksumMismatch, Misconfigured, NotFound, Unavailable
+from adapters.files.download_cache import (
+    CachedFile,
+    cached_file,
+    safe_file_name,
+    url_without_secrets,
+)
+from adapters.http.resumable_download import Download, Progress
+from domain.errors import ChecksumMismatch, Misconfigured, NotFound
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_UNSAFE = re.compile(r"[^\w.-]")
 
 
 def fetch(
@@ -27,35 +30,38 @@ def fetch(
     pause: Callable[[float], None] = time.sleep,
     timeout: float = 30.0,
 ) -> Path:
-    """Return a copy of what is at a URL (http, https or file), named as it is there.
+    """Return a local copy of a URL (http, https or file), with the same file name.
 
-    With a checksum, what was fetched once is returned without asking again, verified each time.
-    Without one, the server is asked whether it has changed. `progress` is told the bytes so far
-    and the bytes in all, if known; `timeout` is for each single wait, in seconds.
+    With a checksum, a file in the cache is verified and returned without a request. Without one,
+    the server is asked whether the file has changed. `progress` receives the bytes so far and the
+    total, if known; `timeout` is for each single wait, in seconds.
 
     Raises:
         NotFound: there is nothing at the URL.
-        Unavailable: it cannot be reached, or the cache cannot be written.
-        ChecksumMismatch: something else is there; it is not kept.
-        Misconfigured: the URL or the checksum is none.
+        Unavailable: the server does not answer, or the cache cannot be written.
+        ChecksumMismatch: the content has another checksum; it is not kept.
+        Misconfigured: the URL or the checksum is malformed.
     """
     expected = None if sha256 is None else sha256.strip().lower()
     if expected is not None and not _SHA256.fullmatch(expected):
         raise Misconfigured(f"{sha256!r} is not a SHA-256 checksum: 64 hexadecimal digits")
     scheme = _scheme(url)
     if scheme not in ("http", "https", "file"):
-        raise Misconfigured(f"{public(url)} cannot be fetched; allowed: https, http and file URLs")
-    target = cache_dir / (expected or f"url-{new_sha256(url.encode()).hexdigest()}") / _name(url)
-    with _writing(cache_dir), _locked(target.parent):
-        if expected and target.exists():
-            if _digest(target) == expected:
-                return target
-            target.unlink()
+        raise Misconfigured(
+            f"{url_without_secrets(url)} cannot be fetched; allowed: https, http and file URLs"
+        )
+    key = expected or f"url-{new_sha256(url.encode()).hexdigest()}"
+    name = safe_file_name(unquote(PurePosixPath(urlsplit(url).path).name))
+    with cached_file(cache_dir, key, name) as target:
+        if expected and target.path.exists():
+            if _digest(target.path) == expected:
+                return target.path
+            target.path.unlink()
         if scheme == "file":
             _copy(url, target, expected)
         else:
             Download(url, target, progress, pause, timeout)(_verifier(url, expected))
-    return target
+        return target.path
 
 
 def _scheme(url: str) -> str:
@@ -65,17 +71,16 @@ def _scheme(url: str) -> str:
         raise Misconfigured(f"{url!r} is not a URL: {error}") from error
 
 
-def _copy(url: str, target: Path, expected: str | None) -> None:
+def _copy(url: str, target: CachedFile, expected: str | None) -> None:
     source = Path(unquote(urlsplit(url).path))
     if not source.is_file():
-        raise NotFound(f"{public(url)}: there is no such file")
-    partial = target.with_name(f"{target.name}.part")
+        raise NotFound(f"{url_without_secrets(url)}: the file does not exist")
     try:
-        shutil.copyfile(source, partial)
-        _verifier(url, expected)(partial)
-        partial.replace(target)
+        shutil.copyfile(source, target.part)
+        _verifier(url, expected)(target.part)
+        target.part.replace(target.path)
     finally:
-        partial.unlink(missing_ok=True)
+        target.discard()
 
 
 def _verifier(url: str, expected: str | None) -> Callable[[Path], None]:
@@ -83,8 +88,7 @@ def _verifier(url: str, expected: str | None) -> Callable[[Path], None]:
         actual = expected and _digest(path)
         if actual != expected:
             raise ChecksumMismatch(
-                f"{public(url)}: not the file that was asked for: its SHA-256 is {actual}, "
-                f"expected was {expected}"
+                f"{url_without_secrets(url)}: the SHA-256 is {actual}, expected was {expected}"
             )
 
     return verify
@@ -93,26 +97,3 @@ def _verifier(url: str, expected: str | None) -> Callable[[Path], None]:
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
-
-
-def _name(url: str) -> str:
-    """Return the last part of the URL's path as a file name; its suffix says the format."""
-    name = _UNSAFE.sub("_", unquote(PurePosixPath(urlsplit(url).path).name))
-    return name[-100:].lstrip(".") or "file"
-
-
-@contextmanager
-def _writing(cache_dir: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(f"{cache_dir} cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time fetch into a folder; the others find what it fetched."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

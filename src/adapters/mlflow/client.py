@@ -4,7 +4,6 @@ MLflow takes its time-outs, and how much it prints and reports, from the environ
 alone, some of it while it is imported. So it is imported inside functions, after `set_defaults`.
 """
 
-import fcntl
 import os
 import re
 import socket
@@ -16,9 +15,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from adapters.files.locks import locked
 from domain.errors import (
     Conflict,
-    InvalidData,
     Misconfigured,
     ModelportError,
     NotFound,
@@ -50,7 +49,6 @@ _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _DATABASES = ("sqlite", *_PORTS)
 _ALLOWED = "http(s)://host:port of a server, sqlite:///path/mlflow.db or another database's URL"
 
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SECONDS = 20
 _LONGEST = 300
 
@@ -59,20 +57,6 @@ def set_defaults() -> None:
     """Tell MLflow, by its environment variables, how to behave; a user's own values win."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-
-
-def plain(name: str) -> str:
-    """Return a name that is a file's own, without any folder.
-
-    Raises:
-        InvalidData: it is not.
-    """
-    if not _PLAIN.fullmatch(name):
-        raise InvalidData(
-            f"{name!r} is not a plain file name; allowed: letters, digits, '.', '_' and '-', "
-            f"a letter or digit first"
-        )
-    return name
 
 
 def pages(search: Callable[..., Any], **query: Any) -> Iterator[Any]:
@@ -116,7 +100,7 @@ class Mlflow:
 
         Processes share the lock if they share the SQLite database or, else, the home folder.
         """
-        with self.client() as client, _locked(self._lock):
+        with self.client() as client, locked(self._lock):
             yield client
 
     def experiment(self, name: str) -> str:
@@ -171,7 +155,7 @@ class Mlflow:
 
         if self.is_server:
             return MlflowClient(self.uri, self.uri)
-        with _locked(self._lock):
+        with locked(self._lock):
             _require_database(self.uri, self._database)
             client = MlflowClient(self.uri, self.uri)
             client.search_registered_models(max_results=1)
@@ -258,15 +242,3 @@ def _require_database(uri: str, file: Path | None) -> None:
     elif host := urlsplit(uri).hostname:
         port = urlsplit(uri).port or _PORTS[_scheme(uri)]
         socket.create_connection((host, port), timeout=_SECONDS).close()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            # Closing alone is not enough: a process forked meanwhile has the file open too.
-            fcntl.flock(file, fcntl.LOCK_UN)

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from adapters.mlflow.client import Mlflow, plain
+from adapters.files.atomic_writes import plain_name
+from adapters.mlflow.client import Mlflow
 from domain.data.dataset import DatasetVersion
 from domain.errors import ModelportError
 
@@ -47,7 +48,7 @@ class MlflowRun:
 
     def log_artifact(self, name: str, content: bytes) -> None:
         with self.mlflow.client() as client, TemporaryDirectory() as folder:
-            file = Path(folder) / plain(name)
+            file = Path(folder) / plain_name(name)
             file.write_bytes(content)
             client.log_artifact(self.id, str(file))
 

@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.mlflow.client import plain
+from adapters.files.atomic_writes import plain_name
 from domain.data.schema import Schema
 from domain.model.bundle import Bundle
 from domain.model.manifest import Manifest
@@ -117,7 +117,7 @@ def _write_bundle(folder: Path, bundle: Bundle) -> Path:
     target = folder / "bundle"
     target.mkdir()
     for name, content in bundle.files.items():
-        (target / plain(name)).write_bytes(content)
+        (target / plain_name(name)).write_bytes(content)
     return target
 
 

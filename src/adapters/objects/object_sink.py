@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from adapters.objects.object_download import safe_name
+from adapters.files.download_cache import safe_file_name
 from adapters.objects.object_location import ObjectPlace, State
 from application.ports import FinishedJob, PredictionSink, PublishedOutput
 from domain.data.table import Table
@@ -39,7 +39,7 @@ class ObjectSink:
         """
         place = ObjectPlace.parse(url)
         own = folder / sha256(str(place).encode()).hexdigest()
-        return cls(place, open_local(own / safe_name(place)), own)
+        return cls(place, open_local(own / safe_file_name(place.name)), own)
 
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         """Keep every other run of this machine from the object."""

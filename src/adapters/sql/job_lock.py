@@ -1,16 +1,14 @@
 """One run of a job at a time, by a lock that is let go when the process ends."""
 
-import fcntl
-import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from adapters.files.locks import AlreadyLocked, holds_job_lock, job_lock
 from adapters.sql.database import POSTGRESQL
 from adapters.sql.table_name import TableName
 from domain.errors import Conflict, Unavailable
@@ -44,7 +42,7 @@ def require_reserved(table: TableName, job: str) -> None:
         Unavailable: the run has ended, or this machine has other files than the run's.
     """
     path = _lock_path(table, job)
-    if path is not None and not path.exists():
+    if path is not None and not holds_job_lock(path, job):
         raise Unavailable(
             f"{table.uri}: the run of job {job} is not seen from {socket.gethostname()}; a "
             f"database that is a file must be on the machine of every process that writes to it"
@@ -84,31 +82,11 @@ def _advisory_lock(table: TableName, job: str) -> Iterator[None]:
 
 @contextmanager
 def _lock_file(path: Path, table: TableName, job: str) -> Iterator[None]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = _locked(path)
-    except BlockingIOError:
-        raise _taken(table, job) from None
-    except OSError as error:
-        raise Unavailable(f"{table.uri}: {path} cannot be made: {error.strerror}") from error
-    with file:
+    with ExitStack() as held:
         try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            # Closing alone is not enough: a process forked meanwhile has the file open too.
-            fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def _locked(path: Path) -> BinaryIO:
-    while True:
-        file = path.open("ab")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Who held it before may just have removed it, and somebody else have made another.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        except BaseException:
-            file.close()
-            raise
-        file.close()
+            held.enter_context(job_lock(path, job))
+        except AlreadyLocked:
+            raise _taken(table, job) from None
+        except OSError as error:
+            raise Unavailable(f"{table.uri}: {path} cannot be made: {error.strerror}") from error
+        yield

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from adapters.files.temporary_folders import scratch_folder
+from adapters.files.temporary_folders import temporary_folder
 from adapters.sql.database import POSTGRESQL, Database
 from adapters.sql.table_name import TableName
 from domain.errors import ModelportError, Unavailable
@@ -108,7 +108,7 @@ def _export(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
 
 
 def _copy(database: Database, file: Path) -> tuple[Snapshot, Callable[[], None]]:
-    folder, let_go = scratch_folder("snapshot")
+    folder, let_go = temporary_folder("snapshot")
     copy = folder / file.name
     try:
         with database.connect() as connection:

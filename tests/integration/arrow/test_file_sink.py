@@ -259,7 +259,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = FileSink(tmp_path / "file" / "out.csv")
-    with pytest.raises(Unavailable, match=r"file/out\.csv cannot be written: .*name another place"):
+    with pytest.raises(
+        Unavailable, match=r"file/out\.csv cannot be written: .*name another output"
+    ):
         sink.write_chunk(JOB, 0, table(x=np.array([1.0])), [])
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(Unavailable, match=r"folder\.csv is a directory; name a file"):
@@ -305,7 +307,7 @@ with tempfile.TemporaryDirectory() as name:
     assert done.stderr == ""
     reading, writing = done.stdout.splitlines()
     assert reading.endswith("in.csv cannot be read: Permission denied")
-    assert "out.csv cannot be written: Permission denied; mend that" in writing
+    assert "out.csv cannot be written: Permission denied; correct that" in writing
 
 
 def test_a_job_without_chunks_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ TRACK_A_LONG_RUN = """
 import sys
 from pathlib import Path
 from adapters.filesystem.file_tracker import FileTracker
-from tests.integration.contracts.samples import sample_data
+from tests.support.samples import sample_data
 with FileTracker(Path(sys.argv[1])).run("orchard", {"note": "x" * 4096}, sample_data()):
     pass
 """

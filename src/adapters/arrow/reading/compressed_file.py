@@ -13,7 +13,7 @@ from weakref import finalize
 import pyarrow as pa
 
 from adapters.arrow.reading.watched_file import WatchedFile
-from adapters.files.temporary_folders import scratch_folder
+from adapters.files.temporary_folders import temporary_folder
 from domain.errors import Unavailable, UnreadableData
 
 PACKED = (".gz", ".zst")
@@ -81,7 +81,7 @@ class PackedFile:
 
     def _unpack(self) -> Path:
         with _making_room(self._packed.path):
-            folder, remove = scratch_folder("unpacked")
+            folder, remove = temporary_folder("unpacked")
         finalize(self, remove)
         partial, whole = folder / "partial", folder / "content"
         with self._packed.opened() as stream, _making_room(self._packed.path):

@@ -50,11 +50,11 @@ class Part:
         if rejects:
             self._put(self.rejects, lines)
         self._put(self.rows, rows)
-        self._put(self.receipt, json_line(kept), lasts=False)
+        self._put(self.receipt, json_line(kept), sync=False)
         return receipt
 
-    def _put(self, path: Path, content: bytes, *, lasts: bool = True) -> None:
-        with replacing(path, self.folder, content_lasts=lasts, name_lasts=False) as stream:
+    def _put(self, path: Path, content: bytes, *, sync: bool = True) -> None:
+        with replacing(path, self.folder, sync_content=sync, sync_name=False) as stream:
             stream.write(content)
 
     def read_receipt(self) -> ChunkReceipt | None:

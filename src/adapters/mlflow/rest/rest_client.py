@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import httpx
 
-from adapters.files.download import public
+from adapters.files.download_cache import url_without_secrets
 from domain.errors import Misconfigured, TooLarge, Unavailable
 
 # A server may close a connection that is idle between two polls just as it is used again, so that
@@ -44,7 +44,7 @@ class MlflowServer:
         file_seconds: float,
     ) -> None:
         base, user = _split(address)
-        self.where = public(base)
+        self.where = url_without_secrets(base)
         self._connect_seconds = connect_seconds
         self._answer_seconds, self._file_seconds = answer_seconds, file_seconds
         headers = {"Accept-Encoding": "identity", "User-Agent": "modelport"}

@@ -2,7 +2,7 @@ import fcntl
 import multiprocessing
 from pathlib import Path
 
-from adapters.files.durable_files import locked
+from adapters.files.locks import locked
 
 
 def test_a_lock_ends_with_its_block_even_if_a_process_was_forked_meanwhile(tmp_path: Path) -> None:

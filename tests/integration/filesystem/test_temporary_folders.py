@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.files.temporary_folders import scratch_folder
+from adapters.files.temporary_folders import temporary_folder
 from tests.integration.processes import STOP_SECONDS
 
 _SERVED = multiprocessing.get_context("forkserver")
@@ -22,7 +22,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hold(temporary: Path, told: Connection) -> None:
     """Keep a folder until the other side is closed or this process is killed."""
     tempfile.tempdir = str(temporary)
-    folder, remove = scratch_folder("test")
+    folder, remove = temporary_folder("test")
     (folder / "content").write_bytes(b"x" * 100)
     told.send(folder)
     told.poll(None)
@@ -43,7 +43,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(temporary: Path) -> N
     processes[0].join(STOP_SECONDS)
     strange = temporary / "modelport-metrics-x"
     strange.mkdir()
-    folder, remove = scratch_folder("test")
+    folder, remove = temporary_folder("test")
     assert {*temporary.glob("modelport-*")} == {folders[1], folder, strange}
     assert (folders[1] / "content").stat().st_size == 100
     remove()
@@ -58,6 +58,6 @@ def test_a_link_is_not_followed(temporary: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "lock").touch()
     (temporary / "modelport-unpacked-x").symlink_to(elsewhere)
-    _, remove = scratch_folder("test")
+    _, remove = temporary_folder("test")
     assert (elsewhere / "lock").exists()
     remove()
