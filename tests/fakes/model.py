@@ -120,7 +120,7 @@ class MemoryBundleCache:
                 if bundle_id not in needed:
                     del self._bundles[bundle_id]
 
-    def recall(self, ref: ModelRef) -> ModelVersion | None:
+    def last_good(self, ref: ModelRef) -> ModelVersion | None:
         return self._last.get(ref)
 
 

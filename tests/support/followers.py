@@ -76,9 +76,9 @@ class FragileCache(MemoryBundleCache):
         self._require()
         super().keep(ref, version, bundle)
 
-    def recall(self, ref: ModelRef) -> ModelVersion | None:
+    def last_good(self, ref: ModelRef) -> ModelVersion | None:
         self._require()
-        return super().recall(ref)
+        return super().last_good(ref)
 
     def _require(self) -> None:
         if self.broken:

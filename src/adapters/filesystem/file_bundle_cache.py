@@ -64,7 +64,7 @@ class FileBundleCache:
             replace_file(self._record(ref), json_bytes(record))
             self._let_go()
 
-    def recall(self, ref: ModelRef) -> ModelVersion | None:
+    def last_good(self, ref: ModelRef) -> ModelVersion | None:
         path = self._record(ref)
         with os_errors_as_unavailable(path):
             try:

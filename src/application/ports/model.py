@@ -121,6 +121,6 @@ class BundleCache(Protocol):
         """
         ...
 
-    def recall(self, ref: ModelRef) -> ModelVersion | None:
+    def last_good(self, ref: ModelRef) -> ModelVersion | None:
         """Return the last good version of a reference; None where there never was one."""
         ...

@@ -1,11 +1,13 @@
-"""The model that a server answers with: it follows a reference, and outlives the store.
+"""The model that a server predicts with: it follows a model reference.
 
-At each refresh the store is asked which version the reference means now. Another one than is being
-served is fetched (from the cache if it is there), has to pass every check and to answer a real
-request, and only then takes over. Whatever goes wrong, the last version that was good goes on
-answering, also over a restart: it is kept in the cache. A server that starts takes it from there
-at once, before the store has said anything. In all these cases the server is degraded, says why,
-and heals by itself at the first refresh at which nothing is wrong.
+event                                                state afterwards
+---------------------------------------------------  -------------------------------------------
+restore: the cache has the last good version         degraded, until the registry answers
+refresh: the reference means the served version      ready
+refresh: another version passes all checks           ready; the version is cached
+refresh: a check fails, or the registry is down      degraded; without a model, as for restore
+
+Without a model and without a good version in the cache, the server is not ready.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,79 +25,71 @@ from domain.model.reference import ModelRef, ModelVersion
 
 
 class Reload(StrEnum):
-    """What came of a refresh that had something to do."""
+    """Outcome of a change, or a failed change, of the served model."""
 
-    LOADED = "loaded"  # another version took over
-    RECALLED = "recalled"  # the last good version was taken from the cache
+    LOADED = "loaded"  # another version is served
+    RESTORED = "restored"  # the last good version is served from the cache
     REJECTED = "rejected"  # a version failed a check
-    FAILED = "failed"  # the store could not say or give which version to serve
+    FAILED = "failed"  # the registry could not be reached or gave no version
 
 
 @dataclass(frozen=True, slots=True)
 class ServingState:
-    """One moment: the model that answers, since when, and what is wrong.
+    """The state at one moment.
 
-    `problem` is empty when all is well, `unkept` when the cache holds what is being served.
-    `reloads` counts since the start.
+    `problem` says why no model, or perhaps an outdated one, is served; empty when ready.
+    `cache_problem` says why the cache does not hold the served version; empty when it does.
+    `reloads` counts outcomes since the start of the process.
     """
 
     model: LoadedModel | None = None
     since: datetime | None = None
     problem: str = "the model is being loaded"
-    unkept: str = ""
+    cache_problem: str = ""
     reloads: Mapping[Reload, int] = field(default_factory=lambda: dict.fromkeys(Reload, 0))
 
     @property
     def degraded(self) -> bool:
-        """Whether another version may answer than the reference means by now."""
+        """Whether the reference may mean another version than the served one."""
         return self.model is not None and bool(self.problem)
-
-
-_UNASKED = "the registry has not answered yet"
 
 
 @dataclass(frozen=True, slots=True)
 class _Rejected:
     version: ModelVersion
-    why: str
-    until: datetime
+    reason: str
+    retry_at: datetime
 
 
 @dataclass
 class ServedModel:
-    """Holds the model of one reference. Safe to use from several threads.
+    """The model of one reference; thread-safe.
 
-    A server is ready once a model has passed every check; until then `problem` says why not. A
-    version that was rejected is tried again after `patience`, or when the reference has meant
-    another one meanwhile.
+    A rejected version is loaded again after `retry_after`, or once the reference has meant another
+    version in between.
     """
 
     load: LoadModel
     ref: ModelRef
     cache: BundleCache
     clock: Callable[[], datetime]
-    patience: timedelta = timedelta(minutes=1)
+    retry_after: timedelta = timedelta(minutes=1)
     _state: ServingState = field(default_factory=ServingState, init=False)
     _rejected: _Rejected | None = field(default=None, init=False)
-    _refreshing: Lock = field(default_factory=Lock, init=False)
+    _changing: Lock = field(default_factory=Lock, init=False)
 
     @property
     def state(self) -> ServingState:
-        """All of one moment; the single properties may be of different ones."""
+        """The current state; consistent, since every change replaces it as a whole."""
         return self._state
 
     @property
     def ready(self) -> bool:
-        """Whether there is a model to answer with."""
+        """Whether there is a model."""
         return self._state.model is not None
 
-    @property
-    def problem(self) -> str:
-        """Why there is no model, or not the one that the reference means; empty if all is well."""
-        return self._state.problem
-
     def model(self) -> LoadedModel:
-        """Return the model to answer with: to be taken once for each request.
+        """Return the model; a request calls this once.
 
         Raises:
             Unavailable: there is none yet; says why.
@@ -105,24 +99,23 @@ class ServedModel:
             raise Unavailable(f"not ready: {state.problem}")
         return state.model
 
-    def recall(self) -> bool:
-        """Let the last good version answer until the store has said which one it is to be."""
-        with self._refreshing:
-            self._recall(_UNASKED)
+    def restore(self) -> bool:
+        """Serve the last good version from the cache; return whether there is a model."""
+        with self._changing:
+            self._restore("the registry has not answered yet")
         return self.ready
 
     def refresh(self) -> bool:
-        """Catch up with the reference, and tell whether there is a model to answer with."""
-        with self._refreshing:
+        """Serve the version that the reference means now; return whether there is a model."""
+        with self._changing:
             try:
                 self._follow(self.load.store.resolve(self.ref))
             except ArtefactRejected as error:
-                self._fall_back(Reload.REJECTED, str(error))
+                self._fail(Reload.REJECTED, str(error))
             except ModelportError as error:
-                self._fall_back(Reload.FAILED, str(error))
+                self._fail(Reload.FAILED, str(error))
             except Exception as error:
-                fault = f"a fault of the program, see the log: {type(error).__name__}"
-                self._fall_back(Reload.FAILED, fault)
+                self._fail(Reload.FAILED, f"internal error, see the log: {type(error).__name__}")
                 raise
         return self.ready
 
@@ -130,42 +123,44 @@ class ServedModel:
         model, rejected = self._state.model, self._rejected
         if model is not None and _same(model.version, version):
             self._rejected = None
-            if model.version != version:  # its aliases may have changed
+            if model.version != version:  # its aliases have changed
                 model = replace(model, version=version)
             self._state = replace(self._state, model=model, problem="")
-        elif rejected is not None and self._is_waiting(rejected, version):
-            self._state = replace(self._state, problem=rejected.why)
+        elif rejected and _same(rejected.version, version) and self.clock() < rejected.retry_at:
+            self._state = replace(self._state, problem=rejected.reason)
         else:
+            self._rejected = None
             self._change_to(version)
 
-    def _is_waiting(self, rejected: _Rejected, version: ModelVersion) -> bool:
-        return _same(rejected.version, version) and self.clock() < rejected.until
-
     def _change_to(self, version: ModelVersion) -> None:
-        self._rejected = None
         try:
-            model, bundle = self._obtain(version)
+            model, bundle = self._load(version)
         except ArtefactRejected as error:
-            self._rejected = _Rejected(version, str(error), self.clock() + self.patience)
+            self._rejected = _Rejected(version, str(error), self.clock() + self.retry_after)
             raise
-        self._take(model, Reload.LOADED, "")
-        self._keep(version, bundle)
+        self._serve(model, Reload.LOADED, problem="")
+        try:
+            self.cache.keep(self.ref, version, bundle)
+            problem = ""
+        except ModelportError as error:
+            problem = str(error)
+        self._state = replace(self._state, cache_problem=problem)
 
-    def _obtain(self, version: ModelVersion) -> tuple[LoadedModel, Bundle]:
+    def _load(self, version: ModelVersion) -> tuple[LoadedModel, Bundle]:
         try:
             bundle = self.cache.get(version.bundle_id)
             if bundle is not None:
                 return self._checked(version, bundle), bundle
         except ModelportError:
-            pass  # what the cache cannot give the store has
+            pass  # the cached bundle is unusable; the registry has the original
         bundle = self.load.store.load(version)
         return self._checked(version, bundle), bundle
 
     def _checked(self, version: ModelVersion, bundle: Bundle) -> LoadedModel:
-        """Return a model that passed every check and has answered a request as callers send it.
+        """Return a model that passed all checks and has predicted the schema's example row.
 
         Raises:
-            ArtefactRejected: it did not, in whatever way.
+            ArtefactRejected: a check or the prediction failed.
         """
         try:
             model = self.load.opened(version, bundle)
@@ -174,44 +169,31 @@ class ServedModel:
             raise
         except Exception as error:
             raise ArtefactRejected(
-                f"{version.label}: it cannot be asked: {type(error).__name__}: {error}"
+                f"{version.label}: it cannot predict: {type(error).__name__}: {error}"
             ) from error
         return model
 
-    def _keep(self, version: ModelVersion, bundle: Bundle) -> None:
-        try:
-            self.cache.keep(self.ref, version, bundle)
-            unkept = ""
-        except ModelportError as error:
-            unkept = str(error)
-        self._state = replace(self._state, unkept=unkept)
+    def _fail(self, outcome: Reload, problem: str) -> None:
+        self._state = replace(self._state, problem=problem, reloads=self._counted(outcome))
+        self._restore(problem)
 
-    def _fall_back(self, outcome: Reload, why: str) -> None:
-        self._state = replace(self._state, problem=why, reloads=self._counted(outcome))
-        self._recall(why)
-
-    def _recall(self, why: str) -> None:
-        """Take the last good version from the cache, unless there is a model."""
+    def _restore(self, problem: str) -> None:
+        """Serve the last good version because of a problem, unless there is a model."""
         if self._state.model is not None:
             return
         try:
-            model = self._recalled()
+            version = self.cache.last_good(self.ref)
+            bundle = None if version is None else self.cache.get(version.bundle_id)
+            model = None if not (version and bundle) else self._checked(version, bundle)
         except ModelportError as error:
-            problem = f"{why}; the last good version cannot be served either: {error}"
+            problem = f"{problem}; the last good version cannot be served either: {error}"
             self._state = replace(self._state, problem=problem)
             return
         if model is not None:
-            self._take(model, Reload.RECALLED, why)
+            self._serve(model, Reload.RESTORED, problem)
 
-    def _recalled(self) -> LoadedModel | None:
-        version = self.cache.recall(self.ref)
-        bundle = None if version is None else self.cache.get(version.bundle_id)
-        if version is None or bundle is None:
-            return None
-        return self._checked(version, bundle)
-
-    def _take(self, model: LoadedModel, outcome: Reload, problem: str) -> None:
-        """Let a model answer from now on; the one before is dropped with its last request."""
+    def _serve(self, model: LoadedModel, outcome: Reload, problem: str) -> None:
+        """Serve a model from now on; requests in flight keep the previous one until they end."""
         self._state = replace(
             self._state,
             model=model,

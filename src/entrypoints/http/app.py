@@ -1,11 +1,9 @@
 """The application: routes, error handlers, and the loading of the model."""
 
 import gc
-import logging
 import sys
-from asyncio import Event, create_task, to_thread, wait_for
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
@@ -17,30 +15,29 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from application.serving.served_model import ServedModel, ServingState
+from application.serving.served_model import ServedModel
 from domain.errors import ModelportError
 from entrypoints.http import problem_details as problems
 from entrypoints.http.api.explain_endpoint import ExplainEndpoint
 from entrypoints.http.api.openapi import openapi_document
 from entrypoints.http.api.routes import router
-from entrypoints.http.background_tasks import BackgroundTasks
+from entrypoints.http.background_tasks import BackgroundTasks, ServerMetrics
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.error_responses import on_http_error
 from entrypoints.http.fast_path.predict_endpoint import PredictEndpoint
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.authentication import Authenticator
+from entrypoints.http.middleware.limits import Limits
 from entrypoints.http.middleware.pipeline import RequestPipeline
-from entrypoints.http.middleware.prometheus_text import Shared
+from entrypoints.http.middleware.prometheus_text import MetricsFolder
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
 from entrypoints.http.protocols.protocol_table import ProtocolTable
 from entrypoints.http.route_table import Protocol, route_of
-from entrypoints.http.uvicorn.timeouts import Timeouts
+from entrypoints.http.uvicorn.connection import Timeouts
 from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import AccessLogKind, load_settings
-
-log = logging.getLogger("modelport")
 
 _NEW_OBJECTS_WORTH_A_LOOK = 10_000
 
@@ -48,23 +45,23 @@ _NEW_OBJECTS_WORTH_A_LOOK = 10_000
 class Application(FastAPI):
     """A FastAPI application that answers predictions before it looks for a route.
 
-    Every request passes the front first. What is posted to a path of `endpoints`, and other
+    Every request passes the middleware first. What is posted to a path of `endpoints`, and other
     protocols than its own, it only describes: they are answered by applications of their own.
     """
 
     endpoints: Mapping[str, ASGIApp]
     protocols: Mapping[Protocol, ASGIApp]
-    front: RequestPipeline
+    pipeline: RequestPipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or one event of the server's life."""
         if scope["type"] == "http":
-            await self.front(scope, receive, send)
+            await self.pipeline(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Answer one request that has passed the front."""
+        """Answer one request that has passed the middleware."""
         endpoint = self.endpoints.get(scope["path"]) if scope["method"] == "POST" else None
         if endpoint is not None:
             return endpoint(scope, receive, send)
@@ -87,12 +84,11 @@ def create_app(container: Container) -> Application:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.serving = container.serving()
-    app.state.poll_seconds = settings.poll_seconds
     plane = DataPlane(container.serving(), container.predict_one(), settings.max_body_bytes)
     predict, spoken = PredictEndpoint(plane), ProtocolTable.of(plane)
     app.endpoints = {"/predict": predict, **spoken.endpoints}
     app.protocols = spoken.applications
-    _put_front(app, container, plane)
+    _add_middleware(app, container, plane)
     app.include_router(router)
     # For other methods than POST the router answers that they are not allowed.
     app.routes.append(Route("/predict", predict, methods=["POST"], include_in_schema=False))
@@ -116,19 +112,22 @@ def from_environment() -> Application:
     return app
 
 
-def _put_front(app: Application, container: Container, plane: DataPlane) -> None:
-    settings = container.settings()
-    metrics, gate = RequestMetrics(), Authenticator(container.key_store(), now, monotonic)
+def _add_middleware(app: Application, container: Container, plane: DataPlane) -> None:
+    settings, serving, traces = container.settings(), container.serving(), container.traces()
+    authenticator = Authenticator(container.key_store(), now)
+    limits, requests = Limits(settings.max_in_flight, monotonic), RequestMetrics()
     access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
-    shared = None if settings.metrics_dir is None else Shared(settings.metrics_dir)
-    traces = container.traces()
-    tracing = app.state.tracing = None if traces is None else Tracing(traces)
-    room = settings.max_in_flight
-    app.front = RequestPipeline(app.answer, gate, metrics, access_log, room, tracing=tracing)
-    app.state.watch = BackgroundTasks(metrics, gate, access_log, shared)
-    app.state.watch.observe(container.serving(), app.front, plane.batcher, now)
-    app.state.patience = Timeouts(settings.header_seconds, settings.body_seconds)
-    app.routes.append(Route("/metrics", app.state.watch.show, include_in_schema=False))
+    tracing = None if traces is None else Tracing(traces)
+    folder = None if settings.metrics_dir is None else MetricsFolder(settings.metrics_dir)
+    app.pipeline = RequestPipeline(
+        app.answer, authenticator, limits, requests, access_log=access_log, tracing=tracing
+    )
+    metrics = ServerMetrics(
+        requests, serving, limits, plane.batcher, authenticator, access_log, folder, now
+    )
+    app.state.background = BackgroundTasks(metrics, tracing, settings.poll_seconds)
+    app.state.timeouts = Timeouts(settings.header_seconds, settings.body_seconds)
+    app.routes.append(Route("/metrics", metrics.endpoint, include_in_schema=False))
 
 
 def _describe(app: FastAPI, max_rows: int, max_explained: int) -> None:
@@ -144,55 +143,5 @@ def _describe(app: FastAPI, max_rows: int, max_explained: int) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Timeouts]]:
-    stopped = Event()
-    tracing: Tracing | None = app.state.tracing
-    following = create_task(_follow(app.state.serving, app.state.poll_seconds, tracing, stopped))
-    async with app.state.watch.running():
-        yield {"patience": app.state.patience}
-    stopped.set()
-    await following
-    if tracing is not None:
-        await to_thread(tracing.close)
-
-
-async def _follow(
-    serving: ServedModel, seconds: float, tracing: Tracing | None, stopped: Event
-) -> None:
-    """Keep up with the model reference; a server may start before there is a model."""
-    told: tuple[str, ...] = ()
-    await _catch_up(serving, serving.recall, tracing)
-    if serving.ready:
-        label = serving.model().version.label
-        log.info("%s answers from the cache until the registry has been asked", label)
-    while not stopped.is_set():
-        await _catch_up(serving, serving.refresh, tracing)
-        told = _tell(serving.state, told)
-        with suppress(TimeoutError):
-            await wait_for(stopped.wait(), seconds)
-
-
-async def _catch_up(
-    serving: ServedModel, step: Callable[[], bool], tracing: Tracing | None
-) -> None:
-    with nullcontext() if tracing is None else tracing.reload(serving):
-        try:
-            await to_thread(step)
-        except Exception:
-            log.exception("the model store or the bundle cache failed in an unforeseen way")
-
-
-def _tell(state: ServingState, told: tuple[str, ...]) -> tuple[str, ...]:
-    """Log what is served and what is wrong, unless it has been told."""
-    label = state.model.version.label if state.model else ""
-    news = (label, state.problem, state.unkept)
-    if news == told:
-        return told
-    if not label:
-        log.warning("not ready: %s", state.problem)
-    elif state.problem:
-        log.warning("degraded, %s goes on answering: %s", label, state.problem)
-    else:
-        log.info("ready: %s", label)
-    if state.unkept:
-        log.warning("not kept for a start while the store is down: %s", state.unkept)
-    return news
+    async with app.state.background.running():
+        yield {"timeouts": app.state.timeouts}

@@ -1,117 +1,170 @@
-"""What a server process does beside answering: it keeps up with its keys and lays down metrics."""
+"""What a server process does besides answering requests.
+
+It follows the model reference, reads the API keys again, publishes its metrics for the other
+processes and writes the access log.
+"""
 
 import logging
-from asyncio import CancelledError, Task, create_task, sleep, to_thread
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from asyncio import Event, create_task, to_thread, wait_for
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.serving.served_model import ServedModel
+from application.serving.served_model import ServedModel, ServingState
 from entrypoints.http.adaptive_batching import AdaptiveBatcher
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.authentication import Authenticator
-from entrypoints.http.middleware.pipeline import RequestPipeline
-from entrypoints.http.middleware.prometheus_text import CONTENT_TYPE, Labels, Sample, Shared, render
+from entrypoints.http.middleware.limits import Limits
+from entrypoints.http.middleware.prometheus_text import (
+    CONTENT_TYPE,
+    MetricsFolder,
+    Sample,
+    render,
+)
 from entrypoints.http.middleware.request_metrics import RequestMetrics
+from entrypoints.http.middleware.tracing import Tracing
 
 log = logging.getLogger("modelport")
 
-_SECONDS = 1.0
+_PUBLISH_SECONDS = 1.0
+_ACCESS_LOG_SECONDS = 0.2
 
 
-class BackgroundTasks:
-    """Holds what is to be known of one process, and shows it."""
+@dataclass
+class ServerMetrics:
+    """All metrics of one process, and through the folder those of the other processes."""
 
-    def __init__(
-        self,
-        metrics: RequestMetrics,
-        gate: Authenticator,
-        access_log: AccessLog | None,
-        shared: Shared | None,
-    ) -> None:
-        self._metrics = metrics
-        self._gate = gate
-        self._log = access_log
-        self._shared = shared
-        self._on_tick: list[Callable[[], None]] = []
+    requests: RequestMetrics
+    serving: ServedModel
+    limits: Limits
+    batcher: AdaptiveBatcher
+    authenticator: Authenticator
+    access_log: AccessLog | None
+    folder: MetricsFolder | None
+    now: Callable[[], datetime]
+    _queue_depth: int = field(default=0, init=False)
 
-    def observe(
-        self,
-        serving: ServedModel,
-        front: RequestPipeline,
-        batcher: AdaptiveBatcher,
-        now: Callable[[], datetime],
-    ) -> None:
-        """Let the metrics tell of these too."""
-        depth = 0
-
-        def tick() -> None:
-            nonlocal depth
-            depth = batcher.take_peak()
-
-        def figures() -> Iterator[tuple[str, Labels, float]]:
-            yield "modelport_in_flight", (), front.in_flight
-            yield "modelport_queue_depth", (), depth
-            yield "modelport_model_calls_total", (), batcher.calls
-            yield "modelport_keys_stale", (), bool(self._gate.problem)
-            if self._log is not None:
-                yield "modelport_access_log_dropped_total", (), self._log.dropped
-            yield from _of_serving(serving, now())
-
-        self._on_tick.append(tick)
-        self._metrics.watch(figures)
-
-    async def show(self, _: Request) -> Response:
+    async def endpoint(self, _: Request) -> Response:
         """Answer with the metrics of all processes of the server."""
-        return Response(render(await to_thread(self._all)), media_type=CONTENT_TYPE)
+        text = await to_thread(self._render, [*self.samples()])
+        return Response(text, media_type=CONTENT_TYPE)
+
+    def update_queue_depth(self) -> None:
+        """Take the largest number of waiting requests since the last call."""
+        self._queue_depth = self.batcher.take_peak()
+
+    def publish(self) -> None:
+        """Write the metrics of this process for the other processes."""
+        if self.folder is not None:
+            try:
+                self.folder.publish(self.samples())
+            except OSError as error:
+                log.warning("the metrics of this process cannot be written: %s", error)
+
+    def samples(self) -> Iterator[Sample]:
+        """Return the samples of this process."""
+        yield from self.requests.samples()
+        yield Sample("modelport_in_flight", (), self.limits.in_flight)
+        yield Sample("modelport_queue_depth", (), self._queue_depth)
+        yield Sample("modelport_model_calls_total", (), self.batcher.calls)
+        yield Sample("modelport_keys_stale", (), bool(self.authenticator.problem))
+        if self.access_log is not None:
+            yield Sample("modelport_access_log_dropped_total", (), self.access_log.dropped)
+        state = self.serving.state
+        yield Sample("modelport_ready", (), state.model is not None)
+        yield Sample("modelport_degraded", (), state.degraded)
+        for outcome, count in state.reloads.items():
+            yield Sample("modelport_reloads_total", (("outcome", outcome.value),), count)
+        if state.model is not None:
+            label = (("model", state.model.version.label),)
+            age = (self.now() - state.model.version.created_at).total_seconds()
+            yield Sample("modelport_model_info", label, 1)
+            yield Sample("modelport_model_age_seconds", label, age)
+
+    def _render(self, samples: list[Sample]) -> str:
+        return render(samples if self.folder is None else [*samples, *self.folder.others()])
+
+
+@dataclass
+class BackgroundTasks:
+    """The background tasks of one server process."""
+
+    metrics: ServerMetrics
+    tracing: Tracing | None
+    poll_seconds: float
+    _logged: tuple[str, ...] = field(default=(), init=False)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep at it while the server runs."""
-        if self._log is not None:
-            self._log.start()
-        ticking: Task[None] = create_task(self._tick())
+        """Run the tasks while the block runs."""
+        stopped, access_log = Event(), self.metrics.access_log
+        following = create_task(self._follow(stopped))
+        tasks = [create_task(_repeat(self._publish, _PUBLISH_SECONDS, stopped))]
+        if access_log is not None:
+            tasks.append(create_task(_repeat(access_log.flush, _ACCESS_LOG_SECONDS, stopped)))
         try:
             yield
         finally:
-            ticking.cancel()
-            with suppress(CancelledError):
-                await ticking
-            self._publish()
-            if self._log is not None:
-                await self._log.stop()
+            stopped.set()
+            for task in tasks:
+                await task
+            self.metrics.publish()
+            if access_log is not None:
+                await access_log.flush()
+            await following
+            if self.tracing is not None:
+                await to_thread(self.tracing.close)
 
-    async def _tick(self) -> None:
-        while True:
-            for act in self._on_tick:
-                act()
-            await to_thread(self._gate.refresh)
-            self._publish()
-            await sleep(_SECONDS)
+    async def _publish(self) -> None:
+        self.metrics.update_queue_depth()
+        await to_thread(self.metrics.authenticator.refresh)
+        self.metrics.publish()
 
-    def _publish(self) -> None:
-        if self._shared is not None:
+    async def _follow(self, stopped: Event) -> None:
+        """Follow the model reference; a server may start before there is a model."""
+        serving = self.metrics.serving
+        await self._change(serving.restore)
+        if serving.ready:
+            label = serving.model().version.label
+            log.info("%s is served from the cache until the registry answers", label)
+        await _repeat(self._refresh, self.poll_seconds, stopped)
+
+    async def _refresh(self) -> None:
+        await self._change(self.metrics.serving.refresh)
+        state = self.metrics.serving.state
+        label = state.model.version.label if state.model else ""
+        news = (label, state.problem, state.cache_problem)
+        if news != self._logged:
+            self._logged = news
+            _log_state(state, label)
+
+    async def _change(self, change: Callable[[], bool]) -> None:
+        serving = self.metrics.serving
+        with nullcontext() if self.tracing is None else self.tracing.reload(serving):
             try:
-                self._shared.publish(self._metrics.samples())
-            except OSError as error:
-                log.warning("metrics cannot be laid down for the other processes: %s", error)
-
-    def _all(self) -> list[Sample]:
-        others = [] if self._shared is None else [*self._shared.others()]
-        return [*self._metrics.samples(), *others]
+                await to_thread(change)
+            except Exception:
+                log.exception("unexpected error of the model store or the bundle cache")
 
 
-def _of_serving(serving: ServedModel, now: datetime) -> Iterator[tuple[str, Labels, float]]:
-    state = serving.state
-    yield "modelport_ready", (), state.model is not None
-    yield "modelport_degraded", (), state.degraded
-    for outcome, count in state.reloads.items():
-        yield "modelport_reloads_total", (("outcome", outcome.value),), count
-    if state.model is not None:
-        label = (("model", state.model.version.label),)
-        age = (now - state.model.version.created_at).total_seconds()
-        yield "modelport_model_info", label, 1
-        yield "modelport_model_age_seconds", label, age
+async def _repeat(act: Callable[[], Awaitable[None]], seconds: float, stopped: Event) -> None:
+    """Repeat an action, with pauses, until the event is set."""
+    while not stopped.is_set():
+        await act()
+        with suppress(TimeoutError):
+            await wait_for(stopped.wait(), seconds)
+
+
+def _log_state(state: ServingState, label: str) -> None:
+    if not label:
+        log.warning("not ready: %s", state.problem)
+    elif state.problem:
+        log.warning("degraded, still serving %s: %s", label, state.problem)
+    else:
+        log.info("ready: %s", label)
+    if state.cache_problem:
+        log.warning("the bundle cache cannot keep the model: %s", state.cache_problem)

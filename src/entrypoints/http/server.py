@@ -1,4 +1,4 @@
-"""Running the application under uvicorn."""
+"""Runs the application under uvicorn."""
 
 import signal
 import sys
@@ -15,25 +15,24 @@ from domain.errors import Unavailable
 from entrypoints.errors import DONE
 from entrypoints.http.server_log import log_config
 from entrypoints.http.uvicorn.connection import Connection
-from entrypoints.http.uvicorn.sockets import listeners
-from entrypoints.http.uvicorn.workers import GracefulServer, Workers
+from entrypoints.http.uvicorn.graceful_shutdown import GracefulServer
+from entrypoints.http.uvicorn.workers import Workers, worker_sockets
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, load_settings, variables
 
-_GRACE_SECONDS = 30
-# A worker that says nothing for so long is ended, with what it was answering. It may only be slow.
-_HANGING_SECONDS = 20
+_SHUTDOWN_SECONDS = 30
+# A worker that does not respond for this long is killed. It may only be slow: hence the long time.
+_HEALTH_CHECK_SECONDS = 20
 
 
 def run(host: str, port: int, workers: int, model: str | None) -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight are finished first.
+    """Serve until SIGTERM or SIGINT, and finish the requests in flight.
 
-    Worker processes read the settings for themselves, so an option is handed on to them in the
-    environment.
+    Worker processes load the settings from the environment, so the option `model` is set there.
 
     Raises:
-        Misconfigured: a setting or a file of keys is wrong; said before the server starts.
-        Unavailable: the server cannot start, for example since the port is taken.
+        Misconfigured: a setting or a key file is invalid; raised before the server starts.
+        Unavailable: the server cannot start, for example because the port is taken.
     """
     settings = load_settings({"model": model})
     wired = build_container(settings)
@@ -44,16 +43,15 @@ def run(host: str, port: int, workers: int, model: str | None) -> None:
     wired.traces()
     if model is not None:
         environ[variables()["model"]] = model
-    # When all is finished, uvicorn raises the signal that ended it once more.
+    # uvicorn raises the signal that stopped it again when all requests are finished.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     try:
-        with _shared_metrics(settings.metrics_dir, workers):
+        with _metrics_folder(settings.metrics_dir, workers):
             _serve(_config(host, port, workers, settings))
-    except SystemExit as ended:
-        if ended.code != DONE:
-            raise Unavailable(
-                f"the server cannot start on {host} port {port}; the reason is above"
-            ) from None
+    except SystemExit as exit_:
+        if exit_.code != DONE:
+            message = f"the server cannot start on {host} port {port}; the reason is above"
+            raise Unavailable(message) from None
 
 
 def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
@@ -69,14 +67,14 @@ def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
         log_config=log_config(settings.log_format),
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        timeout_worker_healthcheck=_HANGING_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=_HEALTH_CHECK_SECONDS,
     )
 
 
 def _serve(config: Config) -> None:
     if config.workers > 1:
-        Workers(config, listeners(config)).run()
+        Workers(config, worker_sockets(config)).run()
         return
     server = GracefulServer(config)
     with suppress(KeyboardInterrupt):
@@ -86,11 +84,11 @@ def _serve(config: Config) -> None:
 
 
 @contextmanager
-def _shared_metrics(folder: Path | None, workers: int) -> Iterator[None]:
-    """Give several processes a folder in which they add up their metrics."""
+def _metrics_folder(folder: Path | None, workers: int) -> Iterator[None]:
+    """Create the folder in which several processes share their metrics, unless there is one."""
     if folder is not None or workers == 1:
         yield
         return
-    with TemporaryDirectory(prefix="modelport-metrics-") as made:
-        environ[variables()["metrics_dir"]] = made
+    with TemporaryDirectory(prefix="modelport-metrics-") as created:
+        environ[variables()["metrics_dir"]] = created
         yield

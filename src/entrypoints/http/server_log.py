@@ -1,4 +1,4 @@
-"""How a server writes its log: as text for a person, or each line as JSON for a program."""
+"""The server's log on stderr: text, or one line of JSON per record."""
 
 import json
 import logging
@@ -11,20 +11,19 @@ from entrypoints.wiring.settings import LogFormat
 
 
 def log_config(form: LogFormat) -> dict[str, Any]:
-    """Return uvicorn's configuration, with what the application says beside what uvicorn says."""
-    loggers = LOGGING_CONFIG["loggers"]
-    config = {**LOGGING_CONFIG, "loggers": {**loggers, "modelport": loggers["uvicorn"]}}
+    """Return uvicorn's logging configuration, extended by the logger of modelport."""
+    loggers, formatters = LOGGING_CONFIG["loggers"], LOGGING_CONFIG["formatters"]
     if form is LogFormat.JSON:
-        formatters = config["formatters"]
-        config["formatters"] = {
-            **formatters,
-            "default": {"()": "entrypoints.http.server_log.JsonLines"},
-        }
-    return config
+        formatters = {**formatters, "default": {"()": f"{__name__}.JsonFormatter"}}
+    return {
+        **LOGGING_CONFIG,
+        "loggers": {**loggers, "modelport": loggers["uvicorn"]},
+        "formatters": formatters,
+    }
 
 
-class JsonLines(logging.Formatter):
-    """Writes a record as one line of JSON, with the traceback of an error."""
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON, with the traceback of an error."""
 
     def format(self, record: logging.LogRecord) -> str:
         document = {

@@ -33,7 +33,7 @@ def kept(cache: BundleCache, seeds: int) -> list[int]:
 class BundleCacheContract:
     def test_an_empty_cache_has_nothing(self, cache: BundleCache) -> None:
         assert cache.get(sample_bundle().id) is None
-        assert cache.recall(ORCHARD) is None
+        assert cache.last_good(ORCHARD) is None
 
     def test_a_bundle_comes_back_byte_for_byte(self, cache: BundleCache) -> None:
         version = keep(cache, 0)
@@ -44,17 +44,17 @@ class BundleCacheContract:
 
     def test_a_version_comes_back_as_it_was(self, cache: BundleCache) -> None:
         version = keep(cache, 0)
-        assert cache.recall(ORCHARD) == version
+        assert cache.last_good(ORCHARD) == version
 
-    def test_the_last_version_of_each_reference_is_recalled(self, cache: BundleCache) -> None:
+    def test_the_last_good_version_of_each_reference_is_returned(self, cache: BundleCache) -> None:
         first = keep(cache, 0)
         staged = keep(cache, 1, STAGING)
-        assert cache.recall(ORCHARD) == first
+        assert cache.last_good(ORCHARD) == first
         second = keep(cache, 2)
-        assert cache.recall(ORCHARD) == second
-        assert cache.recall(STAGING) == staged
-        assert cache.recall(ModelRef("vineyard")) is None
-        assert cache.recall(ModelRef(NAME, None, 1)) is None
+        assert cache.last_good(ORCHARD) == second
+        assert cache.last_good(STAGING) == staged
+        assert cache.last_good(ModelRef("vineyard")) is None
+        assert cache.last_good(ModelRef(NAME, None, 1)) is None
 
     def test_the_versions_kept_last_stay(self, cache: BundleCache) -> None:
         for seed in range(5):
@@ -65,14 +65,14 @@ class BundleCacheContract:
         for seed in (0, 1, 2, 0, 3):
             keep(cache, seed)
         assert kept(cache, 4) == [0, 2, 3]
-        assert cache.recall(ORCHARD) == version_of(sample_bundle(3), 4)
+        assert cache.last_good(ORCHARD) == version_of(sample_bundle(3), 4)
 
     def test_what_a_reference_last_meant_stays_however_old(self, cache: BundleCache) -> None:
         staged = keep(cache, 0, STAGING)
         for seed in range(1, 6):
             keep(cache, seed)
         assert kept(cache, 6) == [0, 3, 4, 5]
-        assert cache.recall(STAGING) == staged
+        assert cache.last_good(STAGING) == staged
 
     @pytest.mark.parametrize("bundle_id", ["", "..", "last", "0" * 64, "../" * 22])
     def test_what_is_no_bundle_is_not_there(self, cache: BundleCache, bundle_id: str) -> None:
@@ -82,4 +82,4 @@ class BundleCacheContract:
     def test_many_may_keep_at_once(self, cache: BundleCache) -> None:
         at_once([partial(keep, cache, seed % 3) for seed in range(12)])
         assert kept(cache, 3) == [0, 1, 2]
-        assert cache.recall(ORCHARD) in [version_of(sample_bundle(s), s + 1) for s in range(3)]
+        assert cache.last_good(ORCHARD) in [version_of(sample_bundle(s), s + 1) for s in range(3)]

@@ -21,7 +21,7 @@ def record(tmp_path: Path) -> Path:
 def test_another_process_finds_what_this_one_kept(cache: FileBundleCache, tmp_path: Path) -> None:
     version = keep(cache, 0)
     other = FileBundleCache(tmp_path)
-    assert other.recall(ORCHARD) == version
+    assert other.last_good(ORCHARD) == version
     assert other.get(version.bundle_id) == sample_bundle()
 
 
@@ -31,8 +31,8 @@ def test_a_reference_means_something_else_in_another_registry(tmp_path: Path) ->
         FileBundleCache(tmp_path, "http://there"),
     )
     version = keep(here, 0)
-    assert here.recall(ORCHARD) == version
-    assert there.recall(ORCHARD) is None
+    assert here.last_good(ORCHARD) == version
+    assert there.last_good(ORCHARD) is None
     assert there.get(version.bundle_id) is not None
 
 
@@ -62,9 +62,9 @@ def test_a_record_that_was_changed_is_found_out_and_mended(
     version = keep(cache, 0)
     record(tmp_path).write_bytes(content)
     with pytest.raises(ArtefactRejected, match=r"last/orchard-.*: not a record of the cache"):
-        cache.recall(ORCHARD)
+        cache.last_good(ORCHARD)
     keep(cache, 0)
-    assert cache.recall(ORCHARD) == version
+    assert cache.last_good(ORCHARD) == version
 
 
 def test_what_is_left_of_a_killed_process_is_in_nobody_s_way(

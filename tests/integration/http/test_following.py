@@ -217,7 +217,7 @@ def test_under_load_every_answer_is_right_whatever_happens_to_the_registry(
 
     with serving(registry.where, name="restarted") as server:
         restarted = wait_for(server, ready=True, model="housing/3", degraded=True)
-        assert restarted["reloads"]["recalled"] == 1
+        assert restarted["reloads"]["restored"] == 1
         with asking(server.url, known.rows) as load:
             wait_for_answers(load)
             registry.find()

@@ -57,7 +57,7 @@ def test_keys_that_are_made_and_revoked_hold_for_a_running_server(served: Place)
             server.said,
         )
         (locked / "keys.json").write_text("{")
-        wait_until(lambda: "stay in force" in server.said(), STOP_SECONDS, server.said)
+        wait_until(lambda: "stay valid" in server.said(), STOP_SECONDS, server.said)
         assert status(server, later) == 200
         assert server.stop() == 0
 

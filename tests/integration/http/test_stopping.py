@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 
 from entrypoints.http.uvicorn.connection import Connection
-from entrypoints.http.uvicorn.workers import GracefulServer
+from entrypoints.http.uvicorn.graceful_shutdown import GracefulServer
 from tests.integration.http.conftest import ready
 from tests.integration.http.test_server import BODY, ask, connected
 from tests.integration.processes import STOP_SECONDS

@@ -150,9 +150,9 @@ def test_what_was_changed_in_the_cache_is_refused(
     loading = LoadModel(file_store.saver, MemoryRuntime(), FileVerifier(keys / "ours.pem"))
     cache = FileBundleCache(tmp_path / "cache")
     assert ServedModel(loading, REF, cache, now).refresh()
-    assert ServedModel(loading, REF, cache, now).recall()
+    assert ServedModel(loading, REF, cache, now).restore()
     change(tmp_path / "cache")
     changed = ServedModel(loading, REF, cache, now)
-    assert not changed.recall()
-    assert "the last good version cannot be served either: orchard/1" in changed.problem
+    assert not changed.restore()
+    assert "the last good version cannot be served either: orchard/1" in changed.state.problem
     assert changed.refresh()

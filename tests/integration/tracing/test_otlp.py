@@ -67,7 +67,7 @@ def test_spans_arrive_as_parts_of_their_callers_traces(trained: Place) -> None:
     assert not span.error
     (reload,) = receiver.named("model reload")
     assert (reload.parent, reload.kind) == ("", INTERNAL)
-    assert reload.attributes == {"modelport.outcome": "recalled", "modelport.model": "housing/1"}
+    assert reload.attributes == {"modelport.outcome": "restored", "modelport.model": "housing/1"}
     assert receiver.resource["service.name"] == "modelport"
     assert receiver.resource["deployment.environment"] == "test"
     assert receiver.headers["x-tenant"] == "shop"

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from application.scoring.explain_rows import ExplainRows, Explanations
-from entrypoints.http.middleware.request_context import note_answer, note_error
+from entrypoints.http.middleware.request_context import record_error, record_prediction
 from entrypoints.http.request_body import read_body, read_question, require_json
 
 
@@ -26,9 +26,9 @@ class ExplainEndpoint:
             content = await read_body(request.scope, request.receive, self._max_body_bytes)
             answer = await to_thread(self._explained, content)
         except Exception as error:
-            note_error(request.scope, error)
+            record_error(request.scope, error)
             raise
-        note_answer(request.scope, len(answer.predictions.vector), answer.predictions.model)
+        record_prediction(request.scope, len(answer.predictions.vector), answer.predictions.model)
         return JSONResponse(answer.to_mapping())
 
     def _explained(self, content: bytes) -> Explanations:

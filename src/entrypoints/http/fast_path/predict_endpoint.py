@@ -21,7 +21,7 @@ from entrypoints.http import problem_details as problems
 from entrypoints.http.adaptive_batching import to_matrix
 from entrypoints.http.data_plane import DataPlane, thoroughly
 from entrypoints.http.fast_path.row_reader import Rows
-from entrypoints.http.middleware.request_context import note_answer, note_error
+from entrypoints.http.middleware.request_context import record_error, record_prediction
 from entrypoints.http.request_body import read_body, read_question, require_json
 
 # A body beyond this, some 300 rows of JSON, is read and answered on a thread, so that small
@@ -45,10 +45,10 @@ class PredictEndpoint:
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, answer
-            note_error(scope, error)
+            record_error(scope, error)
             await problems.present(error)(scope, receive, send)
             return
-        note_answer(scope, len(answer.vector), answer.model)
+        record_prediction(scope, len(answer.vector), answer.model)
         await _send(answer, send)
 
     async def _answer(self, content: bytes) -> Predictions:

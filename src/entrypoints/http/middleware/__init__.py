@@ -1,1 +1,1 @@
-"""What every request passes: request context, authentication, limits, metrics, logs, traces."""
+"""Middleware of every request: context, authentication, limits, metrics, logs, traces."""

@@ -1,22 +1,21 @@
-"""One line of JSON per request, written behind the back of the requests."""
+"""The access log: one line of JSON per request."""
 
 import json
-from asyncio import Task, create_task, sleep, to_thread
+from asyncio import to_thread
 from collections.abc import Callable
 from time import gmtime, strftime, time
 from typing import TextIO
 
 from entrypoints.http.middleware.request_context import RequestContext
 
-_SECONDS = 0.2
-_MOST = 100_000
+_MAX_LINES = 100_000
 
 
 class AccessLog:
-    """Gathers lines and writes them a few times a second, on a thread that may be made to wait.
+    """Buffers lines until `flush` writes them.
 
-    Where nobody takes the lines they are dropped, and counted in `dropped`, rather than answers
-    held up or the memory filled.
+    When the buffer is full, lines are dropped and counted in `dropped`: neither responses nor
+    memory depend on the reader of the log.
     """
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time) -> None:
@@ -24,56 +23,41 @@ class AccessLog:
         self._clock = clock
         self._lines: list[str] = []
         self._second = 0
-        self._written = ""
-        self._labels: dict[str, str] = {}
-        self._writing: Task[None] | None = None
+        self._formatted_second = ""
+        self._quoted_models: dict[str, str] = {}
         self.dropped = 0
 
-    def record(self, exchange: RequestContext, seconds: float, method: str) -> None:
-        """Log one request. Whatever is put in without escapes here is known to need none."""
-        if len(self._lines) >= _MOST:
+    def record(self, context: RequestContext, seconds: float, method: str) -> None:
+        """Log one request. The values that are inserted unquoted need no JSON escapes."""
+        if len(self._lines) >= _MAX_LINES:
             self.dropped += 1
             return
         now = self._clock()
         second = int(now)
         if second != self._second:
             self._second = second
-            self._written = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+            self._formatted_second = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
         line = (
-            f'{{"time":"{self._written}.{int((now - second) * 1000):03d}Z",'
-            f'"request_id":"{exchange.id.decode()}","method":"{method}",'
-            f'"route":"{exchange.place.name}","status":{exchange.status},"ms":{seconds * 1000:.3f},'
-            f'"rows":{exchange.rows},"model":{self._quoted(exchange.model)},'
-            f'"key":"{exchange.key}"}}\n'
+            f'{{"time":"{self._formatted_second}.{int((now - second) * 1000):03d}Z",'
+            f'"request_id":"{context.id.decode()}","method":"{method}",'
+            f'"route":"{context.route.name}","status":{context.status},"ms":{seconds * 1000:.3f},'
+            f'"rows":{context.rows},"model":{self._quoted(context.model)},'
+            f'"key":"{context.key}"}}\n'
         )
         self._lines.append(line)
 
     def _quoted(self, model: str) -> str:
-        quoted = self._labels.get(model)
+        quoted = self._quoted_models.get(model)
         if quoted is None:
-            quoted = self._labels[model] = json.dumps(model)
+            quoted = self._quoted_models[model] = json.dumps(model)
         return quoted
 
-    def start(self) -> None:
-        """Begin to write, on the running event loop."""
-        self._writing = create_task(self._write_on())
-
-    async def stop(self) -> None:
-        """Write what is left, and end."""
-        if self._writing is not None:
-            self._writing.cancel()
-            self._writing = None
-        self.flush()
-
-    def flush(self) -> None:
-        """Write the lines that there are."""
+    async def flush(self) -> None:
+        """Write the buffered lines on a thread, since the reader of the log may be slow."""
         lines, self._lines = self._lines, []
         if lines:
-            self._out.write("".join(lines))
-            self._out.flush()
+            await to_thread(self._write, "".join(lines))
 
-    async def _write_on(self) -> None:
-        while True:
-            await sleep(_SECONDS)
-            if self._lines:
-                await to_thread(self.flush)
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()

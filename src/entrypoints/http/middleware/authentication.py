@@ -1,40 +1,36 @@
-"""Who is let in: keys with their scopes and rates, read anew when they change."""
+"""Authentication by API keys, which are read again when they change."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from math import ceil
 
 from application.ports import KeyStore
 from domain.errors import ModelportError
-from domain.security.api_keys import ApiKey, KeyRing, Scope, TokenBucket
+from domain.security.api_keys import ApiKey, KeyRing, Scope
 
 log = logging.getLogger("modelport")
 
+_INVALID = ', error="invalid_token"'
+
 
 class Denied(Exception):
-    """A request that is not worked on: what its caller is told, in which headers beside."""
+    """A request that the middleware refuses: status, detail and headers of the response."""
 
-    def __init__(self, status: HTTPStatus, detail: str, **headers: str) -> None:
+    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str]) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.headers = headers
 
 
 class Authenticator:
-    """Lets in whoever shows a key; without a store, everybody.
+    """Authenticates requests by the keys of a store; without a store every request passes.
 
-    Each process of a server counts for itself how often a key has been used.
+    `problem` says why the store cannot be read; empty when the last read succeeded.
     """
 
-    def __init__(
-        self,
-        store: KeyStore | None,
-        now: Callable[[], datetime],
-        seconds: Callable[[], float],
-    ) -> None:
+    def __init__(self, store: KeyStore | None, now: Callable[[], datetime]) -> None:
         """Read the keys.
 
         Raises:
@@ -42,72 +38,46 @@ class Authenticator:
         """
         self._store = store
         self._now = now
-        self._seconds = seconds
         self._ring = KeyRing() if store is None else store.read()
-        self._buckets: dict[str, TokenBucket] = {}
         self.problem = ""
-        self.keyed = store is not None
 
     def refresh(self) -> None:
-        """Catch up with the store; while it cannot be read, the last good keys stay in force."""
+        """Read the keys again; if that fails, the keys of the last successful read stay valid."""
         if self._store is None:
             return
         try:
-            ring = self._store.read()
+            self._ring = self._store.read()
         except ModelportError as error:
             if self.problem != str(error):
-                log.error("the API keys before stay in force: %s", error)
+                log.error("the API keys cannot be read, the last ones stay valid: %s", error)
             self.problem = str(error)
             return
         if self.problem:
             log.info("the API keys can be read again")
         self.problem = ""
-        if ring is not self._ring:
-            left = {key.id for key in ring.keys}
-            self._buckets = {id_: each for id_, each in self._buckets.items() if id_ in left}
-            self._ring = ring
 
-    def admit(self, scope: Scope, token: bytes) -> str:
-        """Return the id of the key that a request came with; empty where none is needed.
+    def authenticate(self, scope: Scope, token: bytes) -> ApiKey | None:
+        """Return the key of a request; None where no key is needed.
 
         Raises:
-            Denied: there is no key, it is not good for this, or it has been used too often.
+            Denied: the key is missing, unknown or expired, or lacks the scope.
         """
-        if not self.keyed:
-            return ""
-        key = self._verified(token)
-        if not key.allows(scope):
-            raise Denied(HTTPStatus.FORBIDDEN, f"the key lacks the scope {scope.value!r}")
-        if key.rate is not None:
-            self._count(key, key.rate)
-        return key.id
-
-    def _verified(self, token: bytes) -> ApiKey:
+        if self._store is None:
+            return None
         if not token:
             raise _unauthorized(
-                "a key is needed; allowed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+                "an API key is required; allowed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
             )
         key = self._ring.verified(token)
         if key is None:
-            raise _unauthorized("the key is not known", 'error="invalid_token"')
+            raise _unauthorized("the API key is unknown", _INVALID)
         if key.expired(self._now()):
-            raise _unauthorized("the key has expired", 'error="invalid_token"')
+            raise _unauthorized("the API key has expired", _INVALID)
+        if not key.allows(scope):
+            raise Denied(HTTPStatus.FORBIDDEN, f"the API key lacks the scope {scope.value!r}", {})
         return key
 
-    def _count(self, key: ApiKey, rate: float) -> None:
-        now = self._seconds()
-        bucket = self._buckets.get(key.id)
-        if bucket is None or bucket.rate != rate:
-            bucket = self._buckets[key.id] = TokenBucket(rate, now)
-        wait = bucket.take(now)
-        if wait:
-            raise Denied(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                f"the key is used too often; allowed: {rate:g} requests per second",
-                retry_after=str(ceil(wait)),
-            )
 
-
-def _unauthorized(detail: str, more: str = "") -> Denied:
-    challenge = ", ".join(filter(None, ('Bearer realm="modelport"', more)))
-    return Denied(HTTPStatus.UNAUTHORIZED, detail, www_authenticate=challenge)
+def _unauthorized(detail: str, error: str = "") -> Denied:
+    challenge = f'Bearer realm="modelport"{error}'
+    return Denied(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": challenge})

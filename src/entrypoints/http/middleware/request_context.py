@@ -1,32 +1,34 @@
-"""One request on its way through the server: what the log and the metrics tell of it.
+"""What the access log, the metrics and the traces record of one request.
 
-It travels in the ASGI scope, so that whoever knows something of a request can note it: never the
-caller's data.
+The context travels in the ASGI scope. The request id is all that it holds of the caller's data.
 """
 
-from collections.abc import Awaitable
+import re
+from collections.abc import Awaitable, Iterable
 
 from starlette.types import Message, Scope, Send
 
 from domain.errors import InvalidRows
 from entrypoints.http.route_table import RouteInfo
 
-_KEY = "modelport.exchange"
+_KEY = "modelport.request_context"
 
-# Where the scope tells with which status the connection was closed past the application.
-CUT = "modelport.cut"
+# Scope key of the status with which the server closed the connection without the application.
+CLOSED_WITH = "modelport.closed_with"
 
-# In the state of the application from when the server stops.
+# Key in the application state; present once the server shuts down.
 STOPPING = "stopping"
+
+_VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 
 
 class RequestContext:
-    """A request; `status` is 0 until the answer begins, `send` puts the common headers on it."""
+    """One request. `status` is 0 until the response starts; `send` adds the common headers."""
 
-    __slots__ = ("_send", "id", "key", "model", "place", "rejects", "rows", "status")
+    __slots__ = ("_send", "id", "key", "model", "rejects", "route", "rows", "status")
 
-    def __init__(self, place: RouteInfo, request_id: bytes, send: Send) -> None:
-        self.place = place
+    def __init__(self, route: RouteInfo, request_id: bytes, send: Send) -> None:
+        self.route = route
         self.id = request_id
         self.status = 0
         self.rows = 0
@@ -36,32 +38,45 @@ class RequestContext:
         self._send = send
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Hand a part of the answer on to the server."""
+        """Send one message of the response to the server."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            given = message.get("headers", ())
-            message["headers"] = [*given, *self.place.headers, (b"x-request-id", self.id)]
+            headers = message.get("headers", ())
+            message["headers"] = [*headers, *self.route.headers, (b"x-request-id", self.id)]
         return self._send(message)
 
 
-def carry(scope: Scope, exchange: RequestContext) -> None:
-    """Let an exchange travel with the request."""
-    scope[_KEY] = exchange
+def attach(scope: Scope, context: RequestContext) -> None:
+    """Store the context in the scope of its request."""
+    scope[_KEY] = context
 
 
-def note_answer(scope: Scope, rows: int, model: str) -> None:
-    """Note how many rows were answered, and by which version."""
-    exchange: RequestContext | None = scope.get(_KEY)
-    if exchange is not None:
-        exchange.rows = rows
-        exchange.model = model
+def record_prediction(scope: Scope, rows: int, model: str) -> None:
+    """Record the number of predicted rows and the model version."""
+    context: RequestContext | None = scope.get(_KEY)
+    if context is not None:
+        context.rows = rows
+        context.model = model
 
 
-def note_error(scope: Scope, error: Exception) -> None:
-    """Note for which fields how many rows were refused, if that is what the error is."""
-    exchange: RequestContext | None = scope.get(_KEY)
-    if exchange is not None and isinstance(error, InvalidRows):
+def record_error(scope: Scope, error: Exception) -> None:
+    """Record the rejected values per field if the error is an `InvalidRows`."""
+    context: RequestContext | None = scope.get(_KEY)
+    if context is not None and isinstance(error, InvalidRows):
         rejects: dict[str, int] = {}
         for violation in error.violations:
             rejects[violation.field] = rejects.get(violation.field, 0) + 1
-        exchange.rejects = rejects
+        context.rejects = rejects
+
+
+def read_id_and_token(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Return the valid request id of the caller and its API key; empty where there is none."""
+    request_id = bearer = key = b""
+    for name, value in headers:
+        if name == b"x-request-id":
+            request_id = value if _VALID_ID(value) else b""
+        elif name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].strip()
+        elif name == b"x-api-key":
+            key = value
+    return request_id, bearer or key

@@ -21,7 +21,7 @@ from domain.errors import InvalidData, ModelportError
 from entrypoints.errors import outcome_of
 from entrypoints.http import problem_details as problems
 from entrypoints.http.data_plane import DataPlane
-from entrypoints.http.middleware.request_context import note_answer, note_error
+from entrypoints.http.middleware.request_context import record_error, record_prediction
 
 log = logging.getLogger("modelport")
 
@@ -85,7 +85,7 @@ def protocol(routes: Sequence[BaseRoute], form: Form) -> Starlette:
 
 def present(form: Form, scope: Scope, error: Exception) -> JSONResponse:
     """Return what an error is to a caller; the traceback of a fault of ours goes to the log."""
-    note_error(scope, error)
+    record_error(scope, error)
     if isinstance(error, ModelportError):
         return refusal(form, _status(error), str(error))
     if isinstance(error, HTTPException):
@@ -110,14 +110,14 @@ async def score(plane: DataPlane, scope: Scope, question: Question, most: int) -
         return await to_thread(_score_alone, plane, scope, question)
     table, told = question.read()
     predictions = await plane.ask_table(question.model, table, question.size)
-    note_answer(scope, len(predictions.vector), predictions.model)
+    record_prediction(scope, len(predictions.vector), predictions.model)
     return told(predictions)
 
 
 def _score_alone(plane: DataPlane, scope: Scope, question: Question) -> Response:
     table, told = question.read()
     predictions = plane.answer_table(question.model, table)
-    note_answer(scope, len(predictions.vector), predictions.model)
+    record_prediction(scope, len(predictions.vector), predictions.model)
     return told(predictions)
 
 

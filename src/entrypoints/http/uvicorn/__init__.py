@@ -1,1 +1,1 @@
-"""All that extends the uvicorn server: sockets, connections, timeouts, workers."""
+"""Everything that subclasses the uvicorn server: connection, graceful shutdown, workers."""

@@ -1,15 +1,16 @@
-"""A connection that a slow caller cannot hold for ever, and that a stopping server lets go well.
+"""A connection with timeouts for slow callers and a graceful shutdown.
 
-uvicorn limits only how long a connection may be idle between two requests. Here the headers and
-the body of a request have their time too, headers their size, and an answer that nobody takes is
-dropped after a while.
+uvicorn limits only the time between two requests of a connection. This class also limits the time
+for headers and body, the size of the headers, and the time for which a caller reads nothing of the
+response.
 
-When the server stops, uvicorn closes idle connections at once, even if a caller's next request is
-on its way on one of them. Here such a connection stays open for a moment: a request that comes is
-answered with `Connection: close`, so that its caller knows.
+When the server stops, uvicorn closes idle connections at once, even if the next request is already
+on its way. This class keeps them open for a moment and answers a request that arrives with
+`Connection: close`.
 """
 
 from asyncio import AbstractEventLoop, TimerHandle, Transport
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -18,17 +19,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from entrypoints.http.error_responses import refuse
-from entrypoints.http.middleware.request_context import CUT, STOPPING
+from entrypoints.http.middleware.request_context import CLOSED_WITH, STOPPING
 from entrypoints.http.route_table import route_of
-from entrypoints.http.uvicorn.timeouts import Timeouts
 
-_MOST_HEADER_BYTES = 65_536
+_MAX_HEADER_BYTES = 65_536
 _LINGER_SECONDS = 1.0
-_CHECKS = 4
+_CHECKS_PER_TIMEOUT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for the headers of a request; for its body, and for reading some of the response."""
+
+    header_seconds: float = 10.0
+    body_seconds: float = 30.0
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, watched by one timer for as long as it lasts."""
+    """A connection of uvicorn that one timer checks while it is open."""
 
     def __init__(
         self,
@@ -38,115 +46,115 @@ class Connection(HttpToolsProtocol):
         _loop: AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._patience: Timeouts = app_state.get("patience", Timeouts())
-        self._watch: TimerHandle | None = None
+        self._timeouts: Timeouts = app_state.get("timeouts", Timeouts())
+        self._timer: TimerHandle | None = None
         self._in_headers = True
         self._header_bytes = 0
-        # When the caller began to send a request that is not whole yet; None while he need not.
-        self._since: float | None = None
-        self._unsent = (0, 0.0)
+        # Since when the server waits for the headers or the body; None between two requests.
+        self._waiting_since: float | None = None
+        # The size of the write buffer, and since when it is unchanged.
+        self._unread = (0, 0.0)
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Begin to watch: a caller has to say something."""
+        """Start the timer; the caller must send headers."""
         super().connection_made(transport)
-        self._since = self.loop.time()
-        self._watch_on()
+        self._waiting_since = self.loop.time()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End to watch."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the headers become too long."""
+        """Read data; refuse headers that are too large."""
         super().data_received(data)
         if self._in_headers:
             self._header_bytes += len(data)
-            if self._header_bytes > _MOST_HEADER_BYTES and not self.transport.is_closing():
+            if self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
                 self._refuse(
                     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                    f"the headers are too long; allowed: {_MOST_HEADER_BYTES} bytes",
+                    f"the headers are too large; allowed: {_MAX_HEADER_BYTES} bytes",
                 )
 
     def on_message_begin(self) -> None:
-        """Note that a request has begun."""
+        """Wait for the headers."""
         super().on_message_begin()
         self._in_headers = True
         self._header_bytes = 0
-        self._since = self.loop.time()
+        self._waiting_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """Note that the body may come; the last request of a stopping server is told so."""
+        """Wait for the body."""
         super().on_headers_complete()
         self._in_headers = False
-        self._since = self.loop.time()
+        self._waiting_since = self.loop.time()
         if STOPPING in self.app_state:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """Note that the request is whole."""
+        """Stop waiting: the request is complete."""
         super().on_message_complete()
-        self._since = None
+        self._waiting_since = None
 
     def shutdown(self) -> None:
-        """Let the connection end with its next answer, or in a moment if nothing is asked."""
+        """Close after the response in progress, or after a moment if the connection is idle."""
         self.app_state[STOPPING] = True
-        if self._answering:
+        if self._responding:
             self.cycle.keep_alive = False
         else:
             self.loop.call_later(_LINGER_SECONDS, self._close_if_idle)
 
     @property
-    def _answering(self) -> bool:
+    def _responding(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
 
     def _close_if_idle(self) -> None:
-        if not self._answering:
+        if not self._responding:
             self.transport.close()
 
-    def _watch_on(self) -> None:
-        shortest = min(self._patience.header_seconds, self._patience.body_seconds)
-        self._watch = self.loop.call_later(shortest / _CHECKS, self._check)
+    def _start_timer(self) -> None:
+        shortest = min(self._timeouts.header_seconds, self._timeouts.body_seconds)
+        self._timer = self.loop.call_later(shortest / _CHECKS_PER_TIMEOUT, self._check)
 
     def _check(self) -> None:
-        self._watch_on()
+        self._start_timer()
         now = self.loop.time()
-        self._drop_if_stuck(now)
-        if self._since is None or self.transport.is_closing():
+        self._abort_if_unread(now)
+        if self._waiting_since is None or self.transport.is_closing():
             return
+        waited = now - self._waiting_since
         if self._in_headers:
-            # The answer to a request before this one comes first.
-            if now - self._since > self._patience.header_seconds and not self._answering:
+            # A pipelined request waits until the response before it is complete.
+            if waited > self._timeouts.header_seconds and not self._responding:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the headers took too long")
-        elif now - self._since > self._patience.body_seconds:
-            cast("dict[str, Any]", self.scope)[CUT] = HTTPStatus.REQUEST_TIMEOUT.value
+        elif waited > self._timeouts.body_seconds:
+            cast("dict[str, Any]", self.scope)[CLOSED_WITH] = HTTPStatus.REQUEST_TIMEOUT.value
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the body took too long")
 
-    def _drop_if_stuck(self, now: float) -> None:
-        """Drop a connection whose caller has not taken any of the answer for a while."""
-        unsent = self.transport.get_write_buffer_size()
-        before, since = self._unsent
-        if not unsent or unsent != before:
-            self._unsent = (unsent, now)
-        elif now - since > self._patience.body_seconds:
+    def _abort_if_unread(self, now: float) -> None:
+        """Abort if the caller has read nothing of the response within the timeout."""
+        unread = self.transport.get_write_buffer_size()
+        before, since = self._unread
+        if not unread or unread != before:
+            self._unread = (unread, now)
+        elif now - since > self._timeouts.body_seconds:
             self.transport.abort()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer past the application, unless it has begun to answer, and close."""
+        """Respond without the application, unless its response has started, and close."""
+        path = "" if self._in_headers else self.scope["path"]
         if self._in_headers or not self.cycle.response_started:
-            self.transport.write(_answer(self._path(), status, detail))
+            self.transport.write(_response(path, status, detail))
         self.transport.close()
 
-    def _path(self) -> str:
-        return "" if self._in_headers else self.scope["path"]
 
-
-def _answer(path: str, status: HTTPStatus, detail: str) -> bytes:
-    """Return a whole answer, in the form of the path's protocol."""
-    answer = refuse(route_of(path), status, detail)
-    headers = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+def _response(path: str, status: HTTPStatus, detail: str) -> bytes:
+    """Return a complete response, with the error format of the path's protocol."""
+    response = refuse(route_of(path), status, detail)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
     head = f"HTTP/1.1 {status} {status.phrase}\r\n{headers}connection: close\r\n\r\n"
-    return head.encode() + bytes(answer.body)
+    return head.encode() + bytes(response.body)

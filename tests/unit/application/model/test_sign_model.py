@@ -147,7 +147,7 @@ def test_a_server_keeps_its_signed_version_where_the_next_one_is_not(world: Worl
     world.promote(ModelRef("houses", None, 2))
     serving.refresh()
     assert serving.model().version.number == 1
-    assert serving.problem.startswith("houses/2: it is not signed")
+    assert serving.state.problem.startswith("houses/2: it is not signed")
     assert serving.state.reloads[Reload.REJECTED] == 1
 
 
@@ -155,7 +155,9 @@ def test_a_server_recalls_only_what_is_signed_by_keys_that_are_trusted_now(world
     cache = MemoryBundleCache()
     signed(world, OURS)
     ServedModel(LoadModel(world.store, world.runtime, OURS), HOUSES, cache, Clock()).refresh()
-    assert ServedModel(LoadModel(world.store, world.runtime, OURS), HOUSES, cache, Clock()).recall()
+    assert ServedModel(
+        LoadModel(world.store, world.runtime, OURS), HOUSES, cache, Clock()
+    ).restore()
     revoked = ServedModel(LoadModel(world.store, world.runtime, NEXT), HOUSES, cache, Clock())
-    assert not revoked.recall()
-    assert f"it is signed by {OURS.key} only" in revoked.problem
+    assert not revoked.restore()
+    assert f"it is signed by {OURS.key} only" in revoked.state.problem

@@ -50,12 +50,12 @@ def test_a_server_that_starts_finds_every_new_champion_at_hand() -> None:
     for number, expected in ((1, 1), (3, 3)):
         if number != 1:
             world.promote(_version(number))
-        kept = world.cache.recall(HOUSES)
+        kept = world.cache.last_good(HOUSES)
         assert kept is not None
         assert (kept.number, {*kept.aliases}) == (expected, {"champion"})
         assert world.cache.get(kept.bundle_id) == world.store.load(kept)
     world.promote.rollback("houses")
-    kept = world.cache.recall(HOUSES)
+    kept = world.cache.last_good(HOUSES)
     assert kept is not None
     assert kept.label == world.champion() == "houses/1"
 
@@ -63,7 +63,7 @@ def test_a_server_that_starts_finds_every_new_champion_at_hand() -> None:
 def test_a_version_that_was_not_promoted_is_not_kept() -> None:
     world = World()
     world.train(LINEAR, promote=False)
-    assert world.cache.recall(HOUSES) is None
+    assert world.cache.last_good(HOUSES) is None
 
 
 def test_a_cache_that_takes_nothing_hinders_no_promotion() -> None:

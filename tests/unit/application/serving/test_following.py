@@ -104,7 +104,7 @@ class Following(RuleBasedStateMachine):
     def refresh(self) -> None:
         healthy = not self.store.down and self._catches_up(self._target())
         assert self.serving.refresh() == (self.good is not None)
-        assert (self.serving.problem == "") == healthy
+        assert (self.serving.state.problem == "") == healthy
         assert self.serving.state.degraded == (self.good is not None and not healthy)
         self.serves = self.good.number if self.good else None
 

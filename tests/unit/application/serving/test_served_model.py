@@ -81,7 +81,7 @@ def test_the_reason_is_told_until_there_is_a_model() -> None:
     world.train()
     assert serving.refresh()
     assert answering(serving) == "houses/1"
-    assert serving.problem == ""
+    assert serving.state.problem == ""
 
 
 def test_the_server_follows_the_alias(world: World) -> None:
@@ -177,7 +177,7 @@ def test_a_version_that_fails_a_check_leaves_the_old_one_serving(
     assert serving.refresh()
     assert answering(serving) == "houses/1"
     assert serving.state.degraded
-    assert serving.problem.startswith("houses/2: model.onnx was changed")
+    assert serving.state.problem.startswith("houses/2: model.onnx was changed")
     assert counts(serving) == {Reload.LOADED: 1, Reload.REJECTED: 1}
 
 
@@ -193,7 +193,7 @@ def test_a_rejected_version_is_tried_again_only_after_some_time(
         serving.refresh()
         clock.forward(timedelta(seconds=10))
     assert store.loads == 2
-    assert serving.problem.startswith("houses/2: model.onnx was changed")
+    assert serving.state.problem.startswith("houses/2: model.onnx was changed")
     clock.forward()
     serving.refresh()
     assert store.loads == 3
@@ -215,7 +215,7 @@ def test_a_rejected_version_is_tried_again_when_the_alias_comes_back_to_it(
     serving.refresh()
     appoint(world, 1)
     serving.refresh()
-    assert (answering(serving), serving.problem) == ("houses/1", "")
+    assert (answering(serving), serving.state.problem) == ("houses/1", "")
     store.spoil.clear()
     appoint(world, 2)
     serving.refresh()
@@ -230,13 +230,13 @@ def test_a_rejection_is_told_again_when_the_store_comes_back(
     serving.refresh()
     appoint(world, 2)
     serving.refresh()
-    rejection = serving.problem
+    rejection = serving.state.problem
     store.down = True
     serving.refresh()
-    assert serving.problem == "the registry is down"
+    assert serving.state.problem == "the registry is down"
     store.down = False
     serving.refresh()
-    assert serving.problem == rejection
+    assert serving.state.problem == rejection
     assert store.loads == 2
 
 
@@ -257,7 +257,7 @@ def test_a_version_that_cannot_answer_a_request_is_not_served(world: World) -> N
     appoint(world, 2)
     serving.refresh()
     assert answering(serving) == "houses/1"
-    assert serving.problem == "houses/2: it cannot be asked: ZeroDivisionError: no single rows"
+    assert serving.state.problem == "houses/2: it cannot predict: ZeroDivisionError: no single rows"
 
 
 @pytest.mark.parametrize("gone", ["down", "bundles_down"])
@@ -272,12 +272,12 @@ def test_a_store_that_is_down_leaves_the_old_version_serving(
         assert serving.refresh()
     assert answering(serving) == "houses/1"
     assert serving.state.degraded
-    assert serving.problem in ("the registry is down", "the bundles are down")
+    assert serving.state.problem in ("the registry is down", "the bundles are down")
     assert counts(serving) == {Reload.LOADED: 1, Reload.FAILED: 3}
     setattr(store, gone, False)
     serving.refresh()
     assert answering(serving) == "houses/2"
-    assert (serving.problem, serving.state.degraded) == ("", False)
+    assert (serving.state.problem, serving.state.degraded) == ("", False)
 
 
 def test_a_model_that_is_gone_from_the_store_goes_on_serving(world: World) -> None:
@@ -287,7 +287,7 @@ def test_a_model_that_is_gone_from_the_store_goes_on_serving(world: World) -> No
     serving.load = follow(World()).load
     serving.refresh()
     assert answering(serving) == "houses/1"
-    assert serving.problem == "no model 'houses'; there are no models yet"
+    assert serving.state.problem == "no model 'houses'; there are no models yet"
     assert not lost.refresh()
 
 
@@ -303,13 +303,13 @@ def test_with_the_store_down_at_the_start_the_last_good_version_serves_and_heals
     assert serving.refresh()
     assert answering(serving) == "houses/2"
     assert serving.state.degraded
-    assert serving.problem == "the registry is down"
-    assert counts(serving) == {Reload.FAILED: 1, Reload.RECALLED: 1}
+    assert serving.state.problem == "the registry is down"
+    assert counts(serving) == {Reload.FAILED: 1, Reload.RESTORED: 1}
     serving.refresh()
-    assert counts(serving) == {Reload.FAILED: 2, Reload.RECALLED: 1}
+    assert counts(serving) == {Reload.FAILED: 2, Reload.RESTORED: 1}
     store.down = False
     serving.refresh()
-    assert (answering(serving), serving.problem) == ("houses/2", "")
+    assert (answering(serving), serving.state.problem) == ("houses/2", "")
     appoint(world, 3)
     serving.refresh()
     assert answering(serving) == "houses/3"
@@ -321,12 +321,15 @@ def test_the_last_good_version_answers_before_the_store_was_asked(
     cache = MemoryBundleCache()
     follow(world, cache).refresh()
     serving, loads = follow(world, cache), store.loads
-    assert serving.recall()
+    assert serving.restore()
     assert answering(serving) == "houses/1"
-    assert (serving.state.degraded, serving.problem) == (True, "the registry has not answered yet")
+    assert (serving.state.degraded, serving.state.problem) == (
+        True,
+        "the registry has not answered yet",
+    )
     assert serving.refresh()
-    assert (serving.state.degraded, serving.problem) == (False, "")
-    assert counts(serving) == {Reload.RECALLED: 1}
+    assert (serving.state.degraded, serving.state.problem) == (False, "")
+    assert counts(serving) == {Reload.RESTORED: 1}
     assert store.loads == loads
 
 
@@ -335,17 +338,17 @@ def test_a_champion_of_meanwhile_takes_over_at_the_first_answer(world: World) ->
     follow(world, cache).refresh()
     appoint(world, 2)
     serving = follow(world, cache)
-    serving.recall()
+    serving.restore()
     assert answering(serving) == "houses/1"
     serving.refresh()
-    assert (answering(serving), serving.problem) == ("houses/2", "")
-    assert counts(serving) == {Reload.RECALLED: 1, Reload.LOADED: 1}
+    assert (answering(serving), serving.state.problem) == ("houses/2", "")
+    assert counts(serving) == {Reload.RESTORED: 1, Reload.LOADED: 1}
 
 
 def test_nothing_to_recall_leaves_the_server_waiting(world: World) -> None:
     serving = follow(world)
-    assert not serving.recall()
-    assert serving.problem == "the model is being loaded"
+    assert not serving.restore()
+    assert serving.state.problem == "the model is being loaded"
     assert serving.refresh()
     assert counts(serving) == {Reload.LOADED: 1}
 
@@ -356,20 +359,20 @@ def test_a_cache_that_is_broken_at_the_start_is_named_until_the_store_answers(
     cache = FragileCache()
     cache.broken = True
     serving = follow(world, cache)
-    assert not serving.recall()
-    assert serving.problem == (
+    assert not serving.restore()
+    assert serving.state.problem == (
         "the registry has not answered yet; "
         "the last good version cannot be served either: the cache is broken"
     )
     assert serving.refresh()
-    assert serving.problem == ""
+    assert serving.state.problem == ""
 
 
 def test_recalling_changes_nothing_where_there_is_a_model(world: World) -> None:
     serving = follow(world)
     serving.refresh()
     before = serving.state
-    assert serving.recall()
+    assert serving.restore()
     assert serving.state is before
 
 
@@ -383,15 +386,15 @@ def test_a_server_that_starts_on_a_broken_champion_serves_the_one_before(
     serving = follow(world, cache)
     assert serving.refresh()
     assert answering(serving) == "houses/1"
-    assert serving.problem.startswith("houses/2: model.onnx was changed")
-    assert counts(serving) == {Reload.REJECTED: 1, Reload.RECALLED: 1}
+    assert serving.state.problem.startswith("houses/2: model.onnx was changed")
+    assert counts(serving) == {Reload.REJECTED: 1, Reload.RESTORED: 1}
 
 
 def test_an_empty_cache_helps_nobody(world: World, store: DistantStore) -> None:
     store.down = True
     serving = follow(world)
     assert not serving.refresh()
-    assert serving.problem == "the registry is down"
+    assert serving.state.problem == "the registry is down"
 
 
 def test_a_version_that_is_kept_is_not_fetched_again(world: World, store: DistantStore) -> None:
@@ -404,7 +407,7 @@ def test_a_version_that_is_kept_is_not_fetched_again(world: World, store: Distan
     store.spoil[1] = with_file("model.onnx", b"{}")
     appoint(world, 1)
     serving.refresh()
-    assert (answering(serving), serving.problem) == ("houses/1", "")
+    assert (answering(serving), serving.state.problem) == ("houses/1", "")
 
 
 def test_a_bundle_that_was_changed_in_the_cache_is_fetched_and_mended(
@@ -419,7 +422,7 @@ def test_a_bundle_that_was_changed_in_the_cache_is_fetched_and_mended(
     store.down = True
     serving = follow(world, cache)
     assert not serving.refresh()
-    assert serving.problem.startswith(
+    assert serving.state.problem.startswith(
         "the registry is down; the last good version cannot be served either: "
         "houses/1: model.onnx was changed"
     )
@@ -437,12 +440,12 @@ def test_a_cache_that_is_broken_hinders_nobody_and_is_named(
     assert serving.refresh()
     assert answering(serving) == "houses/1"
     assert not serving.state.degraded
-    assert serving.state.unkept == "the cache is broken"
+    assert serving.state.cache_problem == "the cache is broken"
     cache.broken = False
     appoint(world, 2)
     serving.refresh()
-    assert serving.state.unkept == ""
-    assert cache.recall(HOUSES) == serving.model().version
+    assert serving.state.cache_problem == ""
+    assert cache.last_good(HOUSES) == serving.model().version
 
 
 def test_a_fault_of_the_store_is_raised_and_the_old_version_serves(world: World) -> None:
@@ -456,7 +459,7 @@ def test_a_fault_of_the_store_is_raised_and_the_old_version_serves(world: World)
     with pytest.raises(KeyError):
         serving.refresh()
     assert answering(serving) == "houses/1"
-    assert serving.problem == "a fault of the program, see the log: KeyError"
+    assert serving.state.problem == "internal error, see the log: KeyError"
 
 
 def test_many_that_refresh_at_once_load_once() -> None:

@@ -173,7 +173,7 @@ def test_health_says_that_it_runs(client: TestClient) -> None:
         "model": "orchard/1",
         "degraded": False,
         "problem": None,
-        "reloads": {"loaded": 0, "recalled": 1, "rejected": 0, "failed": 0},
+        "reloads": {"loaded": 0, "restored": 1, "rejected": 0, "failed": 0},
     }
 
 

@@ -93,7 +93,7 @@ def test_a_broken_champion_leaves_the_one_before_and_the_reason_is_told(
         assert state["reloads"]["rejected"] == 1
         appoint(store, 1)
         assert wait_for(client, degraded=False)["problem"] is None
-    warning = "degraded, orchard/1 goes on answering: orchard/2: model.onnx was changed"
+    warning = "degraded, still serving orchard/1: orchard/2: model.onnx was changed"
     assert sum(warning in record.getMessage() for record in caplog.records) == 1
 
 
@@ -129,9 +129,9 @@ def test_a_start_is_told_from_the_cache_and_then_from_the_store(
     caplog.clear()
     caplog.set_level(logging.INFO, "modelport")
     with running(wired) as client:
-        assert wait_for(client, degraded=False)["reloads"]["recalled"] == 1
+        assert wait_for(client, degraded=False)["reloads"]["restored"] == 1
     assert [record.getMessage() for record in caplog.records if record.name == "modelport"] == [
-        "orchard/1 answers from the cache until the registry has been asked",
+        "orchard/1 is served from the cache until the registry answers",
         "ready: orchard/1",
     ]
 
@@ -155,4 +155,4 @@ def test_following_goes_on_after_a_fault_of_the_store(
     with running(wired) as client:
         assert answering(client) == "orchard/1"
         assert wait_for(client, degraded=False)["reloads"]["failed"] == 2
-    assert "failed in an unforeseen way" in caplog.text
+    assert "unexpected error of the model store" in caplog.text

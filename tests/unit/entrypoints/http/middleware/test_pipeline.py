@@ -1,5 +1,6 @@
 """What every request passes: tried on the whole application, in memory, over all protocols."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -176,25 +177,25 @@ def test_keys_that_cannot_be_read_at_the_start_keep_the_server_from_starting(
 
 @given(st.binary(max_size=80))
 def test_the_gate_lets_nobody_in_by_chance(token: bytes) -> None:
-    gate = Authenticator(MemoryKeyStore(*(each.key for each in KEYS)), lambda: NOW, lambda: 0.0)
+    gate = Authenticator(MemoryKeyStore(*(each.key for each in KEYS)), lambda: NOW)
     with pytest.raises(Denied):
-        gate.admit(Scope.PREDICT, token)
+        gate.authenticate(Scope.PREDICT, token)
 
 
 @pytest.mark.parametrize("path", FORMS)
 def test_a_full_server_says_so_in_the_form_of_the_protocol_and_stays_healthy(path: str) -> None:
     app = create_app(planted(max_in_flight=1))
     with TestClient(app, raise_server_exceptions=False) as client:
-        app.front.in_flight = 1
+        app.pipeline.limits.in_flight = 1
         answer = client.post(path, json={})
         assert answer.status_code == 503
         assert {*answer.json()} == FORMS[path]
         assert answer.headers["retry-after"] == "1"
         assert client.get("/health/live").status_code == 200
-        app.front.in_flight = 0
+        app.pipeline.limits.in_flight = 0
         assert "full" in answer.text
         assert "full" not in client.post(path, json={}).text
-        assert app.front.in_flight == 0
+        assert app.pipeline.limits.in_flight == 0
 
 
 def test_what_was_answered_and_refused_is_counted(client: TestClient) -> None:
@@ -217,7 +218,7 @@ def test_what_was_answered_and_refused_is_counted(client: TestClient) -> None:
     assert told['modelport_rejects_total{field="age"}'] == 1
     assert told['modelport_model_info{model="orchard/1"}'] == 1
     assert told['modelport_model_age_seconds{model="orchard/1"}'] >= 0
-    assert told['modelport_reloads_total{outcome="recalled"}'] == 1
+    assert told['modelport_reloads_total{outcome="restored"}'] == 1
     assert told["modelport_model_calls_total"] == 4
     assert told["modelport_degraded"] == 0
     assert told["modelport_ready"] == 1
@@ -242,7 +243,7 @@ def test_the_log_has_one_line_per_request_without_the_caller_s_data() -> None:
     exchange.status, exchange.rows, exchange.model, exchange.key = 200, 2, 'a"b/1', "0123456789ab"
     log.record(exchange, 0.0015, "POST")
     log.record(exchange, 0.0025, "POST")
-    log.flush()
+    asyncio.run(log.flush())
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert lines[0] == {
         "time": "2026-01-01T00:00:00.250Z",
@@ -256,7 +257,7 @@ def test_the_log_has_one_line_per_request_without_the_caller_s_data() -> None:
         "key": "0123456789ab",
     }
     assert lines[1]["ms"] == 2.5
-    log.flush()
+    asyncio.run(log.flush())
     assert len(out.getvalue().splitlines()) == 2
 
 

@@ -110,7 +110,7 @@ def test_reloads_are_spans_of_their_own(
     client: TestClient, store: DistantStore, traces: MemoryTraces, wired: Container
 ) -> None:
     wait_until(lambda: bool(outcomes(traces)), 20, lambda: str(traces.spans))
-    assert outcomes(traces) == ["recalled"]
+    assert outcomes(traces) == ["restored"]
     train(wired, Estimator.DUMMY)
     store.set_alias(NAME, CHAMPION, 2, store.resolve(ORCHARD).number)
     wait_until(lambda: len(outcomes(traces)) == 2, 20, lambda: str(traces.spans))
