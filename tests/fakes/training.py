@@ -26,7 +26,7 @@ class MemoryLearner:
         self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector
     ) -> TrainedModel:
         alpha = _alpha(spec)
-        encoding, columns = FeatureEncoding.learn(
+        encoding, columns = FeatureEncoding.fit_transform(
             spec.for_schema(schema).features or FeatureSet.PLAIN, schema, matrix, target
         )
         coefficients = np.zeros(columns.shape[1])

@@ -1,1 +1,1 @@
-"""Ensembles of trees in machine code that LLVM makes for the processor at hand."""
+"""Tree ensembles and neighbour statistics in machine code, compiled by LLVM at start."""

@@ -1,4 +1,4 @@
-"""From a kernel to a function that can be called: compiled once in a process, in 0.03 seconds."""
+"""Compiles a kernel to a callable function, once per process, in about 0.03 seconds."""
 
 import ctypes
 import mmap
@@ -10,7 +10,7 @@ from llvmlite import binding
 
 HOST = ""
 
-# While it runs, other threads may: calling it releases the interpreter's lock.
+# A call releases the GIL.
 _FUNCTION = ctypes.CFUNCTYPE(
     None,
     ctypes.c_void_p,
@@ -19,49 +19,45 @@ _FUNCTION = ctypes.CFUNCTYPE(
     ctypes.c_void_p,
     ctypes.c_void_p,
 )
-# Of the code that is made. The kernels leave nothing for the passes over modules to find, which
-# would take longer than all the rest.
-_OPTIMISED = 3
+# Code generation only: passes over modules find nothing in the kernels and take long.
+_OPTIMISATION_LEVEL = 3
 _LIBRARY = "libllvmlite"
 
 
 @cache
 def compiled(name: str, kernel: Callable[[], str], processor: str) -> Callable[..., None]:
-    """Return a function for a processor by LLVM's name, or for `HOST`, the one at hand.
+    """Return the function `name` of a kernel, for a processor by LLVM's name or for `HOST`.
 
-    `kernel` makes the module that has the function: given what it works with, the rows, how many
-    there are, scratch memory, and where its answers go.
+    `kernel` returns the module. The function takes its arrays, the rows, their number, scratch
+    memory and the output.
     """
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     machine = binding.Target.from_default_triple().create_target_machine(
         cpu=binding.get_host_cpu_name() if processor == HOST else processor,
         features=binding.get_host_cpu_features().flatten() if processor == HOST else "",
-        opt=_OPTIMISED,
+        opt=_OPTIMISATION_LEVEL,
     )
     module = binding.parse_assembly(kernel())
     module.verify()
     engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     function = _FUNCTION(engine.get_function_address(name))
-    _let_go_of_the_compiler()
+    _release_compiler_memory()
     function.owner = engine  # type: ignore[attr-defined]  # the code lives as long as its engine
     return function
 
 
-def _let_go_of_the_compiler() -> None:
-    """Give back the memory that LLVM's code takes, 50 MB: it comes back from its file if needed.
-
-    Only Linux is told; elsewhere nothing happens.
-    """
+def _release_compiler_memory() -> None:
+    """Release the 50 MB that LLVM's own code takes; pages are read again if needed. Linux only."""
     maps = Path("/proc/self/maps")
     if not maps.exists() or not hasattr(mmap, "MADV_DONTNEED"):
         return
     advise = ctypes.CDLL(None).madvise
     advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     for line in maps.read_text(encoding="utf-8").splitlines():
-        place, rights, *_ = line.split(maxsplit=2)
-        # What can be executed cannot have been written to, so nothing is lost.
+        addresses, rights, *_ = line.split(maxsplit=2)
+        # Executable pages are read-only, so nothing is lost.
         if rights == "r-xp" and _LIBRARY in line:
-            begin, end = (int(address, 16) for address in place.split("-"))
+            begin, end = (int(address, 16) for address in addresses.split("-"))
             advise(begin, end - begin, mmap.MADV_DONTNEED)

@@ -1,4 +1,4 @@
-"""What LLVM's instruction builder lacks to be read easily: loops, and arrays by index."""
+"""Loops, constants and array access on top of LLVM's instruction builder."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ FLOAT64 = ir.DoubleType()
 
 
 def whole(value: int) -> ir.Constant:
-    """Return a constant to count and index with."""
+    """Return an integer constant."""
     return ir.Constant(INT64, value)
 
 
 def number(value: float) -> ir.Constant:
-    """Return a constant to compute with."""
+    """Return a float64 constant."""
     return ir.Constant(FLOAT64, value)
 
 
@@ -26,21 +26,20 @@ def byte(value: int) -> ir.Constant:
 
 
 class Loop:
-    """A loop that is being built: its `index`, and variables that change from turn to turn."""
+    """A loop under construction: its `index`, and variables that each iteration updates."""
 
     def __init__(self, build: ir.IRBuilder, start: Sequence[Any], first: int = 0) -> None:
-        before, build_head = build.block, build.append_basic_block("turn")
-        build.branch(build_head)
-        build.position_at_end(build_head)
+        before, self._head = build.block, build.append_basic_block("loop")
+        build.branch(self._head)
+        build.position_at_end(self._head)
         self.index = build.phi(INT64)
         self.index.add_incoming(whole(first), before)
         self.variables = [build.phi(value.type) for value in start]
         for variable, value in zip(self.variables, start, strict=True):
             variable.add_incoming(value, before)
-        self._head = build_head
 
     def repeat(self, build: ir.IRBuilder, step: int, stop: Any, values: Sequence[Any]) -> None:
-        """End a turn: go on with the next index and these values while it is below `stop`."""
+        """End the body: repeat with the next index and these values while it is below `stop`."""
         following = build.add(self.index, whole(step))
         self.index.add_incoming(following, build.block)
         for variable, value in zip(self.variables, values, strict=True):
@@ -52,7 +51,7 @@ class Loop:
 
 @contextmanager
 def counting(build: ir.IRBuilder, stop: Any, step: int = 1, first: int = 0) -> Iterator[Any]:
-    """Build a loop over `first`, + step, + 2 step, … below `stop`, which must be more than it."""
+    """Build a loop over `first`, first + step, … below `stop`; `stop` must be above `first`."""
     loop = Loop(build, (), first)
     yield loop.index
     loop.repeat(build, step, stop, ())
@@ -64,23 +63,23 @@ def at(build: ir.IRBuilder, array: Any, index: Any) -> Any:
 
 
 def load(build: ir.IRBuilder, array: Any, index: Any) -> Any:
-    """Return an element of an array; integers come as 64 bits, bytes as they are."""
+    """Return an element of an array; 32-bit integers are extended to 64 bits."""
     value = build.load(at(build, array, index))
     return build.zext(value, INT64) if value.type == INT32 else value
 
 
 def widened(build: ir.IRBuilder, value: Any) -> Any:
-    """Return a byte or bit as an index."""
+    """Return a byte or bit extended to 64 bits."""
     return build.zext(value, INT64)
 
 
 def vector_at(build: ir.IRBuilder, array: Any, index: Any, kind: ir.VectorType) -> Any:
-    """Return a pointer to a whole vector that begins at an element of an array."""
+    """Return a pointer to the vector that begins at an element of an array."""
     return build.bitcast(at(build, array, index), kind.as_pointer())
 
 
-def everywhere(build: ir.IRBuilder, value: Any, lanes: int) -> Any:
-    """Return a vector that has one value in each lane."""
+def broadcast(build: ir.IRBuilder, value: Any, lanes: int) -> Any:
+    """Return a vector with the same value in each lane."""
     empty = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     first = build.insert_element(empty, value, ir.Constant(INT32, 0))
     zeros = ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes)
@@ -88,20 +87,20 @@ def everywhere(build: ir.IRBuilder, value: Any, lanes: int) -> Any:
 
 
 def lesser(build: ir.IRBuilder, value: Any, other: Any) -> Any:
-    """Return the lesser of two numbers, or the other where one is none."""
+    """Return the lesser of two numbers, `other` if one is NaN."""
     return build.select(build.fcmp_ordered("<", value, other), value, other)
 
 
 def greater(build: ir.IRBuilder, value: Any, other: Any) -> Any:
-    """Return the greater of two numbers, or the other where one is none."""
+    """Return the greater of two numbers, `other` if one is NaN."""
     return build.select(build.fcmp_ordered(">", value, other), value, other)
 
 
 def root(build: ir.IRBuilder, value: Any) -> Any:
-    """Return a square root."""
+    """Return the square root."""
     return build.call(build.module.declare_intrinsic("llvm.sqrt", [FLOAT64]), [value])
 
 
-def size(build: ir.IRBuilder, value: Any) -> Any:
-    """Return a number without its sign."""
+def magnitude(build: ir.IRBuilder, value: Any) -> Any:
+    """Return the absolute value."""
     return build.call(build.module.declare_intrinsic("llvm.fabs", [FLOAT64]), [value])

@@ -1,4 +1,4 @@
-"""Tells of places what the nearest training rows are like, in compiled code."""
+"""Neighbour statistics in compiled code."""
 
 import ctypes
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from adapters.llvm.ir_builder import FLOAT64
 from adapters.llvm.neighbour_kernel import FIELDS, NAME, columns_for, kernel
 from adapters.llvm.tree_layout import address
 from domain.data.schema import Matrix
-from domain.features.neighbours import MOST, LocationStatistics, NeighbourStatistics
+from domain.features.neighbours import NEIGHBOUR_COUNT, LocationStatistics, NeighbourStatistics
 
-# Training rows whose places are surveyed both ways at load.
-_TRIED = 16
+# Locations of training rows for which both implementations are compared at load.
+_COMPARED = 16
 
 
 class StatisticsArrays(ctypes.Structure):
-    """The fields of what is surveyed, as the kernel reads them."""
+    """The first argument of the kernel."""
 
     _fields_ = [
         (name, ctypes.c_double if kind is FLOAT64 else ctypes.c_int64)
@@ -26,65 +26,62 @@ class StatisticsArrays(ctypes.Structure):
     ]
 
 
-def compile_statistics(neighbour_statistics: NeighbourStatistics) -> LocationStatistics:
-    """Return a quick way to survey places, or the slow one where that would answer otherwise."""
-    width = len(neighbour_statistics.names)
-    if width == 1 or len(neighbour_statistics.columns) != columns_for(width):
-        return neighbour_statistics.survey
-    quick = CompiledStatistics(neighbour_statistics)
-    tried = neighbour_statistics.places[:: max(1, len(neighbour_statistics.places) // _TRIED)]
-    alike = quick(tried).tobytes() == neighbour_statistics.survey(tried).tobytes()
-    return quick if alike else neighbour_statistics.survey
+def compile_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
+    """Return the compiled function, or `compute` itself if the results are not the same bits."""
+    width = len(statistics.names)
+    if width == 1 or len(statistics.columns) != columns_for(width):
+        return statistics.compute
+    compiled_statistics = CompiledStatistics(statistics)
+    points = statistics.locations[:: max(1, len(statistics.locations) // _COMPARED)]
+    same = compiled_statistics(points).tobytes() == statistics.compute(points).tobytes()
+    return compiled_statistics if same else statistics.compute
 
 
 class CompiledStatistics:
-    """Answers as `NeighbourStatistics.survey` does, from any thread and without the GIL."""
+    """Returns what `NeighbourStatistics.compute` returns; thread-safe, without the GIL."""
 
-    def __init__(self, neighbour_statistics: NeighbourStatistics, processor: str = HOST) -> None:
-        self._width, self._columns = (
-            len(neighbour_statistics.names),
-            len(neighbour_statistics.columns),
-        )
-        self._arrays = _arrays(neighbour_statistics)  # keeps alive what the fields point to
-        near, grid = neighbour_statistics.nearest, neighbour_statistics.nearest.grid
-        self._surveyed = StatisticsArrays(
+    def __init__(self, statistics: NeighbourStatistics, processor: str = HOST) -> None:
+        self._width, self._columns = len(statistics.names), len(statistics.columns)
+        self._arrays = _arrays(statistics)  # keeps alive what the addresses point to
+        nearest, grid = statistics.nearest, statistics.nearest.grid
+        self._argument = StatisticsArrays(
             **{name: address(array) for name, array in self._arrays.items()},
             left=grid.left,
             bottom=grid.bottom,
             side=grid.side,
-            scale=neighbour_statistics.scale,
+            scale=statistics.longitude_scale,
             columns=grid.columns,
             rows=grid.rows,
-            most=min(MOST, near.most),
+            k=min(NEIGHBOUR_COUNT, nearest.k),
             width=self._width,
         )
-        self._reference = ctypes.byref(self._surveyed)
-        self._survey = compiled(NAME, kernel, processor)
+        self._reference = ctypes.byref(self._argument)
+        self._function = compiled(NAME, kernel, processor)
 
-    def __call__(self, places: Matrix) -> Matrix:
-        """Return what is told of places, shape (places, 2)."""
-        places = np.ascontiguousarray(places, dtype=np.float64)
-        if places.ndim != 2 or places.shape[1] != 2:
-            raise ValueError("places of two coordinates are needed")
-        columns = np.empty((len(places), self._columns))
-        if len(places):
-            scratch = np.empty((MOST + 1) * self._width)
-            self._survey(
-                self._reference, address(places), len(places), address(scratch), address(columns)
+    def __call__(self, points: Matrix) -> Matrix:
+        """Return the statistics of query points, shape (points, 2)."""
+        points = np.ascontiguousarray(points, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != 2:
+            raise ValueError(f"query points have shape {points.shape}; allowed: (points, 2)")
+        columns = np.empty((len(points), self._columns))
+        if len(points):
+            scratch = np.empty((NEIGHBOUR_COUNT + 1) * self._width)
+            self._function(
+                self._reference, address(points), len(points), address(scratch), address(columns)
             )
         return columns
 
 
-def _arrays(neighbour_statistics: NeighbourStatistics) -> Mapping[str, NDArray[np.generic]]:
-    near = neighbour_statistics.nearest
+def _arrays(statistics: NeighbourStatistics) -> Mapping[str, NDArray[np.generic]]:
+    nearest = statistics.nearest
     numbers = {
-        "x": near.x,
-        "y": near.y,
-        "told": neighbour_statistics.told,
-        "flatter": neighbour_statistics.flatter,
+        "x": nearest.x,
+        "y": nearest.y,
+        "values": statistics.values,
+        "ridge": statistics.ridge,
     }
-    places = {"points": near.points, "starts": near.starts, "radius": near.radius}
+    integers = {"indices": nearest.indices, "starts": nearest.starts, "radius": nearest.radius}
     return {
         **{name: np.ascontiguousarray(array, dtype=np.float64) for name, array in numbers.items()},
-        **{name: np.ascontiguousarray(array, dtype=np.int64) for name, array in places.items()},
+        **{name: np.ascontiguousarray(array, dtype=np.int64) for name, array in integers.items()},
     }

@@ -1,25 +1,25 @@
-"""The code that adds up an ensemble of trees, written in LLVM's own language.
+"""LLVM code that sums an ensemble of trees.
 
-*Ranks.* A row's values are needed only to be compared with thresholds. So each value is first
-replaced by its rank: how many of its column's thresholds are below it. Then `value <= threshold`
-is `rank <= rank of the threshold`: exactly, and on bytes, of which 64 fit a register. A missing
-value goes left at some nodes and right at others, whatever the threshold: each column has two
-planes of ranks, in which a missing value ranks lowest and highest; a node looks at one of them.
+*Ranks.* The values of a row are only compared with thresholds. So each value is first replaced by
+its rank: the number of its column's thresholds below it. Then `value <= threshold` is `rank <= rank
+of the threshold`: exact, and on bytes, of which 64 fit a register. A missing value goes left at
+some nodes and right at others, whatever the threshold: each column has two planes of ranks, in
+which a missing value ranks lowest and highest, and each node reads one of them.
 
-*Many rows: all nodes, in order.* A block of 64 rows holds in one byte per row the leaf that the
-row has come to: the leftmost that is still possible. A node is asked of a row only if it divides
-the leaves that begin at that one (its `low`); a row that goes right comes to the node's `split`.
+*Many rows: all nodes, in order.* A block of 64 rows holds one byte per row: the leftmost leaf that
+the row can still reach. A node changes only rows whose leaf is the node's `low`, its leftmost leaf;
+a row that goes right gets the node's `split`, the leftmost leaf of its right branch.
 
     leaf = select(leaf == low and rank > threshold, split, leaf)
 
-There is no branch, hence nothing that the processor can guess wrong. `ABREAST` trees are worked
-on at once, since a step has to wait for the step before it in the same tree.
+There are no branches to mispredict. `INTERLEAVED` trees are processed at once, since each step has
+to wait for the step before it in the same tree.
 
-*Few rows: from the root down.* Asking all nodes does not pay for a row or two. They walk down
-`WALKS` trees at once, as many steps as the deepest of them has; leaves lead to themselves.
+*Few rows: from the root down.* A few rows walk down `WALKS` trees at once, as many steps as the
+deepest of them has; leaves lead to themselves.
 
-Either way the values of the leaves are added in the order of the trees, starting from zero: the
-sum is that of scikit-learn and ONNX Runtime to the last bit, alone and in a batch.
+Either way the leaf values are added in the order of the trees, starting from zero: the sum equals
+that of scikit-learn and ONNX Runtime to the last bit, for one row and for many.
 """
 
 from typing import Any
@@ -33,9 +33,9 @@ from adapters.llvm.ir_builder import (
     INT64,
     Loop,
     at,
+    broadcast,
     byte,
     counting,
-    everywhere,
     load,
     vector_at,
     whole,
@@ -44,17 +44,17 @@ from adapters.llvm.ir_builder import (
 
 NAME = "score"
 
-ROWS = 64  # that make a block: one byte each
-RANKS = 256  # that a byte can hold: the length of a column's thresholds, padded with infinity
-PIVOTS = 16  # thresholds of a column, every sixteenth, that are looked at first
-ALIGNED = 8  # bytes to which numbers are aligned, and therefore vectors of them
-ABREAST = 4  # trees that a block is asked at once
-UNROLLED = 2  # nodes in a turn of the inner loop
+ROWS = 64  # rows per block: one byte each
+RANKS = 256  # thresholds per column, padded with infinity: as many as a byte has values
+PIVOTS = 16  # thresholds of a column, every sixteenth, that are compared first
+ALIGNED = 8  # bytes to which numbers, and vectors of numbers, are aligned
+INTERLEAVED = 4  # trees that a block of rows passes at once
+UNROLLED = 2  # nodes per iteration of the inner loop
 WALKS = 8  # trees that a row walks down at once
-FEW = 3  # rows up to which walking is faster, measured with 400 trees of 31 leaves
-ADDED = 8  # rows whose leaves are added in one turn
+FEW = 3  # rows up to which walking is faster; measured with 400 trees of 31 leaves
+ADDED = 8  # rows whose leaves are added per iteration
 
-# The fields of an ensemble, in order: see `adapters.llvm.tree_layout`, which fills them.
+# The fields of the first argument, in order; `adapters.llvm.tree_layout` fills them.
 FIELDS = {
     "width": INT64,
     "trees": INT64,
@@ -94,12 +94,12 @@ def kernel() -> str:
         if isinstance(argument.type, ir.PointerType):
             argument.add_attribute("noalias")
     build = ir.IRBuilder(score.append_basic_block("start"))
-    _Score(build, score).write()
+    _ScoreBuilder(build, score).write()
     return str(module)
 
 
-class _Score:
-    """The parts of the function; `f` are the fields of the ensemble."""
+class _ScoreBuilder:
+    """Builds the function; `f` are the fields of the ensemble."""
 
     def __init__(self, build: ir.IRBuilder, score: ir.Function) -> None:
         self.build = build
@@ -108,32 +108,32 @@ class _Score:
             name: build.load(build.gep(ensemble, [whole(0), ir.Constant(INT32, position)]))
             for position, name in enumerate(FIELDS)
         }
-        # A tree has its inner nodes first, padded to the same number, and then its leaves.
+        # A tree is its inner nodes, padded to the same number, and then its leaves.
         self.size = build.add(build.shl(self.f["inner"], whole(1)), whole(1))
-        self.leaves = [build.alloca(_RANKS_OF_ROWS) for _ in range(ABREAST)]
+        self.leaves = [build.alloca(_RANKS_OF_ROWS) for _ in range(INTERLEAVED)]
         self.totals = build.alloca(FLOAT64, whole(ROWS))
 
     def write(self) -> None:
         build = self.build
         with counting(build, self.count, ROWS) as start:
-            left = build.sub(self.count, start)
-            taken = build.select(build.icmp_signed("<", left, whole(ROWS)), left, whole(ROWS))
+            rest = build.sub(self.count, start)
+            taken = build.select(build.icmp_signed("<", rest, whole(ROWS)), rest, whole(ROWS))
             with counting(build, taken) as row:
                 self._rank(build.add(start, row), row)
                 build.store(ir.Constant(FLOAT64, 0.0), at(build, self.totals, row))
             few = build.icmp_signed("<=", taken, whole(FEW))
-            with build.if_else(few) as (walking, asking):
+            with build.if_else(few) as (walking, passing):
                 with walking, counting(build, taken) as row:
                     self._walk(row)
-                with asking:
-                    self._ask_all(taken)
+                with passing:
+                    self._pass_all(taken)
             with counting(build, taken) as row:
                 total = load(build, self.totals, row)
                 build.store(total, at(build, self.sums, build.add(start, row)))
         build.ret_void()
 
     def _rank(self, source: Any, row: Any) -> None:
-        """Write the ranks of a row's values into its lane of the planes."""
+        """Store the ranks of a row's values in its lane of the planes."""
         build = self.build
         values = at(build, self.rows, build.mul(source, self.f["width"]))
         with counting(build, self.f["width"]) as column:
@@ -149,10 +149,10 @@ class _Score:
     def _rank_of(self, value: Any, column: Any) -> Any:
         """Return how many of 255 increasing thresholds are below a value.
 
-        First of every sixteenth one, then of the sixteen among which that leaves it.
+        Every sixteenth threshold is compared first, then the sixteen between two of these.
         """
         build = self.build
-        values = everywhere(build, value, PIVOTS)
+        values = broadcast(build, value, PIVOTS)
         passed = self._count_below(values, "pivots", build.mul(column, whole(PIVOTS)))
         begin = build.add(build.mul(column, whole(RANKS)), build.mul(passed, whole(PIVOTS)))
         within = self._count_below(values, "cuts", begin)
@@ -164,68 +164,68 @@ class _Score:
         below = build.bitcast(build.fcmp_ordered(">", values, cuts), ir.IntType(PIVOTS))
         return build.zext(build.ctpop(below), INT64)
 
-    def _ask_all(self, taken: Any) -> None:
-        """Add up the trees for a block of rows."""
+    def _pass_all(self, taken: Any) -> None:
+        """Add the trees for a block of rows."""
         build = self.build
-        with counting(build, self.f["trees"], ABREAST) as tree:
+        with counting(build, self.f["trees"], INTERLEAVED) as tree:
             roots = [
-                build.mul(build.add(tree, whole(ahead)), self.size) for ahead in range(ABREAST)
+                build.mul(build.add(tree, whole(ahead)), self.size) for ahead in range(INTERLEAVED)
             ]
             nothing = ir.Constant(_RANKS_OF_ROWS, [0] * ROWS)
-            loop = Loop(build, [nothing] * ABREAST)
+            loop = Loop(build, [nothing] * INTERLEAVED)
             leaves = loop.variables
             for ahead in range(UNROLLED):
                 position = build.add(loop.index, whole(ahead))
                 nodes = [build.add(root, position) for root in roots]
-                leaves = [self._ask(n, leaf) for n, leaf in zip(nodes, leaves, strict=True)]
+                leaves = [self._pass(n, leaf) for n, leaf in zip(nodes, leaves, strict=True)]
             loop.repeat(build, UNROLLED, self.f["inner"], leaves)
             for leaf, kept in zip(leaves, self.leaves, strict=True):
                 build.store(leaf, kept)
             self._add_leaves(roots, taken)
 
-    def _ask(self, node: Any, leaf: Any) -> Any:
-        """Return the leaves that the rows of a block have come to after one more node."""
+    def _pass(self, node: Any, leaf: Any) -> Any:
+        """Return the leaves that the rows of a block can still reach after one more node."""
         build, f = self.build, self.f
         plane = vector_at(build, self.planes, load(build, f["plane"], node), _RANKS_OF_ROWS)
         threshold, low, split = (
-            everywhere(build, load(build, f[name], node), ROWS) for name in ("rank", "low", "split")
+            broadcast(build, load(build, f[name], node), ROWS) for name in ("rank", "low", "split")
         )
-        asked = build.icmp_unsigned("==", leaf, low)
+        concerned = build.icmp_unsigned("==", leaf, low)
         right = build.icmp_unsigned(">", build.load(plane, align=ROWS), threshold)
-        return build.select(build.and_(asked, right), split, leaf)
+        return build.select(build.and_(concerned, right), split, leaf)
 
     def _add_leaves(self, roots: list[Any], taken: Any) -> None:
-        """Add the values of the leaves that each row came to; lanes without a row may be added."""
+        """Add the value of the leaf of each row; lanes without a row may be added, too."""
         build = self.build
         values = [at(build, self.f["value"], build.add(root, self.f["inner"])) for root in roots]
         leaves = [build.bitcast(kept, BYTE.as_pointer()) for kept in self.leaves]
         with counting(build, taken, ADDED) as first:
             for ahead in range(ADDED):
                 row = build.add(first, whole(ahead))
-                place = at(build, self.totals, row)
-                total = build.load(place)
+                pointer = at(build, self.totals, row)
+                total = build.load(pointer)
                 for of_tree, reached in zip(values, leaves, strict=True):
                     leaf = widened(build, load(build, reached, row))
                     total = build.fadd(total, load(build, of_tree, leaf))
-                build.store(total, place)
+                build.store(total, pointer)
 
     def _walk(self, row: Any) -> None:
-        """Add up the trees for one row of a block."""
+        """Add the trees for one row of a block."""
         build, f = self.build, self.f
-        place = at(build, self.totals, row)
+        pointer = at(build, self.totals, row)
         ranks = at(build, self.planes, row)
         with counting(build, f["trees"], WALKS) as tree:
             roots = [build.mul(build.add(tree, whole(ahead)), self.size) for ahead in range(WALKS)]
             loop = Loop(build, roots)
             reached = [self._step(ranks, node) for node in loop.variables]
             loop.repeat(build, 1, load(build, f["depth"], tree), reached)
-            total = build.load(place)
+            total = build.load(pointer)
             for node in reached:
                 total = build.fadd(total, load(build, f["value"], node))
-            build.store(total, place)
+            build.store(total, pointer)
 
     def _step(self, ranks: Any, node: Any) -> Any:
-        """Return the node below a node for a row; a leaf's is itself."""
+        """Return the child of a node that a row goes to; a leaf is its own child."""
         build, f = self.build, self.f
         rank = load(build, ranks, load(build, f["plane"], node))
         right = build.icmp_unsigned(">", rank, load(build, f["rank"], node))

@@ -1,4 +1,4 @@
-"""An ensemble of trees in memory, as the kernel wants it."""
+"""The memory layout of an ensemble of trees that the kernel reads."""
 
 import ctypes
 from typing import Any, TypeAlias
@@ -12,13 +12,13 @@ from domain.model.tree_ensemble import TreeEnsemble
 
 Nodes: TypeAlias = NDArray[np.intp]
 
-# Branches, and numbers of inner nodes, that are none.
+# Marks instead of branches and of numbers of inner nodes.
 _FIRST_LEFT, _ROOT, _NO_LEAF = 0, -1, -2
 _NO_TREE = -1
 
 
 class Ensemble(ctypes.Structure):
-    """The fields of an ensemble, as the kernel reads them."""
+    """The first argument of the kernel."""
 
     _fields_ = [(name, ctypes.c_int64) for name in FIELDS]
 
@@ -26,8 +26,8 @@ class Ensemble(ctypes.Structure):
 class TreeLayout:
     """Trees of equal size, one after another: first the inner nodes, then the leaves.
 
-    A node that stands there only to make sizes equal is one that no row goes right of; a tree, one
-    whose leaves are zero. A leaf is such a node too, and leads to itself.
+    Trees are padded with nodes at which no row goes right, the ensemble with trees whose leaves are
+    zero. A leaf is stored as such a node too, and is its own child.
     """
 
     def __init__(self, trees: TreeEnsemble) -> None:
@@ -54,7 +54,7 @@ class TreeLayout:
 
     @property
     def ensemble(self) -> Ensemble:
-        """The fields for the kernel; the arrays stay where they are as long as this lives."""
+        """The argument of the kernel; its addresses are valid while this object lives."""
         arrays = ("cuts", "pivots", "plane", "rank", "low", "split", "child", "depth", "value")
         addresses = (getattr(self, name).ctypes.data for name in arrays)
         return Ensemble(len(self.cuts), self.count, self.inner, *addresses)
@@ -62,10 +62,10 @@ class TreeLayout:
     def _descend(
         self, inner: Nodes
     ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
-        """Return where the leaves begin that a node divides, the nodes below it, and the depths.
+        """Return the first leaf below each node, its children, and the depth of each tree.
 
-        All trees are built at once, node by node. Meanwhile each leaf knows the branch that leads
-        to it (node 0 left, node 0 right, node 1 left, …) and how deep it lies.
+        All trees are built at once, node by node. Meanwhile each leaf holds the branch that leads
+        to it (node 0 left, node 0 right, node 1 left, …) and its depth.
         """
         count, size = self.split.shape
         low = np.zeros((count, size), dtype=np.uint8)
@@ -95,7 +95,7 @@ class TreeLayout:
 
 
 def address(array: NDArray[Any]) -> int:
-    """Return where an array begins in memory."""
+    """Return the memory address of an array."""
     return int(array.__array_interface__["data"][0])
 
 
@@ -104,7 +104,7 @@ def _rounded_up(number: int, step: int) -> int:
 
 
 def _counted(lengths: Nodes) -> Nodes:
-    """Return 0 … length - 1 for each length, one after another."""
+    """Return 0 … length - 1 for each length, concatenated."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
 

@@ -1,4 +1,4 @@
-"""Opens the trees of a bundle in the compiled kernel."""
+"""Tree ensembles of a bundle, in compiled code."""
 
 import ctypes
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from domain.model.tree_ensemble import TreeEnsemble
 
 
 def open_trees(files: Mapping[str, bytes], width: int) -> Score:
-    """Return the numeric model over `width` columns.
+    """Return the compiled ensemble over `width` columns.
 
     Raises:
-        ArtefactRejected: its trees are not well formed.
+        ArtefactRejected: the trees are malformed or take another number of columns.
     """
     trees = TreeEnsemble.from_bytes(required(files, TREES), TREES)
     if trees.width != width:
@@ -32,20 +32,22 @@ def open_trees(files: Mapping[str, bytes], width: int) -> Score:
 
 
 class TreeSum:
-    """Adds up the trees for rows of columns; from any thread, and without the interpreter."""
+    """Sums the trees for rows of columns; thread-safe, without the GIL."""
 
     def __init__(self, trees: TreeEnsemble, processor: str = HOST) -> None:
         self._width = trees.width
-        self._layout = TreeLayout(trees)  # keeps alive what the ensemble points to
+        self._layout = TreeLayout(trees)  # keeps alive what the addresses point to
         self._ensemble = self._layout.ensemble
         self._reference = ctypes.byref(self._ensemble)
         self._score = compiled(NAME, kernel, processor)
 
     def __call__(self, columns: Matrix) -> Vector:
-        """Return the sum for each row of `columns`, shape (rows, width), at least one row."""
+        """Return the sum for each row of `columns`, shape (rows, width), with one row or more."""
         rows = np.ascontiguousarray(columns, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self._width or not len(rows):
-            raise ValueError(f"rows of {self._width} columns are needed")
+            raise ValueError(
+                f"columns have shape {rows.shape}; allowed: (1 or more, {self._width})"
+            )
         sums = np.empty(len(rows))
         planes = np.empty((2 * self._width + 1) * ROWS, dtype=np.uint8)
         scratch = address(planes)

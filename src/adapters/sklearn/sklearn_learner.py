@@ -70,7 +70,7 @@ class SklearnLearner:
         """
         estimator, parameters = build(spec)
         features = spec.for_schema(schema).features or FeatureSet.PLAIN
-        encoding, columns = FeatureEncoding.learn(
+        encoding, columns = FeatureEncoding.fit_transform(
             features, schema, matrix, target, shares(estimator)
         )
         try:

@@ -1,7 +1,7 @@
-"""From the features of a row to the columns an estimator sees: one code path for all uses.
+"""From the features of a row to the columns of an estimator: one code path for all uses.
 
-Training, batch and online scoring all call `FeatureEncoding.transform`. Every step works on one
-row at a time, so a row's result does not depend on the rows around it.
+Training, batch and online scoring all call `FeatureEncoding.transform`. The columns of a row do
+not depend on the other rows of the call.
 """
 
 import json
@@ -18,28 +18,32 @@ from domain.data.mapping_reader import Reader
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.features.feature_set import FeatureSet
-from domain.features.neighbours import AGAINST, NEIGHBOURS, NeighbourStatistics, StatisticsCompiler
+from domain.features.neighbours import (
+    NEIGHBOURS,
+    OWN_GROUPS,
+    NeighbourStatistics,
+    StatisticsCompiler,
+)
 
 ENCODING = "features.json"
 
 
 Positions: TypeAlias = NDArray[np.intp]
 
-# A quotient beyond this is as undefined as one with a denominator of zero.
+# A larger quotient counts as undefined, as one with a denominator of zero does.
 _LARGEST_RATIO = 1e300
-# Few enough rows at a time to stay in the cache of a core.
-_ROWS_AT_ONCE = 1024
+# Rows per block, so that a block stays in a core's cache.
+_ROWS_PER_BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureEncoding:
-    """Median imputation, one indicator column per category, the ratios of the schema, and more.
+    """Median imputation, one indicator column per category, ratios, neighbour statistics.
 
-    `fill` holds, by name, what stands in for a missing number or an undefined ratio: the median
-    of the training rows. A ratio is undefined where one of its numbers is missing: divided by a
-    stand-in it would be far off. A missing category is a row of zero indicators. With
-    `neighbour_statistics`, columns follow on what the nearest training rows are like; a row without
-    a coordinate is looked for where the median stands in.
+    `fill` holds, by name, the medians of the training rows, which replace missing numbers and
+    undefined ratios. A ratio is undefined where one of its numbers is missing. A missing category
+    has zero in all its indicators. With `neighbour_statistics`, their columns come last; a missing
+    coordinate is replaced by the median before the neighbours are searched.
     """
 
     schema: Schema
@@ -51,8 +55,8 @@ class FeatureEncoding:
 
     def __post_init__(self) -> None:
         layout = _Layout.of(self.schema)
-        nearby = self.neighbour_statistics.columns if self.neighbour_statistics else ()
-        sources = np.concatenate([layout.sources, np.zeros(len(nearby), dtype=np.intp)])
+        spatial = len(self.neighbour_statistics.columns) if self.neighbour_statistics else 0
+        sources = np.concatenate([layout.sources, np.zeros(spatial, dtype=np.intp)])
         object.__setattr__(self, "_sources", sources)
         fill = np.array([self.fill[name] for name in (*layout.numbers, *layout.ratios)])
         object.__setattr__(self, "_layout", layout)
@@ -60,7 +64,7 @@ class FeatureEncoding:
 
     @classmethod
     def fit(cls, schema: Schema, matrix: Matrix) -> Self:
-        """Learn the medians from training rows; `matrix` has shape (rows, features)."""
+        """Return the encoding with plain features for training rows, shape (rows, features)."""
         layout = _Layout.of(schema)
         numbers = matrix[:, layout.sources[: len(layout.numbers)]]
         medians = np.array([_median(column) for column in numbers.T])
@@ -71,7 +75,7 @@ class FeatureEncoding:
         return cls(schema, dict(zip(names, [*medians.tolist(), *ratios], strict=True)))
 
     @classmethod
-    def learn(
+    def fit_transform(
         cls,
         features: FeatureSet,
         schema: Schema,
@@ -79,11 +83,11 @@ class FeatureEncoding:
         target: Vector,
         shares: tuple[float, ...] = (1.0,),
     ) -> tuple[Self, Matrix]:
-        """Learn from training rows; the second result are their columns to fit an estimator on.
+        """Return the fitted encoding, and the columns of the training rows.
 
-        Those are the columns of `transform`, but that each row is described as if it were not
-        among the training rows. Spatial ones are told once for each of the `shares` of the training
-        rows that can be neighbours: all rows by the first share, then all by the next.
+        The columns are those of `transform`, except that no row is among its own neighbours. With
+        spatial features they come once for each of the subsampling `shares`: all rows by the first
+        share, then all by the next.
 
         Raises:
             Misconfigured: spatial features are asked for, and the schema has no coordinates.
@@ -92,33 +96,35 @@ class FeatureEncoding:
         columns, layout = plain.transform(matrix), plain._layout
         if features is not FeatureSet.SPATIAL:
             return plain, columns
-        told = np.column_stack([target, columns[:, layout.told]])
-        neighbour_statistics, nearby = NeighbourStatistics.learn(
-            layout.names_told(schema), columns[:, layout.place], told, shares
+        neighbour_statistics, spatial = NeighbourStatistics.fit_transform(
+            layout.value_names(schema),
+            columns[:, layout.location],
+            np.column_stack([target, columns[:, layout.covariates]]),
+            shares,
         )
         columns = np.tile(columns, (len(shares), 1))
         return cls(schema, plain.fill, neighbour_statistics), np.concatenate(
-            [columns, nearby], axis=1
+            [columns, spatial], axis=1
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns that `transform` makes, in order."""
+        """The names of the columns that `transform` returns, in order."""
         indicators = [f"{f.name}={value}" for f in self.schema.features for value in f.categories]
-        nearby = self.neighbour_statistics.columns if self.neighbour_statistics else ()
-        return (*self._layout.numbers, *indicators, *self._layout.ratios, *nearby)
+        spatial = self.neighbour_statistics.columns if self.neighbour_statistics else ()
+        return (*self._layout.numbers, *indicators, *self._layout.ratios, *spatial)
 
     def transform(self, matrix: Matrix) -> Matrix:
-        """Return the columns for an estimator: (rows, features) in, (rows, len(names)) out."""
-        if len(matrix) <= _ROWS_AT_ONCE:
-            return self._some(matrix)
+        """Return the columns of an estimator: (rows, features) in, (rows, len(names)) out."""
+        if len(matrix) <= _ROWS_PER_BLOCK:
+            return self._transform_block(matrix)
         columns = np.empty((len(matrix), len(self._sources)))
-        for start in range(0, len(matrix), _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
-            columns[part] = self._some(matrix[part])
+        for start in range(0, len(matrix), _ROWS_PER_BLOCK):
+            block = slice(start, start + _ROWS_PER_BLOCK)
+            columns[block] = self._transform_block(matrix[block])
         return columns
 
-    def _some(self, matrix: Matrix) -> Matrix:
+    def _transform_block(self, matrix: Matrix) -> Matrix:
         layout = self._layout
         first_code = len(layout.numbers)
         first_ratio = first_code + len(layout.codes)
@@ -131,13 +137,13 @@ class FeatureEncoding:
         np.copyto(numbers, self._fill[:first_code], where=np.isnan(numbers))
         np.equal(indicators, layout.codes, out=indicators)
         if self.neighbour_statistics:
-            places = columns.take(layout.place, axis=1)
-            own = columns.take(layout.own, axis=1)
-            self.neighbour_statistics.describe(places, own, columns[:, end:])
+            points = columns.take(layout.location, axis=1)
+            own = columns.take(layout.own_values, axis=1)
+            self.neighbour_statistics.write(points, own, columns[:, end:])
         return columns
 
     def to_files(self) -> dict[str, bytes]:
-        """Return what a bundle keeps of it."""
+        """Return the files of the encoding in a bundle."""
         files = {ENCODING: json_bytes(self.to_mapping())}
         if self.neighbour_statistics:
             files[NEIGHBOURS] = self.neighbour_statistics.to_bytes()
@@ -150,10 +156,10 @@ class FeatureEncoding:
         files: Mapping[str, bytes],
         statistics_compiler: StatisticsCompiler | None = None,
     ) -> Self:
-        """Read the encoding back from the files of a bundle.
+        """Read the encoding from the files of a bundle.
 
         Raises:
-            ArtefactRejected: they are not those of an encoding for this schema.
+            ArtefactRejected: the files are not those of an encoding for this schema.
         """
         try:
             mapping = json.loads(files[ENCODING])
@@ -162,7 +168,7 @@ class FeatureEncoding:
         return cls.from_mapping(schema, mapping, files.get(NEIGHBOURS), statistics_compiler)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the learnt part as JSON values; the schema stands in the manifest."""
+        """Return columns and medians as JSON values; the schema is in the manifest."""
         return {"columns": list(self.names), "fill": dict(self.fill)}
 
     @classmethod
@@ -173,10 +179,10 @@ class FeatureEncoding:
         neighbours: bytes | None = None,
         statistics_compiler: StatisticsCompiler | None = None,
     ) -> Self:
-        """Read the encoding back; `neighbours` is the file of the surroundings, if there are any.
+        """Read the encoding; `neighbours` is the content of the file of neighbour statistics.
 
         Raises:
-            ArtefactRejected: it was not made for this schema.
+            ArtefactRejected: the encoding is of another schema.
         """
         layout = _Layout.of(schema)
         try:
@@ -190,9 +196,8 @@ class FeatureEncoding:
         if neighbours is not None:
             if schema.coordinates is None:
                 raise ArtefactRejected(f"{NEIGHBOURS}: the schema has no coordinates")
-            names = layout.names_told(schema)
             neighbour_statistics = NeighbourStatistics.from_bytes(
-                names, neighbours, statistics_compiler
+                layout.value_names(schema), neighbours, statistics_compiler
             )
         encoding = cls(schema, medians, neighbour_statistics)
         if columns != encoding.names:
@@ -202,12 +207,12 @@ class FeatureEncoding:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How the columns follow from a row of features: numbers, then indicators, then ratios.
+    """How the columns follow from the features: numbers, then indicators, then ratios.
 
-    `sources` is the feature that each column starts from (any, for a ratio), `codes` the category
-    that each indicator is for; a ratio divides two of the numbers. `place` are the columns of
-    longitude and latitude, if there are any, `told` the other numbers and the ratios, `own` the
-    same as often as they are held against the neighbours.
+    `sources` is the feature that each column is taken from (any, for a ratio), `codes` the category
+    of each indicator; a ratio divides two of the numbers. `location` are the columns of longitude
+    and latitude, empty without coordinates. `covariates` are all other numbers and the ratios,
+    `own_values` the same as often as neighbour statistics are combined with them.
     """
 
     numbers: tuple[str, ...]
@@ -216,21 +221,22 @@ class _Layout:
     codes: Vector
     numerators: Positions
     denominators: Positions
-    place: Positions
-    told: Positions
-    own: Positions
+    location: Positions
+    covariates: Positions
+    own_values: Positions
 
     @classmethod
     def of(cls, schema: Schema) -> Self:
-        places = list(enumerate(schema.features))
+        features = list(enumerate(schema.features))
         numbers = [feature.name for feature in schema.features if not feature.categories]
-        sources = [place for place, feature in places if not feature.categories]
-        sources += [place for place, feature in places for _ in feature.categories]
+        sources = [position for position, feature in features if not feature.categories]
+        sources += [position for position, feature in features for _ in feature.categories]
         codes = [code for feature in schema.features for code in range(len(feature.categories))]
-        where = schema.coordinates
-        place = [numbers.index(name) for name in (where.longitude, where.latitude)] if where else []
+        found = schema.coordinates
+        location = [numbers.index(n) for n in (found.longitude, found.latitude)] if found else []
         first_ratio, end = len(numbers) + len(codes), len(sources) + len(schema.ratios)
-        told = [c for c in (*range(len(numbers)), *range(first_ratio, end)) if c not in place]
+        plain = (*range(len(numbers)), *range(first_ratio, end))
+        covariates = [column for column in plain if column not in location]
         return cls(
             numbers=tuple(numbers),
             ratios=tuple(ratio.name for ratio in schema.ratios),
@@ -238,19 +244,19 @@ class _Layout:
             codes=np.array(codes, dtype=np.float64),
             numerators=_positions(numbers.index(ratio.numerator) for ratio in schema.ratios),
             denominators=_positions(numbers.index(ratio.denominator) for ratio in schema.ratios),
-            place=_positions(place),
-            told=_positions(told),
-            own=_positions(told * AGAINST),
+            location=_positions(location),
+            covariates=_positions(covariates),
+            own_values=_positions(covariates * OWN_GROUPS),
         )
 
-    def names_told(self, schema: Schema) -> tuple[str, ...]:
-        """Return the names of what neighbours are told: the target, then the columns of `told`."""
+    def value_names(self, schema: Schema) -> tuple[str, ...]:
+        """Return the names of the values of neighbours: the target, then the covariates."""
         names = dict(enumerate(self.numbers))
         names |= dict(enumerate(self.ratios, len(self.numbers) + len(self.codes)))
-        return (schema.target.name, *(names[column] for column in self.told.tolist()))
+        return (schema.target.name, *(names[column] for column in self.covariates.tolist()))
 
     def divide(self, numbers: Matrix, ratios: Matrix) -> None:
-        """Write the ratios of known numbers whose quotient is finite; leave the others alone."""
+        """Write the ratios that are defined to `ratios`; leave the others unchanged."""
         numerators = numbers.take(self.numerators, axis=1)
         denominators = numbers.take(self.denominators, axis=1)
         defined = np.abs(denominators) > np.abs(numerators) / _LARGEST_RATIO

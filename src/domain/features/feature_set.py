@@ -1,13 +1,10 @@
-"""Which columns an estimator sees."""
+"""Which columns an estimator gets."""
 
 from enum import StrEnum
 
 
 class FeatureSet(StrEnum):
-    """Which columns an estimator sees.
-
-    `plain` are those of the row itself, `spatial` also what the nearest training rows are like.
-    """
+    """Which columns an estimator gets: those of the row itself, or also neighbour statistics."""
 
     PLAIN = "plain"
     SPATIAL = "spatial"

@@ -1,4 +1,4 @@
-"""Remembering what was worked out for a place, so that it is worked out once."""
+"""A cache of the statistics of query points, so that each point is computed once."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -11,72 +11,71 @@ from domain.data.schema import Matrix
 # The bytes of a key's numbers: half the cost of a tuple of them, and NaN is equal to itself.
 Key: TypeAlias = bytes
 
-_MOST_KEPT = 1 << 15
+_CAPACITY = 1 << 15
 
 
 class LocationCache:
-    """Keeps the rows that a function makes of keys; safe to use from several threads.
+    """Caches the rows that a function computes from keys; safe to use from several threads.
 
-    `work_out` takes keys of shape (keys, parts) and returns one row of `width` numbers for each,
-    which must depend on nothing but the key: then it does not matter what is remembered. When
-    `most` rows are kept, all are let go.
+    `compute` takes keys of shape (keys, numbers) and returns one row of `width` numbers for each,
+    which depends on the key only: results do not depend on what is cached. A full cache is emptied.
     """
 
     def __init__(
-        self, work_out: Callable[[Matrix], Matrix], width: int, most: int = _MOST_KEPT
+        self, compute: Callable[[Matrix], Matrix], width: int, capacity: int = _CAPACITY
     ) -> None:
-        self._work_out = work_out
+        self._compute = compute
         self._width = width
-        self._most = most
-        self._kept = _Kept(width, most)
+        self._capacity = capacity
+        self._rows = _CachedRows(width, capacity)
         self._lock = Lock()
 
     def write(self, keys: Matrix, out: Matrix) -> None:
         """Write the row of each key to `out`, shape (keys, width)."""
-        if len(keys) <= self._most:
+        if len(keys) <= self._capacity:
             self._write(_keys(keys), out)
         else:
-            for start in range(0, len(keys), self._most):
-                part = slice(start, start + self._most)
-                self.write(keys[part], out[part])
+            for start in range(0, len(keys), self._capacity):
+                block = slice(start, start + self._capacity)
+                self.write(keys[block], out[block])
 
     def _write(self, wanted: list[Key], out: Matrix) -> None:
-        kept = self._kept
-        slots: list[Any] = list(map(kept.slots.get, wanted))
+        cached = self._rows
+        slots: list[Any] = list(map(cached.slots.get, wanted))
         if None in slots:
-            lacking = [key for key, slot in zip(wanted, slots, strict=True) if slot is None]
-            kept = self._learn(kept, list(dict.fromkeys(lacking)), wanted)
-            slots = list(map(kept.slots.__getitem__, wanted))
-        out[:] = kept.rows[slots[0]] if len(slots) == 1 else kept.rows.take(slots, axis=0)
+            new = [key for key, slot in zip(wanted, slots, strict=True) if slot is None]
+            cached = self._add(cached, list(dict.fromkeys(new)), wanted)
+            slots = list(map(cached.slots.__getitem__, wanted))
+        out[:] = cached.rows[slots[0]] if len(slots) == 1 else cached.rows.take(slots, axis=0)
 
-    def _learn(self, kept: "_Kept", lacking: list[Key], wanted: list[Key]) -> "_Kept":
-        """Return what holds all that is wanted: what there is with what was lacking, or anew."""
-        rows = self._work_out(_numbers(lacking))
+    def _add(self, cached: "_CachedRows", new: list[Key], wanted: list[Key]) -> "_CachedRows":
+        """Return rows that hold all wanted keys: `cached` if it has room for the new ones."""
+        rows = self._compute(_numbers(new))
         with self._lock:
-            if kept.add(lacking, rows):
-                return kept
+            if cached.add(new, rows):
+                return cached
         distinct = list(dict.fromkeys(wanted))
-        fresh = _Kept(self._width, self._most)
-        fresh.add(distinct, self._work_out(_numbers(distinct)))
-        self._kept = fresh
-        return fresh
+        emptied = _CachedRows(self._width, self._capacity)
+        emptied.add(distinct, self._compute(_numbers(distinct)))
+        self._rows = emptied
+        return emptied
 
 
-class _Kept:
-    """Rows and where each stands; a row is written before anybody can learn where."""
+class _CachedRows:
+    """Rows and the slot of each key; a row is written before its slot can be read."""
 
-    def __init__(self, width: int, most: int) -> None:
-        self.rows = np.empty((most, width))
+    def __init__(self, width: int, capacity: int) -> None:
+        self.rows = np.empty((capacity, width))
         self.slots: dict[Key, int] = {}
 
     def add(self, keys: list[Key], rows: Matrix) -> bool:
-        """Keep rows; returns whether there was room. Called by one thread at a time."""
-        new = [place for place, key in enumerate(keys) if key not in self.slots]
+        """Add rows and return True, or False without room. Called by one thread at a time."""
+        new = [position for position, key in enumerate(keys) if key not in self.slots]
         start = len(self.slots)
         if start + len(new) > len(self.rows):
             return False
         self.rows[start : start + len(new)] = rows.take(new, axis=0)
-        self.slots.update((keys[place], start + at) for at, place in enumerate(new))
+        self.slots.update((keys[position], slot) for slot, position in enumerate(new, start))
         return True
 
 

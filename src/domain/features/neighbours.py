@@ -1,15 +1,15 @@
-"""What the training rows nearest to a place are like: above all, what they cost.
+"""Statistics of the training rows nearest to a query point: target means, ratios and slopes.
 
-A place is a longitude and a latitude in degrees. A degree of longitude is shorter than one of
-latitude: distances are measured in degrees of latitude, on a plane on which a degree of longitude
-is as long as it is at the median latitude of the training rows.
+Locations are longitude and latitude in degrees. Distances are measured in degrees of latitude;
+longitudes are first scaled by the cosine of the median latitude of the training rows.
 
-What is told of a place depends on nothing but the place, so it is worked out once for each. Only
-then is it held against the row itself: what do neighbours cost for each room of theirs, times the
-rooms of this one? And what would they cost if they had as many rooms, by the slope among them?
+Statistics depend on the location alone, so they are computed once for each location and cached.
+Ratios and slopes are then combined with the row's own values: the target per room among the
+neighbours times the rooms of the row, and the regression line of target on rooms at the rooms of
+the row.
 
-Training rows themselves are described as if they were not there (`learn`): a row that saw its own
-price among its neighbours' would teach the estimator to trust that price.
+A training row is not among its own neighbours (`fit_transform`): otherwise the estimator would
+learn to read the target from the statistics.
 """
 
 from collections.abc import Callable
@@ -25,117 +25,122 @@ from numpy.lib import format as npy
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.errors import ArtefactRejected, InvalidData
-from domain.features.grid_index import Whole
+from domain.features.grid_index import Indices
 from domain.features.knn import NearestNeighbours, Neighbours
 from domain.features.location_cache import LocationCache
 
 NEIGHBOURS = "neighbours.npy"
 
 
-WEIGHTED = (5, 10, 30)
-OTHERS = (30,)
-# A row's own numbers are held against the rates of these groups, and against the slopes.
-_RATES = len(OTHERS)
-AGAINST = _RATES + 1
-DISTANCES = (1, 5, 30)
-SPREAD = 10
-EXTREMES = (10,)
-MOST = 30
-_FEWEST = 2
-_PLACE = 2
+# How many neighbours each statistic uses.
+MEAN_COUNTS = (5, 10, 30)
+COVARIATE_COUNTS = (30,)
+MEDIAN_COUNT = 10
+EXTREME_COUNTS = (10,)
+DISTANCE_RANKS = (1, 5, 30)
+NEIGHBOUR_COUNT = 30
+# Each of these groups of columns is combined with the row's own covariates: ratios, then slopes.
+_RATIO_GROUPS = len(COVARIATE_COUNTS)
+OWN_GROUPS = _RATIO_GROUPS + 1
+_FEWEST_ROWS = 2
+_COORDINATES = 2
 
-# A neighbour counts by one over its distance, to which some 500 m are added, in degrees.
-ADDED = 0.005
-FARTHEST = 1e9
-# Few enough places at a time for their neighbours to stay in the cache of a core.
-_PLACES_AT_ONCE = 256
-LARGEST_RATE = 1e200
-# So many are found for a training row, of whom some may be passed over: always the same ones.
-_FOUND = 100
-_PASSED_OVER = 0
-# A slope is drawn towards 0 as if neighbours differed by so much more of the variance of all rows.
-_FLATTER = 0.05
-_AXES = (30, 60, 120, 150)
-ACROSS = np.array([round(cos(radians(degrees)), 6) for degrees in _AXES])
-ALONG = np.array([round(sin(radians(degrees)), 6) for degrees in _AXES])
+# A neighbour's weight is 1 / (distance + offset); the offset is about 500 m, in degrees.
+DISTANCE_OFFSET = 0.005
+LARGEST_COORDINATE = 1e9
+LARGEST_QUOTIENT = 1e200
+# Query points per block, so that the values of their neighbours stay in a core's cache.
+_POINTS_PER_BLOCK = 256
+# Neighbours found for each training row; subsampling drops some of them, by a fixed seed.
+_CANDIDATES = 100
+_SUBSAMPLING_SEED = 0
+# Ridge penalty of the slopes, as a share of the variance over all training rows.
+_RIDGE_SHARE = 0.05
+_ROTATIONS = (30, 60, 120, 150)
+COSINES = np.array([round(cos(radians(degrees)), 6) for degrees in _ROTATIONS])
+SINES = np.array([round(sin(radians(degrees)), 6) for degrees in _ROTATIONS])
 
 
-# From places, shape (places, 2), to what is told of them, shape (places, columns).
+# From query points, shape (points, 2), to their statistics, shape (points, columns).
 LocationStatistics: TypeAlias = Callable[[Matrix], Matrix]
-# Another way to do what `Surroundings.survey` does, to the last bit.
+# Returns another implementation of `NeighbourStatistics.compute`, equal to the last bit.
 StatisticsCompiler: TypeAlias = Callable[["NeighbourStatistics"], LocationStatistics]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NeighbourStatistics:
-    """The training rows by place, and what is told of them to their neighbours.
+    """Locations and values of the training rows, the source of all neighbour statistics.
 
-    `places` are longitudes and latitudes, shape (rows, 2); `told` has the shape (rows, names), and
-    its first column is the target. A `statistics_compiler` may tell of places in place of `survey`.
+    `locations` has shape (rows, 2): longitude, latitude. `values` has shape (rows, names): the
+    target, then the covariates. A `statistics_compiler` replaces `compute` by a faster function.
     """
 
     names: tuple[str, ...]
-    places: Matrix
-    told: Matrix
+    locations: Matrix
+    values: Matrix
     statistics_compiler: InitVar[StatisticsCompiler | None] = None
     columns: tuple[str, ...] = field(init=False)
     nearest: NearestNeighbours = field(init=False, repr=False)
-    scale: float = field(init=False, repr=False)
+    longitude_scale: float = field(init=False, repr=False)
+    ridge: Vector = field(init=False, repr=False)
     _mean: slice = field(init=False, repr=False)
-    flatter: Vector = field(init=False, repr=False)
-    _memo: LocationCache = field(init=False, repr=False)
+    _cache: LocationCache = field(init=False, repr=False)
 
     def __post_init__(self, statistics_compiler: StatisticsCompiler | None) -> None:
-        # Of the two zeros only one is left: which is the lower one depends on who sorts them.
-        object.__setattr__(self, "told", self.told + 0.0)
-        latitude = float(_median(self.places[:, 1][None])[0, 0])
-        object.__setattr__(self, "scale", max(round(cos(radians(latitude)), 3), 0.01))
-        object.__setattr__(
-            self, "nearest", NearestNeighbours.of(*self._on_plane(self.places), MOST + 1)
-        )
-        columns = _names(self.names)
-        mean = columns.index(f"{self.names[0]}, weighted mean of {MOST} nearest")
+        # Adding 0.0 turns -0.0 into 0.0: which of the two sorts first depends on the algorithm.
+        object.__setattr__(self, "values", self.values + 0.0)
+        latitude = float(_median(self.locations[:, 1][None])[0, 0])
+        object.__setattr__(self, "longitude_scale", max(round(cos(radians(latitude)), 3), 0.01))
+        nearest = NearestNeighbours.of(*self._project(self.locations), NEIGHBOUR_COUNT + 1)
+        object.__setattr__(self, "nearest", nearest)
+        columns = _column_names(self.names)
+        mean = columns.index(f"{self.names[0]}, weighted mean of {NEIGHBOUR_COUNT} nearest")
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "_mean", slice(mean, mean + 1))
-        with _extremes():
-            object.__setattr__(self, "flatter", _FLATTER * np.var(self.told[:, 1:], axis=0))
-        survey = statistics_compiler(self) if statistics_compiler else self.survey
-        object.__setattr__(self, "_memo", LocationCache(survey, len(self.columns)))
+        with _overflow_allowed():
+            object.__setattr__(self, "ridge", _RIDGE_SHARE * np.var(self.values[:, 1:], axis=0))
+        compute = statistics_compiler(self) if statistics_compiler else self.compute
+        object.__setattr__(self, "_cache", LocationCache(compute, len(self.columns)))
 
     @classmethod
-    def learn(
+    def fit_transform(
         cls,
         names: tuple[str, ...],
-        places: Matrix,
-        told: Matrix,
+        locations: Matrix,
+        values: Matrix,
         shares: tuple[float, ...] = (1.0,),
     ) -> tuple[Self, Matrix]:
-        """Return the surroundings, and the columns of each training row as if it were not there.
+        """Return the fitted statistics, and the columns of the training rows.
 
-        Rows are kept sorted by place. Of rows in one place, those given first are the nearest ones.
-        The columns are told once for each of the `shares`, all rows by the first, then all by the
-        next: as if each of the others were there with that probability, anew for each row.
+        No training row is among its own neighbours. The columns come once for each subsampling
+        share: all rows by the first share, then all by the next. A share is the probability with
+        which another row may be a neighbour, drawn for each row separately.
+
+        Rows are kept sorted by location. Of rows at one location, the first given are the nearest.
 
         Raises:
             InvalidData: there are fewer than two rows.
         """
-        if len(places) < _FEWEST:
-            raise InvalidData(f"one row has no neighbours; allowed: {_FEWEST} rows or more")
-        places = places + 0.0
-        order = np.lexsort(places.T)
-        learnt = cls(names, places[order], told[order])
-        columns = np.empty((len(shares), len(places), len(learnt.columns)))
-        near, random = learnt._of_training_rows(), np.random.RandomState(_PASSED_OVER)
-        for described, share in zip(columns, shares, strict=True):
-            some = _some_of(near, share, random)
-            described[order] = learnt._in_parts(learnt.places, some.points, some.squares)
-            learnt._hold_against(np.tile(told[:, 1:], AGAINST), described)
-        return learnt, columns.reshape(-1, len(learnt.columns))
+        if len(locations) < _FEWEST_ROWS:
+            raise InvalidData(f"one row has no neighbours; allowed: {_FEWEST_ROWS} rows or more")
+        locations = locations + 0.0
+        order = np.lexsort(locations.T)
+        fitted = cls(names, locations[order], values[order])
+        columns = np.empty((len(shares), len(locations), len(fitted.columns)))
+        near, random = (
+            fitted._neighbours_of_training_rows(),
+            np.random.RandomState(_SUBSAMPLING_SEED),
+        )
+        for block, share in zip(columns, shares, strict=True):
+            chosen = _subsample(near, share, random)
+            block[order] = fitted._compute_in_blocks(fitted.locations, chosen)
+            fitted._apply_own_values(np.tile(values[:, 1:], OWN_GROUPS), block)
+        return fitted, columns.reshape(-1, len(fitted.columns))
 
     def to_bytes(self) -> bytes:
-        """Return the rows as a file of numpy: a matrix of places and what is told, in float64."""
+        """Return locations and values as a .npy file: one float64 matrix, a training row a line."""
         file = BytesIO()
-        rows = np.ascontiguousarray(np.column_stack([self.places, self.told]), dtype="<f8")
+        rows = np.ascontiguousarray(np.column_stack([self.locations, self.values]), dtype="<f8")
         npy.write_array(file, rows, version=(1, 0), allow_pickle=False)
         return file.getvalue()
 
@@ -146,10 +151,10 @@ class NeighbourStatistics:
         content: bytes,
         statistics_compiler: StatisticsCompiler | None = None,
     ) -> Self:
-        """Read the rows back; nothing in them can be executed.
+        """Read what `to_bytes` wrote; nothing in the file is executed.
 
         Raises:
-            ArtefactRejected: they are not in the form of `to_bytes`.
+            ArtefactRejected: the content has another form.
         """
         file = BytesIO(content)
         try:
@@ -158,165 +163,165 @@ class NeighbourStatistics:
         except ValueError as error:
             raise ArtefactRejected(f"{NEIGHBOURS} cannot be read: {error}") from error
         form = (version, by_column, kind, len(shape), shape[-1:])
-        if form != ((1, 0), False, np.dtype("<f8"), 2, (len(names) + _PLACE,)):
-            raise ArtefactRejected(f"{NEIGHBOURS}: not {len(names) + _PLACE} float64 a row")
-        rest = content[file.tell() :]
-        if len(rest) != shape[0] * shape[1] * kind.itemsize:
-            raise ArtefactRejected(f"{NEIGHBOURS}: it does not hold the {shape[0]} rows it tells")
-        rows = np.frombuffer(rest, kind).astype(np.float64).reshape(shape)
-        if len(rows) < _FEWEST or not np.isfinite(rows).all():
-            raise ArtefactRejected(f"{NEIGHBOURS}: there must be {_FEWEST} finite rows or more")
-        return cls(names, rows[:, :_PLACE], rows[:, _PLACE:], statistics_compiler)
+        width = len(names) + _COORDINATES
+        if form != ((1, 0), False, np.dtype("<f8"), 2, (width,)):
+            raise ArtefactRejected(f"{NEIGHBOURS}: expected {width} float64 values per row")
+        data = content[file.tell() :]
+        if len(data) != shape[0] * shape[1] * kind.itemsize:
+            raise ArtefactRejected(f"{NEIGHBOURS}: the content is not of {shape[0]} rows")
+        rows = np.frombuffer(data, kind).astype(np.float64).reshape(shape)
+        if len(rows) < _FEWEST_ROWS or not np.isfinite(rows).all():
+            raise ArtefactRejected(f"{NEIGHBOURS}: expected {_FEWEST_ROWS} finite rows or more")
+        return cls(names, rows[:, :_COORDINATES], rows[:, _COORDINATES:], statistics_compiler)
 
-    def describe(self, places: Matrix, own: Matrix, out: Matrix) -> None:
-        """Write the columns for some rows to `out`, shape (rows, columns).
+    def write(self, points: Matrix, own: Matrix, out: Matrix) -> None:
+        """Write the columns of rows at query points to `out`, shape (rows, columns).
 
-        `places` has the shape (rows, 2); `own` is what is told of these rows but for the target,
-        `AGAINST` times, one after another.
+        `points` has shape (rows, 2). `own` holds the covariates of the rows, repeated `OWN_GROUPS`
+        times side by side.
         """
-        self._memo.write(places, out)
-        self._hold_against(own, out)
-
-    def _hold_against(self, own: Matrix, columns: Matrix) -> None:
-        """Turn rates and slopes, which stand at the end, into what they make of each row."""
-        width = len(self.names) - 1
-        rates, means, slopes = (
-            columns.shape[1] - width * part for part in (AGAINST, AGAINST + 1, 1)
-        )
-        against = own.copy()
-        with _extremes():
-            against[:, width * _RATES :] -= columns[:, means : means + width]
-            columns[:, rates:] *= against
-            columns[:, slopes:] += columns[:, self._mean]
-
-    def survey(self, places: Matrix) -> Matrix:
-        """Return what is told of places, shape (places, 2): all columns but for rates and slopes.
-
-        These are as they are before a row is held against them.
-        """
-        places = places + 0.0  # of the two zeros there are, only one is left
-        near = self.nearest(*self._on_plane(places))
-        return self._in_parts(places, near.points[:, :MOST], near.squares[:, :MOST])
-
-    def _of_training_rows(self) -> Neighbours:
-        """Return the others that are nearest to each row, more than are told of."""
-        x, y = self._on_plane(self.places)
-        near = NearestNeighbours.of(x, y, _FOUND + 1)(x, y)
-        others = near.points != np.arange(len(x))[:, None]
-        # Where more rows than are looked at share a place, a row may not be among its neighbours.
-        others[others.all(axis=1), -1] = False
-        shape = len(x), near.points.shape[1] - 1
-        return Neighbours(near.points[others].reshape(shape), near.squares[others].reshape(shape))
-
-    def _in_parts(self, places: Matrix, points: Whole, squares: Vector) -> Matrix:
-        if len(places) <= _PLACES_AT_ONCE:
-            with _extremes():
-                return self._columns(places, Neighbours(points, squares))
-        columns = np.empty((len(places), len(self.columns)))
-        for start in range(0, len(places), _PLACES_AT_ONCE):
-            part = slice(start, start + _PLACES_AT_ONCE)
-            columns[part] = self._in_parts(places[part], points[part], squares[part])
-        return columns
-
-    def _on_plane(self, places: Matrix) -> tuple[Vector, Vector]:
-        longitude, latitude = np.clip(places, -FARTHEST, FARTHEST).T
-        return longitude * self.scale, latitude
+        self._cache.write(points, out)
+        self._apply_own_values(own, out)
 
     @property
-    def held_against(self) -> tuple[str | None, ...]:
-        """For each column the name of the row's own value that it is held against, if any."""
-        _, *others = self.names
-        plain = len(self.columns) - AGAINST * len(others)
-        return (*[None] * plain, *others * AGAINST)
+    def own_covariates(self) -> tuple[str | None, ...]:
+        """For each column the covariate of the row that it is combined with; None without one."""
+        _, *covariates = self.names
+        before = len(self.columns) - OWN_GROUPS * len(covariates)
+        return (*[None] * before, *covariates * OWN_GROUPS)
 
-    def _columns(self, places: Matrix, near: Neighbours) -> Matrix:
-        """Sums are running sums: what is rounded, and how, is the same for any number of places."""
-        told = self.told.take(near.points, axis=0)
-        target, distances = told[:, :, 0], np.sqrt(near.squares)
-        weights = 1.0 / (distances + ADDED)
-        weighted = np.cumsum(weights[:, :, None] * told, axis=1)
-        weighted /= np.cumsum(weights, axis=1)[:, :, None]
-        first = target[:, :SPREAD]
+    def _apply_own_values(self, own: Matrix, columns: Matrix) -> None:
+        """Replace the ratios and slopes, the last columns, by the targets they predict."""
+        width = len(self.names) - 1
+        ratios, means, slopes = (
+            columns.shape[1] - width * part for part in (OWN_GROUPS, OWN_GROUPS + 1, 1)
+        )
+        factors = own.copy()
+        with _overflow_allowed():
+            factors[:, width * _RATIO_GROUPS :] -= columns[:, means : means + width]
+            columns[:, ratios:] *= factors
+            columns[:, slopes:] += columns[:, self._mean]
+
+    def compute(self, points: Matrix) -> Matrix:
+        """Return the statistics of query points, shape (points, 2), without any cache.
+
+        Ratios and slopes are not yet combined with the values of a row.
+        """
+        points = points + 0.0  # -0.0 becomes 0.0
+        near = self.nearest(*self._project(points))
+        return self._compute_in_blocks(points, near[:, :NEIGHBOUR_COUNT])
+
+    def _neighbours_of_training_rows(self) -> Neighbours:
+        """Return the candidates for neighbours of each training row: the nearest other rows."""
+        x, y = self._project(self.locations)
+        near = NearestNeighbours.of(x, y, _CANDIDATES + 1)(x, y)
+        others = near.indices != np.arange(len(x))[:, None]
+        # Where more rows share a location than are searched for, a row may not have found itself.
+        others[others.all(axis=1), -1] = False
+        shape = len(x), near.indices.shape[1] - 1
+        return Neighbours(
+            near.indices[others].reshape(shape), near.squared_distances[others].reshape(shape)
+        )
+
+    def _compute_in_blocks(self, points: Matrix, near: Neighbours) -> Matrix:
+        if len(points) <= _POINTS_PER_BLOCK:
+            with _overflow_allowed():
+                return self._compute(points, near)
+        columns = np.empty((len(points), len(self.columns)))
+        for start in range(0, len(points), _POINTS_PER_BLOCK):
+            block = slice(start, start + _POINTS_PER_BLOCK)
+            columns[block] = self._compute_in_blocks(points[block], near[block])
+        return columns
+
+    def _project(self, locations: Matrix) -> tuple[Vector, Vector]:
+        longitude, latitude = np.clip(locations, -LARGEST_COORDINATE, LARGEST_COORDINATE).T
+        return longitude * self.longitude_scale, latitude
+
+    def _compute(self, points: Matrix, near: Neighbours) -> Matrix:
+        """Sums are cumulative sums: rounding is the same for any number of points."""
+        values = self.values.take(near.indices, axis=0)
+        target, distances = values[:, :, 0], np.sqrt(near.squared_distances)
+        weights = 1.0 / (distances + DISTANCE_OFFSET)
+        means = np.cumsum(weights[:, :, None] * values, axis=1)
+        means /= np.cumsum(weights, axis=1)[:, :, None]
+        first = target[:, :MEDIAN_COUNT]
         deviations = first - np.cumsum(first, axis=1)[:, -1:] / first.shape[1]
         squares = np.cumsum(deviations * deviations, axis=1)[:, -1]
-        among = partial(_among, near.points.shape[1])
-        others = weighted.take(among(OTHERS), axis=1)
+        ranks = partial(_ranks, near.indices.shape[1])
+        group_means = means.take(ranks(COVARIATE_COUNTS), axis=1)
         parts = (
-            places[:, :1] * ACROSS + places[:, 1:] * ALONG,
+            points[:, :1] * COSINES + points[:, 1:] * SINES,
             target[:, :1],
-            weighted[:, :, 0].take(among(WEIGHTED), axis=1),
+            means[:, :, 0].take(ranks(MEAN_COUNTS), axis=1),
             _median(first),
             np.sqrt(squares / first.shape[1])[:, None],
-            np.minimum.accumulate(target, axis=1).take(among(EXTREMES), axis=1),
-            np.maximum.accumulate(target, axis=1).take(among(EXTREMES), axis=1),
-            distances.take(among(DISTANCES), axis=1),
-            others[:, :, 1:].reshape(len(places), -1),
-            _rates(others).reshape(len(places), -1),
-            self._slopes(told, weights, weighted[:, -1]),
+            np.minimum.accumulate(target, axis=1).take(ranks(EXTREME_COUNTS), axis=1),
+            np.maximum.accumulate(target, axis=1).take(ranks(EXTREME_COUNTS), axis=1),
+            distances.take(ranks(DISTANCE_RANKS), axis=1),
+            group_means[:, :, 1:].reshape(len(points), -1),
+            _divided(group_means[..., :1], group_means[..., 1:]).reshape(len(points), -1),
+            self._slopes(values, weights, means[:, -1]),
         )
         return np.concatenate(parts, axis=1)
 
-    def _slopes(self, told: Matrix, weights: Vector, means: Matrix) -> Matrix:
-        """Return by how much the target goes up with each of the others, among the neighbours."""
-        differences = told - means[:, None]
+    def _slopes(self, values: Matrix, weights: Vector, means: Matrix) -> Matrix:
+        """Return the ridge regression slope of the target on each covariate, weighted."""
+        differences = values - means[:, None]
         weighted = weights[:, :, None] * differences[:, :, 1:]
         covariances = np.cumsum(weighted * differences[:, :, :1], axis=1)[:, -1]
         variances = np.cumsum(weighted * differences[:, :, 1:], axis=1)[:, -1]
-        variances += self.flatter * np.cumsum(weights, axis=1)[:, -1:]
+        variances += self.ridge * np.cumsum(weights, axis=1)[:, -1:]
         return _divided(covariances, variances)
 
 
-def _some_of(near: Neighbours, share: float, random: np.random.RandomState) -> Neighbours:
-    """Return as many neighbours as are told of, each of those found with a probability."""
-    passed = random.random_sample(near.points.shape) >= share
-    passed[:, -MOST:] = False
-    chosen = np.argsort(passed, axis=1, kind="stable")[:, :MOST]
+def _subsample(near: Neighbours, share: float, random: np.random.RandomState) -> Neighbours:
+    """Keep each candidate with probability `share`; return the nearest `NEIGHBOUR_COUNT` kept."""
+    dropped = random.random_sample(near.indices.shape) >= share
+    dropped[:, -NEIGHBOUR_COUNT:] = False
+    chosen = np.argsort(dropped, axis=1, kind="stable")[:, :NEIGHBOUR_COUNT]
     return Neighbours(
-        np.take_along_axis(near.points, chosen, axis=1),
-        np.take_along_axis(near.squares, chosen, axis=1),
+        np.take_along_axis(near.indices, chosen, axis=1),
+        np.take_along_axis(near.squared_distances, chosen, axis=1),
     )
 
 
-def _extremes() -> np.errstate:
-    """What is near the largest float64 may become infinite; an estimator will say so."""
+def _overflow_allowed() -> np.errstate:
+    """Values near the largest float64 may become infinite; the estimator rejects them."""
     return np.errstate(over="ignore", invalid="ignore")
 
 
-def _among(count: int, wanted: tuple[int, ...]) -> Whole:
-    """Return the positions of neighbours by number, that of the last where there are fewer."""
+def _ranks(count: int, wanted: tuple[int, ...]) -> Indices:
+    """Return the positions of the neighbours of these ranks; the last one if there are fewer."""
     return np.minimum(wanted, count) - 1
 
 
 def _median(values: Matrix) -> Matrix:
-    """Return the median of each row of some, shape (rows, 1); `np.median` would import more."""
+    """Return the median of each row, shape (rows, 1); `np.median` imports more of numpy."""
     ranked = np.sort(values, axis=1)
     half, odd = divmod(values.shape[1], 2)
     return (ranked[:, half + odd - 1, None] + ranked[:, half, None]) / 2
 
 
-def _rates(means: Matrix) -> Matrix:
-    """Return the target for each unit of the others, or 0; columns are on the last axis."""
-    return _divided(means[..., :1], means[..., 1:])
-
-
 def _divided(numerators: Matrix, denominators: Matrix) -> Matrix:
+    """Return the quotients; 0 where a quotient is undefined or above `LARGEST_QUOTIENT`."""
     quotients = np.zeros(denominators.shape)
-    defined = np.abs(denominators) > np.abs(numerators) / LARGEST_RATE
+    defined = np.abs(denominators) > np.abs(numerators) / LARGEST_QUOTIENT
     return np.divide(numerators, denominators, out=quotients, where=defined)
 
 
-def _names(names: tuple[str, ...]) -> tuple[str, ...]:
-    target, *others = names
+def _column_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the columns, as they are stored in bundles."""
+    target, *covariates = names
     return (
-        *(f"place along {degrees} degrees" for degrees in _AXES),
+        *(f"place along {degrees} degrees" for degrees in _ROTATIONS),
         f"{target} of the nearest",
-        *(f"{target}, weighted mean of {k} nearest" for k in WEIGHTED),
-        f"{target}, median of {SPREAD} nearest",
-        f"{target}, spread of {SPREAD} nearest",
-        *(f"{target}, lowest of {k} nearest" for k in EXTREMES),
-        *(f"{target}, highest of {k} nearest" for k in EXTREMES),
-        *(f"distance to neighbour {k}" for k in DISTANCES),
-        *(f"{name}, weighted mean of {k} nearest" for k in OTHERS for name in others),
-        *(f"{target} of {k} nearest, by {name}" for k in OTHERS for name in others),
-        *(f"{target} of {MOST} nearest, along {name}" for name in others),
+        *(f"{target}, weighted mean of {k} nearest" for k in MEAN_COUNTS),
+        f"{target}, median of {MEDIAN_COUNT} nearest",
+        f"{target}, spread of {MEDIAN_COUNT} nearest",
+        *(f"{target}, lowest of {k} nearest" for k in EXTREME_COUNTS),
+        *(f"{target}, highest of {k} nearest" for k in EXTREME_COUNTS),
+        *(f"distance to neighbour {k}" for k in DISTANCE_RANKS),
+        *(f"{name}, weighted mean of {k} nearest" for k in COVARIATE_COUNTS for name in covariates),
+        *(f"{target} of {k} nearest, by {name}" for k in COVARIATE_COUNTS for name in covariates),
+        *(f"{target} of {NEIGHBOUR_COUNT} nearest, along {name}" for name in covariates),
     )

@@ -61,7 +61,7 @@ def shares(encoding: FeatureEncoding) -> Matrix:
         place = (of_name[where.latitude] + of_name[where.longitude]) / 2
         rows += [
             place if own is None else (place + of_name[own]) / 2
-            for own in encoding.neighbour_statistics.held_against
+            for own in encoding.neighbour_statistics.own_covariates
         ]
     return np.array(rows)
 

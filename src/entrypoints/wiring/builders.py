@@ -222,7 +222,7 @@ def learner() -> Learner:
 
 def runtime() -> Runtime:
     """Models in compiled code where they are trees, else, or without llvmlite, in ONNX Runtime."""
-    return NumericRuntime(_open_numeric, _survey_of)
+    return NumericRuntime(_open_numeric, _location_statistics)
 
 
 @needs("api")
@@ -245,13 +245,13 @@ def _open_numeric(files: Mapping[str, bytes], width: int) -> Score:
     return open_graph(files, width)
 
 
-def _survey_of(neighbour_statistics: NeighbourStatistics) -> LocationStatistics:
-    """Tell of places in compiled code where there is llvmlite."""
+def _location_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
+    """Neighbour statistics in compiled code where llvmlite is installed."""
     if not _is_installed("llvmlite"):
-        return neighbour_statistics.survey
+        return statistics.compute
     from adapters.llvm.neighbour_runtime import compile_statistics
 
-    return compile_statistics(neighbour_statistics)
+    return compile_statistics(statistics)
 
 
 def local_executor() -> Executor:

@@ -1,4 +1,4 @@
-"""A runtime of nothing but compiled code."""
+"""A runtime of compiled code only."""
 
 from adapters.llvm.compiler import HOST, compiled
 from adapters.llvm.tree_kernel import NAME, kernel
@@ -7,6 +7,6 @@ from application.model.numeric_runtime import NumericRuntime
 
 
 def compiled_runtime() -> NumericRuntime:
-    """Return the runtime; the compiler has run before there is a model."""
+    """Return the runtime; the kernel is compiled before a model is opened."""
     compiled(NAME, kernel, HOST)
     return NumericRuntime(open_trees)

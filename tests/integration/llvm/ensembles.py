@@ -1,4 +1,4 @@
-"""Random ensembles, as the learner finds them in a fitted estimator, and rows that are hard."""
+"""Random ensembles in the form of a fitted estimator, and difficult rows."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -24,12 +24,12 @@ NODE = np.dtype(
 
 
 class IdentityLink:
-    """What a loss has that leaves sums as they are."""
+    """The link of a loss that leaves sums unchanged."""
 
 
 @dataclass
 class HistGradientBoostingRegressor:
-    """The parts of scikit-learn's estimator that are exported, and its answers, row by row."""
+    """The exported parts of scikit-learn's estimator, and its predictions, row by row."""
 
     _predictors: list[list[Any]]
     _baseline_prediction: Matrix
@@ -41,13 +41,13 @@ class HistGradientBoostingRegressor:
         return SimpleNamespace(link=IdentityLink())
 
     def predict(self, columns: Matrix) -> Vector:
-        answers = np.full(len(columns), self._baseline_prediction[0, 0])
+        predictions = np.full(len(columns), self._baseline_prediction[0, 0])
         for (predictor,) in self._predictors:
-            answers += [_answer(predictor.nodes, row) for row in columns]
-        return answers
+            predictions += [_leaf_value(predictor.nodes, row) for row in columns]
+        return predictions
 
 
-def _answer(nodes: NDArray[Any], row: Vector) -> float:
+def _leaf_value(nodes: NDArray[Any], row: Vector) -> float:
     node = nodes[0]
     while not node["is_leaf"]:
         value = row[node["feature_idx"]]
@@ -59,7 +59,7 @@ def _answer(nodes: NDArray[Any], row: Vector) -> float:
 def ensemble(
     random: np.random.Generator, trees: int, leaves: int, pool: Vector, width: int
 ) -> HistGradientBoostingRegressor:
-    """Return trees of random shape with up to so many leaves, and thresholds out of the pool."""
+    """Return trees of random shape with up to `leaves` leaves and thresholds from the pool."""
     predictors = []
     for _ in range(trees):
         nodes: list[Any] = []
@@ -85,7 +85,7 @@ def _grow(
 
 
 def hard_rows(random: np.random.Generator, rows: int, pool: Vector, width: int) -> Matrix:
-    """Return rows of thresholds, of the numbers beside them, and of values like no other."""
-    odd = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, 1.7e308])
-    beside = [pool, np.nextafter(pool, np.inf), np.nextafter(pool, -np.inf)]
-    return random.choice(np.concatenate([*beside, odd, odd]), (rows, width))
+    """Return rows of thresholds, of adjacent numbers, and of special values."""
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, 1.7e308])
+    adjacent = [pool, np.nextafter(pool, np.inf), np.nextafter(pool, -np.inf)]
+    return random.choice(np.concatenate([*adjacent, special, special]), (rows, width))

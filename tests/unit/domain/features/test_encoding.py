@@ -62,7 +62,7 @@ def test_columns_are_numbers_then_indicators_then_ratios() -> None:
 @pytest.mark.parametrize(
     ("people", "rooms"), [(1, 0), (0, 0), (-1, 0), (1e308, 1e-308), (1, 5e-324)]
 )
-def test_a_ratio_that_cannot_be_told_is_the_median_of_the_others(
+def test_an_undefined_ratio_is_the_median_ratio_of_the_training_rows(
     people: float, rooms: float
 ) -> None:
     encoding = FeatureEncoding.fit(SCHEMA, np.array([[1.0, 0, 4, 1], [1, 0, 6, 1]]))
@@ -75,7 +75,7 @@ def test_a_column_without_any_value_is_filled_with_zero() -> None:
 
 
 @given(matrices())
-def test_a_row_is_encoded_to_the_last_bit_as_on_its_own(drawn: tuple[Schema, Matrix]) -> None:
+def test_a_row_has_the_same_columns_alone_and_among_others(drawn: tuple[Schema, Matrix]) -> None:
     schema, matrix = drawn
     encoding = FeatureEncoding.fit(schema, matrix)
     together = encoding.transform(matrix)
@@ -84,7 +84,7 @@ def test_a_row_is_encoded_to_the_last_bit_as_on_its_own(drawn: tuple[Schema, Mat
 
 
 @given(matrices())
-def test_the_result_has_no_gaps_and_leaves_its_input_alone(drawn: tuple[Schema, Matrix]) -> None:
+def test_the_result_is_finite_and_the_input_unchanged(drawn: tuple[Schema, Matrix]) -> None:
     schema, matrix = drawn
     before = matrix.tobytes()
     encoded = FeatureEncoding.fit(schema, matrix).transform(matrix)
@@ -118,7 +118,7 @@ def test_every_column_follows_its_rule(drawn: tuple[Schema, Matrix]) -> None:
 
 
 @given(matrices())
-def test_an_encoding_comes_back_from_its_mapping(drawn: tuple[Schema, Matrix]) -> None:
+def test_an_encoding_is_read_back_from_its_mapping(drawn: tuple[Schema, Matrix]) -> None:
     schema, matrix = drawn
     encoding = FeatureEncoding.fit(schema, matrix)
     again = FeatureEncoding.from_mapping(schema, encoding.to_mapping())
@@ -162,17 +162,19 @@ def _town(rows: int = 50) -> Matrix:
     )
 
 
-def test_without_spatial_features_the_training_rows_are_encoded_like_any() -> None:
+def test_with_plain_features_training_rows_have_the_columns_of_any_row() -> None:
     matrix = _town()
-    encoding, columns = FeatureEncoding.learn(FeatureSet.PLAIN, TOWN, matrix, np.arange(50.0))
+    encoding, columns = FeatureEncoding.fit_transform(
+        FeatureSet.PLAIN, TOWN, matrix, np.arange(50.0)
+    )
     assert encoding == FeatureEncoding.fit(TOWN, matrix)
     assert {*encoding.to_files()} == {ENCODING}
     assert columns.tobytes() == encoding.transform(matrix).tobytes()
 
 
-def test_spatial_columns_follow_those_of_the_row_and_leave_the_row_itself_out() -> None:
+def test_spatial_columns_come_last_and_exclude_the_row_itself() -> None:
     matrix, target = _town(), np.arange(50.0) ** 2
-    encoding, columns = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, matrix, target)
+    encoding, columns = FeatureEncoding.fit_transform(FeatureSet.SPATIAL, TOWN, matrix, target)
     plain = FeatureEncoding.fit(TOWN, matrix)
     assert encoding.names[: len(plain.names)] == plain.names
     assert "price, weighted mean of 5 nearest" in encoding.names
@@ -187,22 +189,22 @@ def test_spatial_columns_follow_those_of_the_row_and_leave_the_row_itself_out() 
     assert not (columns[:, nearest] == target).any()
 
 
-def test_a_row_without_a_coordinate_is_looked_for_where_the_median_is() -> None:
-    encoding, _ = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
+def test_a_missing_coordinate_is_replaced_by_the_median() -> None:
+    encoding, _ = FeatureEncoding.fit_transform(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
     row = np.array([[NAN, 3.0, 1.0, -118.0]])
-    there = np.array([[encoding.fill["north"], 3.0, 1.0, -118.0]])
-    assert encoding.transform(row).tobytes() == encoding.transform(there).tobytes()
+    median = np.array([[encoding.fill["north"], 3.0, 1.0, -118.0]])
+    assert encoding.transform(row).tobytes() == encoding.transform(median).tobytes()
 
 
 @given(matrices(), st.data())
-def test_a_row_is_encoded_spatially_as_on_its_own(
+def test_a_row_has_the_same_spatial_columns_alone_and_among_others(
     drawn: tuple[Schema, Matrix], data: st.DataObject
 ) -> None:
     schema, matrix = drawn
     if schema.coordinates is None or len(matrix) < 2:
         return
     target = np.array(data.draw(st.lists(st.floats(-9, 9), min_size=len(matrix), max_size=12)))
-    encoding, columns = FeatureEncoding.learn(
+    encoding, columns = FeatureEncoding.fit_transform(
         FeatureSet.SPATIAL, schema, matrix, target[: len(matrix)]
     )
     assert np.isfinite(columns).all()
@@ -213,15 +215,15 @@ def test_a_row_is_encoded_spatially_as_on_its_own(
         assert encoding.transform(matrix[row : row + 1]).tobytes() == together[row].tobytes()
 
 
-def test_numbers_too_large_to_be_squared_are_told_by_their_neighbours_too() -> None:
+def test_values_too_large_to_be_squared_give_finite_columns() -> None:
     huge = _town()
     huge[:, 1] *= 1e222
-    _, columns = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, huge, np.arange(50.0))
+    _, columns = FeatureEncoding.fit_transform(FeatureSet.SPATIAL, TOWN, huge, np.arange(50.0))
     assert np.isfinite(columns).all()
 
 
 def test_files_that_do_not_belong_together_are_rejected() -> None:
-    encoding, _ = FeatureEncoding.learn(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
+    encoding, _ = FeatureEncoding.fit_transform(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
     files = encoding.to_files()
     plain = FeatureEncoding.fit(TOWN, _town()).to_files()
     for spoilt, why in (

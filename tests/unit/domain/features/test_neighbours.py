@@ -13,41 +13,41 @@ from domain.errors import ArtefactRejected, InvalidData
 from domain.features.neighbours import NeighbourStatistics
 
 NAMES = ("price", "rooms")
-# A lattice, on which many share a place and many are equally far away.
 SHARES = (1.0, 0.5, 0.01)
+# A lattice, on which many rows have one location and many are equally near.
 DEGREES = st.one_of(st.integers(-3, 3).map(float), st.floats(-180, 180))
 ROWS = st.lists(
     st.tuples(DEGREES, DEGREES, st.integers(1, 9).map(float), st.floats(-5, 5)),
     min_size=2,
     max_size=45,
 )
-PLACES = st.lists(st.tuples(DEGREES, DEGREES), min_size=1, max_size=12)
+POINTS = st.lists(st.tuples(DEGREES, DEGREES), min_size=1, max_size=12)
 
 
-def _learn(rows: Matrix, *shares: float) -> tuple[NeighbourStatistics, Matrix]:
-    return NeighbourStatistics.learn(NAMES, rows[:, :2], rows[:, 2:], shares or (1.0,))
+def _fit(rows: Matrix, *shares: float) -> tuple[NeighbourStatistics, Matrix]:
+    return NeighbourStatistics.fit_transform(NAMES, rows[:, :2], rows[:, 2:], shares or (1.0,))
 
 
-def _describe(neighbour_statistics: NeighbourStatistics, places: Matrix) -> Matrix:
-    """Return the columns for rows with as many rooms as degrees of longitude."""
-    columns = np.full((len(places), len(neighbour_statistics.columns)), np.nan)
-    neighbour_statistics.describe(places, places[:, [0, 0]], columns)
+def _columns(statistics: NeighbourStatistics, points: Matrix) -> Matrix:
+    """Return the columns of rows with as many rooms as degrees of longitude."""
+    columns = np.full((len(points), len(statistics.columns)), np.nan)
+    statistics.write(points, points[:, [0, 0]], columns)
     return columns
 
 
 def _town(count: int = 400, seed: int = 0) -> Matrix:
-    """Return rows of longitude, latitude, price and rooms; places are shared by some."""
+    """Return rows of longitude, latitude, price and rooms; some have the same location."""
     random = np.random.default_rng(seed)
-    places = np.array([-118.0, 34.0]) + random.normal(0, 0.2, (count, 2)).round(2)
-    return np.column_stack([places, random.uniform(1, 5, (count, 2))])
+    locations = np.array([-118.0, 34.0]) + random.normal(0, 0.2, (count, 2)).round(2)
+    return np.column_stack([locations, random.uniform(1, 5, (count, 2))])
 
 
 def _by_hand(
-    rows: Matrix, place: NDArray[np.float64], own: float, everybody: Matrix
+    rows: Matrix, point: NDArray[np.float64], own: float, training: Matrix
 ) -> dict[str, float]:
-    """Return some columns of a row with `own` rooms, by the definition."""
+    """Return some columns of a row with `own` rooms, by definition."""
     scale = round(max(np.cos(np.radians(np.median(rows[:, 1]))), 0.01), 3)
-    distances = np.hypot((rows[:, 0] - place[0]) * scale, rows[:, 1] - place[1])
+    distances = np.hypot((rows[:, 0] - point[0]) * scale, rows[:, 1] - point[1])
     order = np.argsort(distances, kind="stable")[:30]
     price, rooms, near = rows[order, 2], rows[order, 3], distances[order]
     weights = 1 / (near + 0.005)
@@ -63,21 +63,21 @@ def _by_hand(
         "distance to neighbour 30": near[-1],
         "rooms, weighted mean of 30 nearest": np.average(rooms, weights=weights),
         "price of 30 nearest, by rooms": own * (weights @ price) / (weights @ rooms),
-        "price of 30 nearest, along rooms": _along(rooms, price, weights, own, everybody[:, 3]),
-        "place along 30 degrees": place @ [np.sqrt(3) / 2, 0.5],
+        "price of 30 nearest, along rooms": _ridge_line(rooms, price, weights, own, training[:, 3]),
+        "place along 30 degrees": point @ [np.sqrt(3) / 2, 0.5],
     }
 
 
-def _along(
+def _ridge_line(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     weights: NDArray[np.float64],
     own: float,
-    everybody: NDArray[np.float64],
+    training: NDArray[np.float64],
 ) -> float:
-    """Return the weighted regression line of y on x, somewhat flatter, at `own`."""
+    """Return the weighted ridge regression line of y on x at `own`."""
     covariance = np.cov(np.stack([x, y]), aweights=weights, ddof=0)
-    slope = covariance[0, 1] / (covariance[0, 0] + 0.05 * np.var(everybody))
+    slope = covariance[0, 1] / (covariance[0, 0] + 0.05 * np.var(training))
     return float(np.average(y, weights=weights) + slope * (own - np.average(x, weights=weights)))
 
 
@@ -85,165 +85,163 @@ def _same(one: Matrix, other: Matrix) -> bool:
     return one.tobytes() == other.tobytes()
 
 
-def test_the_columns_are_what_their_names_say() -> None:
+def test_the_columns_follow_their_definition() -> None:
     rows = _town()
     rows[:, :2] += np.random.default_rng(1).normal(0, 1e-4, (400, 2))  # so that there are no ties
-    neighbour_statistics, of_training_rows = _learn(rows)
-    asked = np.array([-117.93, 34.06])
-    told = dict(
+    statistics, training_columns = _fit(rows)
+    point = np.array([-117.93, 34.06])
+    found = dict(
         zip(
-            neighbour_statistics.columns,
-            _describe(neighbour_statistics, asked[None])[0],
+            statistics.columns,
+            _columns(statistics, point[None])[0],
             strict=True,
         )
     )
-    expected = _by_hand(rows, asked, asked[0], rows)
-    assert {name: told[name] for name in expected} == pytest.approx(expected, rel=1e-6)
-    told = dict(zip(neighbour_statistics.columns, of_training_rows[7], strict=True))
+    expected = _by_hand(rows, point, point[0], rows)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-6)
+    found = dict(zip(statistics.columns, training_columns[7], strict=True))
     expected = _by_hand(np.delete(rows, 7, axis=0), rows[7, :2], rows[7, 3], rows)
-    assert {name: told[name] for name in expected} == pytest.approx(expected, rel=1e-6)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-6)
 
 
 @given(ROWS, st.data())
-def test_a_row_does_not_see_its_own_price(
+def test_the_columns_of_a_row_do_not_depend_on_its_own_target(
     rows: list[tuple[float, ...]], data: st.DataObject
 ) -> None:
     matrix = np.array(rows)
     changed = matrix.copy()
     row = data.draw(st.integers(0, len(rows) - 1))
     changed[row, 2] = data.draw(st.floats(-1e9, 1e9))
-    before, after = _learn(matrix, *SHARES)[1], _learn(changed, *SHARES)[1]
+    before, after = _fit(matrix, *SHARES)[1], _fit(changed, *SHARES)[1]
     assert before.shape == (len(SHARES) * len(rows), before.shape[1])
     for times in range(len(SHARES)):
         at = times * len(rows) + row
         assert _same(before[at], after[at])
 
 
-def test_a_row_in_a_crowd_does_not_see_its_own_price() -> None:
+def test_the_own_target_is_excluded_where_many_rows_have_one_location() -> None:
     crowd = _town(80)
     crowd[:70, :2] = crowd[0, :2]
     for row in (0, 35, 69, 75):
         changed = crowd.copy()
         changed[row, 2] = 1e6
-        before, after = _learn(crowd, *SHARES)[1], _learn(changed, *SHARES)[1]
+        before, after = _fit(crowd, *SHARES)[1], _fit(changed, *SHARES)[1]
         for times in range(len(SHARES)):
             assert _same(before[times * 80 + row], after[times * 80 + row])
     crowd[0, 2] = 1e6
-    assert _learn(crowd)[1][1:70].max() > 1e4
+    assert _fit(crowd)[1][1:70].max() > 1e4
 
 
-def test_rows_are_told_as_if_a_share_of_the_others_were_there() -> None:
-    """Where half are there, the same number of neighbours needs about twice the area."""
+def test_a_subsampling_share_thins_out_the_neighbours() -> None:
+    """With half of the rows, the same number of neighbours takes about twice the area."""
     town = _town(2000)
     town[:, :2] += np.random.default_rng(4).normal(0, 0.05, (2000, 2))
-    neighbour_statistics, columns = _learn(town, 1.0, 0.5)
-    assert _same(columns[:2000], _learn(town)[1])
-    farthest = neighbour_statistics.columns.index("distance to neighbour 30")
-    all_there, half_there = columns[:2000, farthest], columns[2000:, farthest]
-    assert (half_there >= all_there).all()
-    assert np.median(half_there / all_there) == pytest.approx(np.sqrt(2), rel=0.05)
-    assert _same(columns, _learn(town, 1.0, 0.5)[1])
+    statistics, columns = _fit(town, 1.0, 0.5)
+    assert _same(columns[:2000], _fit(town)[1])
+    farthest = statistics.columns.index("distance to neighbour 30")
+    whole, half = columns[:2000, farthest], columns[2000:, farthest]
+    assert (half >= whole).all()
+    assert np.median(half / whole) == pytest.approx(np.sqrt(2), rel=0.05)
+    assert _same(columns, _fit(town, 1.0, 0.5)[1])
 
 
-def test_from_shuffled_prices_there_is_nothing_to_learn() -> None:
-    """A row's own price would show in the columns: they would go up and down with it."""
+def test_shuffled_targets_do_not_leak_into_the_columns() -> None:
+    """If the own target were included, the columns would correlate with it."""
     town = _town(2000)
     prices = np.random.default_rng(2).permutation(town[:, 2])
     town[:, 2] = prices
-    neighbour_statistics, columns = _learn(town)
+    statistics, columns = _fit(town)
     for column in ("price of the nearest", "price, weighted mean of 5 nearest"):
-        told = columns[:, neighbour_statistics.columns.index(column)]
-        assert abs(np.corrcoef(told, prices)[0, 1]) < 0.1
-    leaking = _describe(neighbour_statistics, town[:, :2])
-    told = leaking[:, neighbour_statistics.columns.index("price, weighted mean of 5 nearest")]
-    assert np.corrcoef(told, prices)[0, 1] > 0.5
+        means = columns[:, statistics.columns.index(column)]
+        assert abs(np.corrcoef(means, prices)[0, 1]) < 0.1
+    leaking = _columns(statistics, town[:, :2])
+    means = leaking[:, statistics.columns.index("price, weighted mean of 5 nearest")]
+    assert np.corrcoef(means, prices)[0, 1] > 0.5
 
 
-@given(ROWS, PLACES)
-def test_a_place_is_described_to_the_last_bit_as_on_its_own(
-    rows: list[tuple[float, ...]], places: list[tuple[float, float]]
+@given(ROWS, POINTS)
+def test_a_query_point_has_the_same_columns_alone_and_among_others(
+    rows: list[tuple[float, ...]], points: list[tuple[float, float]]
 ) -> None:
-    matrix, asked = np.array(rows), np.array(places)
-    neighbour_statistics, _ = _learn(matrix)
-    together = _describe(neighbour_statistics, asked)
+    matrix, queries = np.array(rows), np.array(points)
+    statistics, _ = _fit(matrix)
+    together = _columns(statistics, queries)
     assert np.isfinite(together).all()
-    for row, place in enumerate(asked):
-        fresh, _ = _learn(matrix)
-        assert _same(_describe(fresh, place[None])[0], together[row])
-        assert _same(_describe(neighbour_statistics, place[None])[0], together[row])
+    for row, point in enumerate(queries):
+        fresh, _ = _fit(matrix)
+        assert _same(_columns(fresh, point[None])[0], together[row])
+        assert _same(_columns(statistics, point[None])[0], together[row])
 
 
-def test_many_places_on_many_threads_are_described_like_one_on_one() -> None:
+def test_threads_get_the_columns_of_their_own_query_points() -> None:
     town = _town(3000)
-    neighbour_statistics, _ = _learn(town)
+    statistics, _ = _fit(town)
     random = np.random.default_rng(3)
-    questions = [town[random.integers(0, 3000, size), :2] for size in random.integers(1, 900, 40)]
-    questions += [question + random.normal(0, 0.1, question.shape) for question in questions]
+    batches = [town[random.integers(0, 3000, size), :2] for size in random.integers(1, 900, 40)]
+    batches += [batch + random.normal(0, 0.1, batch.shape) for batch in batches]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(partial(_describe, neighbour_statistics), questions))
-    fresh, _ = _learn(town)
-    for question, answer in zip(questions, answers, strict=True):
-        assert _same(_describe(fresh, question[-1:])[0], answer[-1])
-    alone, _ = _learn(town)
-    assert _same(_describe(alone, np.concatenate(questions)), np.concatenate(answers))
+        results = list(pool.map(partial(_columns, statistics), batches))
+    fresh, _ = _fit(town)
+    for batch, result in zip(batches, results, strict=True):
+        assert _same(_columns(fresh, batch[-1:])[0], result[-1])
+    alone, _ = _fit(town)
+    assert _same(_columns(alone, np.concatenate(batches)), np.concatenate(results))
 
 
-@pytest.mark.parametrize("place", [(0.0, 90.0), (180.0, -90.0), (1e300, -1e300), (0.0, 0.0)])
-def test_a_place_far_away_is_described_by_those_nearest_to_it(place: tuple[float, float]) -> None:
-    neighbour_statistics, _ = _learn(_town())
-    assert np.isfinite(_describe(neighbour_statistics, np.array([place]))).all()
+@pytest.mark.parametrize("point", [(0.0, 90.0), (180.0, -90.0), (1e300, -1e300), (0.0, 0.0)])
+def test_a_distant_query_point_has_finite_columns(point: tuple[float, float]) -> None:
+    statistics, _ = _fit(_town())
+    assert np.isfinite(_columns(statistics, np.array([point]))).all()
 
 
-def test_the_two_zeros_are_one_place() -> None:
+def test_both_zeros_are_the_same_coordinate() -> None:
     town = _town(40) - [-118.0, 34.0, 0, 0]
-    neighbour_statistics, _ = _learn(town)
-    there, _ = _learn(town)
-    here = _describe(neighbour_statistics, np.zeros((1, 2)))
-    assert here.tolist() == _describe(there, -np.zeros((1, 2))).tolist()
+    statistics, _ = _fit(town)
+    other, _ = _fit(town)
+    columns = _columns(statistics, np.zeros((1, 2)))
+    assert columns.tolist() == _columns(other, -np.zeros((1, 2))).tolist()
 
 
-def test_a_rate_that_cannot_be_told_is_zero() -> None:
+def test_an_undefined_ratio_to_neighbours_is_zero() -> None:
     town = _town()
     town[:, 3] = 0.0
-    neighbour_statistics, columns = _learn(town)
-    by_rooms = neighbour_statistics.columns.index("price of 30 nearest, by rooms")
+    statistics, columns = _fit(town)
+    by_rooms = statistics.columns.index("price of 30 nearest, by rooms")
     assert not columns[:, by_rooms].any()
-    assert not _describe(neighbour_statistics, town[:, :2])[:, by_rooms].any()
+    assert not _columns(statistics, town[:, :2])[:, by_rooms].any()
 
 
-def test_where_only_the_target_is_told_there_are_no_rates() -> None:
+def test_without_covariates_there_are_no_ratios() -> None:
     town = _town()
-    neighbour_statistics, columns = NeighbourStatistics.learn(("price",), town[:, :2], town[:, 2:3])
-    assert neighbour_statistics.columns[-1] == "distance to neighbour 30"
+    statistics, columns = NeighbourStatistics.fit_transform(("price",), town[:, :2], town[:, 2:3])
+    assert statistics.columns[-1] == "distance to neighbour 30"
     assert np.isfinite(columns).all()
-    described = np.full((9, len(neighbour_statistics.columns)), np.nan)
-    neighbour_statistics.describe(town[:9, :2], np.empty((9, 0)), described)
-    assert np.isfinite(described).all()
+    found = np.full((9, len(statistics.columns)), np.nan)
+    statistics.write(town[:9, :2], np.empty((9, 0)), found)
+    assert np.isfinite(found).all()
 
 
-def test_no_places_have_no_description() -> None:
-    neighbour_statistics, _ = _learn(_town())
-    assert _describe(neighbour_statistics, np.empty((0, 2))).shape == (
+def test_no_query_points_have_no_columns() -> None:
+    statistics, _ = _fit(_town())
+    assert _columns(statistics, np.empty((0, 2))).shape == (
         0,
-        len(neighbour_statistics.columns),
+        len(statistics.columns),
     )
 
 
 def test_one_row_has_no_neighbours() -> None:
     with pytest.raises(InvalidData, match="allowed: 2 rows or more"):
-        _learn(_town(1))
+        _fit(_town(1))
 
 
-@given(ROWS, PLACES)
-def test_surroundings_come_back_from_their_bytes(
-    rows: list[tuple[float, ...]], places: list[tuple[float, float]]
+@given(ROWS, POINTS)
+def test_statistics_are_read_back_from_their_bytes(
+    rows: list[tuple[float, ...]], points: list[tuple[float, float]]
 ) -> None:
-    neighbour_statistics, _ = _learn(np.array(rows))
-    again = NeighbourStatistics.from_bytes(NAMES, neighbour_statistics.to_bytes())
-    assert again.to_bytes() == neighbour_statistics.to_bytes()
-    assert _same(
-        _describe(again, np.array(places)), _describe(neighbour_statistics, np.array(places))
-    )
+    statistics, _ = _fit(np.array(rows))
+    again = NeighbourStatistics.from_bytes(NAMES, statistics.to_bytes())
+    assert again.to_bytes() == statistics.to_bytes()
+    assert _same(_columns(again, np.array(points)), _columns(statistics, np.array(points)))
 
 
 def _file(array: NDArray[np.generic], *, pickled: bool = False) -> bytes:
@@ -279,6 +277,6 @@ SOUND = _file(np.ones((5, 4)))
         _file(np.array([[object()] * 4] * 5), pickled=True),
     ],
 )
-def test_what_is_not_such_a_file_is_rejected(content: bytes) -> None:
+def test_another_file_is_rejected(content: bytes) -> None:
     with pytest.raises(ArtefactRejected, match=r"^neighbours\.npy"):
         NeighbourStatistics.from_bytes(NAMES, content)

@@ -30,7 +30,9 @@ def _spatial() -> FeatureEncoding:
     random = np.random.default_rng(0)
     matrix = random.uniform(1, 9, (50, 5))
     matrix[:, 1] = matrix[:, 4] = 1.0
-    return FeatureEncoding.learn(FeatureSet.SPATIAL, SCHEMA, matrix, random.normal(0, 1, 50))[0]
+    return FeatureEncoding.fit_transform(
+        FeatureSet.SPATIAL, SCHEMA, matrix, random.normal(0, 1, 50)
+    )[0]
 
 
 @given(schemas())

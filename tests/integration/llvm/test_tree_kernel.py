@@ -1,4 +1,4 @@
-"""The compiled kernel adds up what ONNX Runtime and scikit-learn do, to the last bit."""
+"""Compiled tree ensembles equal ONNX Runtime and scikit-learn to the last bit."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -47,21 +47,21 @@ def _fitted(columns: Matrix, target: Vector, **parameters: Any) -> Any:
 @example(seed=0, trees=1, leaves=1, width=1, rows=1)
 @example(seed=1, trees=9, leaves=256, width=3, rows=ROWS + FEW)
 @example(seed=2, trees=9, leaves=256, width=3, rows=ROWS + FEW + 1)
-def test_any_trees_answer_any_rows_as_onnx_runtime_does(
+def test_any_trees_give_the_bits_of_onnx_runtime_for_any_rows(
     seed: int, trees: int, leaves: int, width: int, rows: int
 ) -> None:
     random = np.random.default_rng(seed)
     estimator = ensemble(random, trees, leaves, POOL, width)
     files = serving_form(estimator, width)
     columns = hard_rows(random, rows, POOL, width)
-    answers = open_trees(files, width)(columns)
-    assert answers.dtype == np.float64
-    assert answers.tobytes() == open_graph(files, width)(columns).tobytes()
-    assert answers.tobytes() == estimator.predict(columns).tobytes()
+    sums = open_trees(files, width)(columns)
+    assert sums.dtype == np.float64
+    assert sums.tobytes() == open_graph(files, width)(columns).tobytes()
+    assert sums.tobytes() == estimator.predict(columns).tobytes()
 
 
 @given(SEEDS, st.integers(1, 3 * ROWS))
-def test_a_row_is_answered_alone_as_among_others(seed: int, rows: int) -> None:
+def test_a_row_has_the_same_sum_alone_and_among_others(seed: int, rows: int) -> None:
     score = TreeSum(_trees(1))
     columns = hard_rows(np.random.default_rng(seed), rows, POOL, 6)
     together = score(columns)
@@ -72,7 +72,7 @@ def test_a_row_is_answered_alone_as_among_others(seed: int, rows: int) -> None:
 @pytest.mark.parametrize(
     ("loss", "bins"), [("squared_error", 255), ("absolute_error", 2), ("quantile", 16)]
 )
-def test_a_fitted_estimator_is_answered_for_to_the_last_bit(loss: str, bins: int) -> None:
+def test_a_fitted_estimator_is_reproduced_to_the_last_bit(loss: str, bins: int) -> None:
     random = np.random.default_rng(bins)
     columns = random.normal(0, 10, (2000, 5))
     columns[random.random(columns.shape) < 0.1] = np.nan
@@ -89,7 +89,7 @@ def test_a_fitted_estimator_is_answered_for_to_the_last_bit(loss: str, bins: int
 
 
 @pytest.mark.parametrize("leaves", [255, 256])
-def test_as_many_leaves_and_thresholds_as_a_byte_can_count(leaves: int) -> None:
+def test_trees_may_have_as_many_leaves_as_a_byte_counts(leaves: int) -> None:
     random = np.random.default_rng(leaves)
     columns = random.normal(0, 1, (6000, 1))
     target = random.normal(0, 1, 6000)
@@ -110,7 +110,7 @@ def test_an_estimator_with_more_leaves_or_of_another_kind_has_no_trees() -> None
 
 
 @pytest.mark.parametrize("processor", ["x86-64", "x86-64-v3", "skylake-avx512"])
-def test_it_answers_alike_in_the_code_of_other_processors(processor: str) -> None:
+def test_the_code_of_other_processors_gives_the_same_bits(processor: str) -> None:
     from llvmlite import binding
 
     if binding.get_default_triple().split("-")[0] != "x86_64":
@@ -123,7 +123,7 @@ def test_it_answers_alike_in_the_code_of_other_processors(processor: str) -> Non
     assert TreeSum(trees, processor)(columns).tobytes() == TreeSum(trees)(columns).tobytes()
 
 
-def test_rows_that_do_not_lie_one_after_another_are_read_as_they_are() -> None:
+def test_any_memory_layout_of_rows_is_read() -> None:
     score = TreeSum(_trees(5))
     columns = hard_rows(np.random.default_rng(6), 200, POOL, 6)
     expected = score(columns)
@@ -133,19 +133,19 @@ def test_rows_that_do_not_lie_one_after_another_are_read_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 6), (3, 5), (3, 7), (6,)])
-def test_rows_of_another_width_are_not_read(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="rows of 6 columns"):
+def test_rows_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"allowed: \(1 or more, 6\)"):
         TreeSum(_trees(5))(np.zeros(shape))
 
 
-def test_other_threads_run_while_it_adds_up() -> None:
+def test_other_threads_run_during_a_call() -> None:
     score = TreeSum(_trees(7, trees=200))
     columns = hard_rows(np.random.default_rng(8), 300_000, POOL, 6)
     turns, done = 0, threading.Event()
     with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(score, columns)
-        asked.add_done_callback(lambda _: done.set())
+        pending = threads.submit(score, columns)
+        pending.add_done_callback(lambda _: done.set())
         while not done.wait(0.001):
             turns += 1
     assert turns > 0
-    assert asked.result().tobytes() == score(columns).tobytes()
+    assert pending.result().tobytes() == score(columns).tobytes()
