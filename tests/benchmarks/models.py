@@ -67,7 +67,7 @@ class Model:
     @property
     def estimator(self) -> str:
         """What was fitted, in a word."""
-        return str(self.loaded.manifest.training["estimator"])
+        return self.loaded.manifest.training.estimator.value
 
 
 @dataclass(frozen=True, slots=True)

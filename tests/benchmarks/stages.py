@@ -175,7 +175,7 @@ def profile(container: Container, source: str, target: str) -> dict[str, float]:
     load: LoadModel = container.load_model()
     runtime = TimedRuntime(load.runtime, clock)
     started = perf_counter()
-    model = LoadModel(load.store, runtime).portable(ref)
+    model = LoadModel(load.store, runtime, load.read_manifest).portable(ref)
     _ = model.loaded
     loading = perf_counter() - started - runtime.repeated
     predictor = runtime.predictors[0]  # the second is that of the intervals
@@ -184,7 +184,9 @@ def profile(container: Container, source: str, target: str) -> dict[str, float]:
     started = perf_counter()
     timed_source = TimedSource(container.source(source), clock)
     timed_sink = TimedSink(container.sink(target), clock)
-    predict = PredictBatch(Loaded(load.store, runtime, model=model), MemoryExecutor())
+    predict = PredictBatch(
+        Loaded(load.store, runtime, load.read_manifest, model=model), MemoryExecutor()
+    )
     predict(timed_source, timed_sink, ref, keep=("row",))
     total = perf_counter() - started - predictor.repeated
     checking = total - sum(clock.seconds.values())

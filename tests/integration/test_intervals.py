@@ -1,7 +1,6 @@
 """The intervals of the default model on the reference data: the figures that are promised."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from application.data.labelled_rows import Divided, read_labelled
 from application.ports import Predictor
 from application.uncertainty.intervals import Intervals
 from domain.model.reference import ModelRef
+from domain.uncertainty.coverage import Uncertainty
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings
 from tests.integration.program import Place
@@ -24,7 +24,7 @@ class Trained:
     rows: Divided
     served: Predictor
     intervals: Intervals
-    known: dict[str, Any]
+    known: Uncertainty
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +37,20 @@ def trained(default_model: Place) -> Trained:
     assert model.manifest.uncertainty is not None
     data = wired.source(default_model.settings["MODELPORT_DATA"])
     rows = read_labelled(data, wired.schema()).divide(model.manifest.split)
-    return Trained(rows, model.predictor, model.intervals, dict(model.manifest.uncertainty))
+    return Trained(rows, model.predictor, model.intervals, model.manifest.uncertainty)
 
 
 def test_intervals_at_90_hold_the_truth_for_90_percent_of_the_holdout(trained: Trained) -> None:
-    assert trained.known["level"] == 0.9
-    assert trained.known["rows"] == 4128
-    assert 0.89 <= trained.known["coverage"] <= 0.91
+    assert trained.known.level == 0.9
+    assert trained.known.rows == 4128
+    assert 0.89 <= trained.known.coverage <= 0.91
 
 
 def test_no_large_segment_is_covered_for_less_than_85_percent(trained: Trained) -> None:
-    large = [part for part in trained.known["segments"] if part["rows"] >= LARGE]
-    assert {part["by"] for part in large} == {"prediction", "ocean_proximity", "map"}
+    large = [part for part in trained.known.segments if part.rows >= LARGE]
+    assert {part.by for part in large} == {"prediction", "ocean_proximity", "map"}
     assert len(large) == 5 + 4 + 8
-    poor = [part for part in large if part["coverage"] < 0.85]
+    poor = [part for part in large if part.coverage < 0.85]
     assert poor == []
 
 
@@ -71,13 +71,13 @@ def test_no_large_band_of_100_000_dollars_is_covered_for_less_than_85_percent(
 def test_intervals_are_15_percent_narrower_than_constant_ones_that_hold_as_much(
     trained: Trained,
 ) -> None:
-    assert trained.known["narrower"] >= 0.15
-    assert trained.known["width"] <= 0.85 * trained.known["constant"]["width"]
+    assert trained.known.narrower >= 0.15
+    assert trained.known.width <= 0.85 * trained.known.constant.width
 
 
 def test_every_level_is_kept_within_two_points(trained: Trained) -> None:
-    for found in trained.known["levels"]:
-        assert found["coverage"] == pytest.approx(found["level"], abs=0.02)
+    for found in trained.known.levels:
+        assert found.coverage == pytest.approx(found.level, abs=0.02)
 
 
 def test_the_figures_are_those_of_the_intervals_that_are_served(trained: Trained) -> None:
@@ -85,7 +85,7 @@ def test_the_figures_are_those_of_the_intervals_that_are_served(trained: Trained
     predictions = trained.served.predict(holdout.matrix)
     bounds = trained.intervals.bounds(holdout.matrix, predictions, 0.9)
     inside = (bounds.lower <= holdout.target) & (holdout.target <= bounds.upper)
-    assert np.mean(inside) == trained.known["coverage"]
+    assert np.mean(inside) == trained.known.coverage
     assert (bounds.lower < predictions).all()
     assert (predictions < bounds.upper).all()
 

@@ -22,6 +22,7 @@ from ray.cluster_utils import Cluster
 
 from adapters.arrow.reading.parquet_source import ParquetSource
 from adapters.arrow.writing.file_sink import FileSink
+from adapters.formats.manifest_file import read_manifest
 from adapters.local.thread_executor import ThreadExecutor
 from adapters.ray.ray_executor import RayExecutor
 from adapters.ray.worker_task import Sent
@@ -118,7 +119,7 @@ class Job:
     source: Path
 
     def run(self, executor: Executor, sink: PredictionSink, runtime: Runtime) -> BatchReport:
-        predict = PredictBatch(LoadModel(self.store, runtime), executor)
+        predict = PredictBatch(LoadModel(self.store, runtime, read_manifest), executor)
         ref = ModelRef(NAME, None, 1)
         return predict(
             ParquetSource(self.source), sink, ref, keep=["sort", "yield"], chunk_rows=CHUNK

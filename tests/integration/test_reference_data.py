@@ -4,7 +4,7 @@ from hashlib import md5, sha256
 from pathlib import Path
 
 from adapters.arrow.reading.csv_source import CsvSource
-from adapters.filesystem.schema_file import read_schema
+from adapters.formats.schema_toml import read_schema
 from application.data.labelled_rows import check_labelled
 
 DATA = Path(__file__).parents[2] / "data"

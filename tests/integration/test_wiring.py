@@ -211,14 +211,14 @@ def test_a_module_of_our_own_that_is_missing_is_a_fault_of_the_program() -> None
 def test_the_code_is_told_by_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     unknown = code_version()
-    assert (unknown["revision"], unknown["changed"]) == ("unknown", None)
+    assert (unknown.revision, unknown.changed) == ("unknown", None)
     monkeypatch.delenv("GIT_DIR")
     known = code_version()
-    assert known["modelport"] == unknown["modelport"]
-    assert len(known["revision"]) == 40
-    assert known["changed"] in (True, False)
+    assert known.modelport == unknown.modelport
+    assert len(known.revision) == 40
+    assert known.changed in (True, False)
 
 
 def test_without_git_the_revision_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert code_version()["revision"] == "unknown"
+    assert code_version().revision == "unknown"

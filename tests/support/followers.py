@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import LoadModel
 from application.ports import BundleCache
 from application.serving.served_model import ServedModel
@@ -111,5 +112,5 @@ def follow(
     world: World, cache: BundleCache | None = None, clock: Any = None, patience: Any = PATIENCE
 ) -> ServedModel:
     """Return a server's state over a world, not yet refreshed."""
-    load = LoadModel(world.store, world.runtime)
+    load = LoadModel(world.store, world.runtime, read_manifest)
     return ServedModel(load, HOUSES, cache or MemoryBundleCache(), clock or Clock(), patience)

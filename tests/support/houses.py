@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from adapters.formats.manifest_file import read_manifest
 from application.evaluation.evaluate_model import EvaluateModel
 from application.model.load_model import LoadModel
 from application.ports import Signer
@@ -25,6 +26,7 @@ from domain.data.split import Split
 from domain.data.table import Column, Table
 from domain.errors import Unavailable
 from domain.model.bundle import Bundle
+from domain.model.manifest import CodeVersion
 from domain.model.reference import ModelRef, ModelVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import Estimator, TrainingSpec
@@ -105,7 +107,7 @@ class World:
 
     @property
     def load(self) -> LoadModel:
-        return LoadModel(self.store, self.runtime)
+        return LoadModel(self.store, self.runtime, read_manifest)
 
     @property
     def promote(self) -> PromoteModel:
@@ -143,7 +145,7 @@ class World:
             CompareCandidates(self.load, policy, lambda: next(ticks) / 1000),
             self.appoint,
             lambda: ALWAYS,
-            {"revision": "abc"},
+            CodeVersion(revision="abc"),
             CalibrateIntervals(MemoryLearner(), self.runtime, MemoryExecutor()),
             self.signer,
         )

@@ -1,5 +1,6 @@
 """A small table, and model bundles made from it, for the contract suites of all adapters."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,7 +17,7 @@ from domain.evaluation.metrics import measure
 from domain.model import golden_rows as golden
 from domain.model.bundle import Bundle
 from domain.model.golden_rows import GoldenRows
-from domain.model.manifest import Manifest
+from domain.model.manifest import CodeVersion, Manifest
 from domain.training.specification import Estimator, TrainingSpec
 from tests.fakes.data import digest
 from tests.fakes.model import MemoryRuntime
@@ -80,11 +81,11 @@ def sample_bundle(seed: int = 0, name: str = NAME) -> Bundle:
     manifest = Manifest(
         name=name,
         schema=SCHEMA,
-        training={**spec.to_mapping(), "parameters": dict(trained.parameters)},
-        metrics=measure(target, answers).to_mapping(),
-        data=sample_data(seed).identity(),
+        training=replace(spec, parameters=trained.parameters),
+        metrics=measure(target, answers),
+        data=sample_data(seed).identity,
         parity=0.0,
-        code={"revision": "0123abc", "changed": False},
+        code=CodeVersion(revision="0123abc", changed=False),
         libraries=trained.libraries,
     )
     files = {

@@ -76,7 +76,7 @@ class FileTracker:
         identifier = self._new_id()
         run = FileRun(identifier, self._root / "artifacts" / plain_name(identifier))
         opened = {"id": run.id, "name": name, "started": self._time()}
-        described = {"params": dict(params), "data": {"uri": data.uri, **data.identity()}}
+        described = {"params": dict(params), "data": data.to_mapping()}
         self._require_writable()
         try:
             yield run

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.client import Mlflow, pages
 from adapters.mlflow.pyfunc_package import describe, write_model
 from adapters.mlflow.version_tags import BUNDLE, CREATED, DETAIL, FILES, is_ours, version_of
@@ -81,7 +82,7 @@ class MlflowStore:
         self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
     ) -> ModelVersion:
         ModelRef(name)
-        manifest = bundle.verified(bundle.id)
+        manifest = bundle.verified(bundle.id, read_manifest)
         tags = {
             BUNDLE: bundle.id,
             CREATED: created_at.astimezone(UTC).isoformat(),

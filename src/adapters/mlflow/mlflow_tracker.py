@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from adapters.files.atomic_writes import plain_name
 from adapters.mlflow.client import Mlflow
+from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.errors import ModelportError
 
@@ -69,7 +70,9 @@ class MlflowRun:
 
     def log_data(self, data: DatasetVersion) -> None:
         """Record which data it was as an input of the run, and its full digests as tags."""
-        tags = {f"data.{key}": _text(v) for key, v in data.identity().items() if v is not None}
+        tags = {
+            f"data.{key}": _text(v) for key, v in json_value(data.identity).items() if v is not None
+        }
         with self.mlflow.client() as client:
             client.log_inputs(self.id, [_dataset(data)])
         self.log_tags({"data.uri": data.uri, **tags})

@@ -39,13 +39,17 @@ _SHIPPED = (
     "application/model/numeric_runtime.py",
     "application/model/sign_model.py",
     "adapters/__init__.py",
+    "adapters/formats/__init__.py",
+    "adapters/formats/decoding.py",
+    "adapters/formats/manifest_file.py",
+    "adapters/formats/schema_toml.py",
     "adapters/onnx/*.py",
     "adapters/mlflow/__init__.py",
     "adapters/mlflow/pandas_model.py",
 )
 _LOADER = "adapters/mlflow/shipped/loader.py"
 _IMPORT = re.compile(r"^( *from )(?=(?:domain|application|adapters)\b)", re.MULTILINE)
-_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas")
+_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
 
 
 def write_model(

@@ -35,7 +35,7 @@ class EvaluateModel:
         model = self.load(ref)
         rows = read_labelled(source, model.manifest.schema)
         data = source.version
-        own = data.sha256 == model.manifest.data["sha256"]
+        own = data.sha256 == model.manifest.data.sha256
         if own:
             rows = rows.divide(model.manifest.split).holdout
         metrics = measure(rows.target, model.predictor.predict(rows.matrix))

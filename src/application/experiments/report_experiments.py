@@ -9,6 +9,7 @@ from application.experiments.try_seeds import SEEDS
 from application.model.load_model import LoadModel
 from application.ports import Notebooks, Plotter, ResultStore
 from application.promotion.set_champion import resolved
+from domain.canonical_json import json_value
 from domain.errors import ArtefactRejected, NotFound
 from domain.model.manifest import Manifest
 from domain.model.reference import ModelRef, ModelVersion
@@ -50,7 +51,7 @@ class ReportExperiments:
         known = [
             (version, manifest)
             for version, manifest in self._registered(name)
-            if manifest.data["sha256"] == digest
+            if manifest.data.sha256 == digest
         ]
         champion = resolved(self.load.store, ModelRef(name))
         in_use = [m for version, m in known if champion and version.number == champion.number]
@@ -58,7 +59,7 @@ class ReportExperiments:
             results=found,
             openings=_openings(known, found["plan"]),
             seeds=seeds if seeds and seeds["data"]["sha256"] == digest else None,
-            uncertainty=in_use[0].uncertainty if in_use else None,
+            uncertainty=json_value(in_use[0].uncertainty) if in_use else None,
         )
         report = experiment_report(evidence, notebooks)
         if notebooks is not None:
@@ -77,7 +78,12 @@ class ReportExperiments:
             return []
         for version in versions:
             try:
-                found.append((version, store.load(version).verified(version.bundle_id)))
+                found.append(
+                    (
+                        version,
+                        store.load(version).verified(version.bundle_id, self.load.read_manifest),
+                    )
+                )
             except ArtefactRejected:
                 continue
         return found
@@ -89,8 +95,8 @@ def _openings(
     return tuple(
         Opening(
             version.label,
-            manifest.training,
-            float(manifest.metrics["rmse"]),
+            manifest.training.to_mapping(),
+            manifest.metrics.rmse,
             tuple(sorted(version.aliases)),
         )
         for version, manifest in known

@@ -13,6 +13,7 @@ from application.experiments.examine_model import ExamineModel
 from application.experiments.nested_search import NestedSearch, found_by, parts
 from application.ports import DataSource, ResultStore, Searcher, Tracker
 from application.training.cross_validate import CrossValidate
+from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.data.schema import Schema
 from domain.data.schema_mapping import schema_to_mapping
@@ -255,7 +256,7 @@ class _Climb:
     def _key(self, kind: str, spec: TrainingSpec, folding: Folding, **more: Any) -> str:
         return key(
             kind,
-            data=self.data.identity(),
+            data=json_value(self.data.identity),
             schema=schema_to_mapping(self.schema),
             training=spec.to_mapping(),
             folds=[folding.count, folding.seed],

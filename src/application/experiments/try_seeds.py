@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from application.data.labelled_rows import read_labelled
 from application.ports import DataSource, ResultStore, Tracker
 from application.training.cross_validate import CrossValidate, rmse
+from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.data.schema import Schema
 from domain.data.schema_mapping import schema_to_mapping
@@ -85,7 +86,7 @@ class TrySeeds:
     def _key(self, spec: TrainingSpec, schema: Schema, data: DatasetVersion) -> str:
         return key(
             "seed",
-            data=data.identity(),
+            data=json_value(data.identity),
             schema=schema_to_mapping(schema),
             training=spec.to_mapping(),
             code=self.code,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from application.model.sign_model import require_signed
 from application.ports import ModelStore, Predictor, Runtime, Verifier
@@ -15,7 +15,7 @@ from domain.errors import ArtefactRejected, InvalidData
 from domain.model.applicability import ApplicabilityDomain
 from domain.model.bundle import Bundle
 from domain.model.golden_rows import GoldenRows
-from domain.model.manifest import Manifest
+from domain.model.manifest import Manifest, ReadManifest
 from domain.model.reference import ModelRef, ModelVersion
 from domain.scoring.prediction import PredictionOptions
 from domain.uncertainty.conformal import Bounds
@@ -98,6 +98,7 @@ class PortableModel:
     version: ModelVersion
     bundle: Bundle
     runtime: Runtime
+    read_manifest: ReadManifest
 
     @cached_property
     def loaded(self) -> LoadedModel:
@@ -107,15 +108,17 @@ class PortableModel:
             ArtefactRejected: the bundle failed a check; says which.
         """
         try:
-            opened = open_bundle(self.bundle, self.version.bundle_id, self.runtime)
+            opened = open_bundle(
+                self.bundle, self.version.bundle_id, self.runtime, self.read_manifest
+            )
         except ArtefactRejected as error:
             raise ArtefactRejected(f"{self.version.label}: {error}") from error
         return LoadedModel(
             self.version, opened.manifest, opened.predictor, opened.intervals, opened.reach
         )
 
-    def __reduce__(self) -> tuple[type[Self], tuple[ModelVersion, Bundle, Runtime]]:
-        return type(self), (self.version, self.bundle, self.runtime)
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        return type(self), (self.version, self.bundle, self.runtime, self.read_manifest)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class LoadModel:
 
     store: ModelStore
     runtime: Runtime
+    read_manifest: ReadManifest
     verifier: Verifier | None = None
 
     def __call__(self, ref: ModelRef) -> LoadedModel:
@@ -162,16 +166,18 @@ class LoadModel:
     def _trusted(self, version: ModelVersion, bundle: Bundle) -> PortableModel:
         """Return a version that is signed, of which nothing but the signature was read yet."""
         require_signed(version, self.verifier)
-        return PortableModel(version, bundle, self.runtime)
+        return PortableModel(version, bundle, self.runtime, self.read_manifest)
 
 
-def open_bundle(bundle: Bundle, bundle_id: str, runtime: Runtime) -> Opened:
+def open_bundle(
+    bundle: Bundle, bundle_id: str, runtime: Runtime, read_manifest: ReadManifest
+) -> Opened:
     """Verify a bundle, load it, and ask it its golden rows.
 
     Raises:
         ArtefactRejected: it failed a check; says which.
     """
-    manifest = bundle.verified(bundle_id)
+    manifest = bundle.verified(bundle_id, read_manifest)
     width = len(manifest.schema.features)
     predictor = runtime.load(manifest.schema, bundle.files)
     _ask_golden_rows(bundle.files, width, predictor)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from application.ports import ModelStore, Signer, Verifier
 from domain.errors import ArtefactRejected
 from domain.model import signature
+from domain.model.manifest import ReadManifest
 from domain.model.reference import ModelRef, ModelVersion
 
 
@@ -14,6 +15,7 @@ class SignModel:
 
     store: ModelStore
     signer: Signer
+    read_manifest: ReadManifest
 
     def __call__(self, ref: ModelRef) -> ModelVersion:
         """Return the version with its signature; it is kept in the store.
@@ -23,7 +25,7 @@ class SignModel:
             ArtefactRejected: the bundle is not whole; nothing is signed.
         """
         version = self.store.resolve(ref)
-        self.store.load(version).verified(version.bundle_id)
+        self.store.load(version).verified(version.bundle_id, self.read_manifest)
         return sign(self.store, self.signer, version)
 
 

@@ -18,7 +18,7 @@ from domain.model.bundle import Bundle
 from domain.model.manifest import Manifest
 from domain.model.probe_rows import nearby
 from domain.model.reference import ModelVersion
-from domain.promotion.candidate import Candidate, Incomparable, covered
+from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.decision import PromotionDecision
 from domain.promotion.policy import PromotionPolicy
 
@@ -109,7 +109,7 @@ def _candidate(
         bundle_id=model.bundle.id,
         size=sum(map(len, model.bundle.files.values())),
         row_ms=row_ms,
-        coverage=covered(model.manifest.uncertainty),
+        uncertainty=model.manifest.uncertainty,
         new_place_ms=new_place_ms,
     )
 

@@ -11,6 +11,7 @@ from application.ports import BundleCache, Explainer, Explainers, ModelStore
 from application.scoring.predict_one import Predictions, PredictOne
 from domain.errors import ModelportError
 from domain.model.bundle import Bundle
+from domain.model.manifest import ReadManifest
 from domain.model.reference import ModelVersion
 from domain.scoring.explanation import FeatureContributions
 from domain.scoring.prediction import PLAIN, PredictionOptions
@@ -53,6 +54,7 @@ class LoadExplainer:
     store: ModelStore
     cache: BundleCache
     explainers: Callable[[], Explainers]
+    read_manifest: ReadManifest
     _last: tuple[str, Explainer] | None = field(default=None, init=False)
     _loading: Lock = field(default_factory=Lock, init=False)
 
@@ -67,7 +69,7 @@ class LoadExplainer:
         with self._loading:
             if self._last is None or self._last[0] != version.bundle_id:
                 explainers, bundle = self.explainers(), self._bundle(version)
-                bundle.verified(version.bundle_id)
+                bundle.verified(version.bundle_id, self.read_manifest)
                 explainer = explainers.load(model.manifest.schema, bundle.files)
                 self._last = version.bundle_id, explainer
             return self._last[1]

@@ -8,7 +8,7 @@ the model encodes or looks up in its training rows (medians, neighbours) is lear
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from domain.uncertainty.conformal import (
     spread_schema,
     to_roots,
 )
-from domain.uncertainty.coverage import Judged, assess
+from domain.uncertainty.coverage import Judged, Uncertainty, assess
 
 Calibration: TypeAlias = Callable[[TrainingSpec, Schema, Divided, Predictor], "Calibrated"]
 
@@ -43,7 +43,7 @@ class Calibrated:
     """What calibration adds to a bundle, and to its manifest; nothing where it was not done."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
-    uncertainty: Mapping[str, Any] | None = None
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass(frozen=True)
@@ -131,13 +131,13 @@ class _Errors:
     scale: float
 
 
-def to_metrics(uncertainty: Mapping[str, Any] | None) -> dict[str, float]:
+def to_metrics(uncertainty: Uncertainty | None) -> dict[str, float]:
     """Return the figures of a model's intervals that a tracker keeps."""
     if uncertainty is None:
         return {}
     return {
-        "interval_coverage": uncertainty["coverage"],
-        "interval_width": uncertainty["width"],
+        "interval_coverage": uncertainty.coverage,
+        "interval_width": uncertainty.width,
     }
 
 

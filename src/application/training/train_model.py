@@ -1,9 +1,8 @@
 """Train a model, compare it with the champion, register it, and let it take over if it won."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from application.data.labelled_rows import Divided, read_labelled
 from application.model.load_model import GOLDEN, PROFILE
@@ -31,7 +30,7 @@ from domain.evaluation.segments import segments
 from domain.model import golden_rows as golden
 from domain.model.bundle import Bundle
 from domain.model.golden_rows import GoldenRows
-from domain.model.manifest import Manifest
+from domain.model.manifest import CodeVersion, Manifest
 from domain.model.probe_rows import far_away, with_gaps
 from domain.model.reference import ModelRef, ModelVersion
 from domain.promotion.candidate import Candidate, Incomparable
@@ -40,6 +39,7 @@ from domain.promotion.ledger import Action, LedgerEntry, outcome_of
 from domain.reports.document_markdown import to_markdown
 from domain.reports.model_card import model_card
 from domain.training.specification import TrainingSpec
+from domain.uncertainty.coverage import Uncertainty
 
 DECISION = "decision.json"
 CARD = "model-card.md"
@@ -56,7 +56,7 @@ class TrainingReport:
 
     version: ModelVersion
     metrics: Metrics
-    uncertainty: Mapping[str, Any] | None
+    uncertainty: Uncertainty | None
     champion: Candidate | Incomparable | None
     decision: PromotionDecision
     data: DatasetVersion
@@ -79,7 +79,7 @@ class TrainModel:
     judge: CompareCandidates
     appoint: SetChampion
     clock: Callable[[], datetime]
-    code: Mapping[str, Any]
+    code: CodeVersion
     calibrate: Calibration | None = None
     signer: Signer | None = None
 
@@ -155,7 +155,7 @@ class TrainModel:
                 **decision.to_mapping(),
                 "bundle": version.bundle_id,
                 "run": report.run_id,
-                "data": {"uri": report.data.uri, **report.data.identity()},
+                "data": report.data.to_mapping(),
             },
         )
 
@@ -177,9 +177,9 @@ class TrainModel:
         manifest = Manifest(
             name=schema.name,
             schema=schema,
-            training={**spec.to_mapping(), "parameters": dict(trained.parameters)},
-            metrics=metrics.to_mapping(),
-            data=data.identity(),
+            training=replace(spec, parameters=trained.parameters),
+            metrics=metrics,
+            data=data.identity,
             parity=fitted.parity,
             code=self.code,
             libraries=trained.libraries,

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from domain.canonical_json import json_value
 from domain.errors import InvalidData
 
 REJECTS = ".rejects.jsonl"
@@ -21,8 +22,18 @@ def is_data(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetIdentity:
+    """What a manifest records of a dataset: the same wherever the same data was read."""
+
+    sha256: str
+    md5: str | None
+    rows: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetVersion:
-    """The exact content of a data set.
+    """The exact content of a dataset.
 
     `sha256` is of the file's bytes, or of the rows where there is no file. `md5` is the digest by
     which DVC knows the file, where there is one. `uri` says where it was read (never with a
@@ -39,14 +50,14 @@ class DatasetVersion:
         if not _SHA256.fullmatch(self.sha256):
             raise InvalidData(f"{self.uri}: not a SHA-256 digest: {self.sha256!r}")
 
-    def identity(self) -> dict[str, Any]:
-        """Return what a manifest keeps: the same wherever the same data was read."""
-        return {
-            "sha256": self.sha256,
-            "md5": self.md5,
-            "rows": self.rows,
-            "simulated": self.simulated,
-        }
+    @property
+    def identity(self) -> DatasetIdentity:
+        """The version without its address."""
+        return DatasetIdentity(self.sha256, self.md5, self.rows, self.simulated)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return address and identity as JSON values."""
+        return {"uri": self.uri, **json_value(self.identity)}
 
 
 @dataclass(frozen=True, slots=True)

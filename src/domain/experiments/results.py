@@ -159,7 +159,7 @@ class ExperimentResults:
         return {
             "model": self.model,
             "target": {"name": self.target, "unit": self.unit},
-            "data": {"uri": self.data.uri, **self.data.identity()},
+            "data": self.data.to_mapping(),
             "plan": self.plan.to_mapping(),
             "rows": self.rows,
             "code": self.code,
@@ -223,7 +223,7 @@ class SeedResults:
     def to_mapping(self) -> dict[str, Any]:
         """Return them as JSON values."""
         return {
-            "data": {"uri": self.data.uri, **self.data.identity()},
+            "data": self.data.to_mapping(),
             "specification": self.specification.to_mapping(),
             "shares": list(self.shares),
             "seeds": [asdict(each) for each in self.seeds],

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Self
 
 from domain.errors import ArtefactRejected
-from domain.model.manifest import Manifest
+from domain.model.manifest import Manifest, ReadManifest
 
 # The serving form of a model: an ONNX graph and, for ensembles that
 # `domain.model.tree_ensemble` can hold, the same trees as plain arrays.
@@ -40,7 +40,7 @@ class Bundle:
         """The SHA-256 of the manifest, and with it of everything."""
         return sha256(self.files.get(self.MANIFEST, b"")).hexdigest()
 
-    def verified(self, expected_id: str) -> Manifest:
+    def verified(self, expected_id: str, read_manifest: ReadManifest) -> Manifest:
         """Check every checksum, then read the manifest: no byte is parsed before it is verified.
 
         Raises:
@@ -53,7 +53,7 @@ class Bundle:
                 f"manifest.json is not the one that was registered: "
                 f"its SHA-256 is {self.id[:12]}…, expected {expected_id[:12]}…"
             )
-        manifest = Manifest.from_bytes(self.files[self.MANIFEST])
+        manifest = read_manifest(self.files[self.MANIFEST])
         found = {*self.files} - {self.MANIFEST}
         if found != {*manifest.files}:
             odd = ", ".join(sorted(found ^ {*manifest.files}))

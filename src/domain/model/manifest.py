@@ -1,20 +1,34 @@
-"""A trained model: how it is named, what is recorded of it, and the bundle that holds it."""
+"""The manifest: what determines a model and what was measured of it."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TypeAlias
 
 from domain.canonical_json import json_bytes
-from domain.data.mapping_reader import Reader
+from domain.data.dataset import DatasetIdentity
 from domain.data.schema import Schema
-from domain.data.schema_mapping import schema_from_mapping, schema_to_mapping
+from domain.data.schema_mapping import schema_to_mapping
 from domain.data.split import Split
-from domain.errors import ArtefactRejected, Misconfigured
+from domain.evaluation.assessment import Evaluation
+from domain.evaluation.metrics import Metrics
+from domain.training.specification import TrainingSpec
+from domain.uncertainty.coverage import Uncertainty
 
-# What is written, and what can be read: in 1 there was no `uncertainty`.
-_FORMAT = 2
-_READABLE = (1, 2)
+# What is written, and what can be read: format 1 had no `uncertainty`.
+FORMAT = 2
+READABLE = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVersion:
+    """The release of modelport, the git revision, and whether the code differs from it.
+
+    `changed` is None where that is not known.
+    """
+
+    modelport: str = ""
+    revision: str = "unknown"
+    changed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,92 +37,59 @@ class Manifest:
 
     It holds nothing that changes from one run to the next (no times, no paths, no version
     number), so that training again on the same data with the same specification gives the same
-    bytes. `data` is `DatasetVersion.identity()`, `training` is `TrainingSpec.to_mapping()`,
-    `parity` the largest relative deviation of the serving form from the trained estimator,
-    `uncertainty` what `coverage.assess` found of its intervals, None where it has none;
-    `evaluation` what `assessment.assess_errors` found, None in manifests made before there was it;
-    `code` and `libraries` say what made it, `files` gives the SHA-256 of every other file.
+    bytes. `training` has all hyper-parameters of the fitted estimator; `parity` is the largest
+    relative deviation of the serving form from the estimator; `code` and `libraries` say what
+    made the model; `files` has the SHA-256 of every other file of the bundle. `uncertainty` is
+    None for a model without intervals, `evaluation` for manifests older than that field.
     """
 
     name: str
     schema: Schema
-    training: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    data: Mapping[str, Any]
+    training: TrainingSpec
+    metrics: Metrics
+    data: DatasetIdentity
     parity: float
-    code: Mapping[str, Any]
+    code: CodeVersion
     libraries: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
-    uncertainty: Mapping[str, Any] | None = None
-    evaluation: Mapping[str, Any] | None = None
+    uncertainty: Uncertainty | None = None
+    evaluation: Evaluation | None = None
 
     def to_bytes(self) -> bytes:
         """Return the one way to write this manifest."""
+        measured = {"uncertainty": self.uncertainty, "evaluation": self.evaluation}
         mapping = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "name": self.name,
             "schema": schema_to_mapping(self.schema),
-            "training": dict(self.training),
-            "metrics": dict(self.metrics),
-            "data": dict(self.data),
+            "training": self.training.to_mapping(),
+            "metrics": self.metrics,
+            "data": self.data,
             "parity": self.parity,
-            **({} if self.uncertainty is None else {"uncertainty": dict(self.uncertainty)}),
-            **({} if self.evaluation is None else {"evaluation": dict(self.evaluation)}),
-            "code": dict(self.code),
+            **{name: value for name, value in measured.items() if value is not None},
+            "code": self.code,
             "libraries": dict(sorted(self.libraries.items())),
             "files": dict(sorted(self.files.items())),
         }
         return json_bytes(mapping)
 
-    @classmethod
-    def from_bytes(cls, content: bytes) -> Self:
-        """Read a manifest.
-
-        Raises:
-            ArtefactRejected: it is not a manifest of a known format.
-        """
-        try:
-            return cls._read(Reader(json.loads(content), "manifest.json"))
-        except (ValueError, RecursionError) as error:
-            raise ArtefactRejected(f"manifest.json is not JSON: {error}") from error
-        except Misconfigured as error:
-            raise ArtefactRejected(str(error)) from error
-
-    @classmethod
-    def _read(cls, reader: Reader) -> Self:
-        if (found := reader.whole("format")) not in _READABLE:
-            allowed = ", ".join(map(str, _READABLE))
-            raise Misconfigured(f"manifest.json: format {found} is not known; allowed: {allowed}")
-        manifest = cls(
-            name=reader.text("name"),
-            schema=schema_from_mapping(reader.mapping_of("schema"), "manifest.json"),
-            training=reader.mapping_of("training"),
-            metrics=reader.mapping_of("metrics"),
-            data=reader.mapping_of("data"),
-            parity=reader.number("parity"),
-            code=reader.mapping_of("code"),
-            libraries=reader.mapping_of("libraries"),
-            files=reader.mapping_of("files"),
-            uncertainty=reader.mapping_of("uncertainty") if reader.has("uncertainty") else None,
-            evaluation=reader.mapping_of("evaluation") if reader.has("evaluation") else None,
-        )
-        reader.finish()
-        return manifest
-
     @property
     def split(self) -> Split:
-        """How the training data was split: which of its rows the model has not seen."""
-        kept = self.training
-        return Split(kept["holdout"], kept["seed"], kept.get("validation", 0.0))
+        """How the dataset was split into training rows and hold-out."""
+        return self.training.split
 
     def details(self) -> dict[str, str]:
         """Return the facts by which people tell versions apart, as texts."""
         return {
-            "estimator": str(self.training["estimator"]),
-            "rmse": f"{self.metrics['rmse']:.6f}",
-            "r2": f"{self.metrics['r2']:.6f}",
-            "data.sha256": str(self.data["sha256"]),
-            "data.md5": str(self.data["md5"] or ""),
-            "data.simulated": str(self.data["simulated"]).lower(),
-            "code.revision": str(self.code["revision"]),
+            "estimator": self.training.estimator.value,
+            "rmse": f"{self.metrics.rmse:.6f}",
+            "r2": f"{self.metrics.r2:.6f}",
+            "data.sha256": self.data.sha256,
+            "data.md5": self.data.md5 or "",
+            "data.simulated": str(self.data.simulated).lower(),
+            "code.revision": self.code.revision,
         }
+
+
+# Decodes the bytes of `manifest.json`; raises `ArtefactRejected` for what is not a manifest.
+ReadManifest: TypeAlias = Callable[[bytes], Manifest]

@@ -1,49 +1,12 @@
 """The models at the gate: what is known of each before one is chosen."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from domain.data.dataset import DatasetIdentity
 from domain.data.feature import Vector
 from domain.data.split import Split
 from domain.evaluation.metrics import Metrics
-
-
-@dataclass(frozen=True, slots=True)
-class CoveredPart:
-    """The share of true values inside their intervals among `rows` rows of one kind."""
-
-    label: str
-    share: float
-    rows: int
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {"segment": self.label, "share": self.share, "rows": self.rows}
-
-
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """The share of `rows` true values that lay inside intervals that promise the share `level`.
-
-    `parts` say the same of some of the rows each.
-    """
-
-    level: float
-    share: float
-    rows: int
-    parts: tuple[CoveredPart, ...] = ()
-
-
-def covered(uncertainty: Mapping[str, Any] | None) -> Covered | None:
-    """Return what a manifest says of a model's intervals on its hold-out, None if it has none."""
-    if uncertainty is None:
-        return None
-    parts = tuple(
-        CoveredPart(f"{part['by']} {part['segment']}", part["coverage"], part["rows"])
-        for part in uncertainty["segments"]
-    )
-    return Covered(uncertainty["level"], uncertainty["coverage"], uncertainty["rows"], parts)
+from domain.uncertainty.coverage import Uncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +21,12 @@ class Candidate:
     label: str
     metrics: Metrics
     squared: Vector = field(compare=False, repr=False)
-    data: Mapping[str, Any]
+    data: DatasetIdentity
     split: Split
     bundle_id: str
     size: int = 0
     row_ms: float = 0.0
-    coverage: Covered | None = None
+    uncertainty: Uncertainty | None = None
     new_place_ms: float | None = None
 
     @property
@@ -73,7 +36,7 @@ class Candidate:
 
     def learnt_from_same_rows(self, other: "Candidate") -> bool:
         """Whether both were fitted on the same training rows, so neither saw the hold-out."""
-        return self.data.get("sha256") == other.data.get("sha256") and self.split == other.split
+        return self.data.sha256 == other.data.sha256 and self.split == other.split
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
-from domain.promotion.candidate import Candidate, Covered, CoveredPart
+from domain.promotion.candidate import Candidate
 from domain.promotion.decision import Check
+from domain.uncertainty.coverage import SegmentCoverage, Uncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,47 +26,51 @@ class PromotionChecks:
 
     def checks(self, model: Candidate) -> tuple[Check, Check]:
         """Return what was found of coverage and latency."""
-        return self.coverage(model.coverage), self.latency(model.row_ms, model.new_place_ms)
+        return self.coverage(model.uncertainty), self.latency(model.row_ms, model.new_place_ms)
 
-    def coverage(self, found: Covered | None) -> Check:
+    def coverage(self, found: Uncertainty | None) -> Check:
         """Return whether intervals hold what they promise, over all rows and in every part."""
         if found is None or not found.rows:
             return Check("coverage", None, "the model gives no intervals")
         least = found.level - self.margin
         highest = self._highest(found)
         held = highest >= least
-        parts = [part for part in found.parts if part.rows >= self.part_rows]
+        parts = [part for part in found.segments if part.rows >= self.part_rows]
         low = [part for part in parts if self._highest(part) < found.level - self.part_margin]
         words = (
-            f"{found.share:.2%} of {found.rows:,} true values lie in their {found.level:.0%} "
+            f"{found.coverage:.2%} of {found.rows:,} true values lie in their {found.level:.0%} "
             f"interval, {'which is' if held else 'and not'} at least {least:.2%} within noise; "
             f"{self._of_parts(found.level, parts, low)}"
         )
         figures: dict[str, Any] = {
             "level": found.level,
-            "share": found.share,
+            "share": found.coverage,
             "high": highest,
             "rows": found.rows,
             "judged": len(parts),
             "below": len(low),
-            "segments": [part.to_mapping() for part in parts],
+            "segments": [
+                {"segment": part.label, "share": part.coverage, "rows": part.rows} for part in parts
+            ],
         }
         if parts:
-            figures["least"] = min(part.share for part in parts)
+            figures["least"] = min(part.coverage for part in parts)
         return Check("coverage", held and not low, words, figures)
 
-    def _highest(self, found: Covered | CoveredPart) -> float:
-        return _plausible_share(found.share, found.rows, self.confidence)
+    def _highest(self, found: Uncertainty | SegmentCoverage) -> float:
+        return _plausible_share(found.coverage, found.rows, self.confidence)
 
-    def _of_parts(self, level: float, parts: list[CoveredPart], low: list[CoveredPart]) -> str:
+    def _of_parts(
+        self, level: float, parts: list[SegmentCoverage], low: list[SegmentCoverage]
+    ) -> str:
         if not parts:
             return f"no segment has the {self.part_rows:,} rows to be judged"
-        worst = min(parts, key=lambda part: part.share)
+        worst = min(parts, key=lambda part: part.coverage)
         least = level - self.part_margin
         return (
             f"{len(low) or 'none'} of {len(parts)} segments with at least {self.part_rows:,} rows "
             f"below {least:.2%} beyond noise; the least covered one is {worst.label} "
-            f"({worst.share:.2%} of {worst.rows:,})"
+            f"({worst.coverage:.2%} of {worst.rows:,})"
         )
 
     def latency(self, row_ms: float, new_place_ms: float | None) -> Check:

@@ -99,8 +99,8 @@ class PromotionPolicy:
         if challenger.bundle_id == champion.bundle_id:
             reason = f"identical to the champion {champion.label}"
             return PromotionDecision(True, (reason,))
-        simulated = bool(challenger.data.get("simulated"))
-        if simulated != bool(champion.data.get("simulated")):
+        simulated = challenger.data.simulated
+        if simulated != champion.data.simulated:
             ours, theirs = ("simulated", "real") if simulated else ("real", "simulated")
             reason = f"trained on {ours} data, while {champion.label} learnt from {theirs} data"
             return self._alone(challenger, allowed=not simulated, reason=reason)

@@ -5,12 +5,13 @@ Everything follows from the manifest; words about the data come from the schema 
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from domain.data.schema import Schema
+from domain.evaluation.assessment import Evaluation, SegmentErrors
 from domain.features.feature_set import FeatureSet
 from domain.model.manifest import Manifest
 from domain.reports.document import Bar, Chart, Document, DocumentTable, Section
+from domain.uncertainty.coverage import SegmentCoverage, Uncertainty
 
 SIMULATED = (
     "This model was trained on simulated data. It shows that the program works, and says nothing "
@@ -27,7 +28,7 @@ def model_card(manifest: Manifest, facts: Mapping[str, str] | None = None) -> Do
     """Return the card of a model; `facts` are what its registry knows, such as version or run."""
     schema = manifest.schema
     unit = f" in {schema.target.unit}" if schema.target.unit else ""
-    estimator = str(manifest.training["estimator"]).replace("_", " ")
+    estimator = manifest.training.estimator.replace("_", " ")
     summary = (
         f"A {estimator} model that predicts {schema.target.name}{unit} "
         f"from {len(schema.features)} features. {_sentence(schema.description)}"
@@ -35,7 +36,7 @@ def model_card(manifest: Manifest, facts: Mapping[str, str] | None = None) -> Do
     return Document(
         title=f"Model card: {(facts or {}).get('version', manifest.name)}",
         summary=(summary.strip(),),
-        warning=SIMULATED if manifest.data["simulated"] else "",
+        warning=SIMULATED if manifest.data.simulated else "",
         sections=tuple(_sections(manifest, facts or {})),
     )
 
@@ -45,10 +46,10 @@ def _sections(manifest: Manifest, facts: Mapping[str, str]) -> Iterator[Section]
     yield _data(manifest)
     yield _metrics(manifest)
     if manifest.evaluation:
-        yield _errors(manifest)
+        yield _errors(manifest, manifest.evaluation)
     if manifest.uncertainty:
         yield _uncertainty(manifest.uncertainty, manifest.schema.target.unit)
-    yield _features(manifest.schema, str(manifest.training.get("features", "")))
+    yield _features(manifest.schema, manifest.training.features)
     yield _reproduction(manifest)
     yield _provenance(manifest, facts)
 
@@ -65,7 +66,7 @@ def _data(manifest: Manifest) -> Section:
     learnt = 1 - split.holdout - split.validation
     sentences = [
         (
-            f"{data['rows']:,} rows, of which a seeded random {split.holdout:.0%} were held out to "
+            f"{data.rows:,} rows, of which a seeded random {split.holdout:.0%} were held out to "
             f"judge by and {learnt:.0%} were learnt from."
         )
     ]
@@ -83,8 +84,7 @@ def _data(manifest: Manifest) -> Section:
 
 def _metrics(manifest: Manifest) -> Section:
     unit = manifest.schema.target.unit
-    evaluation = manifest.evaluation or {}
-    intervals: Mapping[str, Any] = evaluation.get("intervals", {})
+    evaluation = manifest.evaluation
     words = {
         "rmse": ("RMSE", unit, "root of the mean squared error"),
         "mae": ("MAE", unit, "mean absolute error"),
@@ -92,14 +92,13 @@ def _metrics(manifest: Manifest) -> Section:
     }
     rows = []
     for key, (name, measure, meaning) in words.items():
-        low, high = intervals.get(key, (None, None))
-        rows.append((name, float(manifest.metrics[key]), low, high, measure, meaning))
-    sure = f"{evaluation['confidence']:.0%}" if evaluation else ""
-    sentences = [f"On {int(manifest.metrics['rows']):,} hold-out rows that it did not learn from."]
+        ends = getattr(evaluation.intervals, key) if evaluation else (None, None)
+        rows.append((name, getattr(manifest.metrics, key), *ends, measure, meaning))
+    sentences = [f"On {manifest.metrics.rows:,} hold-out rows that it did not learn from."]
     if evaluation:
         sentences.append(
-            f"From and to are the ends of {sure} intervals by a bootstrap of "
-            f"{evaluation['resamples']:,} resamples."
+            f"From and to are the ends of {evaluation.confidence:.0%} intervals by a bootstrap of "
+            f"{evaluation.resamples:,} resamples."
         )
     header = ("metric", "value", "from", "to", "unit", "meaning")
     return Section(
@@ -107,12 +106,9 @@ def _metrics(manifest: Manifest) -> Section:
     )
 
 
-def _errors(manifest: Manifest) -> Section:
-    evaluation = manifest.evaluation or {}
-    found = evaluation["segments"]
-    rows = tuple(
-        (s["by"], s["segment"], s["rows"], s["rmse"], s["low"], s["high"], s["mae"]) for s in found
-    )
+def _errors(manifest: Manifest, evaluation: Evaluation) -> Section:
+    found = evaluation.segments
+    rows = tuple((s.by, s.segment, s.rows, s.rmse, s.low, s.high, s.mae) for s in found)
     unit = f" ({manifest.schema.target.unit})" if manifest.schema.target.unit else ""
     return Section(
         "Where it errs",
@@ -130,38 +126,34 @@ def _errors(manifest: Manifest) -> Section:
         charts=tuple(
             Chart(
                 f"RMSE{unit} by {by}",
-                tuple(
-                    Bar(s["segment"], s["rmse"], s["low"], s["high"])
-                    for s in found
-                    if s["by"] == by
-                ),
-                float(manifest.metrics["rmse"]),
+                tuple(Bar(s.segment, s.rmse, s.low, s.high) for s in found if s.by == by),
+                manifest.metrics.rmse,
             )
             for by in _kinds(found)
         ),
     )
 
 
-def _uncertainty(known: Mapping[str, Any], unit: str) -> Section:
-    level = f"{known['level']:.0%}"
+def _uncertainty(known: Uncertainty, unit: str) -> Section:
+    level = f"{known.level:.0%}"
     measure = f" {unit}" if unit else ""
     sentences = (
         (
-            f"{known['method'].capitalize()}. On the hold-out, {known['coverage']:.2%} of the true "
-            f"values lie in their {level} interval, which is {known['width']:,.0f}{measure} wide "
-            f"on average: {known['narrower']:.0%} narrower than intervals of constant width that "
+            f"{known.method.capitalize()}. On the hold-out, {known.coverage:.2%} of the true "
+            f"values lie in their {level} interval, which is {known.width:,.0f}{measure} wide "
+            f"on average: {known.narrower:.0%} narrower than intervals of constant width that "
             f"cover as many."
         ),
-        known["guarantee"],
+        known.guarantee,
     )
-    levels = tuple((e["level"], e["coverage"], e["width"]) for e in known["levels"])
-    found = known["segments"]
-    rows = tuple((s["by"], s["segment"], s["rows"], s["coverage"], s["width"]) for s in found)
+    levels = tuple((e.level, e.coverage, e.width) for e in known.levels)
+    found = known.segments
+    rows = tuple((s.by, s.segment, s.rows, s.coverage, s.width) for s in found)
     charts = tuple(
         Chart(
             f"Coverage of {level} intervals by {by}",
-            tuple(Bar(s["segment"], s["coverage"]) for s in found if s["by"] == by),
-            float(known["level"]),
+            tuple(Bar(s.segment, s.coverage) for s in found if s.by == by),
+            known.level,
             percent=True,
         )
         for by in _kinds(found)
@@ -173,24 +165,24 @@ def _uncertainty(known: Mapping[str, Any], unit: str) -> Section:
     return Section("Uncertainty", sentences, tables=tables, charts=charts)
 
 
-def _kinds(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(segment["by"]) for segment in found))
+def _kinds(found: Sequence[SegmentErrors | SegmentCoverage]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(segment.by for segment in found))
 
 
-def _features(schema: Schema, kind: str) -> Section:
+def _features(schema: Schema, kind: FeatureSet | None) -> Section:
     rows = tuple((f.name, f.allowed, f.description) for f in schema.features)
     tables = [DocumentTable(("feature", "allowed", "meaning"), rows)]
     if schema.ratios:
         derived = tuple((r.name, f"{r.numerator} / {r.denominator}") for r in schema.ratios)
         tables.append(DocumentTable(("derived", "is"), derived))
-    sentences = (_SPATIAL,) if kind == FeatureSet.SPATIAL else ()
+    sentences = (_SPATIAL,) if kind is FeatureSet.SPATIAL else ()
     return Section("Features", sentences, tables=tuple(tables))
 
 
 def _reproduction(manifest: Manifest) -> Section:
     code = manifest.code
-    revision = f"revision {str(code.get('revision', 'unknown'))[:12]} of the code"
-    changed = " (which had changes that are not committed)" if code.get("changed") else ""
+    revision = f"revision {code.revision[:12]} of the code"
+    changed = " (which had changes that are not committed)" if code.changed else ""
     return Section(
         "How to reproduce it",
         (
@@ -206,11 +198,11 @@ def _reproduction(manifest: Manifest) -> Section:
 def train_command(manifest: Manifest) -> str:
     """Return the command that trains this model again."""
     training, split = manifest.training, manifest.split
-    words = ["modelport", "train", "--estimator", str(training["estimator"])]
-    for name, value in training["parameters"].items():
+    words = ["modelport", "train", "--estimator", training.estimator.value]
+    for name, value in training.parameters.items():
         words += ["--param", f"{name}={_value(value)}"]
-    if training.get("features"):
-        words += ["--features", str(training["features"])]
+    if training.features:
+        words += ["--features", training.features.value]
     words += ["--seed", str(split.seed), "--holdout", str(split.holdout)]
     if split.validation:
         words += ["--validation", str(split.validation)]
@@ -223,12 +215,12 @@ def _value(value: object) -> str:
 
 def _provenance(manifest: Manifest, facts: Mapping[str, str]) -> Section:
     data, code = manifest.data, manifest.code
-    changed = " and changes" if code.get("changed") else ""
+    changed = " and changes" if code.changed else ""
     known: dict[str, str] = {
         **facts,
-        "data SHA-256": str(data["sha256"]),
-        "data MD5 (DVC)": str(data["md5"] or ""),
-        "code": f"{code.get('modelport', '')} {code.get('revision', 'unknown')}{changed}".strip(),
+        "data SHA-256": data.sha256,
+        "data MD5 (DVC)": data.md5 or "",
+        "code": f"{code.modelport} {code.revision}{changed}".strip(),
         "libraries": ", ".join(f"{name} {v}" for name, v in sorted(manifest.libraries.items())),
         "serving form": f"differs from the trained estimator by {manifest.parity:.1e} at most",
     }

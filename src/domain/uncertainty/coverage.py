@@ -1,8 +1,6 @@
 """How often intervals hold the truth and how wide they are, overall and segment by segment."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,15 +14,64 @@ LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of `rows` rows the share whose truth is inside, and the mean width in units of the target."""
+    """The share of `rows` true values inside their intervals, and the mean width of these.
+
+    The width is in units of the target.
+    """
 
     rows: int
     coverage: float
     width: float
 
-    def to_mapping(self) -> dict[str, float]:
-        """Return the figures by name."""
-        return {"rows": self.rows, "coverage": self.coverage, "width": self.width}
+
+@dataclass(frozen=True, slots=True)
+class LevelCoverage:
+    """The coverage of the intervals of one level; `quantile` is that of the conformal scores."""
+
+    level: float
+    quantile: float
+    rows: int
+    coverage: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCoverage:
+    """The coverage in one segment of the hold-out."""
+
+    by: str
+    segment: str
+    rows: int
+    coverage: float
+    width: float
+
+    @property
+    def label(self) -> str:
+        """The name of the segment and of what divides the rows."""
+        return f"{self.by} {self.segment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """The coverage of a model's intervals, measured on the hold-out.
+
+    `rows`, `coverage`, `width` and `segments` are of intervals of `level`. `scores` is the number
+    of conformal scores behind the quantiles, `constant` the coverage of intervals calibrated on
+    the same errors that have one width for all rows. `narrower` is the fraction by which the
+    intervals are narrower than those of one width that cover as many rows.
+    """
+
+    method: str
+    guarantee: str
+    scores: int
+    level: float
+    rows: int
+    coverage: float
+    width: float
+    constant: Coverage
+    narrower: float
+    levels: tuple[LevelCoverage, ...]
+    segments: tuple[SegmentCoverage, ...]
 
 
 def cover(target: Vector, bounds: Bounds) -> Coverage:
@@ -45,44 +92,42 @@ class Judged:
 
 def assess(
     quantiles: Quantiles, constant: Quantiles, holdout: Judged, parts: list[Segment]
-) -> dict[str, Any]:
-    """Return what a manifest says about a model's intervals, measured on the hold-out.
+) -> Uncertainty:
+    """Measure intervals on the hold-out.
 
-    `constant` is calibrated by the same errors for a spread that is the same everywhere. What
-    stands beside no level is of intervals at 0.9. `narrower` compares the widths at equal
-    coverage of the hold-out, by the constant width that covers as much of it.
+    `constant` is calibrated on the same errors, for a spread that is the same everywhere.
     """
     bounds = quantiles.bounds(holdout.predictions, holdout.roots, LEVEL)
     overall = cover(holdout.target, bounds)
     flat = constant.bounds(holdout.predictions, np.zeros(overall.rows), LEVEL)
-    return {
-        "method": METHOD,
-        "guarantee": GUARANTEE,
-        "scores": quantiles.scores,
-        "level": LEVEL,
-        **overall.to_mapping(),
-        "constant": cover(holdout.target, flat).to_mapping(),
-        "narrower": _narrower(overall, holdout),
-        "levels": [_at(quantiles, holdout, level) for level in _levels(quantiles)],
-        "segments": [
-            {
-                "by": part.by,
-                "segment": part.name,
-                **cover(holdout.target[part.rows], bounds[part.rows]).to_mapping(),
-            }
-            for part in parts
-        ],
-    }
+    return Uncertainty(
+        method=METHOD,
+        guarantee=GUARANTEE,
+        scores=quantiles.scores,
+        level=LEVEL,
+        rows=overall.rows,
+        coverage=overall.coverage,
+        width=overall.width,
+        constant=cover(holdout.target, flat),
+        narrower=_narrower(overall, holdout),
+        levels=tuple(_at(quantiles, holdout, level) for level in _levels(quantiles)),
+        segments=tuple(_of_segment(part, holdout.target, bounds) for part in parts),
+    )
 
 
 def _levels(quantiles: Quantiles) -> list[float]:
     return [level for level in LEVELS if level <= quantiles.highest]
 
 
-def _at(quantiles: Quantiles, holdout: Judged, level: float) -> Mapping[str, float]:
+def _at(quantiles: Quantiles, holdout: Judged, level: float) -> LevelCoverage:
     bounds = quantiles.bounds(holdout.predictions, holdout.roots, level)
-    quantile = quantiles.quantile(level)
-    return {"level": level, "quantile": quantile, **cover(holdout.target, bounds).to_mapping()}
+    found = cover(holdout.target, bounds)
+    return LevelCoverage(level, quantiles.quantile(level), found.rows, found.coverage, found.width)
+
+
+def _of_segment(part: Segment, target: Vector, bounds: Bounds) -> SegmentCoverage:
+    found = cover(target[part.rows], bounds[part.rows])
+    return SegmentCoverage(part.by, part.name, found.rows, found.coverage, found.width)
 
 
 def _narrower(overall: Coverage, holdout: Judged) -> float:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from application.data.copy_data import CopyData
 from application.data.labelled_rows import DataCheck, check_labelled
 from application.ports import DataSource
+from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.errors import ChecksumMismatch, InvalidData
 from entrypoints.cli import output
@@ -35,7 +36,7 @@ def fetch(as_json: AsJson = False) -> None:
             f"expected was {settings.data_sha256}; it stays; delete it to get the reference data"
         )
     if as_json:
-        output.emit({"path": str(path), **data.identity()})
+        output.emit({"path": str(path), **json_value(data.identity)})
     else:
         output.show(output.facts({"path": path, "rows": data.rows, "SHA-256": data.sha256}))
 
@@ -80,7 +81,7 @@ def check(
         output.emit(
             {
                 "uri": data.uri,
-                **data.identity(),
+                **json_value(data.identity),
                 "rejected": found.rejected,
                 "faults": [
                     {"field": field, "problem": problem, "allowed": allowed, "rows": count}

@@ -1,6 +1,5 @@
 """`train` and `evaluate`."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from domain.features.feature_set import FeatureSet
 from domain.promotion.candidate import Candidate
 from domain.promotion.decision import PromotionDecision
 from domain.training.specification import Estimator, TrainingSpec
+from domain.uncertainty.coverage import Uncertainty
 from entrypoints.cli import output
 from entrypoints.cli.options import (
     AsJson,
@@ -119,15 +119,15 @@ def training_document(report: TrainingReport, spec: TrainingSpec, seconds: float
         "promoted": report.decision.promoted,
         "reasons": list(report.decision.reasons),
         "checks": [check.to_mapping() for check in report.decision.checks],
-        "data": {"uri": report.data.uri, **report.data.identity()},
+        "data": report.data.to_mapping(),
         "run": report.run_id,
         "seconds": round(seconds, 3),
     }
 
 
-def _in_short(uncertainty: Mapping[str, Any] | None) -> dict[str, float] | None:
+def _in_short(uncertainty: Uncertainty | None) -> dict[str, float] | None:
     figures = ("level", "coverage", "width", "narrower")
-    return None if uncertainty is None else {name: uncertainty[name] for name in figures}
+    return None if uncertainty is None else {name: getattr(uncertainty, name) for name in figures}
 
 
 def show_training(
@@ -204,7 +204,7 @@ def evaluate(
             "model": report.version.label,
             "metrics": report.metrics.to_mapping(),
             "rows": which,
-            "data": {"uri": report.data.uri, **report.data.identity()},
+            "data": report.data.to_mapping(),
         }
         output.emit(document)
         return

@@ -1,11 +1,12 @@
 """A model in words that a person can read: what `models show --json` and `GET /model` answer."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from application.model.load_model import LoadedModel
+from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.model.signature import signatures
+from domain.uncertainty.coverage import Uncertainty
 
 
 def describe_model(model: LoadedModel) -> dict[str, Any]:
@@ -20,18 +21,18 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
         "signed_by": sorted(signatures(version.details)),
         "description": schema.description,
         "target": {"name": schema.target.name, "unit": schema.target.unit},
-        "metrics": dict(manifest.metrics),
-        "uncertainty": None if manifest.uncertainty is None else dict(manifest.uncertainty),
-        "training": dict(manifest.training),
-        "data": dict(manifest.data),
+        "metrics": json_value(manifest.metrics),
+        "uncertainty": json_value(manifest.uncertainty),
+        "training": manifest.training.to_mapping(),
+        "data": json_value(manifest.data),
         "features": describe_features(schema),
         "derived": [
             {"name": ratio.name, "is": f"{ratio.numerator} / {ratio.denominator}"}
             for ratio in schema.ratios
         ],
-        "evaluation": None if manifest.evaluation is None else dict(manifest.evaluation),
+        "evaluation": json_value(manifest.evaluation),
         "parity": manifest.parity,
-        "code": dict(manifest.code),
+        "code": json_value(manifest.code),
         "libraries": dict(manifest.libraries),
         "origin": {
             key: version.details[key] for key in ("data.uri", "run") if key in version.details
@@ -39,14 +40,14 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def describe_intervals(uncertainty: Mapping[str, Any] | None) -> str:
+def describe_intervals(uncertainty: Uncertainty | None) -> str:
     """Return in one line what was measured of a model's intervals."""
     if uncertainty is None:
         return "none"
     return (
-        f"{uncertainty['level']:.0%} intervals hold {uncertainty['coverage']:.1%} of the hold-out "
-        f"and are {uncertainty['width']:,.2f} wide on average, "
-        f"{uncertainty['narrower']:.1%} less than of constant width"
+        f"{uncertainty.level:.0%} intervals hold {uncertainty.coverage:.1%} of the hold-out "
+        f"and are {uncertainty.width:,.2f} wide on average, "
+        f"{uncertainty.narrower:.1%} less than of constant width"
     )
 
 

@@ -36,6 +36,7 @@ from domain.data.schema import Schema
 from domain.errors import Misconfigured, NotSupported
 from domain.features.neighbours import LocationStatistics, NeighbourStatistics
 from domain.model.bundle import TREES
+from domain.model.manifest import ReadManifest
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
 from entrypoints.wiring.settings import Accelerators, Settings, TracesKind
@@ -120,6 +121,13 @@ def http_store(settings: Settings) -> ModelStore:
     from adapters.mlflow.rest.http_model_store import HttpStore
 
     return HttpStore(settings.mlflow_uri, settings.mlflow_tracking_token)
+
+
+def manifest_reader() -> ReadManifest:
+    """What decodes the manifest of a bundle."""
+    from adapters.formats.manifest_file import read_manifest
+
+    return read_manifest
 
 
 def bundle_cache(settings: Settings) -> BundleCache:
@@ -354,7 +362,7 @@ def explainers() -> Explainers:
 
 def schema(settings: Settings) -> Schema:
     """The schema of the table to train on."""
-    from adapters.filesystem.schema_file import read_schema
+    from adapters.formats.schema_toml import read_schema
 
     return read_schema(settings.schema_file)
 

@@ -69,6 +69,7 @@ class Container(containers.DeclarativeContainer):
         },
     )
     explainers = providers.ThreadSafeSingleton(builders.explainers)
+    manifest_reader = providers.ThreadSafeSingleton(builders.manifest_reader)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)
     sink = providers.Factory(data.open_sink, settings)
@@ -80,7 +81,7 @@ class Container(containers.DeclarativeContainer):
         },
     )
 
-    load_model = providers.Factory(LoadModel, store, runtime, verifier)
+    load_model = providers.Factory(LoadModel, store, runtime, manifest_reader, verifier)
     appoint = providers.Factory(
         SetChampion,
         store,
@@ -109,7 +110,7 @@ class Container(containers.DeclarativeContainer):
         ),
         signer,
     )
-    sign_model = providers.Factory(SignModel, store, signer)
+    sign_model = providers.Factory(SignModel, store, signer, manifest_reader)
     evaluate_model = providers.Factory(EvaluateModel, load_model)
     promote_model = providers.Factory(PromoteModel, load_model, appoint)
     predict_batch = providers.Factory(
@@ -117,7 +118,7 @@ class Container(containers.DeclarativeContainer):
     )
     serving = providers.ThreadSafeSingleton(
         ServedModel,
-        providers.Factory(LoadModel, served_store, runtime, verifier),
+        providers.Factory(LoadModel, served_store, runtime, manifest_reader, verifier),
         settings.provided.model_ref,
         bundle_cache,
         providers.Object(builders.now),
@@ -148,13 +149,13 @@ class Container(containers.DeclarativeContainer):
         providers.Callable(builders.fitting_code, learner, runtime),
     )
     load_explainer = providers.ThreadSafeSingleton(
-        LoadExplainer, store, bundle_cache, explainers.provider
+        LoadExplainer, store, bundle_cache, explainers.provider, manifest_reader
     )
     explain_served = providers.Factory(
         ExplainRows,
         serving.provided.model,
         providers.ThreadSafeSingleton(
-            LoadExplainer, served_store, bundle_cache, explainers.provider
+            LoadExplainer, served_store, bundle_cache, explainers.provider, manifest_reader
         ),
         settings.provided.max_explained_rows,
     )

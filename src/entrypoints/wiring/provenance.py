@@ -6,21 +6,19 @@ from collections.abc import Iterator
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+
+from domain.model.manifest import CodeVersion
 
 _SOURCES = Path(__file__).parents[2]
 _LIBRARIES = ("numpy", "scikit-learn")
 
 
-def code_version() -> dict[str, Any]:
+def code_version() -> CodeVersion:
     """Return the release, and where the code stands in git, the revision and whether it differs."""
     revision = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--", str(_SOURCES))
-    return {
-        "modelport": version("modelport"),
-        "revision": revision or "unknown",
-        "changed": None if changes is None else bool(changes),
-    }
+    changed = None if changes is None else bool(changes)
+    return CodeVersion(version("modelport"), revision or "unknown", changed)
 
 
 def _git(*words: str) -> str | None:

@@ -37,7 +37,7 @@ def test_a_compressed_file_is_the_data_set_that_is_in_it(tmp_path: Path, name: s
     path = tmp_path / name
     packed(path) if path.suffix != ".GZ" else path.write_bytes(gzip.compress(ROWS))
     found, expected = open_source(path), open_source(plain)
-    assert found.version.identity() == expected.version.identity()
+    assert found.version.identity == expected.version.identity
     assert list(found.plan(1_000)) == list(expected.plan(1_000))
 
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from application.ports import BundleCache
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
@@ -40,7 +41,7 @@ class BundleCacheContract:
         bundle = cache.get(version.bundle_id)
         assert bundle is not None
         assert dict(bundle.files) == dict(sample_bundle().files)
-        assert bundle.verified(version.bundle_id).name == NAME
+        assert bundle.verified(version.bundle_id, read_manifest).name == NAME
 
     def test_a_version_comes_back_as_it_was(self, cache: BundleCache) -> None:
         version = keep(cache, 0)

@@ -13,6 +13,7 @@ from threading import Barrier
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import LoadModel
 from application.ports import ModelStore
 from domain.errors import Conflict, Misconfigured, NotFound
@@ -88,7 +89,7 @@ class ModelStoreReading:
         bundle = sample_bundle()
         loaded = store.load(save(saver))
         assert dict(loaded.files) == dict(bundle.files)
-        assert loaded.verified(bundle.id).name == NAME
+        assert loaded.verified(bundle.id, read_manifest).name == NAME
 
     def test_each_version_has_its_own_bundle(self, store: ModelStore, saver: ModelStore) -> None:
         versions = [save(saver, seed) for seed in range(2)]
@@ -100,7 +101,7 @@ class ModelStoreReading:
         self, store: ModelStore, saver: ModelStore
     ) -> None:
         version = save(saver)
-        model = LoadModel(store, MemoryRuntime())(ModelRef.parse("orchard/1"))
+        model = LoadModel(store, MemoryRuntime(), read_manifest)(ModelRef.parse("orchard/1"))
         assert model.version == version
         assert model.manifest.name == NAME
 
@@ -305,4 +306,4 @@ class ModelStoreContract(ModelStoreReading, ModelStoreAliases, ModelStoreDetails
             sample_bundle(seed).id for seed in range(4)
         }
         for version in saved:
-            store.load(version).verified(version.bundle_id)
+            store.load(version).verified(version.bundle_id, read_manifest)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.rest.http_model_store import HttpStore
 from domain.canonical_json import json_bytes
 from domain.errors import ArtefactRejected, Misconfigured, ModelportError, NotFound, Unavailable
@@ -279,7 +280,7 @@ def test_a_manifest_that_was_changed_is_not_read(registry: Registry) -> None:
     bundle = loaded(registry)
     assert {*bundle.files} == {Bundle.MANIFEST}
     with pytest.raises(ArtefactRejected, match="not the one that was registered"):
-        bundle.verified(BUNDLE.id)
+        bundle.verified(BUNDLE.id, read_manifest)
 
 
 def test_a_bundle_beyond_the_limit_is_refused_while_it_comes(registry: Registry) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from adapters.filesystem.file_bundle_cache import FileBundleCache
+from adapters.formats.manifest_file import read_manifest
 from domain.errors import ArtefactRejected, Unavailable
 from tests.integration.contracts.bundle_cache import ORCHARD, keep, kept
 from tests.support.samples import sample_bundle
@@ -50,7 +51,7 @@ def test_a_changed_file_is_found_out_and_mended_when_it_is_kept_again(
     changed = cache.get(version.bundle_id)
     assert changed is not None
     with pytest.raises(ArtefactRejected, match=r"golden\.json was changed"):
-        changed.verified(version.bundle_id)
+        changed.verified(version.bundle_id, read_manifest)
     keep(cache, 0)
     assert cache.get(version.bundle_id) == sample_bundle()
 

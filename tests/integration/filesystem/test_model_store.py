@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.filesystem.file_model_store import FileStore
+from adapters.formats.manifest_file import read_manifest
 from domain.errors import ArtefactRejected, InvalidData, NotFound, Unavailable
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
@@ -36,7 +37,7 @@ def assert_whole(store: FileStore) -> list[ModelVersion]:
     """Return all versions, each of which was loaded and verified."""
     versions = list(store.versions(NAME))
     for version in versions:
-        assert store.load(version).verified(version.bundle_id).name == NAME
+        assert store.load(version).verified(version.bundle_id, read_manifest).name == NAME
     assert [version.number for version in versions] == list(range(1, len(versions) + 1))
     assert len({version.bundle_id for version in versions}) == len(versions)
     return versions
@@ -111,7 +112,7 @@ def test_a_file_that_was_changed_is_noticed(store: FileStore, tmp_path: Path, na
     file = tmp_path / "bundles" / version.bundle_id / name
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(ArtefactRejected, match=name):
-        store.load(version).verified(version.bundle_id)
+        store.load(version).verified(version.bundle_id, read_manifest)
 
 
 @pytest.mark.parametrize("name", sorted(sample_bundle().files))
@@ -119,14 +120,14 @@ def test_a_file_that_is_missing_is_noticed(store: FileStore, tmp_path: Path, nam
     version = save(store)
     (tmp_path / "bundles" / version.bundle_id / name).unlink()
     with pytest.raises(ArtefactRejected, match=name):
-        store.load(version).verified(version.bundle_id)
+        store.load(version).verified(version.bundle_id, read_manifest)
 
 
 def test_a_file_that_was_added_is_noticed(store: FileStore, tmp_path: Path) -> None:
     version = save(store)
     (tmp_path / "bundles" / version.bundle_id / "model.pkl").write_bytes(b"\x80\x04")
     with pytest.raises(ArtefactRejected, match=r"model\.pkl"):
-        store.load(version).verified(version.bundle_id)
+        store.load(version).verified(version.bundle_id, read_manifest)
 
 
 def test_a_bundle_that_is_missing_is_rejected_by_its_path(store: FileStore, tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_training_the_same_model_again_repairs_its_bundle(
     version = save(store)
     damage(tmp_path / "bundles" / version.bundle_id / "model.onnx")
     assert save(store) == version
-    assert store.load(version).verified(version.bundle_id).name == NAME
+    assert store.load(version).verified(version.bundle_id, read_manifest).name == NAME
 
 
 def test_what_a_crash_left_behind_does_not_get_into_the_next_bundle(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.schema_file import read_schema
+from adapters.formats.schema_toml import read_schema
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Ratio, Schema, Target
 from domain.errors import Misconfigured
@@ -69,7 +69,10 @@ def test_line_ends_of_windows_make_no_difference(file: Path) -> None:
         (GOOD.replace('"number"', '"float"').encode(), "'float' is not one of"),
         (GOOD.replace("unit", "units").encode(), "unknown key 'units'"),
         (GOOD.replace("[0.5, inf]", "[2, 1]").encode(), "`range` is not from a lower to a higher"),
-        (GOOD.replace("inf", "1" + "0" * 400).encode(), "range: is beyond the largest number"),
+        (
+            GOOD.replace("inf", "1" + "0" * 400).encode(),
+            r"height\.range\.2: is beyond the largest number",
+        ),
         (GOOD.replace('"age"]', '"girth"]').encode(), "girth must be a feature"),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_run_is_one_line_with_times_in_utc(tmp_path: Path) -> None:
             "started": "2026-03-04T05:06:07.891+00:00",
             "status": "finished",
             "params": {"seed": 7},
-            "data": {"uri": sample_data().uri, **sample_data().identity()},
+            "data": sample_data().to_mapping(),
             "ended": "2026-03-04T05:06:09.891+00:00",
             "metrics": {"rmse": "nan"},
             "tags": {},

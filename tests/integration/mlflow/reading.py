@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.client import set_defaults
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.mlflow_tracker import MlflowTracker
@@ -13,6 +14,7 @@ from application.promotion.compare_candidates import CompareCandidates
 from application.promotion.set_champion import SetChampion
 from application.training.train_model import TrainingReport, TrainModel
 from domain.data.split import Split
+from domain.model.manifest import CodeVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import Estimator, TrainingSpec
 from tests.fakes.data import MemorySource
@@ -39,10 +41,10 @@ def train(uri: str, home: Path, seed: int = 0) -> TrainingReport:
         SklearnLearner(),
         OnnxRuntime(),
         MlflowTracker(uri, home),
-        CompareCandidates(LoadModel(store, OnnxRuntime()), PromotionPolicy()),
+        CompareCandidates(LoadModel(store, OnnxRuntime(), read_manifest), PromotionPolicy()),
         SetChampion(store, MemoryLedger(), MemoryBundleCache(), lambda: CREATED, "a test"),
         lambda: CREATED,
-        {"revision": "0123abc", "changed": False},
+        CodeVersion(revision="0123abc", changed=False),
     )
     spec = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=seed))
     return use_case(MemorySource(sample_table(), sample_data()), SCHEMA, spec)

@@ -9,6 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.mlflow_tracker import MlflowTracker
 from domain.errors import ArtefactRejected, InvalidData, Misconfigured, NotFound, Unavailable
@@ -98,7 +99,7 @@ def test_a_server_that_goes_down_at_any_step_leaves_no_version_and_no_alias(
                     direct.resolve(ModelRef(NAME, None, 1))
         assert len(failed) > 12
         assert [version.number for version in direct.versions(NAME)] == [1]
-        direct.load(direct.versions(NAME)[0]).verified(sample_bundle().id)
+        direct.load(direct.versions(NAME)[0]).verified(sample_bundle().id, read_manifest)
         for allowed in range(2):
             network.allow(allowed)
             with pytest.raises(Unavailable):
@@ -235,7 +236,7 @@ def test_a_changed_file_comes_back_as_it_is_and_is_rejected(
     file.write_bytes(file.read_bytes().replace(b"1", b"2"))
     version = store.versions(NAME)[0]
     with pytest.raises(ArtefactRejected, match=r"golden\.json was changed"):
-        store.load(version).verified(version.bundle_id)
+        store.load(version).verified(version.bundle_id, read_manifest)
 
 
 def test_what_others_have_registered_is_left_alone(mlflow_database: str, tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ def test_a_file_is_kept_under_a_plain_name_or_not_at_all(
     store = MlflowStore(mlflow_database, tmp_path)
     tracker = MlflowTracker(mlflow_database, tmp_path)
     bundle = sample_bundle()
-    manifest = bundle.verified(bundle.id)
+    manifest = bundle.verified(bundle.id, read_manifest)
     others = {file: content for file, content in bundle.files.items() if file in manifest.files}
     with pytest.raises(InvalidData, match="is not a plain file name"):
         store.save(NAME, Bundle.seal(manifest, {**others, name: b"x"}), CREATED, {})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from tests.support.samples import NAME, sample_bundle
 
@@ -34,7 +35,7 @@ def test_processes_that_start_on_an_empty_folder_at_once_make_one_whole_database
     assert [out for out, _ in said] == ["1\n"] * 3, said
     store = MlflowStore(uri, home)
     (version,) = store.versions(NAME)
-    store.load(version).verified(sample_bundle().id)
+    store.load(version).verified(sample_bundle().id, read_manifest)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.onnx.onnx_runtime import OnnxRuntime
 from application.model.load_model import LoadModel
@@ -54,7 +55,7 @@ def ask(
 
 
 def ours(uri: str, home: Path, table: Table) -> list[float]:
-    model = LoadModel(MlflowStore(uri, home), OnnxRuntime())(ModelRef(NAME))
+    model = LoadModel(MlflowStore(uri, home), OnnxRuntime(), read_manifest)(ModelRef(NAME))
     encoded = SCHEMA.encode_table(table)
     assert encoded.violations == ()
     return [float(answer) for answer in model.predictor.predict(encoded.matrix)]
@@ -140,7 +141,9 @@ def test_what_is_installed_for_the_model_is_little_and_pinned(
     train(mlflow_database, tmp_path / "home")
     (requirements,) = tmp_path.glob("home/mlartifacts/**/requirements.txt")
     pins = [line.split("==") for line in requirements.read_text().splitlines()]
-    assert sorted(name for name, _ in pins) == ["mlflow", "numpy", "onnxruntime", "pandas"]
+    assert sorted(name for name, _ in pins) == [
+        *("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
+    ]
     model = requirements.parent
     assert {file.suffix for file in model.rglob("*") if file.is_file()} <= {
         "", ".txt", ".yaml", ".json", ".onnx", ".skops", ".py", ".pyc",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from domain.model.reference import ModelRef
 from tests.integration.mlflow.reading import client_of, train
@@ -114,5 +115,5 @@ def test_a_database_server_may_be_opened_without_a_server_of_mlflow(
     store = MlflowStore(postgres_url, tmp_path)
     champion = store.resolve(ModelRef(NAME))
     assert champion == replace(report.version, aliases=frozenset({"champion"}))
-    store.load(report.version).verified(report.version.bundle_id)
+    store.load(report.version).verified(report.version.bundle_id, read_manifest)
     assert client_of(postgres_url).get_run(report.run_id).info.status == "FINISHED"

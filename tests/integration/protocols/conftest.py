@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from tests.integration.processes import START_SECONDS
 from tests.integration.program import Place, place, serving
 from tests.support.waiting import wait_until
@@ -66,7 +67,9 @@ def exported(home: Place, folder: Path) -> Path:
     store = FileStore(home / "artifacts" / "models")
     version = store.resolve(ModelRef.parse("housing@champion"))
     bundle = store.load(version)
-    return write_model(folder, bundle, bundle.verified(version.bundle_id), "m-1", None)
+    return write_model(
+        folder, bundle, bundle.verified(version.bundle_id, read_manifest), "m-1", None
+    )
 
 
 def _is_ready(url: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from adapters.ed25519.signing_keys import FileSigner, FileVerifier, create_key
 from adapters.filesystem.file_bundle_cache import FileBundleCache
 from adapters.filesystem.file_model_store import FileStore
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.rest.http_model_store import HttpStore
 from adapters.process.process_model_store import ProcessStore
@@ -84,25 +85,25 @@ def load(stores: Stores, keys: Path, *trusted: str) -> ModelVersion:
     """Return the version that is loaded where these keys are trusted."""
     joined = keys / "trusted"
     joined.write_bytes(b"".join((keys / f"{name}.pem").read_bytes() for name in trusted))
-    loading = LoadModel(stores.reader, MemoryRuntime(), FileVerifier(joined))
+    loading = LoadModel(stores.reader, MemoryRuntime(), read_manifest, FileVerifier(joined))
     return loading(REF).version
 
 
 def test_only_what_a_trusted_key_has_signed_is_loaded(stores: Stores, keys: Path) -> None:
     with pytest.raises(ArtefactRejected, match="orchard/1: it is not signed"):
         load(stores, keys, "ours")
-    SignModel(stores.reader, FileSigner(keys / "theirs"))(REF)
+    SignModel(stores.reader, FileSigner(keys / "theirs"), read_manifest)(REF)
     with pytest.raises(ArtefactRejected, match=r"it is signed by [0-9a-f]{16} only"):
         load(stores, keys, "ours")
-    signed = SignModel(stores.reader, FileSigner(keys / "ours"))(REF)
+    signed = SignModel(stores.reader, FileSigner(keys / "ours"), read_manifest)(REF)
     assert load(stores, keys, "ours") == signed
     assert signed.bundle_id == stores.version.bundle_id == sample_bundle().id
 
 
 def test_one_key_follows_another(stores: Stores, keys: Path) -> None:
-    SignModel(stores.saver, FileSigner(keys / "ours"))(REF)
+    SignModel(stores.saver, FileSigner(keys / "ours"), read_manifest)(REF)
     assert load(stores, keys, "ours", "next").number == 1
-    SignModel(stores.saver, FileSigner(keys / "next"))(REF)
+    SignModel(stores.saver, FileSigner(keys / "next"), read_manifest)(REF)
     assert load(stores, keys, "ours").number == 1
     assert load(stores, keys, "next").number == 1
 
@@ -123,7 +124,7 @@ def test_a_forged_signature_is_refused(stores: Stores, keys: Path) -> None:
 def test_a_file_that_was_changed_after_signing_is_refused(
     keys: Path, tmp_path: Path, file_store: Stores, name: str
 ) -> None:
-    SignModel(file_store.saver, FileSigner(keys / "ours"))(REF)
+    SignModel(file_store.saver, FileSigner(keys / "ours"), read_manifest)(REF)
     (found,) = (tmp_path / "models/bundles").glob(f"*/{name}")
     found.write_bytes(found.read_bytes() + b" ")
     with pytest.raises(ArtefactRejected, match=name):
@@ -146,8 +147,10 @@ def _changed_signature(folder: Path) -> None:
 def test_what_was_changed_in_the_cache_is_refused(
     keys: Path, tmp_path: Path, file_store: Stores, change: Callable[[Path], None]
 ) -> None:
-    SignModel(file_store.saver, FileSigner(keys / "ours"))(REF)
-    loading = LoadModel(file_store.saver, MemoryRuntime(), FileVerifier(keys / "ours.pem"))
+    SignModel(file_store.saver, FileSigner(keys / "ours"), read_manifest)(REF)
+    loading = LoadModel(
+        file_store.saver, MemoryRuntime(), read_manifest, FileVerifier(keys / "ours.pem")
+    )
     cache = FileBundleCache(tmp_path / "cache")
     assert ServedModel(loading, REF, cache, now).refresh()
     assert ServedModel(loading, REF, cache, now).restore()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.filesystem.schema_file import read_schema
+from adapters.formats.schema_toml import read_schema
 from adapters.simulator.block_groups import COEFFICIENTS, RESIDUAL, draw, regressors
 from adapters.simulator.california import OCEAN_PROXIMITY
 from adapters.simulator.simulated_source import COLUMNS, SimulatedSource

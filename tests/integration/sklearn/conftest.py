@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from adapters.arrow.reading.csv_source import CsvSource
-from adapters.filesystem.schema_file import read_schema
+from adapters.formats.schema_toml import read_schema
 from adapters.sklearn.sklearn_learner import SklearnLearner
 from application.data.labelled_rows import Divided, read_labelled
 from application.ports import TrainedModel

@@ -7,12 +7,14 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 import pytest
 
 from adapters.filesystem.file_model_store import FileStore
+from adapters.formats.manifest_file import read_manifest
 from adapters.onnx.onnx_runtime import OnnxRuntime
 from adapters.sklearn.sklearn_learner import PIPELINE, EstimatorPredictor
 from adapters.sklearn.skops_file import load
@@ -70,13 +72,13 @@ def test_the_default_is_as_good_as_promised(default: Default) -> None:
 
 def test_the_manifest_records_that_the_serving_form_is_exact(default: Default) -> None:
     version = default.report.version
-    manifest = default.store.load(version).verified(version.bundle_id)
+    manifest = default.store.load(version).verified(version.bundle_id, read_manifest)
     assert manifest.parity == 0.0
-    assert manifest.metrics == default.report.metrics.to_mapping()
-    assert manifest.training["estimator"] == "hist_gradient_boosting"
-    assert manifest.training["features"] == "spatial"
-    assert manifest.training["parameters"]["max_iter"] <= 500
-    assert manifest.training["parameters"]["max_leaf_nodes"] <= 64
+    assert manifest.metrics == default.report.metrics
+    assert manifest.training.estimator == "hist_gradient_boosting"
+    assert manifest.training.features == "spatial"
+    assert cast(int, manifest.training.parameters["max_iter"]) <= 500
+    assert cast(int, manifest.training.parameters["max_leaf_nodes"]) <= 64
     assert {"scikit-learn", "onnx", "onnxruntime", "skops", "numpy"} <= {*manifest.libraries}
     assert {*manifest.files} == {
         *(ENCODING, NEIGHBOURS, NUMERIC, TREES, PIPELINE, GOLDEN, "profile.json"),
@@ -89,7 +91,7 @@ def test_the_registered_model_answers_every_holdout_row_as_the_kept_estimator(
     files = default.store.load(default.report.version).files
     encoding = FeatureEncoding.from_files(housing.schema, files)
     kept = EstimatorPredictor(encoding, load(files[PIPELINE]))
-    champion = LoadModel(default.store, OnnxRuntime())(ModelRef("housing"))
+    champion = LoadModel(default.store, OnnxRuntime(), read_manifest)(ModelRef("housing"))
     rows = housing.rows.holdout.matrix
     assert champion.predictor.predict(rows).tobytes() == kept.predict(rows).tobytes()
 
@@ -97,7 +99,7 @@ def test_the_registered_model_answers_every_holdout_row_as_the_kept_estimator(
 def test_a_linear_model_records_the_rounding_of_its_serving_form(tmp_path: Path) -> None:
     store, source = FileStore(tmp_path), MemorySource(sample_table(400))
     version = train(store, source, SCHEMA, QUICK[Estimator.LINEAR]).version
-    assert 0.0 < store.load(version).verified(version.bundle_id).parity <= 1e-12
+    assert 0.0 < store.load(version).verified(version.bundle_id, read_manifest).parity <= 1e-12
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def test_a_file_that_was_tampered_with_is_rejected_before_it_is_parsed(
     file.write_bytes(content)
     runtime = WatchedRuntime()
     with pytest.raises(ArtefactRejected, match=f"^{NAME}/1: {name} was changed: its SHA-256"):
-        LoadModel(store, runtime)(ModelRef(NAME))
+        LoadModel(store, runtime, read_manifest)(ModelRef(NAME))
     assert runtime.loads == []
 
 
@@ -127,7 +129,7 @@ def test_a_model_exchanged_together_with_its_checksum_is_rejected_before_it_is_p
 ) -> None:
     store, report = trained
     bundle = store.load(report.version)
-    manifest = bundle.verified(report.version.bundle_id)
+    manifest = bundle.verified(report.version.bundle_id, read_manifest)
     files = {n: c for n, c in bundle.files.items() if n != Bundle.MANIFEST}
     forged = Bundle.seal(manifest, {**files, NUMERIC: b"another model"})
     folder = tmp_path / "bundles" / report.version.bundle_id
@@ -136,7 +138,7 @@ def test_a_model_exchanged_together_with_its_checksum_is_rejected_before_it_is_p
         (folder / name).write_bytes(forged.files[name])
     runtime = WatchedRuntime()
     with pytest.raises(ArtefactRejected, match=r"manifest\.json is not the one"):
-        LoadModel(store, runtime)(ModelRef(NAME))
+        LoadModel(store, runtime, read_manifest)(ModelRef(NAME))
     assert runtime.loads == []
 
 
@@ -148,10 +150,10 @@ def test_a_registered_model_that_answers_like_another_is_rejected_by_its_golden_
     other = train(store, MemorySource(sample_table(400)), SCHEMA, QUICK[Estimator.TREE])
     files = {n: c for n, c in bundle.files.items() if n != Bundle.MANIFEST}
     files[NUMERIC] = store.load(other.version).files[NUMERIC]
-    sealed = Bundle.seal(bundle.verified(report.version.bundle_id), files)
+    sealed = Bundle.seal(bundle.verified(report.version.bundle_id, read_manifest), files)
     version = store.save(NAME, sealed, CREATED, {})
     with pytest.raises(ArtefactRejected, match=f"^{version.label}: golden rows: answers differ"):
-        LoadModel(store, OnnxRuntime()).version(version)
+        LoadModel(store, OnnxRuntime(), read_manifest).version(version)
 
 
 @pytest.mark.parametrize("width", [2, 5])
@@ -162,11 +164,11 @@ def test_golden_rows_of_another_width_are_rejected(
     bundle = store.load(report.version)
     files = {n: c for n, c in bundle.files.items() if n != Bundle.MANIFEST}
     files[GOLDEN] = GoldenRows(np.ones((3, width)), np.ones(3)).to_bytes()
-    sealed = Bundle.seal(bundle.verified(report.version.bundle_id), files)
+    sealed = Bundle.seal(bundle.verified(report.version.bundle_id, read_manifest), files)
     version = store.save(NAME, sealed, CREATED, {})
     why = rf"golden\.json has rows of {width} features where the schema has 4"
     with pytest.raises(ArtefactRejected, match=f"^{version.label}: {why}"):
-        LoadModel(store, OnnxRuntime()).version(version)
+        LoadModel(store, OnnxRuntime(), read_manifest).version(version)
 
 
 def _is_pickle(content: bytes) -> bool:

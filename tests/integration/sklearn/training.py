@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.arrow.reading.csv_source import CsvSource
-from adapters.filesystem.schema_file import read_schema
+from adapters.formats.manifest_file import read_manifest
+from adapters.formats.schema_toml import read_schema
 from adapters.onnx.onnx_runtime import OnnxRuntime
 from adapters.sklearn.sklearn_learner import SklearnLearner
 from application.model.load_model import LoadModel
@@ -18,6 +19,7 @@ from application.promotion.compare_candidates import CompareCandidates
 from application.promotion.set_champion import SetChampion
 from application.training.train_model import TrainingReport, TrainModel
 from domain.data.schema import Schema
+from domain.model.manifest import CodeVersion
 from domain.model.reference import ModelVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
@@ -39,18 +41,18 @@ def train(
         SklearnLearner(),
         OnnxRuntime(),
         MemoryTracker(),
-        CompareCandidates(LoadModel(store, builders.runtime()), PromotionPolicy()),
+        CompareCandidates(LoadModel(store, builders.runtime(), read_manifest), PromotionPolicy()),
         SetChampion(
             store, MemoryLedger(), MemoryBundleCache(), lambda: datetime.now(UTC), "a test"
         ),
         lambda: datetime.now(UTC),
-        {"revision": "abc"},
+        CodeVersion(revision="abc"),
     )
     return use_case(source, schema, spec)
 
 
 def _described(store: ModelStore, version: ModelVersion) -> dict[str, object]:
-    manifest = store.load(version).verified(version.bundle_id)
+    manifest = store.load(version).verified(version.bundle_id, read_manifest)
     return {"bundle": version.bundle_id, "files": dict(manifest.files)}
 
 

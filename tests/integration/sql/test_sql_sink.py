@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.sql.sql_sink import SqlSink
 from adapters.sql.sql_source import SqlSource
 from application.model.load_model import LoadModel
@@ -402,7 +403,7 @@ def test_one_table_is_scored_into_another_of_the_same_database(database_url: str
         connection.execute(sa.insert(trees), inserted)
     store = MemoryStore()
     version = store.save(NAME, sample_bundle(), datetime.now(UTC), {})
-    predict = PredictBatch(LoadModel(store, MemoryRuntime()), MemoryExecutor())
+    predict = PredictBatch(LoadModel(store, MemoryRuntime(), read_manifest), MemoryExecutor())
     for _ in range(2):
         report = predict(
             SqlSource(f"{database_url}#trees"),

@@ -5,10 +5,10 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.rest.rest_client import MlflowServer, Refusal
 from domain.errors import ArtefactRejected, Misconfigured, NotFound, TooLarge
 from domain.model.bundle import Bundle
-from domain.model.manifest import Manifest
 from domain.model.not_found import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.model.reference import ModelRef, ModelVersion
 
@@ -96,7 +96,7 @@ class HttpStore:
             return bundle  # which says so when it is verified; what it lists is of no use
         files = dict(bundle.files)
         size = len(files[Bundle.MANIFEST])
-        for name in Manifest.from_bytes(files[Bundle.MANIFEST]).files:
+        for name in read_manifest(files[Bundle.MANIFEST]).files:
             files[name] = self._file(registered, name, size)
             size += len(files[name])
         return Bundle(files)

@@ -9,6 +9,7 @@ package: nothing in modelport imports it.
 from pathlib import Path
 from typing import Any
 
+from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.pandas_model import FrameModel
 from adapters.onnx.onnx_runtime import OnnxRuntime
 from application.model.load_model import open_bundle
@@ -18,5 +19,5 @@ from domain.model.bundle import Bundle
 def _load_pyfunc(data_path: str, model_config: dict[str, Any]) -> FrameModel:
     """Return the model of a bundle that is whole, and the one that was saved."""
     files = {file.name: file.read_bytes() for file in Path(data_path).iterdir()}
-    opened = open_bundle(Bundle(files), model_config["bundle"], OnnxRuntime())
+    opened = open_bundle(Bundle(files), model_config["bundle"], OnnxRuntime(), read_manifest)
     return FrameModel(opened.manifest.schema, opened.predictor)

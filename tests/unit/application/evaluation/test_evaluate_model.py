@@ -19,7 +19,7 @@ def test_on_its_own_data_a_model_is_judged_by_the_holdout_as_in_training(world: 
     report = world.evaluate(source(), HOUSES)
     assert report.holdout_only
     assert report.metrics.rows == 18
-    assert report.metrics.to_mapping() == world.load(HOUSES).manifest.metrics
+    assert report.metrics == world.load(HOUSES).manifest.metrics
     assert report.version.label == "houses/1"
     assert report.data == source().version
 

@@ -2,6 +2,7 @@ import pickle
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import LoadModel
 from domain.errors import ArtefactRejected, NotFound, Unavailable
 from domain.model.bundle import Bundle
@@ -60,7 +61,7 @@ def test_a_bundle_of_another_version_is_rejected() -> None:
 
 def test_a_model_that_does_not_answer_as_it_did_is_rejected() -> None:
     world, _ = _world()
-    load = LoadModel(world.store, SkewedRuntime())
+    load = LoadModel(world.store, SkewedRuntime(), read_manifest)
     with pytest.raises(ArtefactRejected, match=r"^houses/1: golden rows: answers differ"):
         load(HOUSES)
 
@@ -69,7 +70,7 @@ def _registered(world: World, files: dict[str, bytes]) -> ModelVersion:
     """Register a bundle whose checksums are right, whatever its files are worth."""
     report = world.train(LINEAR)
     bundle = world.store.load(report.version)
-    manifest = bundle.verified(report.version.bundle_id)
+    manifest = bundle.verified(report.version.bundle_id, read_manifest)
     sealed = Bundle.seal(manifest, files)
     return world.store.save("houses", sealed, report.version.created_at, {})
 
@@ -104,7 +105,7 @@ def test_a_store_that_cannot_be_reached_is_not_taken_for_a_broken_model() -> Non
     world = World(Away())
     world.train()
     with pytest.raises(Unavailable, match=r"^registry is down$"):
-        LoadModel(world.store, MemoryRuntime())(HOUSES)
+        LoadModel(world.store, MemoryRuntime(), read_manifest)(HOUSES)
 
 
 def test_a_model_that_was_sent_is_checked_and_loaded_once_without_a_store() -> None:

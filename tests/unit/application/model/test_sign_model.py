@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import LoadModel
 from application.model.sign_model import SignModel, require_signed, sign
 from application.serving.served_model import Reload, ServedModel
@@ -44,23 +45,23 @@ def world() -> World:
 
 
 def signed(world: World, keys: MemoryKeys, number: int = 1) -> ModelVersion:
-    return SignModel(world.store, keys)(ModelRef("houses", None, number))
+    return SignModel(world.store, keys, read_manifest)(ModelRef("houses", None, number))
 
 
 def test_a_version_signed_by_a_trusted_key_is_loaded(world: World) -> None:
     version = signed(world, OURS)
     assert [*signatures(version.details)] == [OURS.key]
-    loaded = LoadModel(world.store, world.runtime, OURS)(HOUSES)
+    loaded = LoadModel(world.store, world.runtime, read_manifest, OURS)(HOUSES)
     assert loaded.version == version
 
 
 def test_without_trusted_keys_a_signature_is_not_asked_for(world: World) -> None:
     require_signed(world.store.resolve(HOUSES), None)
-    assert LoadModel(world.store, world.runtime)(HOUSES).version.number == 1
+    assert LoadModel(world.store, world.runtime, read_manifest)(HOUSES).version.number == 1
 
 
 def test_an_unsigned_version_is_refused_before_it_is_read(world: World) -> None:
-    load = LoadModel(world.store, Unread(), OURS)
+    load = LoadModel(world.store, Unread(), read_manifest, OURS)
     allowed = f"allowed: signed by {OURS.key}"
     with pytest.raises(ArtefactRejected, match=f"houses/1: it is not signed; {allowed}"):
         load(HOUSES)
@@ -71,14 +72,14 @@ def test_an_unsigned_version_is_refused_before_it_is_read(world: World) -> None:
 def test_the_signature_of_another_key_is_refused_and_named(world: World) -> None:
     signed(world, THEIRS)
     with pytest.raises(ArtefactRejected, match=f"it is signed by {THEIRS.key} only; allowed"):
-        LoadModel(world.store, Unread(), OURS)(HOUSES)
+        LoadModel(world.store, Unread(), read_manifest, OURS)(HOUSES)
 
 
 def test_the_signature_of_another_bundle_is_refused(world: World) -> None:
     other = OURS.sign(message("0" * 64))
     world.store.annotate(world.store.resolve(HOUSES), detail(OURS.key, other))
     with pytest.raises(ArtefactRejected, match=f"the signature by {OURS.key} is not one of this"):
-        LoadModel(world.store, Unread(), OURS)(HOUSES)
+        LoadModel(world.store, Unread(), read_manifest, OURS)(HOUSES)
 
 
 def test_another_key_s_signature_under_a_trusted_name_is_refused(world: World) -> None:
@@ -86,7 +87,7 @@ def test_another_key_s_signature_under_a_trusted_name_is_refused(world: World) -
     forged = THEIRS.sign(message(version.bundle_id))
     world.store.annotate(version, detail(OURS.key, forged))
     with pytest.raises(ArtefactRejected, match="is not one of this bundle"):
-        LoadModel(world.store, Unread(), OURS)(HOUSES)
+        LoadModel(world.store, Unread(), read_manifest, OURS)(HOUSES)
 
 
 def test_a_signed_bundle_that_was_changed_is_refused() -> None:
@@ -97,7 +98,7 @@ def test_a_signed_bundle_that_was_changed_is_refused() -> None:
     for name in ("model.onnx", "manifest.json"):
         store.spoil[1] = with_file(name, b"{}")
         with pytest.raises(ArtefactRejected, match=rf"{name}.*(changed|not the one)"):
-            LoadModel(store, Unread(), OURS)(HOUSES)
+            LoadModel(store, Unread(), read_manifest, OURS)(HOUSES)
 
 
 def test_what_is_not_whole_is_not_signed() -> None:
@@ -114,13 +115,16 @@ def test_what_is_not_whole_is_not_signed() -> None:
 
 def test_one_key_follows_another_without_a_gap(world: World) -> None:
     signed(world, OURS)
-    by_both = LoadModel(world.store, world.runtime, Both())
+    by_both = LoadModel(world.store, world.runtime, read_manifest, Both())
     assert by_both(HOUSES).version.number == 1
     signed(world, NEXT)
     for verifier in (OURS, NEXT, Both()):
-        assert LoadModel(world.store, world.runtime, verifier)(HOUSES).version.number == 1
+        assert (
+            LoadModel(world.store, world.runtime, read_manifest, verifier)(HOUSES).version.number
+            == 1
+        )
     with pytest.raises(ArtefactRejected):
-        LoadModel(world.store, world.runtime, THEIRS)(HOUSES)
+        LoadModel(world.store, world.runtime, read_manifest, THEIRS)(HOUSES)
 
 
 def test_signing_again_changes_nothing(world: World) -> None:
@@ -141,7 +145,7 @@ def test_a_server_keeps_its_signed_version_where_the_next_one_is_not(world: Worl
     signed(world, OURS)
     world.train(RIDGE, promote=False)
     cache = MemoryBundleCache()
-    load = LoadModel(world.store, world.runtime, OURS)
+    load = LoadModel(world.store, world.runtime, read_manifest, OURS)
     serving = ServedModel(load, HOUSES, cache, Clock())
     assert serving.refresh()
     world.promote(ModelRef("houses", None, 2))
@@ -154,10 +158,14 @@ def test_a_server_keeps_its_signed_version_where_the_next_one_is_not(world: Worl
 def test_a_server_recalls_only_what_is_signed_by_keys_that_are_trusted_now(world: World) -> None:
     cache = MemoryBundleCache()
     signed(world, OURS)
-    ServedModel(LoadModel(world.store, world.runtime, OURS), HOUSES, cache, Clock()).refresh()
+    ServedModel(
+        LoadModel(world.store, world.runtime, read_manifest, OURS), HOUSES, cache, Clock()
+    ).refresh()
     assert ServedModel(
-        LoadModel(world.store, world.runtime, OURS), HOUSES, cache, Clock()
+        LoadModel(world.store, world.runtime, read_manifest, OURS), HOUSES, cache, Clock()
     ).restore()
-    revoked = ServedModel(LoadModel(world.store, world.runtime, NEXT), HOUSES, cache, Clock())
+    revoked = ServedModel(
+        LoadModel(world.store, world.runtime, read_manifest, NEXT), HOUSES, cache, Clock()
+    )
     assert not revoked.restore()
     assert f"it is signed by {OURS.key} only" in revoked.state.problem

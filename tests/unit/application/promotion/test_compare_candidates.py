@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from application.data.labelled_rows import read_labelled
 from application.model.load_model import LoadModel
 from application.promotion.compare_candidates import CompareCandidates, Contender
@@ -56,9 +57,9 @@ def test_time_is_taken_at_places_asked_for_before_and_at_new_ones_of_both_models
     world = World()
     version = world.train(data=data, schema=MAPPED).version
     clock = Clock()
-    load = LoadModel(world.store, RememberingRuntime(clock))
+    load = LoadModel(world.store, RememberingRuntime(clock), read_manifest)
     bundle = world.store.load(version)
-    manifest = bundle.verified(version.bundle_id)
+    manifest = bundle.verified(version.bundle_id, read_manifest)
     holdout = read_labelled(data, MAPPED).divide(Split()).holdout
     challenger = Contender("the challenger", manifest, bundle, load(HOUSES).predictor)
     challenger.predictor.predict(holdout.matrix)

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from application.scoring.explain_rows import ExplainRows, LoadExplainer
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, InvalidRows, NotSupported, TooLarge
@@ -39,7 +40,7 @@ class Wrong:
 
 
 def explaining(world: World, explainers: Counting | Wrong) -> ExplainRows:
-    load = LoadExplainer(world.store, world.cache, lambda: explainers)
+    load = LoadExplainer(world.store, world.cache, lambda: explainers, read_manifest)
     return ExplainRows(lambda: world.load(HOUSES), load, 10)
 
 
@@ -105,6 +106,6 @@ def test_what_is_not_installed_is_told() -> None:
 
     world = World()
     world.train(RIDGE)
-    load = LoadExplainer(world.store, world.cache, missing)
+    load = LoadExplainer(world.store, world.cache, missing, read_manifest)
     with pytest.raises(NotSupported, match=r"shap is not installed"):
         ExplainRows(lambda: world.load(HOUSES), load, 10)(ROWS)

@@ -7,6 +7,7 @@ from functools import cache
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import GOLDEN
 from application.scoring.predict_one import PredictOne
 from domain.model.bundle import Bundle
@@ -35,7 +36,7 @@ def sample(number: int, sound: bool) -> Sample:
     world = World()
     version = world.train(TrainingSpec(Estimator.RIDGE, {"alpha": float(number)})).version
     bundle = world.store.load(version)
-    manifest = bundle.verified(version.bundle_id)
+    manifest = bundle.verified(version.bundle_id, read_manifest)
     predictor = MemoryRuntime().load(manifest.schema, bundle.files)
     answer = float(predictor.predict(SCHEMA.encode_records([HOUSE]))[0])
     if not sound:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.formats.manifest_file import read_manifest
 from application.data.labelled_rows import LabelledRows, read_labelled
 from application.ports import Predictor, TrainedModel
 from application.training.calibrate_intervals import CalibrateIntervals, to_metrics
@@ -83,9 +84,9 @@ def test_the_manifest_and_the_report_and_the_run_say_what_was_measured() -> None
     known = manifest.uncertainty
     assert known is not None
     assert known == report.uncertainty
-    assert (known["level"], known["scores"], known["rows"]) == (0.9, 320, 80)
-    assert {part["by"] for part in known["segments"]} == {"prediction", "place"}
-    assert world.tracker.runs[0].metrics["interval_coverage"] == known["coverage"]
+    assert (known.level, known.scores, known.rows) == (0.9, 320, 80)
+    assert {part.by for part in known.segments} == {"prediction", "place"}
+    assert world.tracker.runs[0].metrics["interval_coverage"] == known.coverage
     assert to_metrics(None) == {}
 
 
@@ -197,7 +198,7 @@ def test_a_bundle_whose_spread_model_is_spoilt_is_rejected(name: str) -> None:
     world = World(store)
     report = world.train()
     whole = store.load(report.version)
-    manifest = whole.verified(whole.id)
+    manifest = whole.verified(whole.id, read_manifest)
     files = {n: c for n, c in whole.files.items() if n != Bundle.MANIFEST}
     spoilt = Bundle.seal(manifest, {**files, name: SPOILT[name]})
     where = name.removeprefix("spread.")

@@ -4,9 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import PROFILE
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Schema
+from domain.data.split import Split
 from domain.data.table import Table, plain
 from domain.errors import (
     ArtefactRejected,
@@ -17,7 +19,9 @@ from domain.errors import (
     NotFound,
     Unavailable,
 )
+from domain.features.feature_set import FeatureSet
 from domain.model.bundle import Bundle
+from domain.model.manifest import CodeVersion
 from domain.model.reference import ModelRef, ModelVersion
 from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.ledger import Action, PromotionOutcome
@@ -176,19 +180,14 @@ def test_the_bundle_records_what_made_the_model(world: World) -> None:
     data = source()
     report = world.train(RIDGE, data)
     bundle = world.store.load(report.version)
-    manifest = bundle.verified(report.version.bundle_id)
+    manifest = bundle.verified(report.version.bundle_id, read_manifest)
     assert manifest.schema == SCHEMA
-    assert manifest.training == {
-        "estimator": "ridge",
-        "parameters": {"alpha": 50.0},
-        "features": "plain",
-        "holdout": 0.2,
-        "validation": 0.0,
-        "seed": 42,
-    }
-    assert manifest.metrics == report.metrics.to_mapping()
-    assert manifest.data == data.version.identity()
-    assert manifest.code == {"revision": "abc"}
+    assert manifest.training == TrainingSpec(
+        Estimator.RIDGE, {"alpha": 50.0}, Split(0.2, 42), FeatureSet.PLAIN
+    )
+    assert manifest.metrics == report.metrics
+    assert manifest.data == data.version.identity
+    assert manifest.code == CodeVersion(revision="abc")
     assert manifest.libraries == {"numpy": np.__version__}
     assert manifest.parity == 0.0
     assert json.loads(bundle.files[PROFILE])["rows"] == 48
@@ -204,8 +203,8 @@ def test_the_run_is_tracked(world: World) -> None:
     assert run.params == LINEAR.for_schema(SCHEMA).to_mapping()
     assert report.uncertainty is not None
     assert run.metrics.items() >= report.metrics.to_mapping().items()
-    assert run.metrics["interval_coverage"] == report.uncertainty["coverage"]
-    assert run.metrics["interval_width"] == report.uncertainty["width"]
+    assert run.metrics["interval_coverage"] == report.uncertainty.coverage
+    assert run.metrics["interval_width"] == report.uncertainty.width
     assert run.metrics["gate.latency.row_ms"] == pytest.approx(1.0)
     assert run.tags == {
         "bundle": report.version.bundle_id,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.data.dataset import Chunk, DatasetVersion
+from domain.data.dataset import Chunk, DatasetIdentity, DatasetVersion
 from domain.data.split import Split
 from domain.errors import InvalidData, Misconfigured
 
@@ -21,8 +21,8 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
 def test_the_identity_of_data_does_not_tell_where_it_was_read() -> None:
     here = DatasetVersion("here.csv", SHA, 3, md5="m", simulated=True)
     there = DatasetVersion("s3://there", SHA, 3, md5="m", simulated=True)
-    assert here.identity() == there.identity()
-    assert here.identity() == {"sha256": SHA, "md5": "m", "rows": 3, "simulated": True}
+    assert here.identity == there.identity
+    assert here.identity == DatasetIdentity(SHA, "m", 3, simulated=True)
 
 
 def test_a_chunk_survives_pickling() -> None:

@@ -5,14 +5,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from domain.data.dataset import DatasetIdentity
 from domain.data.feature import Vector
 from domain.data.split import Split
 from domain.errors import Misconfigured
 from domain.evaluation.metrics import Metrics
 from domain.evaluation.segments import Segment
-from domain.promotion.candidate import Candidate, Covered, CoveredPart, Incomparable, covered
+from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.decision import PromotionDecision
 from domain.promotion.policy import PromotionPolicy
+from domain.uncertainty.coverage import Coverage, SegmentCoverage, Uncertainty
 
 ERRORS = st.floats(0, 1e6)
 ROWS = 40
@@ -33,11 +35,11 @@ def _candidate(
     seed: int = 42,
     size: int = 1000,
     row_ms: float = 1.0,
-    coverage: Covered | None = None,
+    coverage: Uncertainty | None = None,
     new_place_ms: float | None = None,
 ) -> Candidate:
     squared = np.square(np.full(ROWS, error) if isinstance(error, float | int) else error)
-    data: dict[str, Any] = {"sha256": sha256, "simulated": simulated}
+    data = DatasetIdentity(sha256, None, ROWS, simulated)
     metrics = Metrics(float(np.sqrt(np.mean(squared))), 1.0, 0.5, ROWS)
     return Candidate(
         label=f"houses/{bundle}",
@@ -48,9 +50,20 @@ def _candidate(
         bundle_id=bundle,
         size=size,
         row_ms=row_ms,
-        coverage=coverage,
+        uncertainty=coverage,
         new_place_ms=new_place_ms,
     )
+
+
+def _part(by: str, segment: str, coverage: float, rows: int) -> SegmentCoverage:
+    return SegmentCoverage(by, segment, rows, coverage, 1.0)
+
+
+def _covered(
+    level: float, coverage: float, rows: int, segments: tuple[SegmentCoverage, ...] = ()
+) -> Uncertainty:
+    constant = Coverage(rows, coverage, 1.0)
+    return Uncertainty("m", "g", 1, level, rows, coverage, 1.0, constant, 0.0, (), segments)
 
 
 def _check(decision: PromotionDecision, name: str) -> Any:
@@ -215,7 +228,7 @@ def test_a_segment_that_may_be_worse_by_chance_is_let_pass() -> None:
 def test_intervals_must_hold_what_they_promise(
     champion: Candidate | None, inside: int, rows: int, held: bool
 ) -> None:
-    challenger = _candidate(90.0, coverage=Covered(0.9, inside / rows, rows))
+    challenger = _candidate(90.0, coverage=_covered(0.9, inside / rows, rows))
     decision = PromotionPolicy().decide(challenger, champion)
     assert decision.promoted is held
     assert _check(decision, "coverage").passed is held
@@ -236,8 +249,8 @@ def test_intervals_must_hold_what_they_promise(
 def test_intervals_must_hold_in_every_segment_that_is_large_enough(
     champion: Candidate | None, share: float, rows: int, held: bool, said: str
 ) -> None:
-    parts = (CoveredPart("place sea", 0.9, 800), CoveredPart("place land", share, rows))
-    challenger = _candidate(90.0, coverage=Covered(0.9, 0.9, 1000, parts))
+    parts = (_part("place", "sea", 0.9, 800), _part("place", "land", share, rows))
+    challenger = _candidate(90.0, coverage=_covered(0.9, 0.9, 1000, parts))
     decision = PromotionPolicy().decide(challenger, champion)
     check = _check(decision, "coverage")
     assert said in check.words
@@ -248,9 +261,9 @@ def test_intervals_must_hold_in_every_segment_that_is_large_enough(
 
 
 def test_the_least_covered_segment_is_named_with_its_figures() -> None:
-    parts = (CoveredPart("place sea", 0.93, 800), CoveredPart("place land", 0.87, 250))
+    parts = (_part("place", "sea", 0.93, 800), _part("place", "land", 0.87, 250))
     decision = PromotionPolicy().decide(
-        _candidate(90.0, coverage=Covered(0.9, 0.9, 1050, parts)), None
+        _candidate(90.0, coverage=_covered(0.9, 0.9, 1050, parts)), None
     )
     check = _check(decision, "coverage")
     assert check.words.endswith("the least covered one is place land (87.00% of 250)")
@@ -270,24 +283,17 @@ def test_what_covers_more_everywhere_is_not_refused_where_another_is_let_pass(
 
     def covering(shares: list[float]) -> bool:
         found = tuple(
-            CoveredPart(f"part {n}", share, rows)
+            _part("part", f"{n}", share, rows)
             for n, (share, (_, rows)) in enumerate(zip(shares, parts, strict=True))
         )
         return policy.decide(
-            _candidate(1.0, coverage=Covered(0.9, 0.9, 5000, found)), None
+            _candidate(1.0, coverage=_covered(0.9, 0.9, 5000, found)), None
         ).promoted
 
     shares = [share for share, _ in parts]
     raised = [min(1.0, share + up) for share, up in zip(shares, more, strict=False)]
     if covering(shares):
         assert covering(raised)
-
-
-def test_what_a_manifest_says_of_segments_comes_to_the_gate() -> None:
-    segment = {"by": "place", "segment": "sea", "rows": 20, "coverage": 0.8, "width": 5.0}
-    known = {"level": 0.9, "coverage": 0.91, "rows": 100, "segments": [segment]}
-    assert covered(known) == Covered(0.9, 0.91, 100, (CoveredPart("place sea", 0.8, 20),))
-    assert covered(None) is None
 
 
 def test_the_slower_of_both_times_is_what_is_decided_by() -> None:

@@ -3,12 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from domain.data.dataset import DatasetIdentity
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Card, Ratio, Schema, Target
 from domain.evaluation.assessment import assess_errors
 from domain.evaluation.bootstrap import Resampling
+from domain.evaluation.metrics import Metrics
 from domain.evaluation.segments import segments
-from domain.model.manifest import Manifest
+from domain.model.manifest import CodeVersion, Manifest
 from domain.reports.document import written
 from domain.reports.document_markdown import to_markdown
 from domain.reports.model_card import SIMULATED, model_card, train_command
@@ -38,12 +40,13 @@ def _manifest(simulated: bool = False) -> Manifest:
     return Manifest(
         name="houses",
         schema=SCHEMA,
-        training=TrainingSpec().for_schema(SCHEMA).to_mapping()
-        | {"parameters": {"max_iter": 9, "scoring": None, "early": False, "loss": "a b"}},
-        metrics={"rmse": 5.0, "mae": 4.0, "r2": 0.9, "rows": 60},
-        data={"sha256": "a" * 64, "md5": None, "rows": 300, "simulated": simulated},
+        training=TrainingSpec(
+            parameters={"max_iter": 9, "scoring": None, "early": False, "loss": "a b"}
+        ).for_schema(SCHEMA),
+        metrics=Metrics(rmse=5.0, mae=4.0, r2=0.9, rows=60),
+        data=DatasetIdentity("a" * 64, None, 300, simulated),
         parity=0.0,
-        code={"revision": "0123456789abcdef", "modelport": "1.0", "changed": True},
+        code=CodeVersion("1.0", "0123456789abcdef", True),
         libraries={"numpy": "2"},
         evaluation=assess_errors(target, predictions, parts, Resampling(200)),
     )
@@ -53,9 +56,9 @@ def test_intervals_hold_the_figures_and_are_the_same_every_time() -> None:
     found = _manifest().evaluation
     assert found == _manifest().evaluation
     assert found is not None
-    for segment in found["segments"]:
-        assert segment["low"] <= segment["rmse"] <= segment["high"]
-    assert 0.8 < found["intervals"]["r2"][0] < found["intervals"]["r2"][1] < 1
+    for segment in found.segments:
+        assert segment.low <= segment.rmse <= segment.high
+    assert 0.8 < found.intervals.r2[0] < found.intervals.r2[1] < 1
 
 
 def test_the_card_tells_use_limits_figures_and_origin() -> None:
@@ -99,8 +102,8 @@ def test_a_manifest_of_before_has_a_card_too() -> None:
 
 def test_the_command_gives_every_parameter() -> None:
     assert train_command(_manifest()) == (
-        "modelport train --estimator hist_gradient_boosting --param max_iter=9 "
-        "--param scoring=none --param early=false --param 'loss=a b' --features plain "
+        "modelport train --estimator hist_gradient_boosting --param early=false "
+        "--param 'loss=a b' --param max_iter=9 --param scoring=none --features plain "
         "--seed 42 --holdout 0.2"
     )
 

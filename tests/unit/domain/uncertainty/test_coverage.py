@@ -1,11 +1,9 @@
-from typing import Any
-
 import numpy as np
 import pytest
 
 from domain.evaluation.segments import Segment
 from domain.uncertainty.conformal import Bounds, Quantiles
-from domain.uncertainty.coverage import Coverage, Judged, assess, cover
+from domain.uncertainty.coverage import Coverage, Judged, Uncertainty, assess, cover
 
 
 def test_coverage_counts_the_ends_and_averages_the_width() -> None:
@@ -14,7 +12,7 @@ def test_coverage_counts_the_ends_and_averages_the_width() -> None:
     assert found == Coverage(rows=4, coverage=0.75, width=2.0)
 
 
-def _assessed(rows: int = 4000) -> dict[str, Any]:
+def _assessed(rows: int = 4000) -> Uncertainty:
     random = np.random.default_rng(5)
 
     def drawn() -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
@@ -31,30 +29,30 @@ def _assessed(rows: int = 4000) -> dict[str, Any]:
 
 def test_intervals_are_measured_on_rows_that_took_no_part() -> None:
     found = _assessed()
-    assert (found["level"], found["rows"], found["scores"]) == (0.9, 4000, 4000)
-    assert found["coverage"] == pytest.approx(0.9, abs=0.02)
-    assert found["constant"]["coverage"] == pytest.approx(0.9, abs=0.02)
-    assert found["constant"]["width"] > found["width"]
+    assert (found.level, found.rows, found.scores) == (0.9, 4000, 4000)
+    assert found.coverage == pytest.approx(0.9, abs=0.02)
+    assert found.constant.coverage == pytest.approx(0.9, abs=0.02)
+    assert found.constant.width > found.width
 
 
 def test_the_gain_over_a_constant_width_is_taken_at_the_same_coverage() -> None:
     found = _assessed()
-    nominal = 1 - found["width"] / found["constant"]["width"]
-    assert found["narrower"] == pytest.approx(nominal, abs=0.03)
-    assert found["narrower"] > 0.1
+    nominal = 1 - found.width / found.constant.width
+    assert found.narrower == pytest.approx(nominal, abs=0.03)
+    assert found.narrower > 0.1
 
 
 def test_every_level_is_measured_and_covers_more_than_the_one_before() -> None:
-    levels = _assessed()["levels"]
-    assert [each["level"] for each in levels] == [0.5, 0.8, 0.9, 0.95, 0.99]
+    levels = _assessed().levels
+    assert [each.level for each in levels] == [0.5, 0.8, 0.9, 0.95, 0.99]
     for figure in ("coverage", "width", "quantile"):
-        values = [each[figure] for each in levels]
+        values = [getattr(each, figure) for each in levels]
         assert values == sorted(values)
 
 
 def test_each_segment_is_measured_by_its_own_rows() -> None:
-    (segment,) = _assessed()["segments"]
-    assert (segment["by"], segment["segment"], segment["rows"]) == ("half", "first", 2000)
+    (segment,) = _assessed().segments
+    assert (segment.by, segment.segment, segment.rows) == ("half", "first", 2000)
 
 
 def test_few_scores_give_no_figures_for_levels_that_cannot_be_had() -> None:
@@ -62,10 +60,10 @@ def test_few_scores_give_no_figures_for_levels_that_cannot_be_had() -> None:
     quantiles = Quantiles.of(errors, np.zeros(20), 1.0)
     judged = Judged(errors, np.zeros(20), np.zeros(20))
     found = assess(quantiles, quantiles, judged, [])
-    assert [each["level"] for each in found["levels"]] == [0.5, 0.8, 0.9, 0.95]
+    assert [each.level for each in found.levels] == [0.5, 0.8, 0.9, 0.95]
 
 
 def test_a_model_without_errors_gains_nothing_over_a_constant_width() -> None:
     quantiles = Quantiles.of(np.zeros(30), np.zeros(30), 1.0)
     judged = Judged(np.ones(5), np.ones(5), np.zeros(5))
-    assert assess(quantiles, quantiles, judged, [])["narrower"] == 0.0
+    assert assess(quantiles, quantiles, judged, []).narrower == 0.0

@@ -13,7 +13,7 @@ def test_a_model_is_described_by_what_it_is_and_what_made_it() -> None:
     assert described["model"] == "orchard/1"
     assert described["aliases"] == ["champion"]
     assert described["target"] == {"name": "yield", "unit": "kg"}
-    assert described["metrics"]["rmse"] == model.manifest.metrics["rmse"]
+    assert described["metrics"]["rmse"] == model.manifest.metrics.rmse
     assert described["training"]["estimator"] == "linear"
     assert described["data"]["sha256"] == wired.source().version.sha256
     assert described["derived"] == [{"name": "growth", "is": "height / age"}]

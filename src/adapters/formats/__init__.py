@@ -1,0 +1,1 @@
+"""Decoding of files by pydantic, shared by the adapters."""
