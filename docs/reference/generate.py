@@ -16,7 +16,8 @@ from typing import Any, get_args
 from typer.main import get_command
 
 from domain import errors
-from entrypoints.cli.commands import app as cli
+from entrypoints.cli.command_table import SUMMARIES, load_command
+from entrypoints.cli.command_table import app as cli
 from entrypoints.errors import DONE, INTERNAL, OUTCOMES, REFUSED, USAGE, ErrorOutcome
 from entrypoints.http.api.openapi import openapi_document
 from entrypoints.http.app import create_app
@@ -106,15 +107,16 @@ def _cli() -> Iterator[str]:
     yield from ["Results go to stdout, everything else to stderr.", ""]
     yield from _parameters(root)
     yield from ["## Exit codes", "", *_exit_codes(), ""]
-    yield from _command(root, "modelport")
+    for name in SUMMARIES:
+        yield from _command(load_command(name), f"modelport {name}")
 
 
 def _exit_codes() -> Iterator[str]:
     meanings = {
         DONE: "done",
         USAGE: "usage: an unknown command or option, or a value of the wrong kind",
-        REFUSED: "refused by the gate: the version is registered, the champion stays",
-        INTERNAL: "internal error: a fault of modelport; the traceback is on stderr",
+        REFUSED: "not promoted: the version is registered, the champion stays",
+        INTERNAL: "internal error: a defect of modelport; the traceback is on stderr",
     }
     for outcome in OUTCOMES.values():
         titles = [o.title for o in OUTCOMES.values() if o.exit_code == outcome.exit_code]

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from domain import errors
-from entrypoints.cli.commands import app as cli
+from entrypoints.cli.command_table import SUMMARIES, load_command
 from entrypoints.http.api.routes import router
 from entrypoints.http.app import create_app
 from entrypoints.wiring.container import build_container
@@ -87,7 +86,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 def test_every_command_and_option_is_in_the_reference() -> None:
     page = (REFERENCE / "cli.md").read_text()
-    for path, command in _commands(get_command(cli), "modelport"):
+    for path, command in _commands():
         _, heading, section = page.partition(f"## `{path}`\n")
         assert heading, path
         section = section.partition("\n## ")[0]
@@ -114,9 +113,7 @@ def test_every_error_is_in_the_reference() -> None:
 def test_pages_name_no_setting_and_no_command_that_there_is_not(page: Path) -> None:
     text = page.read_text()
     settings = set(re.findall(r"\bMODELPORT_[A-Z0-9_]+\b", text))
-    known = [
-        path.removeprefix("modelport ") for path, _ in _commands(get_command(cli), "modelport")
-    ]
+    known = [path.removeprefix("modelport ") for path, _ in _commands()]
     named = re.findall(r"(?:^\$ |^|`|bin/)modelport ((?:[a-z][a-z-]* ?){1,2})", text, re.MULTILINE)
 
     assert settings <= {*variables().values(), "MODELPORT_", MISSPELT}
@@ -125,12 +122,14 @@ def test_pages_name_no_setting_and_no_command_that_there_is_not(page: Path) -> N
     ] == []
 
 
-def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if not hasattr(command, "commands"):
-        yield path, command
-        return
-    for word, child in command.commands.items():
-        yield from _commands(child, f"{path} {word}")
+def _commands() -> Iterator[tuple[str, Any]]:
+    for group in SUMMARIES:
+        command = load_command(group)
+        if not hasattr(command, "commands"):
+            yield f"modelport {group}", command
+            continue
+        for word, child in command.commands.items():
+            yield f"modelport {group} {word}", child
 
 
 def test_every_page_that_shows_how_is_followed() -> None:

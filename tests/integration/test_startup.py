@@ -119,7 +119,25 @@ def test_importing_the_application_loads_none_of_them_and_does_nothing(here: Pla
     assert [path.name for path in here.folder.iterdir()] == [".env"]
 
 
-@pytest.mark.parametrize("arguments", ["--help", "train --help", "models list", "--version"])
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [
+        ("--version", {"typer", "rich", "numpy", "pydantic"}),
+        ("--help", {"numpy", "pydantic", "dependency_injector", "dotenv"}),
+        ("trian", {"numpy", "pydantic", "dependency_injector", "dotenv"}),
+    ],
+)
+def test_the_program_imports_no_command_that_is_not_called(
+    here: Place, arguments: str, unused: set[str]
+) -> None:
+    loaded = modules(here, _command(arguments.split()))
+    assert unused & loaded == set()
+    assert {name for name in loaded if name.startswith("entrypoints.cli.commands.")} == set()
+    layers = {name.partition(".")[0] for name in loaded}
+    assert {"application", "adapters"} & layers == set()
+
+
+@pytest.mark.parametrize("arguments", ["serve --help", "train --help", "models list"])
 def test_the_command_line_loads_what_a_command_needs(here: Place, arguments: str) -> None:
     words = arguments.split()
     loaded = modules(here, _command(words))

@@ -35,7 +35,7 @@ Interval = Annotated[
     float | None,
     typer.Option(
         metavar="LEVEL",
-        help="Give an interval that holds the truth this often, such as 0.9.",
+        help="Level of the prediction interval, such as 0.9.",
         show_default="none",
     ),
 ]
@@ -43,10 +43,15 @@ SchemaFile = Annotated[
     Path | None,
     typer.Option("--schema", metavar="FILE", help="Schema file.", show_default="MODELPORT_SCHEMA"),
 ]
+HoldoutShare = Annotated[float, typer.Option("--holdout", help="Share of rows for the hold-out.")]
+ValidationShare = Annotated[
+    float,
+    typer.Option("--validation", help="Share of rows left out of training rows and hold-out."),
+]
 
 
 def container(**overrides: object) -> Container:
-    """Return the container for the settings in force; options that were given win."""
+    """Return the container for the current settings; given options override them."""
     return build_container(load_settings(overrides))
 
 
@@ -56,7 +61,7 @@ def parse_ref(text: str | None, default: ModelRef) -> ModelRef:
 
 
 def parse_parameters(pairs: list[str]) -> dict[str, Parameter]:
-    """Read `name=value` pairs; a value is an integer, a number, true, false, none or a text."""
+    """Parse `name=value` pairs; a value is an integer, number, true, false, none or text."""
     parameters: dict[str, Parameter] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -1,4 +1,4 @@
-"""What the commands print: results on stdout, everything else on stderr."""
+"""Printing: results on stdout, everything else on stderr."""
 
 import json
 import sys
@@ -21,17 +21,17 @@ from entrypoints.errors import outcome_of
 
 _QUIET_SECONDS = 60.0
 
-# Where no terminal sets a width, a row of a table is one line, to be searched and cut.
+# Without a terminal, a table row is one line, for grep and cut.
 _UNBOUNDED = 10_000
 
 
 def say(markup: str) -> None:
-    """Tell the user something that is not the result."""
+    """Print a message on stderr."""
     _messages().print(markup)
 
 
 def show(renderable: Any) -> None:
-    """Print a part of the result for a person to read; a text may have markup."""
+    """Print a part of the result on stdout; text may have markup."""
     if sys.stdout.isatty():
         Console(soft_wrap=True, highlight=False).print(renderable)
         return
@@ -50,16 +50,16 @@ def emit(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def tell(error: ModelportError) -> int:
-    """Tell what went wrong, and return the exit code."""
+def show_error(error: ModelportError) -> int:
+    """Print an error, and return its exit code."""
     outcome = outcome_of(error)
     say(f"[red]{outcome.title.lower()}[/]: {escape(str(error))}")
     return outcome.exit_code
 
 
 def failure(error: ModelportError, *, as_json: bool) -> int:
-    """Tell what went wrong where there is no result, and return the exit code."""
-    code = tell(error)
+    """Print an error, with `as_json` also as the result, and return its exit code."""
+    code = show_error(error)
     if as_json:
         emit(
             {
@@ -74,7 +74,7 @@ def failure(error: ModelportError, *, as_json: bool) -> int:
 
 
 def facts(rows: Mapping[str, object]) -> Table:
-    """Return a table of two columns: what, and its value."""
+    """Return a table of names and values."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -84,18 +84,18 @@ def facts(rows: Mapping[str, object]) -> Table:
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Return a table with a header; figures are set to the right."""
+    """Return a table with a header; numbers are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(header):
-        numeric = all(_is_figure(row[position]) for row in rows)
+        numeric = all(_is_number(row[position]) for row in rows)
         table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_written(cell)) for cell in row))
+        table.add_row(*(escape(_cell_text(cell)) for cell in row))
     return table
 
 
 def show_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; on a terminal that is too narrow for it, one row after the other."""
+    """Print a table; on a terminal too narrow for it, each row as a list of its cells."""
     table = grid(header, rows)
     if _fits(table):
         show(table)
@@ -103,11 +103,11 @@ def show_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for number, row in enumerate(rows):
         if number:
             show("")
-        show(facts(dict(zip(header, map(_written, row), strict=True))))
+        show(facts(dict(zip(header, map(_cell_text, row), strict=True))))
 
 
 def show_commands(commands: Mapping[str, str]) -> None:
-    """Print commands and what they do; on a terminal that is too narrow, one below the other."""
+    """Print commands with their meanings; on a narrow terminal, meanings go on their own line."""
     table = facts(commands)
     if _fits(table):
         show(table)
@@ -117,10 +117,10 @@ def show_commands(commands: Mapping[str, str]) -> None:
 
 
 def note_ignored(columns: Sequence[str], where: str) -> None:
-    """Tell of columns that nobody asked for; a misspelt one is found so."""
+    """Warn about columns that are not in the schema; one may be misspelt."""
     if columns:
         named = escape(", ".join(map(repr, columns)))
-        say(f"[yellow]ignored[/]: {escape(where)} has columns that the schema lacks: {named}")
+        say(f"[yellow]ignored[/]: {escape(where)} has columns that are not in the schema: {named}")
 
 
 def _fits(table: Table) -> bool:
@@ -130,11 +130,11 @@ def _fits(table: Table) -> bool:
     return not sys.stdout.isatty() or wanted <= console.width
 
 
-def _is_figure(cell: object) -> bool:
+def _is_number(cell: object) -> bool:
     return isinstance(cell, int | float)
 
 
-def _written(cell: object) -> str:
+def _cell_text(cell: object) -> str:
     if isinstance(cell, float):
         return f"{cell:,.2f}" if abs(cell) >= 10 else f"{cell:.4f}"
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
@@ -142,7 +142,7 @@ def _written(cell: object) -> str:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show that something is going on."""
+    """Show what is being done: a spinner on a terminal, a line elsewhere."""
     messages = _messages()
     if messages.is_terminal:
         with messages.status(escape(what)):
@@ -154,40 +154,40 @@ def working(what: str) -> Iterator[None]:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[Progress], None]]:
-    """Show how far a job has come: a bar on a terminal, a line a minute elsewhere."""
+    """Show the progress of a job: a bar on a terminal, a line per minute elsewhere."""
     messages = _messages()
     if not messages.is_terminal:
-        yield line_a_minute(what)
+        yield line_per_minute(what)
         return
     columns = (TextColumn(what), BarColumn(None), TextColumn("{task.fields[words]}"))
     with Bar(*columns, console=messages, transient=True, expand=True) as bar:
-        task = bar.add_task(what, total=None, words="looking at the input")
+        task = bar.add_task(what, total=None, words="reading the input")
         stopwatch = Stopwatch()
 
-        def tell(done: Progress) -> None:
-            words = in_words(done, stopwatch.seconds(done))
+        def show_progress(done: Progress) -> None:
+            words = describe_progress(done, stopwatch.seconds(done))
             bar.update(task, completed=done.rows, total=done.total, words=words)
 
-        yield tell
+        yield show_progress
 
 
 @dataclass
 class Stopwatch:
-    """Tells how long the work has been going on, by a clock."""
+    """Measures the seconds since the first row was scored."""
 
     clock: Callable[[], float] = monotonic
     started: float | None = None
 
     def seconds(self, done: Progress) -> float:
-        """Return the seconds since the work began, not since somebody looked at the input."""
+        """Return the seconds since scoring began; reading the input before it is not counted."""
         now = self.clock()
         if self.started is None or done.rows == done.resumed:
             self.started = now
         return now - self.started
 
 
-def in_words(done: Progress, seconds: float) -> str:
-    """Return rows, rate and time left, as far as they can be told after so many seconds."""
+def describe_progress(done: Progress, seconds: float) -> str:
+    """Return rows, rate and remaining time after some seconds of work."""
     words = [f"{done.rows:,} of {done.total:,} rows"]
     rate, left = done.rate(seconds), done.seconds_left(seconds)
     if rate is not None and left is not None:
@@ -195,19 +195,19 @@ def in_words(done: Progress, seconds: float) -> str:
     return ", ".join(words)
 
 
-def line_a_minute(
+def line_per_minute(
     what: str, seconds: Callable[[], float] = monotonic
 ) -> Callable[[Progress], None]:
-    """Return what tells of progress once a minute, where no bar can be drawn."""
+    """Return a callback that prints progress once a minute."""
     last = now = seconds()
     stopwatch = Stopwatch(lambda: now)
 
-    def tell(done: Progress) -> None:
+    def show_progress(done: Progress) -> None:
         nonlocal last, now
         now = seconds()
         working = stopwatch.seconds(done)
         if now - last >= _QUIET_SECONDS:
             last = now
-            say(f"{what}: {in_words(done, working)}")
+            say(f"{what}: {describe_progress(done, working)}")
 
-    return tell
+    return show_progress

@@ -1,4 +1,4 @@
-"""How to go on: the very command, for those whose job was stopped."""
+"""The command that resumes a stopped job."""
 
 import shlex
 from collections.abc import Callable, Iterator
@@ -12,13 +12,13 @@ from entrypoints.cli import output
 from entrypoints.errors import INTERRUPTED
 from entrypoints.wiring.data_uris import public_uri
 
-_SAME = "the same command again; it is not repeated here, since it has a password in it"
+_SAME = "the same command again (not shown here because it contains a password)"
 
 
 def command_again(context: typer.Context, **pinned: str) -> str:
-    """Return the command that was given as a line for a shell, some of its options pinned.
+    """Return the given command as a line for a shell; `pinned` replaces options.
 
-    It is described in words where it has a secret in it, which must not be printed.
+    A command that contains a secret is described, not repeated.
     """
     words = context.command_path.split()
     arguments: list[str] = []
@@ -46,14 +46,13 @@ def _given(context: typer.Context, name: str) -> list[str]:
 
 @contextmanager
 def resumable(command: Callable[[], str]) -> Iterator[None]:
-    """Say how to go on with a job that is stopped by the user or by something that is away."""
+    """Print the command to resume when the user interrupts, or something is unavailable."""
     try:
         yield
     except KeyboardInterrupt:
         output.say(
-            f"[yellow]interrupted[/]: what is finished is kept. To go on where it stopped:\n"
-            f"  {escape(command())}"
+            f"[yellow]interrupted[/]: finished chunks are kept. To resume:\n  {escape(command())}"
         )
         raise typer.Exit(INTERRUPTED) from None
     except Unavailable as error:
-        raise Unavailable(f"{error}\nThen go on where it stopped:\n  {command()}") from error
+        raise Unavailable(f"{error}\nTo resume:\n  {command()}") from error

@@ -12,9 +12,12 @@ from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import entrypoints.cli.commands  # noqa: F401 - imported for those that are forked
 from entrypoints.cli import main
+from entrypoints.cli.command_table import SUMMARIES, load_command
 from tests.integration.program import Place
+
+for _name in SUMMARIES:  # once, before the forks
+    load_command(_name)
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])

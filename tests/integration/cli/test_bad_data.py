@@ -230,7 +230,7 @@ def test_a_column_that_is_not_there_cannot_be_kept(trained: Place) -> None:
 def test_a_column_that_the_schema_lacks_is_told_and_ignored(trained: Place) -> None:
     rows = [{**row, "colour": "red", "id": "7"} for row in (ROW, OTHER)]
     path = write_csv(trained / "in.csv", rows)
-    said = f"ignored: {path} has columns that the schema lacks: 'colour', 'id'"
+    said = f"ignored: {path} has columns that are not in the schema: 'colour', 'id'"
     ran = trained.good("predict", path, "out.csv", "--json")
     assert ran.document["ignored_columns"] == ["colour", "id"]
     assert said in ran.err

@@ -44,7 +44,7 @@ def test_a_finished_job_is_not_done_again(trained: Place, two_bad: Path, suffix:
     assert (trained / f"out{suffix}").stat().st_mtime_ns == times
     told = trained.good("predict", two_bad, f"out{suffix}").out
     assert "nothing to do" in told
-    assert "an earlier run has finished this job; the output is unchanged" in told
+    assert "this job was completed before; the output is unchanged" in told
 
 
 def test_an_output_that_was_changed_is_made_again(trained: Place, two_bad: Path) -> None:
@@ -99,7 +99,7 @@ def test_who_interrupts_a_job_is_told_how_to_go_on_and_it_does(trained: Place) -
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert "interrupted: what is finished is kept" in err
+    assert "interrupted: finished chunks are kept" in err
     assert not (trained / "out put.csv").exists()
     trained.good("models", "promote", "housing/1")
     command = shlex.split(err.splitlines()[-1])
@@ -182,7 +182,7 @@ def test_a_full_disk_is_told_and_the_job_goes_on_when_there_is_room(
     assert "Traceback" not in ran.stderr
     said = "File too large" if output.startswith("out") else "disk"
     assert said in ran.stderr
-    assert "Then go on where it stopped:\n  modelport predict --model housing/2" in ran.stderr
+    assert "To resume:\n  modelport predict --model housing/2" in ran.stderr
     assert not (trained / "out.csv").exists()
     assert not (trained / "out.parquet").exists()
     assert not [*trained.folder.rglob("*.tmp")]
@@ -227,7 +227,7 @@ def test_a_database_that_goes_away_is_told_and_the_job_goes_on_when_it_is_back(
         _, err = process.communicate(timeout=60)
         assert process.returncode == 69, err
         assert "Traceback" not in err
-        assert "Then go on where it stopped:\n  the same command again" in err
+        assert "To resume:\n  the same command again" in err
         assert "sesame" not in err
         with serving():
             report = trained.good(*command).document

@@ -72,7 +72,7 @@ def test_without_the_reference_data_the_demo_makes_do_and_says_so(tmp_path: Path
     ran = where.call("demo")
     assert len(account(ran)) == 3
     assert "the reference data cannot be fetched: file:///nowhere/housing.csv" in ran.err
-    assert "simulated data takes its place: the model is not a real one" in ran.err
+    assert "using simulated data: the model is not a real one" in ran.err
     assert "trained on simulated data: not for real decisions" in ran.err
     described = where.good("models", "show", "housing", "--json").document
     assert described["data"]["simulated"] is True

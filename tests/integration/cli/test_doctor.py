@@ -21,15 +21,15 @@ def test_a_place_in_order_is_healthy(trained: Place) -> None:
     assert "describes 'housing': 9 features, target median_house_value" in shown
     assert "400 rows" in shown
     assert "2 of housing" in shown
-    assert "housing@champion is housing/2; it is whole and gives its golden answers" in shown
+    assert "housing@champion is housing/2; checksums and golden rows are verified" in shown
 
 
 def test_before_the_first_model_the_doctor_says_what_to_do(empty: Place) -> None:
     settings = {k: v for k, v in empty.settings.items() if k != "MODELPORT_DATA"}
     new = Place(empty.folder, settings)
     shown = new.good("doctor").out
-    assert "get it with: modelport data fetch" in shown
-    assert "make it with: modelport train" in shown
+    assert "fetch it with: modelport data fetch" in shown
+    assert "train it with: modelport train" in shown
     assert states(new)["data"] == states(new)["model"] == "note"
     assert [*empty.folder.iterdir()] == []
 
@@ -40,7 +40,7 @@ def test_before_the_first_model_the_doctor_says_what_to_do(empty: Place) -> None
         ({"MODELPORT_VARIANT": "mian"}, "settings", 78, "'main' or 'api-baseline'"),
         ({"MODELPORT_HOUSE": "x"}, "settings", 78, "did you mean MODELPORT_HOME?"),
         ({"MODELPORT_SCHEMA": "absent.toml"}, "schema", 78, "absent.toml"),
-        ({"MODELPORT_HOME": "file/home"}, "home", 69, "set MODELPORT_HOME to a folder that can"),
+        ({"MODELPORT_HOME": "file/home"}, "home", 69, "set MODELPORT_HOME to a writable folder"),
         ({"MODELPORT_DATA": "absent.csv"}, "data", 66, "absent.csv"),
         ({"MODELPORT_DATA": "x.xlsx"}, "data", 78, ".csv, .parquet, .jsonl"),
         (

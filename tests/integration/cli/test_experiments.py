@@ -39,7 +39,7 @@ def test_what_was_chosen_is_told_to_a_person(tried: Place) -> None:
     shown = tried.good("experiments", "run", *QUICK, "--only", "dummy").out
     assert "one row (µs)" in shown
     assert "taken: lowers the RMSE of dummy by" in shown
-    assert "chosen: ridge, not yet what `train` uses" in shown
+    assert "chosen: ridge; `train` does not use it yet" in shown
 
 
 def test_what_was_chosen_becomes_what_train_trains(tried: Place) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong around the data: models, settings, stores, the terminal."""
+"""Errors of models, settings, stores and the terminal."""
 
 import errno
 import fcntl
@@ -51,7 +51,7 @@ def test_a_half_written_bundle_is_rejected(trained: Place) -> None:
     assert "missing files or has too many: model.onnx" in ran.err
 
 
-def test_a_broken_champion_may_be_replaced_and_is_not_lost_sight_of(trained: Place) -> None:
+def test_a_broken_champion_can_be_replaced_and_becomes_previous(trained: Place) -> None:
     (bundle(trained) / "model.onnx").unlink()
     ran = trained.good("train", "--estimator", "dummy", "--seed", "3", "--json")
     assert "housing/2 cannot be compared" in ran.document["reasons"][0]
@@ -117,8 +117,8 @@ def test_a_home_that_cannot_be_written_is_unavailable(empty: Place) -> None:
     assert "file/home" in ran.err
 
 
-def test_a_champion_appointed_meanwhile_is_a_conflict(trained: Place) -> None:
-    """The runs are locked, so that training waits between saving its version and appointing it."""
+def test_a_champion_promoted_meanwhile_is_a_conflict(trained: Place) -> None:
+    """The runs are locked, so that training waits between saving its version and promoting it."""
     trained.good("models", "promote", "housing/1")
     with (trained / "artifacts/runs/.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -149,13 +149,13 @@ def test_a_champion_appointed_meanwhile_is_a_conflict(trained: Place) -> None:
 
 
 class Full(StringIO):
-    """A disk without space."""
+    """A full disk."""
 
     def write(self, _: str) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_fault_that_nobody_thought_of_is_internal(
+def test_an_unexpected_exception_is_an_internal_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as ended, redirect_stdout(Full()):
@@ -163,7 +163,7 @@ def test_a_fault_that_nobody_thought_of_is_internal(
     assert ended.value.code == 70
     said = capsys.readouterr().err
     assert "No space left on device" in said
-    assert "this is a fault of modelport" in said
+    assert "a defect of modelport" in said
 
 
 def test_a_failure_with_json_is_one_document(trained: Place) -> None:
@@ -178,12 +178,12 @@ def test_a_failure_with_json_is_one_document(trained: Place) -> None:
     }
 
 
-def _mind_interrupts() -> None:
+def _heed_interrupts() -> None:
     """Undo what a shell does to the commands that it starts in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_an_interrupted_command_ends_at_once_and_leaves_nothing(trained: Place) -> None:
+def test_an_interrupted_command_ends_at_once_and_leaves_no_files(trained: Place) -> None:
     before = tree(trained / "artifacts/models")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
@@ -193,7 +193,7 @@ def test_an_interrupted_command_ends_at_once_and_leaves_nothing(trained: Place) 
             env=trained.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=_mind_interrupts,  # noqa: PLW1509 - it takes no lock
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it takes no lock
         )
         waiting, _ = silent.accept()
         with waiting:
@@ -206,7 +206,7 @@ def test_an_interrupted_command_ends_at_once_and_leaves_nothing(trained: Place) 
     assert tree(trained / "artifacts/models") == before
 
 
-def test_a_reader_that_has_seen_enough_is_no_fault(trained: Place) -> None:
+def test_a_closed_pipe_is_not_an_error(trained: Place) -> None:
     process = subprocess.Popen(
         [PROGRAM, "models", "show", "housing"],
         cwd=trained.folder,
@@ -224,7 +224,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault(trained: Place) -> None:
     assert b"Exception" not in said
 
 
-def test_nothing_but_the_document_is_on_stdout(trained: Place, sample_csv: Path) -> None:
+def test_json_output_is_one_document_on_stdout(trained: Place, sample_csv: Path) -> None:
     for command in ("models list", "predict-one", f"predict {sample_csv} out.csv", "doctor",
                     "train --estimator tree"):  # fmt: skip
         ran = trained.run(*command.split(), "--json")

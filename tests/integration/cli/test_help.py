@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from entrypoints.cli.command_table import SUMMARIES, load_command
 from tests.integration.program import Place
 
 COMMANDS = (
@@ -18,6 +19,16 @@ COMMANDS = (
     "models show",
     "models promote",
     "models rollback",
+    "models sign",
+    "models history",
+    "experiments run",
+    "experiments seeds",
+    "experiments report",
+    "keys create",
+    "keys list",
+    "keys revoke",
+    "signing create-key",
+    "signing list",
     "doctor",
 )
 
@@ -47,7 +58,12 @@ def test_the_version_is_told(empty: Place) -> None:
     assert re.fullmatch(r"modelport \d+\.\d+\.\d+\n", empty.good("--version").out)
 
 
-@pytest.mark.parametrize("group", ["data", "models"])
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_summary_is_the_first_sentence_of_the_help(name: str) -> None:
+    assert SUMMARIES[name] == load_command(name).help.partition("\n\n")[0]
+
+
+@pytest.mark.parametrize("group", ["data", "models", "experiments", "keys", "signing"])
 def test_a_group_lists_its_commands(empty: Place, group: str) -> None:
     shown = empty.good(group, "--help").out
     for command in COMMANDS:

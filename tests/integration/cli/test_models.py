@@ -77,7 +77,7 @@ def test_a_champion_is_appointed_by_hand_and_taken_back(trained: Place) -> None:
     assert told.out == "housing/2 is champion now; before: housing/1\n"
     assert trained.registered() == [("housing/1", ["previous"]), ("housing/2", ["champion"])]
     again = trained.good("models", "rollback", "--to", "housing/2")
-    assert again.out == "housing/2 is champion already\n"
+    assert again.out == "housing/2 is already champion\n"
 
 
 def test_a_rollback_may_name_the_version(trained: Place) -> None:
@@ -100,7 +100,7 @@ def test_every_decision_is_told_with_who_and_why(trained: Place) -> None:
     assert third[1:] == ["  promote by ada", "  the [plainer] one"]
     assert fourth[1:] == ["  rollback by ada", "  no reason was given"]
     other = where.good("models", "history", "barns")
-    assert (other.out, "nothing was decided yet about barns" in other.err) == ("", True)
+    assert (other.out, "no decisions yet about barns" in other.err) == ("", True)
 
 
 def test_without_a_champion_before_there_is_no_way_back(empty: Place) -> None:

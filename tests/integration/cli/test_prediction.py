@@ -182,7 +182,7 @@ def test_an_interval_and_what_lies_beyond_the_training_data_are_told(trained: Pl
     far = {**RECORD, "latitude": 89.0}
     ran = trained.call("predict-one", "-", "--interval", "0.8", stdin=json.dumps(far).encode())
     assert "0.8 interval: " in ran.out
-    assert "beyond the training data by longitude, latitude" in ran.out
+    assert "outside the applicability domain in longitude, latitude" in ran.out
 
 
 @pytest.mark.parametrize("command", [["predict-one"], ["predict", "in.csv", "out.csv"]])

@@ -84,7 +84,7 @@ def test_the_gate_refuses_a_worse_model_and_keeps_it_as_a_version(trained: Place
 def test_a_decision_is_told_with_every_check_and_recorded_everywhere(trained: Place) -> None:
     ran = trained.call("train", "--estimator", "dummy", "--seed", "7")
     header = next(line for line in ran.out.splitlines() if line.startswith("check"))
-    assert header.split() == ["check", "verdict", "what", "the", "gate", "has", "found"]
+    assert header.split() == ["check", "result", "measured"]
     for check in ("error     failed", "cost      not judged", "latency   passed"):
         assert f"\n{check}" in ran.out
     (*_, decision) = trained.good("models", "history", "--json").document["decisions"]

@@ -158,7 +158,7 @@ def test_progress_in_a_pipe_is_silent_for_a_short_job(capsys: pytest.CaptureFixt
 
 def test_progress_in_a_pipe_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter([0.0, 11.0, 59.0, 61.0, 62.0, 121.0])
-    tell = output.line_a_minute("scoring", lambda: next(times))
+    tell = output.line_per_minute("scoring", lambda: next(times))
     for rows in (500, 1_000, 5_500, 6_000, 60_500):
         tell(Progress(rows, 600_500, resumed=500))
     assert capsys.readouterr().err.splitlines() == [
@@ -168,9 +168,12 @@ def test_progress_in_a_pipe_is_told_now_and_then(capsys: pytest.CaptureFixture[s
 
 
 def test_no_rate_is_told_before_there_is_one() -> None:
-    assert output.in_words(Progress(5, 9, resumed=5), 3.0) == "5 of 9 rows"
-    assert output.in_words(Progress(9, 9, resumed=5), 0.0) == "9 of 9 rows"
-    assert output.in_words(Progress(9, 9, resumed=5), 2.0) == "9 of 9 rows, 2 rows/s, 0:00:00 left"
+    assert output.describe_progress(Progress(5, 9, resumed=5), 3.0) == "5 of 9 rows"
+    assert output.describe_progress(Progress(9, 9, resumed=5), 0.0) == "9 of 9 rows"
+    assert (
+        output.describe_progress(Progress(9, 9, resumed=5), 2.0)
+        == "9 of 9 rows, 2 rows/s, 0:00:00 left"
+    )
 
 
 def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +183,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
             tell(Progress(1_000, 2_000))
 
     shown = on_terminal(work, monkeypatch)
-    assert "looking at the input" in shown
+    assert "reading the input" in shown
     assert re.search(r"1,000 of 2,000 rows, [\d,]+ rows/s, 0:00:00 left", shown)
 
 

@@ -6,7 +6,6 @@ from dependency_injector import providers
 from starlette.testclient import TestClient
 
 from domain.errors import NotSupported
-from entrypoints.cli.explanation_bars import bars
 from entrypoints.http.app import create_app
 from entrypoints.wiring.container import Container
 from tests.support.json_schema import fits
@@ -93,12 +92,3 @@ def test_without_the_libraries_the_server_says_what_is_lacking(bare: TestClient)
     assert (answer.status_code, answer.json()["title"]) == (501, "Not supported")
     assert "shap is not installed" in answer.json()["detail"]
     assert bare.post("/predict", json={"data": [ROW]}).status_code == 200
-
-
-def test_the_largest_contribution_comes_first_and_is_drawn_longest() -> None:
-    assert bars(1000.0, {"age": -5.0, "rooms": 120.5, "place": 0.0}) == [
-        "base   1,000.00",
-        "rooms   +120.50  ████████████████████████",
-        "age       -5.00  █",
-        "place     +0.00",
-    ]

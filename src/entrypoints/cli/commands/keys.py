@@ -1,4 +1,4 @@
-"""`keys`: who may call the server."""
+"""`keys`: the API keys of the server."""
 
 import re
 from datetime import datetime, timedelta
@@ -14,19 +14,21 @@ from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 from entrypoints.wiring.builders import now
 
-app = typer.Typer(help="Say who may call the server.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Manage the API keys of the server.", no_args_is_help=True
+)
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option(help="Whose key it is; each name once.")],
-    scope: Annotated[list[Scope], typer.Option(help="What it is good for; may be repeated.")],
+    name: Annotated[str, typer.Option(help="Name of the key; unique.")],
+    scope: Annotated[list[Scope], typer.Option(help="What the key permits; may be repeated.")],
     expires: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="How long it is good, like 12h or 90d.", show_default="for ever"
+            metavar="TIME", help="Validity, such as 12h or 90d.", show_default="no expiry"
         ),
     ] = None,
     rate: Annotated[
@@ -34,13 +36,13 @@ def create(
         typer.Option(
             min=0.001,
             max=1e9,
-            help="Requests per second that each server process answers.",
+            help="Rate limit: requests per second and server process.",
             show_default="no limit",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key, and print it: the only time that it can be read.
+    """Create a key and print it; it cannot be shown again.
 
     Example: modelport keys create --name shop --scope predict --expires 90d --rate 50
     """
@@ -57,13 +59,13 @@ def create(
     if as_json:
         output.emit({"token": made.token, **_document(made.key)})
         return
-    output.say("kept as a hash only: this is the one time that the key is shown")
+    output.say("only a hash is stored: copy the key now, it cannot be shown again")
     output.show(made.token)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the keys, without what would let one use them.
+    """List the keys without their secrets.
 
     Example: modelport keys list
     """
@@ -72,7 +74,7 @@ def list_(as_json: AsJson = False) -> None:
         output.emit({"keys": [_document(key) for key in keys]})
         return
     if not keys:
-        output.say("there are no keys; make one with: modelport keys create")
+        output.say("there are no keys; create one with: modelport keys create")
         return
     header = ["id", "name", "scopes", "per second", "created", "expires"]
     output.show(output.grid(header, [_line(key) for key in keys]))
@@ -80,31 +82,35 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def revoke(
-    which: Annotated[str, typer.Argument(metavar="KEY", help="Its name or its id.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Name or id of the key.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a key good for nothing; running servers notice within a second or two.
+    """Revoke a key; running servers refuse it within about two seconds.
 
     Example: modelport keys revoke shop
     """
-    _store().revoke(which)
+    _store().revoke(key)
     if as_json:
-        output.emit({"revoked": which})
+        output.emit({"revoked": key})
     else:
-        output.say(f"{which} is revoked")
+        output.say(f"{key} is revoked")
 
 
 def _store() -> KeyStore:
     store = container().key_store()
     if store is None:
-        raise Misconfigured("MODELPORT_API_KEYS_FILE is not set; allowed: the path of a file")
+        raise Misconfigured(
+            "MODELPORT_API_KEYS_FILE is not set; set it to the path of the key file"
+        )
     return store
 
 
 def _duration(text: str) -> timedelta:
     found = re.fullmatch("([0-9]{1,5})([hd])", text)
     if found is None:
-        raise Misconfigured(f"--expires {text!r} is not a time; allowed: hours or days, 12h or 90d")
+        raise Misconfigured(
+            f"--expires {text!r} is not a duration; allowed: hours or days, such as 12h or 90d"
+        )
     return int(found[1]) * _UNITS[found[2]]
 
 

@@ -1,4 +1,4 @@
-"""`experiments`: how the model was chosen."""
+"""`experiments`: run, seeds, report."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,22 +14,49 @@ from domain.data.split import Split
 from domain.experiments.ladder import Plan
 from domain.experiments.results import ExperimentResults, SeedResults
 from domain.training.cross_validation import Folding
-from domain.training.specification import TrainingSpec
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, Data, SchemaFile, container
+from entrypoints.cli.options import (
+    AsJson,
+    Data,
+    HoldoutShare,
+    SchemaFile,
+    ValidationShare,
+    container,
+)
 from entrypoints.reports.report_files import write_report
 from entrypoints.wiring.builders import settle
 
-app = typer.Typer(help="See how the model was chosen, and repeat it.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Choose a model by experiments, and report how it was chosen.",
+    no_args_is_help=True,
+)
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STEP",
+        help="Compute this step only; may be repeated. Stored results of other steps are shown.",
+        show_default=False,
+    ),
+]
 Fresh = Annotated[
     bool,
-    typer.Option("--fresh", metavar="", help="Do again what was done before.", show_default=False),
+    typer.Option("--fresh", metavar="", help="Ignore stored results.", show_default=False),
+]
+Update = Annotated[
+    bool,
+    typer.Option(
+        "--update",
+        metavar="",
+        help="Write the chosen specification to the file that `train` reads.",
+        show_default=False,
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of hold-out, folds, search and estimators.")]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes that fit side by side.", show_default="one per core"),
+    typer.Option(min=1, help="Processes that fit concurrently.", show_default="one per core"),
 ]
 
 
@@ -37,34 +64,19 @@ Workers = Annotated[
 def run(
     data: Data = None,
     schema: SchemaFile = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="STEP",
-            help="Do this step alone; may be repeated. Others are shown if they were done before.",
-            show_default=False,
-        ),
-    ] = None,
+    only: Only = None,
     seed: Seed = 42,
-    folds: Annotated[int, typer.Option(help="Folds of the training part.")] = 5,
-    budget: Annotated[int, typer.Option(help="Trials of each search.")] = 10,
+    folds: Annotated[int, typer.Option(help="Folds of the training rows.")] = 5,
+    budget: Annotated[int, typer.Option(help="Trials per search.")] = 10,
     fresh: Fresh = False,
-    update: Annotated[
-        bool,
-        typer.Option(
-            "--update",
-            metavar="",
-            help="Write what was chosen to the specification that `train` reads.",
-            show_default=False,
-        ),
-    ] = False,
+    update: Update = False,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try a ladder of models on the same folds, search, and choose by paired comparisons.
+    """Compare a ladder of models on the same folds, tune, and select by paired comparison.
 
-    The hold-out is not opened: `train` does that, for what it proposes to the gate.
-    What was done before for the same data, specification and code is not done again.
+    The hold-out is not used: `train` evaluates the chosen specification on it.
+    Results for the same data, specification and code are stored and not computed again.
 
     Example: modelport experiments run --only boosting --folds 3
     """
@@ -72,18 +84,12 @@ def run(
     table: Schema = wired.schema()
     source: DataSource = wired.source(data)
     plan = Plan(Split(seed=seed), Folding(folds, seed), budget)
-    settled: TrainingSpec = wired.specification()
+    current = replace(wired.specification(), split=plan.split)
     use_case = wired.run_experiments()
     use_case = replace(use_case, cross_validate=replace(use_case.cross_validate, workers=workers))
-    with output.working(f"trying a ladder of models on {folds} folds"):
+    with output.working(f"comparing a ladder of models on {folds} folds"):
         results: ExperimentResults = use_case(
-            source,
-            table,
-            replace(settled, split=plan.split),
-            plan,
-            only=only or (),
-            fresh=fresh,
-            tell=lambda line: output.say(escape(line)),
+            source, table, current, plan, only=only or (), fresh=fresh, tell=_say
         )
     if update and not results.confirmed:
         written = settle(wired.settings(), results.specification)
@@ -98,18 +104,16 @@ def run(
 def seeds(
     data: Data = None,
     schema: SchemaFile = None,
-    number: Annotated[int, typer.Option("--seeds", help="Seeds from 0 on.")] = 10,
-    holdout: Annotated[float, typer.Option(help="Fraction of rows to judge by.")] = 0.2,
-    validation: Annotated[
-        float, typer.Option(help="Fraction of rows to leave out, neither learnt nor judged by.")
-    ] = 0.16,
+    number: Annotated[int, typer.Option("--seeds", help="Number of seeds, from 0.")] = 10,
+    holdout: HoldoutShare = 0.2,
+    validation: ValidationShare = 0.16,
     fresh: Fresh = False,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the chosen specification on many splits: how much of a score is the split's luck.
+    """Train the chosen specification on several random splits: how much the metric varies.
 
-    By default 64% of the rows are learnt from and 20% judged by, as in published comparisons.
+    By default 64% of the rows are training rows and 20% are hold-out, as in published comparisons.
 
     Example: modelport experiments seeds --seeds 10
     """
@@ -176,6 +180,10 @@ def report(
     output.show(output.facts({"page": written[0], "Markdown": written[1]}))
 
 
+def _say(line: str) -> None:
+    output.say(escape(line))
+
+
 def _show_ladder(results: ExperimentResults) -> None:
     unit = f" ({results.unit})" if results.unit else ""
     header = ["step", f"RMSE{unit}", "fit (s)", "size (kB)", "one row (µs)", "decision"]
@@ -192,5 +200,5 @@ def _show_ladder(results: ExperimentResults) -> None:
     ]
     output.show_rows(header, rows)
     output.show("")
-    agrees = "which `train` uses" if results.confirmed else "not yet what `train` uses"
-    output.show(f"chosen: {results.chosen.name}, {agrees}")
+    used = "`train` uses it" if results.confirmed else "`train` does not use it yet"
+    output.show(f"chosen: {results.chosen.name}; {used}")

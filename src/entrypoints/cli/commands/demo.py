@@ -1,4 +1,4 @@
-"""`demo`: the whole way from a table to a prediction over HTTP, once, with an account of it."""
+"""`demo`: from a table to a prediction over HTTP, in three steps."""
 
 import json
 import shutil
@@ -13,6 +13,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import typer
 from rich.markup import escape
 
 from application.data.copy_data import CopyData
@@ -25,9 +26,9 @@ from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchReport
 from domain.training.specification import TrainingSpec
 from entrypoints.cli import output
+from entrypoints.cli.commands.predict import batch_document, show_batch
+from entrypoints.cli.commands.train import show_training, training_document
 from entrypoints.cli.options import AsJson, container
-from entrypoints.cli.predict import batch_document, show_batch
-from entrypoints.cli.train import show_training, training_document
 from entrypoints.wiring.container import Container
 from entrypoints.wiring.settings import Variant
 
@@ -37,22 +38,26 @@ _OUTPUTS = Path("outputs")
 
 _NEXT = {
     "models list": "every version, and which is champion",
-    "train --estimator ridge": "a plainer model: the gate will refuse it",
-    "predict-one": "one answer without a server",
+    "train --estimator ridge": "a simpler model: the gate does not promote it",
+    "predict-one": "one prediction without a server",
     "serve": "then open http://127.0.0.1:8000/docs",
-    "doctor": "what is configured, and whether it works",
+    "doctor": "check the configuration",
 }
 _OTHER = {
-    Variant.MAIN: (Variant.API_BASELINE, "the same with files in place of MLflow"),
-    Variant.API_BASELINE: (Variant.MAIN, "the same with MLflow in place of files"),
+    Variant.MAIN: (Variant.API_BASELINE, "the same with files instead of MLflow"),
+    Variant.API_BASELINE: (Variant.MAIN, "the same with MLflow instead of files"),
 }
 
 
-def demo(as_json: AsJson = False) -> None:
-    """Train, gate, register, score a file, start the server and ask it for one prediction.
+app = typer.Typer(add_completion=False)
 
-    Where the reference data cannot be fetched, simulated data takes its place.
-    A model that was trained on simulated data is marked.
+
+@app.command()
+def demo(as_json: AsJson = False) -> None:
+    """Train, register, score a file, start the server and request one prediction.
+
+    If the reference data cannot be fetched, simulated data is used.
+    A model trained on simulated data is marked as such.
 
     Example: modelport demo
     """
@@ -60,7 +65,9 @@ def demo(as_json: AsJson = False) -> None:
     schema: Schema = wired.schema()
     spec: TrainingSpec = wired.specification()
     source, rows = _data(wired)
-    _headline(1, f"Train, judge on the hold-out, let the gate decide: {schema.name}", as_json)
+    _headline(
+        1, f"Train, evaluate on the hold-out, apply the promotion gate: {schema.name}", as_json
+    )
     started = perf_counter()
     with output.working(f"training {spec.estimator.value}"):
         report: TrainingReport = wired.train_model()(source, schema, spec)
@@ -72,18 +79,18 @@ def demo(as_json: AsJson = False) -> None:
     batch = _score(wired, rows, target, ModelRef(schema.name))
     if not as_json:
         show_batch(batch)
-    _headline(3, "Serve, and ask for one prediction over HTTP", as_json)
-    answer = _ask_server(schema)
+    _headline(3, "Serve, and request one prediction over HTTP", as_json)
+    answer = _request_prediction(schema)
     if as_json:
         training = training_document(report, spec, seconds)
         output.emit({"train": training, "predict": batch_document(batch), "serve": answer})
         return
-    shown = {"asked": f"POST {answer['url']}", "row": json.dumps(schema.example)}
+    shown = {"request": f"POST {answer['url']}", "row": json.dumps(schema.example)}
     value = f"{answer['answer']['predictions'][0]:,.2f} {schema.target.unit}".rstrip()
-    shown |= {schema.target.name: value, "answered by": answer["answer"]["model"]}
+    shown |= {schema.target.name: value, "model": answer["answer"]["model"]}
     output.show(output.facts(shown))
     output.show("\n[bold]What to try next[/]")
-    output.show_commands(_next(_program(), wired.settings().variant))
+    output.show_commands(_next_commands(_program(), wired.settings().variant))
 
 
 def _headline(number: int, text: str, as_json: bool) -> None:
@@ -91,14 +98,14 @@ def _headline(number: int, text: str, as_json: bool) -> None:
         output.show(f"\n[bold cyan]{number}. {escape(text)}[/]")
 
 
-def _next(program: str, variant: Variant) -> dict[str, str]:
+def _next_commands(program: str, variant: Variant) -> dict[str, str]:
     other, what = _OTHER[variant]
     commands = {f"{program} {command}": meaning for command, meaning in _NEXT.items()}
     return {**commands, f"MODELPORT_VARIANT={other.value} {program} demo": what}
 
 
 def _program() -> str:
-    """Return how this program is called from here: by name, or by path if it is not on PATH."""
+    """Return the word that calls this program: its name, or its path if it is not on PATH."""
     own, found = Path(sys.argv[0]), shutil.which("modelport")
     if own.name != "modelport" or (found and own.exists() and own.samefile(found)):
         return "modelport"
@@ -106,9 +113,9 @@ def _program() -> str:
 
 
 def _data(wired: Container) -> tuple[DataSource, DataSource]:
-    """Return what to train on and what to score: the configured data for both.
+    """Return the data to train on and the data to score: the configured data for both.
 
-    Where that is the reference data and out of reach: simulated rows, and a file of them.
+    If the reference data cannot be fetched: simulated rows, and a file of them.
     """
     try:
         source: DataSource = wired.source()
@@ -117,7 +124,7 @@ def _data(wired: Container) -> tuple[DataSource, DataSource]:
         if wired.settings().data is not None:
             raise
         output.say(f"[yellow]the reference data cannot be fetched[/]: {escape(str(error))}")
-        output.say("[yellow bold]simulated data takes its place: the model is not a real one[/]")
+        output.say("[yellow bold]using simulated data: the model is not a real one[/]")
     path = str(_OUTPUTS / "sample.csv")
     sample: DataSource = wired.source(f"sample:{_SAMPLE_ROWS}")
     CopyData()(sample, wired.sink(path))
@@ -126,11 +133,11 @@ def _data(wired: Container) -> tuple[DataSource, DataSource]:
 
 def _score(wired: Container, rows: DataSource, target: Path, ref: ModelRef) -> BatchReport:
     use_case: PredictBatch = wired.predict_batch()
-    with output.progress("scoring") as tell:
-        return use_case(rows, wired.sink(str(target)), ref, progress=tell)
+    with output.progress("scoring") as show_progress:
+        return use_case(rows, wired.sink(str(target)), ref, progress=show_progress)
 
 
-def _ask_server(schema: Schema) -> dict[str, Any]:
+def _request_prediction(schema: Schema) -> dict[str, Any]:
     with _server(ModelRef(schema.name)) as url:
         body = json.dumps({"data": [schema.example]}).encode()
         answer = _json(Request(f"{url}/predict", body, {"Content-Type": "application/json"}))
@@ -139,7 +146,7 @@ def _ask_server(schema: Schema) -> dict[str, Any]:
 
 @contextmanager
 def _server(ref: ModelRef) -> Iterator[str]:
-    """Run the real server as a process of its own; stop it as an operator would."""
+    """Run the server in a child process on a free port; yield its URL."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", str(port)]
@@ -156,7 +163,7 @@ def _server(ref: ModelRef) -> Iterator[str]:
 
 
 def _stop(process: subprocess.Popen[str]) -> str:
-    """End the server; return what it said."""
+    """Stop the server; return its log."""
     process.terminate()
     try:
         return process.communicate(timeout=_START_SECONDS)[1]

@@ -1,4 +1,4 @@
-"""`models`: look at versions, and say which one is champion."""
+"""`models`: list, show, promote and sign versions."""
 
 from typing import Annotated, Any
 
@@ -15,13 +15,17 @@ from entrypoints.cli import model_cards as cards
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 
-app = typer.Typer(help="Look at versions, and say which one is champion.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="List, show, promote and sign model versions.",
+    no_args_is_help=True,
+)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")]
 
 Reason = Annotated[
     str,
-    typer.Option(metavar="TEXT", help="Why; it is kept in the ledger.", show_default=False),
+    typer.Option(metavar="TEXT", help="Reason, recorded in the ledger.", show_default=False),
 ]
 
 
@@ -37,7 +41,7 @@ def list_(as_json: AsJson = False) -> None:
         output.emit({"versions": [_version_document(version) for version in versions]})
         return
     if not versions:
-        output.say("there are no models yet; make one with: modelport train")
+        output.say("there are no models yet; train one with: modelport train")
         return
     header = ["model", "aliases", "estimator", "RMSE", "R²", "data", "created"]
     output.show_rows(header, [_line(version) for version in versions])
@@ -74,11 +78,11 @@ app.command()(cards.show)
 
 @app.command()
 def promote(ref: Ref, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Make a version the champion, whatever the gate said; it must pass the checks of loading.
+    """Make a version the champion without the promotion gate; it must load and verify.
 
     Example: modelport models promote housing/3 --reason "the gate compared with a leaky model"
     """
-    _tell(container().promote_model()(ModelRef.parse(ref), reason), as_json)
+    _show_promotion(container().promote_model()(ModelRef.parse(ref), reason), as_json)
 
 
 @app.command()
@@ -86,7 +90,7 @@ def rollback(
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="REF", help="Version to go back to.", show_default="the champion before"
+            metavar="REF", help="Version to return to.", show_default="the previous champion"
         ),
     ] = None,
     reason: Reason = "",
@@ -99,20 +103,20 @@ def rollback(
     wired = container()
     use_case = wired.promote_model()
     if to is None:
-        _tell(use_case.rollback(wired.settings().model_ref.name, reason), as_json)
+        _show_promotion(use_case.rollback(wired.settings().model_ref.name, reason), as_json)
     else:
-        _tell(use_case(ModelRef.parse(to), reason, Action.ROLLBACK), as_json)
+        _show_promotion(use_case(ModelRef.parse(to), reason, Action.ROLLBACK), as_json)
 
 
 @app.command()
 def sign(ref: Ref, as_json: AsJson = False) -> None:
-    """Sign a version with MODELPORT_SIGNING_KEY, after checking that it is whole.
+    """Verify a version and sign it with MODELPORT_SIGNING_KEY.
 
     Example: modelport models sign housing/3
     """
     wired = container()
     if wired.settings().signing_key is None:
-        raise Misconfigured("MODELPORT_SIGNING_KEY is not set; name the private key to sign with")
+        raise Misconfigured("MODELPORT_SIGNING_KEY is not set; set it to the path of a private key")
     version = wired.sign_model()(ModelRef.parse(ref))
     keys = sorted(signatures(version.details))
     if as_json:
@@ -121,7 +125,7 @@ def sign(ref: Ref, as_json: AsJson = False) -> None:
         output.show(f"{version.label} is signed by {', '.join(keys)}")
 
 
-def _tell(promotion: Promotion, as_json: bool) -> None:
+def _show_promotion(promotion: Promotion, as_json: bool) -> None:
     before = promotion.replaced.label if promotion.replaced else None
     if as_json:
         output.emit(
@@ -134,7 +138,7 @@ def _tell(promotion: Promotion, as_json: bool) -> None:
     elif promotion.changed:
         output.show(f"{promotion.champion.label} is champion now; before: {before or 'none'}")
     else:
-        output.show(f"{promotion.champion.label} is champion already")
+        output.show(f"{promotion.champion.label} is already champion")
 
 
 @app.command()
@@ -142,14 +146,14 @@ def history(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="Name of the models.", show_default="that of MODELPORT_MODEL"
+            metavar="NAME", help="Model name.", show_default="the name in MODELPORT_MODEL"
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell every decision about who is champion, latest last, with its reasons.
+    """List every promotion decision with its reasons, the latest last.
 
-    With --json each comes with all the figures that were known.
+    With --json, each decision includes all measurements.
 
     Example: modelport models history housing
     """
@@ -161,7 +165,7 @@ def history(
         output.emit({"decisions": [entry.to_mapping() for entry in entries]})
         return
     if not entries:
-        output.say(f"nothing was decided yet about {escape(model)}")
+        output.say(f"no decisions yet about {escape(model)}")
     for number, entry in enumerate(entries):
         if number:
             output.show("")

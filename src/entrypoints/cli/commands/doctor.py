@@ -1,4 +1,4 @@
-"""`doctor`: what is configured, whether it works, and what to do where it does not."""
+"""`doctor`: check the configuration."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from entrypoints.wiring.settings import REFERENCE_PATH, Settings, load_settings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; `exit_code` is 0 unless something must be mended."""
+    """The result of one check; `exit_code` is 0 unless there is a problem."""
 
     check: str
     state: str
@@ -28,14 +28,18 @@ class Finding:
     exit_code: int = DONE
 
 
-def doctor(as_json: AsJson = False) -> None:
-    """Say in plain words what is configured, what works, and what does not.
+app = typer.Typer(add_completion=False)
 
-    The exit code is that of the first problem found.
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the configuration, and say what to change.
+
+    The exit code is that of the first problem.
 
     Example: modelport doctor
     """
-    findings = list(_examine())
+    findings = list(_findings())
     if as_json:
         output.emit(
             {
@@ -48,14 +52,14 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         colours = {"ok": "green", "note": "yellow", "problem": "red"}
         for f in findings:
-            verdict = f"[{colours[f.state]}]{f.state:>8}[/]  [bold]{f.check}[/]"
-            output.show(f"{verdict}: {escape(f.detail)}")
+            state = f"[{colours[f.state]}]{f.state:>8}[/]"
+            output.show(f"{state}  [bold]{f.check}[/]: {escape(f.detail)}")
     code = next((f.exit_code for f in findings if f.exit_code != DONE), DONE)
     if code != DONE:
         raise typer.Exit(code)
 
 
-def _examine() -> Iterator[Finding]:
+def _findings() -> Iterator[Finding]:
     try:
         settings = load_settings()
     except ModelportError as error:
@@ -71,9 +75,9 @@ def _examine() -> Iterator[Finding]:
     yield _check("model", lambda: _model(wired))
 
 
-def _check(name: str, examine: Callable[[], Finding | str]) -> Finding:
+def _check(name: str, run: Callable[[], Finding | str]) -> Finding:
     try:
-        found = examine()
+        found = run()
     except ModelportError as error:
         return _problem(name, error)
     return found if isinstance(found, Finding) else Finding(name, "ok", found)
@@ -101,14 +105,14 @@ def _schema(wired: Container) -> str:
 def _home(home: Path) -> str:
     existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise Unavailable(f"{home} cannot be written; set MODELPORT_HOME to a folder that can")
+        raise Unavailable(f"{home} cannot be written; set MODELPORT_HOME to a writable folder")
     return f"{home} can be written"
 
 
 def _data(wired: Container) -> Finding | str:
     settings = wired.settings()
     if settings.data is None and not REFERENCE_PATH.exists():
-        detail = f"{REFERENCE_PATH} is not there yet; get it with: modelport data fetch"
+        detail = f"{REFERENCE_PATH} does not exist yet; fetch it with: modelport data fetch"
         return Finding("data", "note", detail)
     version = wired.source().version
     return f"{version.uri} has {version.rows:,} rows, SHA-256 {version.sha256[:12]}…"
@@ -116,7 +120,7 @@ def _data(wired: Container) -> Finding | str:
 
 def _tracker(wired: Container) -> str:
     wired.tracker()
-    return f"runs are recorded by: {wired.settings().tracker_kind.value}"
+    return f"runs are recorded with: {wired.settings().tracker_kind.value}"
 
 
 def _store(wired: Container) -> str:
@@ -130,5 +134,5 @@ def _model(wired: Container) -> Finding | str:
     try:
         model: LoadedModel = wired.load_model()(ref)
     except NotFound:
-        return Finding("model", "note", f"there is no {ref} yet; make it with: modelport train")
-    return f"{ref} is {model.version.label}; it is whole and gives its golden answers"
+        return Finding("model", "note", f"{ref} does not exist yet; train it with: modelport train")
+    return f"{ref} is {model.version.label}; checksums and golden rows are verified"

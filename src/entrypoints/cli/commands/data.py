@@ -1,4 +1,4 @@
-"""`data`: get, make and check data."""
+"""`data`: fetch, sample, check."""
 
 from typing import Annotated
 
@@ -15,14 +15,16 @@ from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, SchemaFile, container
 from entrypoints.wiring.data_uris import fetch_reference_data, open_source, public_uri
 
-app = typer.Typer(help="Get, make and check data.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Fetch, simulate and check data.", no_args_is_help=True
+)
 
 _SHOWN = 10
 
 
 @app.command()
 def fetch(as_json: AsJson = False) -> None:
-    """Get the reference data into data/raw/ and verify its checksum.
+    """Fetch the reference data into data/raw/ and verify its checksum.
 
     Example: modelport data fetch
     """
@@ -32,8 +34,8 @@ def fetch(as_json: AsJson = False) -> None:
         data = open_source(settings, str(path)).version
     if data.sha256 != settings.data_sha256:
         raise ChecksumMismatch(
-            f"{path} was there already and is not the reference data: SHA-256 is {data.sha256}, "
-            f"expected was {settings.data_sha256}; it stays; delete it to get the reference data"
+            f"{path} is not the reference data: its SHA-256 is {data.sha256}, expected: "
+            f"{settings.data_sha256}; the file was not changed; delete it, then fetch again"
         )
     if as_json:
         output.emit({"path": str(path), **json_value(data.identity)})
@@ -43,21 +45,21 @@ def fetch(as_json: AsJson = False) -> None:
 
 @app.command()
 def sample(
-    rows: Annotated[int, typer.Option(min=1, help="How many block groups to simulate.")],
-    out: Annotated[str, typer.Option(metavar="FILE", help="Where to write them.")],
+    rows: Annotated[int, typer.Option(min=1, help="Number of block groups.")],
+    out: Annotated[str, typer.Option(metavar="FILE", help="File to write.")],
     as_json: AsJson = False,
 ) -> None:
-    """Simulate block groups, always the same for the same number of rows.
+    """Write simulated block groups; the same number of rows gives the same data.
 
     Example: modelport data sample --rows 1000 --out outputs/sample.csv
     """
     wired = container()
-    with output.progress("simulating") as tell:
-        place = CopyData()(wired.source(f"sample:{rows}"), wired.sink(out), tell)
+    with output.progress("simulating") as show_progress:
+        written = CopyData()(wired.source(f"sample:{rows}"), wired.sink(out), show_progress)
     if as_json:
-        output.emit({"output": place, "rows": rows})
+        output.emit({"output": written, "rows": rows})
     else:
-        output.show(output.facts({"output": place, "rows": f"{rows:,} (simulated)"}))
+        output.show(output.facts({"output": written, "rows": f"{rows:,} (simulated)"}))
 
 
 @app.command()
@@ -66,7 +68,7 @@ def check(
     schema: SchemaFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every row of training data against the schema, target included.
+    """Check every row of training data against the schema, including the target.
 
     Example: modelport data check data/raw/housing.csv
     """
@@ -76,7 +78,7 @@ def check(
     with output.working(f"checking {public_uri(uri)}"):
         found = check_labelled(source, table)
         data = source.version
-    by_frequency = sorted(found.faults.items(), key=lambda fault: -fault[1])
+    by_frequency = sorted(found.faults.items(), key=lambda found: -found[1])
     if as_json:
         output.emit(
             {
@@ -92,9 +94,9 @@ def check(
     else:
         _show_check(found, table, data.uri)
     if found.rejected or not found.rows:
-        broken = f"{found.rejected:,} of {found.rows:,} rows break the schema"
-        fault = InvalidData(f"{data.uri}: {broken if found.rows else 'there are no rows'}")
-        raise typer.Exit(output.tell(fault))
+        problem = f"{found.rejected:,} of {found.rows:,} rows break the schema"
+        error = InvalidData(f"{data.uri}: {problem if found.rows else 'there are no rows'}")
+        raise typer.Exit(output.show_error(error))
 
 
 def _show_check(found: DataCheck, schema: Schema, uri: str) -> None:

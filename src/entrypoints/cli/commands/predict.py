@@ -1,0 +1,203 @@
+"""`predict`: score a file or a table."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from application.ports import DataSource, PredictionSink
+from application.scoring.predict_batch import PredictBatch
+from domain.errors import InvalidData
+from domain.scoring.batch_job import BatchReport, RejectLimit
+from domain.scoring.prediction import PredictionOptions
+from entrypoints.cli import output
+from entrypoints.cli.options import AsJson, Interval, Model, container, parse_ref
+from entrypoints.cli.resume_command import command_again, resumable
+from entrypoints.wiring.data_uris import cautions, leave_pandas_out, require_apart
+from entrypoints.wiring.settings import EngineKind
+
+app = typer.Typer(add_completion=False)
+
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="Data URI to read.")]
+Output = Annotated[
+    str,
+    typer.Argument(
+        metavar="OUTPUT",
+        help="A .csv, .parquet or .jsonl file (text also .gz or .zst), s3://BUCKET/KEY with such "
+        "a name, a FOLDER/ with one file per chunk, or a database URL with #TABLE.",
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Input column to copy to the output; may be repeated.",
+        show_default=False,
+    ),
+]
+PartitionBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Input column to keep, whose values name the folders COLUMN=VALUE in FOLDER/; "
+        "may be repeated.",
+        show_default=False,
+    ),
+]
+FileFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="Format of the files in FOLDER/: parquet, csv or jsonl (text also csv.gz, csv.zst).",
+        show_default="parquet",
+    ),
+]
+Extrapolates = Annotated[
+    bool,
+    typer.Option(
+        "--extrapolates",
+        help="Add a column that names the features in which a row is outside the applicability "
+        "domain.",
+    ),
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Add a column contribution:FEATURE per feature; the prediction minus all "
+        "contributions is the base value.",
+    ),
+]
+Engine = Annotated[
+    EngineKind | None,
+    typer.Option(help="This machine or a Ray cluster.", show_default="MODELPORT_ENGINE"),
+]
+ChunkRows = Annotated[int, typer.Option(min=1, help="Rows per chunk.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Chunks to score concurrently.", show_default="the cores of the engine"
+    ),
+]
+MaxRejects = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROWS|SHARE%",
+        help="Stop when more rows than this are rejected: 1000, or 5% of all rows.",
+        show_default="1000 or 50%, whichever is more",
+    ),
+]
+
+
+@app.command()
+def predict(
+    context: typer.Context,
+    source: Input,
+    target: Output,
+    model: Model = None,
+    keep: Keep = None,
+    partition_by: PartitionBy = None,
+    file_format: FileFormat = None,
+    interval: Interval = None,
+    extrapolates: Extrapolates = False,
+    explain: Explain = False,
+    engine: Engine = None,
+    chunk_rows: ChunkRows = 100_000,
+    workers: Workers = None,
+    max_rejects: MaxRejects = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score every row of a file or table.
+
+    Rejected rows are written to OUTPUT.rejects.jsonl with row number and reason.
+    After an interruption, the same command resumes; after completion, it does nothing.
+
+    Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
+    """
+    require_apart(source, target)
+    wired = container(engine=engine)
+    use_case: PredictBatch = wired.predict_batch()
+    score = partial(
+        use_case,
+        ref=parse_ref(model, wired.settings().model_ref),
+        keep=[*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))],
+        extras=PredictionOptions(interval, extrapolates),
+        explain=explain,
+        chunk_rows=chunk_rows,
+        workers=workers,
+        max_rejects=None if max_rejects is None else RejectLimit.parse(max_rejects),
+    )
+    rows: DataSource = wired.source(source, with_md5=False)
+    for caution in cautions(source, target):
+        output.say(f"[yellow]caution[/]: {escape(caution)}")
+    sink = partial(wired.sink, target, file_format, partition_by or ())
+    _report(_score(context, score, rows, sink), rows.version.uri, as_json)
+
+
+def _score(
+    context: typer.Context,
+    score: Callable[..., BatchReport],
+    rows: DataSource,
+    open_sink: Callable[[], PredictionSink],
+) -> BatchReport:
+    # A resumed job uses the version that the job began with, even if the alias has moved since.
+    pinned: dict[str, str] = {}
+    resuming = resumable(lambda: command_again(context, **pinned))
+    with resuming, output.progress("scoring") as show_progress:
+        sink = open_sink()
+        leave_pandas_out()
+        return score(
+            rows,
+            sink,
+            progress=show_progress,
+            began=lambda job: pinned.update(model=job.model),
+        )
+
+
+def _report(report: BatchReport, uri: str, as_json: bool) -> None:
+    output.note_ignored(report.ignored, uri)
+    if as_json:
+        output.emit(batch_document(report))
+    else:
+        show_batch(report)
+    if report.rejected == report.rows:
+        error = InvalidData(f"no row of {uri} fits the schema; see {report.rejects}")
+        raise typer.Exit(output.show_error(error))
+
+
+def batch_document(report: BatchReport) -> dict[str, Any]:
+    """Return what `predict --json` prints."""
+    return {
+        "job": report.job,
+        "model": report.model,
+        "output": report.output,
+        "rejects": report.rejects,
+        "rows": report.rows,
+        "rejected": report.rejected,
+        "chunks": report.chunks,
+        "resumed_chunks": report.resumed_chunks,
+        "already_finished": report.was_finished,
+        "ignored_columns": list(report.ignored),
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def show_batch(report: BatchReport) -> None:
+    """Print the result of a batch job."""
+    rate = report.rows / report.seconds if report.seconds else 0.0
+    shown: dict[str, object] = {
+        "scored": f"{report.rows - report.rejected:,} of {report.rows:,} rows with {report.model}",
+        "output": report.output,
+        "time": f"{report.seconds:.1f} s ({rate:,.0f} rows/s)",
+    }
+    if report.was_finished:
+        shown["nothing to do"] = "this job was completed before; the output is unchanged"
+    elif report.resumed_chunks:
+        shown["resumed"] = f"{report.resumed_chunks} of {report.chunks} chunks were already written"
+    output.show(output.facts(shown))
+    if report.rejected:
+        rows = f"{report.rejected:,} row{'s' if report.rejected > 1 else ''}"
+        output.say(f"[yellow]{rows} rejected[/]: see {escape(report.rejects or '')}")
