@@ -20,8 +20,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from adapters.arrow.open_by_suffix import open_sink
 from adapters.arrow.reading.parquet_source import ParquetSource
-from adapters.arrow.writing.file_sink import FileSink
 from adapters.formats.manifest_file import read_manifest
 from adapters.local.thread_executor import ThreadExecutor
 from adapters.ray.ray_executor import RayExecutor
@@ -152,7 +152,7 @@ class Output:
 
 def file_output(path: Path) -> Output:
     rejects = path.with_name(f"{path.name}.rejects.jsonl")
-    return Output(FileSink(path), lambda: (path.read_bytes(), rejects.read_bytes()))
+    return Output(open_sink(path), lambda: (path.read_bytes(), rejects.read_bytes()))
 
 
 def table_output(url: str, name: str) -> Output:

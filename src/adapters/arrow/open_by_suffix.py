@@ -1,40 +1,40 @@
-"""Which adapter reads or writes a file, by its suffix."""
+"""The adapter that reads or writes a file, chosen by its suffix."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from adapters.arrow.reading.compressed_file import PACKED, suffix_of
+from adapters.arrow.reading.compressed_file import COMPRESSIONS, suffix_of
 from adapters.arrow.reading.csv_source import CsvSource
 from adapters.arrow.reading.folder_source import FileSource, FolderSource, files_of, is_several
 from adapters.arrow.reading.json_lines_source import JsonLinesSource
 from adapters.arrow.reading.parquet_source import ParquetSource
 from adapters.arrow.writing.file_sink import FileSink
-from adapters.arrow.writing.folder_sink import PARQUET, FolderSink
-from adapters.arrow.writing.partitioned_sink import PartitionedSink
+from adapters.arrow.writing.output_layouts import PARQUET, FolderLayout, SingleFileLayout
+from adapters.arrow.writing.partitions import PartitionedLayout
 from domain.errors import Misconfigured
 
 _SOURCES: Mapping[str, type[FileSource]] = {
     ".csv": CsvSource,
     ".parquet": ParquetSource,
     ".jsonl": JsonLinesSource,
-    **{f".csv{packed}": CsvSource for packed in PACKED},
-    **{f".jsonl{packed}": JsonLinesSource for packed in PACKED},
+    **{f".csv{compression}": CsvSource for compression in COMPRESSIONS},
+    **{f".jsonl{compression}": JsonLinesSource for compression in COMPRESSIONS},
 }
 
 
 def open_source(
     path: Path, uri: str | None = None, *, with_md5: bool = True
 ) -> FileSource | FolderSource:
-    """Return the source that reads a file, or all of a folder or pattern.
+    """Return the source that reads a file, or all files of a folder or pattern.
 
-    `uri` says where a file is from, if not its path. The version of one file has its MD5, unless
-    that is left out; several files together have none.
+    `uri` is the original address of the file; default: its path. The version of a single file
+    includes its MD5 if `with_md5`.
 
     Raises:
-        Misconfigured: the suffix is not that of a format that can be read, or files are of
+        Misconfigured: the suffix is not that of a format that can be read, or the files have
             several formats.
-        NotFound: no file is in the folder, or fits the pattern.
+        NotFound: the folder has no files, or the pattern matches none.
     """
     if is_several(path):
         files = files_of(path)
@@ -44,36 +44,36 @@ def open_source(
 
 
 def open_copies(uri: str, copies: Sequence[tuple[str, str, Callable[[], Path]]]) -> FolderSource:
-    """Return the source that reads files from elsewhere: their names, URIs, and what fetches them.
+    """Return the source that reads local copies of remote files: name, URI, download of each.
 
     Raises:
-        Misconfigured: they are of several formats, or of none that can be read.
+        Misconfigured: they have several formats, or none that can be read.
     """
     _require_one_format(uri, [name for name, _, _ in copies])
     return FolderSource([(name, _open_file(fetch(), of)) for name, of, fetch in copies], uri)
 
 
 def _require_one_format(where: str, names: Sequence[str]) -> None:
-    """Check that files differ by their compression at most: nothing must be left out unsaid."""
+    """Check that all files have the same format, compressed or not; no file is ignored."""
     suffixes = {suffix_of(Path(name)): name for name in reversed(names)}
     for suffix, name in suffixes.items():
         if suffix not in _SOURCES:
-            raise _unknown(f"{where}: {name!r}")
+            raise _unknown_suffix(f"{where}: {name!r}")
     formats = {suffix.removesuffix(".gz").removesuffix(".zst"): name
                for suffix, name in suffixes.items()}  # fmt: skip
     if len(formats) > 1:
         (_, one), (_, other), *_ = sorted(formats.items())
         pattern = f"{where.rstrip('/')}/*.csv" if "*" not in where else "data/*.csv"
         raise Misconfigured(
-            f"{where} holds files of several formats, such as {one!r} and {other!r}; name those "
-            f"of one by a pattern such as '{pattern}'"
+            f"{where} holds files of several formats, such as {one!r} and {other!r}; select one "
+            f"format by a pattern such as '{pattern}'"
         )
 
 
 def _open_file(path: Path, uri: str | None, *, with_md5: bool = False) -> FileSource:
     source = _SOURCES.get(suffix_of(path))
     if source is None:
-        raise _unknown(path)
+        raise _unknown_suffix(path)
     return source(path, uri and _without_password(uri), with_md5=with_md5)
 
 
@@ -83,19 +83,20 @@ def open_sink(path: Path) -> FileSink:
     Raises:
         Misconfigured: the suffix is not that of a format that can be written.
     """
-    return FileSink(path)
+    return FileSink(SingleFileLayout(path))
 
 
-def open_folder_sink(path: Path, suffix: str = PARQUET, by: Sequence[str] = ()) -> FolderSink:
-    """Return the sink that writes a folder of files, partitioned `by` columns where there are any.
+def open_folder_sink(path: Path, suffix: str = PARQUET, by: Sequence[str] = ()) -> FileSink:
+    """Return the sink that writes a folder of files, partitioned `by` columns if there are any.
 
     Raises:
         Misconfigured: the suffix is not that of a format that can be written.
     """
-    return PartitionedSink(path, by, suffix) if by else FolderSink(path, suffix)
+    layout = PartitionedLayout(path, tuple(by), suffix) if by else FolderLayout(path, suffix)
+    return FileSink(layout)
 
 
-def _unknown(where: object) -> Misconfigured:
+def _unknown_suffix(where: object) -> Misconfigured:
     return Misconfigured(f"{where}: the suffix must be one of {', '.join(_SOURCES)} to be read")
 
 

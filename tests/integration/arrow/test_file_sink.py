@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from adapters.arrow.open_by_suffix import open_sink, open_source
-from adapters.arrow.writing.file_sink import FileSink
 from domain.data.feature import Kind
 from domain.data.table import Column, Table
 from domain.errors import InvalidData, Misconfigured, Unavailable, Violation
@@ -32,7 +31,7 @@ SUFFIXES = [".csv", ".parquet", ".jsonl"]
 
 def write(path: Path, tables: Iterable[Table], rejects: tuple[Reject, ...] = ()) -> bytes:
     """Write chunks as one job and return the bytes of the output."""
-    sink = FileSink(path)
+    sink = open_sink(path)
     count = 0
     for count, table in enumerate(tables, 1):
         sink.write_chunk(JOB, count - 1, table, rejects)
@@ -136,8 +135,8 @@ def test_the_same_job_gives_the_same_bytes_also_after_an_interruption(
     once = write(tmp_path / f"once{suffix}", parts)
     interrupted = tmp_path / f"interrupted{suffix}"
     for index in (2, 0):
-        FileSink(interrupted).write_chunk(JOB, index, parts[index], [])
-    sink = FileSink(interrupted)
+        open_sink(interrupted).write_chunk(JOB, index, parts[index], [])
+    sink = open_sink(interrupted)
     for index in {*range(4)} - {*sink.completed_chunks(JOB)}:
         sink.write_chunk(JOB, index, parts[index], [])
     sink.publish(JOB, 4)
@@ -150,7 +149,7 @@ def killed_while(statement: str, path: Path) -> None:
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from adapters.arrow.writing.file_sink import FileSink
+from adapters.arrow.open_by_suffix import open_sink
 from domain.data.table import Table
 from tests.integration.arrow.test_file_sink import JOB, REJECT
 
@@ -158,7 +157,7 @@ class Deadly:
     def to_mapping(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
-sink = FileSink(Path(sys.argv[1]))
+sink = open_sink(Path(sys.argv[1]))
 part = Table.of({{"x": np.array([1.0, 2.0])}})
 for index in range(2):
     sink.write_chunk(JOB, index, part, [REJECT])
@@ -173,7 +172,7 @@ def test_a_killed_job_goes_on_where_it_stopped(tmp_path: Path, suffix: str) -> N
     path = tmp_path / f"out{suffix}"
     killed_while("sink.write_chunk(JOB, 2, part, [Deadly()])", path)
     assert not path.exists()
-    sink = FileSink(path)
+    sink = open_sink(path)
     assert sorted(sink.completed_chunks(JOB)) == [0, 1]
     sink.write_chunk(JOB, 2, table(x=np.array([5.0])), [])
     sink.publish(JOB, 3)
@@ -186,7 +185,7 @@ def test_until_it_is_published_the_old_output_stays(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     old = write(path, [table(x=np.array([1.0]))], rejects=(REJECT,))
     other = replace(JOB, model="orchard/2")
-    sink = FileSink(path)
+    sink = open_sink(path)
     sink.write_chunk(other, 0, table(x=np.array([2.0])), [])
     assert path.read_bytes() == old
     published = sink.publish(other, 1)
@@ -204,7 +203,7 @@ def test_rejects_are_one_line_each(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["rows", "rejects", "json"])
 def test_a_chunk_that_is_not_whole_does_not_count(tmp_path: Path, damage: str) -> None:
-    sink = FileSink(tmp_path / "out.csv")
+    sink = open_sink(tmp_path / "out.csv")
     for index in range(2):
         sink.write_chunk(JOB, index, table(x=np.array([1.0])), [REJECT])
     (part,) = tmp_path.glob(f".out.csv.*/000001.{damage}")
@@ -219,14 +218,14 @@ def test_a_full_disk_is_reported_and_leaves_nothing_half_written(tmp_path: Path)
 import resource, sys
 from pathlib import Path
 import numpy as np
-from adapters.arrow.writing.file_sink import FileSink
+from adapters.arrow.open_by_suffix import open_sink
 from domain.errors import Unavailable
 from domain.data.table import Table
 from tests.integration.arrow.test_file_sink import JOB
 
 usual = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))  # like a disk with no more room
-sink = FileSink(Path(sys.argv[1]))
+sink = open_sink(Path(sys.argv[1]))
 sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3_000.0)}), [])
 sink.write_chunk(JOB, 1, Table.of({"x": np.arange(3_000.0)}), [])
 for attempt in (
@@ -250,7 +249,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert done.stdout.count(f"{path} cannot be written: File too large; ") == 2
     assert not path.exists()
     assert not [*tmp_path.rglob("*.tmp")]
-    sink = FileSink(path)
+    sink = open_sink(path)
     assert sorted(sink.completed_chunks(JOB)) == [0, 1]
     sink.publish(JOB, 2)
     assert open_source(path).version.rows == 6_000
@@ -258,14 +257,14 @@ resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    sink = FileSink(tmp_path / "file" / "out.csv")
+    sink = open_sink(tmp_path / "file" / "out.csv")
     with pytest.raises(
         Unavailable, match=r"file/out\.csv cannot be written: .*name another output"
     ):
         sink.write_chunk(JOB, 0, table(x=np.array([1.0])), [])
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(Unavailable, match=r"folder\.csv is a directory; name a file"):
-        FileSink(tmp_path / "folder.csv").completed_chunks(JOB)
+        open_sink(tmp_path / "folder.csv").completed_chunks(JOB)
 
 
 def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
@@ -274,7 +273,7 @@ import os, sys, tempfile
 from pathlib import Path
 import numpy as np
 from adapters.arrow.reading.csv_source import CsvSource
-from adapters.arrow.writing.file_sink import FileSink
+from adapters.arrow.open_by_suffix import open_sink
 from domain.errors import Unavailable
 from domain.data.table import Table
 from tests.integration.arrow.test_file_sink import JOB
@@ -289,7 +288,7 @@ with tempfile.TemporaryDirectory() as name:
     if me == 0:
         os.seteuid(65_534)  # root may do everything
     part = Table.of({"x": np.array([1.0])})
-    sink = FileSink(folder / "out.csv")
+    sink = open_sink(folder / "out.csv")
     for attempt in (lambda: CsvSource(path).version, lambda: sink.write_chunk(JOB, 0, part, [])):
         try:
             attempt()
@@ -312,7 +311,7 @@ with tempfile.TemporaryDirectory() as name:
 
 def test_a_job_without_chunks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match=r"out\.csv: there are no rows to write"):
-        FileSink(tmp_path / "out.csv").publish(JOB, 0)
+        open_sink(tmp_path / "out.csv").publish(JOB, 0)
     assert left_in(tmp_path) == []
 
 
@@ -387,7 +386,7 @@ def test_kept_columns_of_many_types_are_readable_as_text(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_bytes_cannot_be_written_as_text(tmp_path: Path, suffix: str) -> None:
-    sink = FileSink(tmp_path / f"out{suffix}")
+    sink = open_sink(tmp_path / f"out{suffix}")
     with pytest.raises(InvalidData, match=r"column 'x' cannot be written as text.*\.parquet"):
         sink.write_chunk(JOB, 0, table(x=objects([b"\xff"])), [])
     assert dict(sink.completed_chunks(JOB)) == {}

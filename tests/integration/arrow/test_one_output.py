@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapters.arrow.open_by_suffix import open_sink
 from adapters.arrow.writing.file_sink import FileSink
 from domain.data.table import Table
 from domain.errors import Conflict, Unavailable, Violation
@@ -27,7 +28,7 @@ SUFFIXES = [".csv", ".parquet", ".jsonl"]
 
 def run(path: Path, job: BatchJob = JOB, chunks: int = 2) -> FileSink:
     """Write an output and return the sink."""
-    sink = FileSink(path)
+    sink = open_sink(path)
     for index in range(chunks):
         sink.write_chunk(job, index, Table.of({"x": np.arange(3.0) + index}), [REJECT])
     sink.publish(job, chunks)
@@ -40,10 +41,10 @@ def holding(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     script = """
 import sys
 from pathlib import Path
-from adapters.arrow.writing.file_sink import FileSink
+from adapters.arrow.open_by_suffix import open_sink
 from tests.integration.arrow.test_one_output import JOB
 
-with FileSink(Path(sys.argv[1])).locked(JOB):
+with open_sink(Path(sys.argv[1])).locked(JOB):
     print("has it", flush=True)
     sys.stdin.read()
 """
@@ -66,12 +67,12 @@ def test_two_processes_do_not_write_one_output_whatever_their_jobs(tmp_path: Pat
             said = f"{path} is being written by another run (job {JOB.id}, process {process.pid} on"
             with (
                 pytest.raises(Conflict, match=re.escape(said)),
-                FileSink(path).locked(job),
+                open_sink(path).locked(job),
             ):
                 pytest.fail("two runs at once")
-        with FileSink(path.with_name("other.csv")).locked(JOB):
+        with open_sink(path.with_name("other.csv")).locked(JOB):
             pass
-    with FileSink(path).locked(OTHER):
+    with open_sink(path).locked(OTHER):
         pass
     assert [*path.parent.iterdir()] == []
 
@@ -81,14 +82,14 @@ def test_a_killed_run_lets_go(tmp_path: Path) -> None:
     with holding(path) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
-        with FileSink(path).locked(OTHER):
+        with open_sink(path).locked(OTHER):
             pass
     assert [*tmp_path.iterdir()] == []
 
 
 def test_an_output_that_cannot_be_reserved_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    sink = FileSink(tmp_path / "file" / "out.csv")
+    sink = open_sink(tmp_path / "file" / "out.csv")
     with pytest.raises(Unavailable, match=r"out\.csv cannot be written"), sink.locked(JOB):
         pytest.fail("it cannot be locked")
 
@@ -121,7 +122,7 @@ def test_a_file_that_was_changed_since_is_not_finished(
 
 
 def test_rejects_of_somebody_else_are_noticed(tmp_path: Path) -> None:
-    sink = FileSink(tmp_path / "out.csv")
+    sink = open_sink(tmp_path / "out.csv")
     sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
     sink.publish(JOB, 1)
     assert sink.finished(JOB) is not None
@@ -133,17 +134,17 @@ def test_the_output_of_another_job_is_not_finished(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     run(path)
     run(path, OTHER)
-    assert FileSink(path).finished(JOB) is None
-    assert FileSink(path).finished(OTHER) is not None
+    assert open_sink(path).finished(JOB) is None
+    assert open_sink(path).finished(OTHER) is not None
 
 
 def test_the_chunks_of_jobs_that_lost_the_output_are_removed(tmp_path: Path) -> None:
     path, neighbour = tmp_path / "out.csv", tmp_path / "out.csv.more.csv"
     for place in (path, neighbour):
-        FileSink(place).write_chunk(OTHER, 0, Table.of({"x": np.arange(3.0)}), [])
+        open_sink(place).write_chunk(OTHER, 0, Table.of({"x": np.arange(3.0)}), [])
     run(path)
-    assert not FileSink(path).completed_chunks(OTHER)
-    assert sorted(FileSink(neighbour).completed_chunks(OTHER)) == [0]
+    assert not open_sink(path).completed_chunks(OTHER)
+    assert sorted(open_sink(neighbour).completed_chunks(OTHER)) == [0]
 
 
 def test_what_a_killed_run_left_beside_a_finished_output_is_removed(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_what_a_killed_run_left_beside_a_finished_output_is_removed(tmp_path: Pa
 def test_a_sink_that_was_sent_writes_only_where_it_sees_the_run_that_sent_it(
     tmp_path: Path,
 ) -> None:
-    sink, rows = FileSink(tmp_path / "out.csv"), Table.of({"x": np.arange(3.0)})
+    sink, rows = open_sink(tmp_path / "out.csv"), Table.of({"x": np.arange(3.0)})
     sent = pickle.loads(pickle.dumps(sink))
     with sink.locked(JOB):
         assert sent.write_chunk(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)
@@ -168,7 +169,7 @@ def test_a_sink_that_was_sent_writes_only_where_it_sees_the_run_that_sent_it(
     with pytest.raises(Unavailable, match=rf"out\.csv: the run of job {JOB.id} is not seen from"):
         sent.write_chunk(JOB, 1, rows, [])
     assert sorted(sink.completed_chunks(JOB)) == [0]
-    elsewhere = pickle.loads(pickle.dumps(FileSink(tmp_path / "not" / "there" / "out.csv")))
+    elsewhere = pickle.loads(pickle.dumps(open_sink(tmp_path / "not" / "there" / "out.csv")))
     with pytest.raises(Unavailable, match="is not seen from"):
         elsewhere.write_chunk(JOB, 0, rows, [])
     assert not (tmp_path / "not").exists()

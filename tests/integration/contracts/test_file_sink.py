@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from adapters.arrow.writing.file_sink import FileSink
+from adapters.arrow.open_by_suffix import open_sink
 from application.ports import PublishedOutput
 from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
 from tests.integration.contracts.prediction_sink import (
@@ -66,7 +66,7 @@ _READERS: dict[str, Callable[[Path], dict[str, list[Any]]]] = {
 class TestFileSink(SharedSinkContract):
     @pytest.fixture
     def reopened(self, tmp_path: Path, suffix: str) -> Reopened:
-        return lambda: FileSink(tmp_path / "scores" / f"output{suffix}")
+        return lambda: open_sink(tmp_path / "scores" / f"output{suffix}")
 
     @pytest.fixture
     def remove_rows(self, tmp_path: Path, suffix: str) -> Damage:

@@ -10,7 +10,8 @@ import pytest
 from pyarrow import dataset
 
 from adapters.arrow.open_by_suffix import open_folder_sink
-from adapters.arrow.writing.partitioned_sink import PartitionedSink
+from adapters.arrow.writing.file_sink import FileSink
+from adapters.arrow.writing.partitions import PartitionedLayout
 from application.ports import PublishedOutput
 from domain.data.table import Table, plain
 from domain.errors import InvalidData, Misconfigured
@@ -80,7 +81,13 @@ def names(output: Path) -> list[str]:
     return sorted(path.relative_to(output).as_posix() for path in files)
 
 
-def publish(sink: PartitionedSink, *tables: Table) -> None:
+def partitioned(
+    output: Path, by: Sequence[str], suffix: str = ".parquet", rows_per_file: int = 1_000_000
+) -> FileSink:
+    return FileSink(PartitionedLayout(output, tuple(by), suffix, rows_per_file))
+
+
+def publish(sink: FileSink, *tables: Table) -> None:
     with sink.locked(JOB):
         for index, table in enumerate(tables):
             sink.write_chunk(JOB, index, table, [])
@@ -88,7 +95,7 @@ def publish(sink: PartitionedSink, *tables: Table) -> None:
 
 
 def test_names_of_folders_are_those_of_hive(output: Path) -> None:
-    publish(PartitionedSink(output, ["note"], ".csv"), part(0, len(NOTES)))
+    publish(partitioned(output, ["note"], ".csv"), part(0, len(NOTES)))
     assert names(output) == [
         "note=%5C%20back/part-00000.csv",
         "note=Z%C3%BCrich/part-00000.csv",
@@ -104,7 +111,7 @@ def test_names_of_folders_are_those_of_hive(output: Path) -> None:
 
 @pytest.mark.parametrize("suffix", _FORMATS)
 def test_text_is_read_back_too(output: Path, suffix: str) -> None:
-    publish(PartitionedSink(output, ["note"], suffix), part(0), part(3), part(6))
+    publish(partitioned(output, ["note"], suffix), part(0), part(3), part(6))
     assert rows_in(output, _FORMATS[suffix]) == expected(part(0), part(3), part(6)).rows
 
 
@@ -113,7 +120,7 @@ def test_a_file_takes_the_rows_of_several_chunks_in_their_order(output: Path) ->
         sign = np.array(["even", "odd"], dtype=object)[np.arange(first, first + 6) % 2]
         return Table.of({**part(first, 6).columns, "note": sign})
 
-    publish(PartitionedSink(output, ["note"], rows_per_file=7), *map(chunk, (0, 6, 12, 18)))
+    publish(partitioned(output, ["note"], rows_per_file=7), *map(chunk, (0, 6, 12, 18)))
     files = [f"note={note}/part-{n:05d}.parquet" for note in ("even", "odd") for n in (0, 1)]
     assert names(output) == files
     ids = [dataset.dataset(output / name).to_table()["id"].to_pylist() for name in files]
@@ -121,7 +128,7 @@ def test_a_file_takes_the_rows_of_several_chunks_in_their_order(output: Path) ->
 
 
 def test_several_columns_are_folders_in_folders(output: Path) -> None:
-    publish(PartitionedSink(output, ["id", "note"]), part(3), part(6))
+    publish(partitioned(output, ["id", "note"]), part(3), part(6))
     found = dataset.dataset(output, partitioning="hive").to_table().sort_by("id").to_pydict()
     assert found["id"] == [3, 4, 5, 6, 7, 8]
     assert found["note"] == [NOTES[i % len(NOTES)] for i in range(3, 9)]
@@ -132,7 +139,7 @@ def test_several_columns_are_folders_in_folders(output: Path) -> None:
 @pytest.mark.parametrize("column", ["_id", ".id", "a b=/%", "größe"])
 def test_any_name_of_a_column_is_read_back(output: Path, column: str) -> None:
     job = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=(column,))
-    sink = PartitionedSink(output, [column])
+    sink = partitioned(output, [column])
     sink.write_chunk(job, 0, Table.of({column: np.arange(3), PREDICTION: np.ones(3)}), [])
     sink.publish(job, 1)
     found = dataset.dataset(output, partitioning="hive").to_table().to_pydict()
@@ -143,17 +150,17 @@ def test_files_of_one_output_have_the_same_types(output: Path) -> None:
     def chunk(sizes: Sequence[int | float | None]) -> Table:
         return Table.of({**part(0, 2).columns, "id": np.array(sizes, dtype=object)})
 
-    publish(PartitionedSink(output, ["note"]), chunk([1, None]), chunk([2.5, 3]))
+    publish(partitioned(output, ["note"]), chunk([1, None]), chunk([2.5, 3]))
     types = {str(dataset.dataset(output / name).schema) for name in names(output)}
     assert len(types) == 1
 
 
 def test_too_many_values_are_refused_with_the_limit(output: Path) -> None:
-    sink = PartitionedSink(output, ["id"])
+    sink = partitioned(output, ["id"])
     sink.write_chunk(JOB, 0, part(0, 1_000), [])
     with pytest.raises(InvalidData, match=r"by 'id'.* 2,000 folders or more; allowed: 1,024"):
         sink.write_chunk(JOB, 1, part(1_000, 1_000), [])
-    PartitionedSink(output, ["id"]).write_chunk(JOB, 1, part(1_000, 1_000), [])
+    partitioned(output, ["id"]).write_chunk(JOB, 1, part(1_000, 1_000), [])
     with pytest.raises(InvalidData, match="allowed: 1,024"):
         sink.publish(JOB, 2)
     assert not output.exists()
@@ -161,29 +168,29 @@ def test_too_many_values_are_refused_with_the_limit(output: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "problem"),
-    [("__HIVE_DEFAULT_PARTITION__", "stands for missing"), ("ü" * 50, "305 bytes long.* 255")],
+    [("__HIVE_DEFAULT_PARTITION__", "means missing"), ("ü" * 50, "has 305 bytes.* 255")],
 )
 def test_values_that_no_folder_can_stand_for_are_refused(
     output: Path, value: str, problem: str
 ) -> None:
     table = Table.of({**part(0, 1).columns, "note": np.array([value], dtype=object)})
     with pytest.raises(InvalidData, match=f"'note'.*{problem}"):
-        PartitionedSink(output, ["note"]).write_chunk(JOB, 0, table, [])
+        partitioned(output, ["note"]).write_chunk(JOB, 0, table, [])
 
 
 def test_only_columns_that_are_kept_can_name_folders(output: Path) -> None:
-    sink = PartitionedSink(output, [PREDICTION])
+    sink = partitioned(output, [PREDICTION])
     with (
         pytest.raises(Misconfigured, match=r"by 'prediction'; allowed: .*kept \(id, note\)"),
         sink.locked(JOB),
     ):
         pytest.fail("it was locked")
     with pytest.raises(Misconfigured, match="twice"):
-        PartitionedSink(output, ["id", "id"])
+        partitioned(output, ["id", "id"])
 
 
 def test_another_layout_is_another_output_of_the_same_job(output: Path) -> None:
-    sinks = [PartitionedSink(output, ["note"]), PartitionedSink(output, ["note"], ".csv")]
+    sinks = [partitioned(output, ["note"]), partitioned(output, ["note"], ".csv")]
     publish(sinks[0], part(0))
     assert sinks[0].finished(JOB) is not None
     assert sinks[1].finished(JOB) is None

@@ -1,4 +1,4 @@
-"""Compressed files: read as what is in them, which is unpacked once to a temporary file."""
+"""Compressed files: decompressed once to a temporary file, which is then read."""
 
 import gzip
 import zlib
@@ -16,124 +16,124 @@ from adapters.arrow.reading.watched_file import WatchedFile
 from adapters.files.temporary_folders import temporary_folder
 from domain.errors import Unavailable, UnreadableData
 
-PACKED = (".gz", ".zst")
+COMPRESSIONS = (".gz", ".zst")
 _BLOCK = 1 << 20
 _LEVELS = {".gz": 6, ".zst": 3}
 
 
 def suffix_of(path: Path) -> str:
-    """Return the suffix that says the format, in lower case: both where a file is compressed."""
+    """Return the suffix in lower case; of a compressed file the last two, like `.csv.gz`."""
     last = path.suffix.lower()
-    return path.with_suffix("").suffix.lower() + last if last in PACKED else last
+    return path.with_suffix("").suffix.lower() + last if last in COMPRESSIONS else last
 
 
-def watch(path: Path) -> "WatchedFile | PackedFile":
-    """Return a file to be read, unpacked where its suffix says that it is compressed."""
-    return PackedFile(path) if path.suffix.lower() in PACKED else WatchedFile(path)
+def input_file(path: Path) -> "WatchedFile | CompressedFile":
+    """Return a file to read; the suffix tells whether it is compressed."""
+    return CompressedFile(path) if path.suffix.lower() in COMPRESSIONS else WatchedFile(path)
 
 
-class PackedFile:
-    """A compressed file, read as a `WatchedFile` that holds what is in it.
+class CompressedFile:
+    """A compressed file, with the interface of a `WatchedFile` that holds its content.
 
-    A compressed file can only be read from its beginning, so it is unpacked once, below the
-    folder for temporary files. A copy in another process reads that file too, or, where it
-    does not see it, unpacks for itself. It is removed with the object that made it, or by the
-    next run where that was killed.
+    Chunks cannot be read from the middle of a compressed file, so it is decompressed once, into a
+    temporary folder. A copy in another process reads the same temporary file; on another machine
+    it decompresses the file again. The temporary file is removed with the object that made it; if
+    that process was killed, the next run removes it.
     """
 
     def __init__(
-        self, path: Path, packed: WatchedFile | None = None, unpacked: Path | None = None
+        self, path: Path, compressed: WatchedFile | None = None, content: Path | None = None
     ) -> None:
-        self._packed = packed or WatchedFile(path)
-        self._unpacked = unpacked
+        self._compressed = compressed or WatchedFile(path)
+        self._content = content
         self._lock = Lock()
 
     def __reduce__(
         self,
-    ) -> tuple[Callable[..., "PackedFile"], tuple[Path, WatchedFile, Path | None]]:
-        return PackedFile, (self._packed.path, self._packed, self._unpacked)
+    ) -> tuple[Callable[..., "CompressedFile"], tuple[Path, WatchedFile, Path | None]]:
+        return CompressedFile, (self._compressed.path, self._compressed, self._content)
 
     @property
     def path(self) -> Path:
-        """The file that holds what is in the compressed one.
+        """The file with the content.
 
         Raises:
-            NotFound, ChecksumMismatch: the compressed file is not there, or not as it was.
-            Unavailable: it cannot be read, or there is no room to unpack it.
-            UnreadableData: it is cut off or damaged.
+            NotFound, ChecksumMismatch: the compressed file does not exist, or was changed.
+            Unavailable: it cannot be read, or the disk is full.
+            UnreadableData: it is truncated or damaged.
         """
         with self._lock:
-            if self._unpacked is None or not self._unpacked.exists():
-                self._unpacked = self._unpack()
-            return self._unpacked
+            if self._content is None or not self._content.exists():
+                self._content = self._decompress()
+            return self._content
 
     @contextmanager
-    def watched(self) -> Iterator[Path]:
-        """Hand out the path of the unpacked file; errors as `path`."""
-        with self._packed.watched():
+    def unchanged(self) -> Iterator[Path]:
+        """Yield the path of the content; errors as `path`."""
+        with self._compressed.unchanged():
             yield self.path
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Open the unpacked file for reading; errors as `path`."""
-        with self.watched() as path, path.open("rb") as stream:
+        """Open the content for reading; errors as `path`."""
+        with self.unchanged() as path, path.open("rb") as stream:
             yield stream
 
-    def _unpack(self) -> Path:
-        with _making_room(self._packed.path):
+    def _decompress(self) -> Path:
+        with _disk_errors(self._compressed.path):
             folder, remove = temporary_folder("unpacked")
         finalize(self, remove)
-        partial, whole = folder / "partial", folder / "content"
-        with self._packed.opened() as stream, _making_room(self._packed.path):
+        partial, complete = folder / "partial", folder / "content"
+        with self._compressed.opened() as stream, _disk_errors(self._compressed.path):
             with partial.open("wb") as target:
-                for block in _blocks(stream, self._packed.path):
+                for block in _blocks(stream, self._compressed.path):
                     target.write(block)
-            partial.replace(whole)
-        return whole
+            partial.replace(complete)
+        return complete
 
 
-def pack(suffix: str, content: bytes) -> bytes:
-    """Return a gzip member or a Zstandard frame: the same for the same bytes, whenever it is made.
+def compress(suffix: str, content: bytes) -> bytes:
+    """Return a gzip member or a Zstandard frame; the same content gives the same bytes.
 
-    Several of them, one after the other, are one compressed file.
+    Several of them in a row are one compressed file.
     """
     if suffix == ".gz":
         return gzip.compress(content, _LEVELS[suffix], mtime=0)
     codec = pa.Codec("zstd", _LEVELS[suffix])
-    packed: bytes = codec.compress(content, asbytes=True)
-    return packed
+    compressed: bytes = codec.compress(content, asbytes=True)
+    return compressed
 
 
 def _blocks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Yield what is in a compressed file, a block at a time."""
+    """Yield the content of a compressed file block by block."""
     done = 0
-    opened = gzip.GzipFile(fileobj=stream) if path.suffix.lower() == ".gz" else _zstandard(stream)
-    while block := _read(opened, path, done):
+    source = (
+        gzip.GzipFile(fileobj=stream)
+        if path.suffix.lower() == ".gz"
+        else pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
+    )
+    while block := _read(source, path, done):
         yield block
         done += len(block)
 
 
-def _zstandard(stream: BinaryIO) -> pa.CompressedInputStream:
-    return pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
-
-
-def _read(opened: gzip.GzipFile | pa.CompressedInputStream, path: Path, done: int) -> bytes:
+def _read(source: gzip.GzipFile | pa.CompressedInputStream, path: Path, done: int) -> bytes:
     try:
-        block: bytes = opened.read(_BLOCK)
+        block: bytes = source.read(_BLOCK)
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableData(
-            f"{path} cannot be unpacked: it is cut off or damaged within the {_BLOCK:,} bytes of "
-            f"content that follow the first {done:,}: {error}"
+            f"{path} cannot be decompressed: it is truncated or damaged within the {_BLOCK:,} "
+            f"bytes of content after the first {done:,}: {error}"
         ) from error
     return block
 
 
 @contextmanager
-def _making_room(path: Path) -> Iterator[None]:
+def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise Unavailable(
-            f"{path} cannot be unpacked to {gettempdir()}: {error.strerror or error}; "
-            f"make room there, or name another folder by TMPDIR"
+            f"{path} cannot be decompressed to {gettempdir()}: {error.strerror or error}; "
+            f"free some space there, or set TMPDIR to another folder"
         ) from error

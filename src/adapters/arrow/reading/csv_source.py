@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from adapters.arrow.reading.compressed_file import watch
+from adapters.arrow.reading.compressed_file import input_file
 from adapters.arrow.reading.from_arrow import not_a_number, text_to_column, to_column
 from adapters.arrow.reading.text_lines import (
     Rows,
@@ -55,7 +55,7 @@ class CsvSource:
     """
 
     def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
-        self._file = watch(path)
+        self._file = input_file(path)
         self._uri = uri or str(path)
         self._with_md5 = with_md5
         self._version: DatasetVersion | None = None
@@ -85,7 +85,7 @@ class CsvSource:
             return Table({}, chunk.rows)
         start, end, longest, quotes = chunk.locator
         layout = _Layout(self.columns, columns, longest, bool(quotes))
-        with self._file.watched(), pa.OSFile(str(self._file.path)) as file:
+        with self._file.unchanged(), pa.OSFile(str(self._file.path)) as file:
             found = layout.read(lambda: file.get_stream(start, end - start), chunk.rows)
             if found is not None:
                 return Table(found, chunk.rows)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from adapters.arrow.reading.compressed_file import watch
+from adapters.arrow.reading.compressed_file import input_file
 from adapters.arrow.reading.from_arrow import not_a_number, objects_to_column, to_column
 from adapters.arrow.reading.text_lines import cut, require_utf8, rows_in, scan, split_lines
 from adapters.arrow.reading.watched_file import Digests, require_column
@@ -39,7 +39,7 @@ class JsonLinesSource:
     """
 
     def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
-        self._file = watch(path)
+        self._file = input_file(path)
         self._uri = uri or str(path)
         self._with_md5 = with_md5
         self._version: DatasetVersion | None = None
@@ -66,7 +66,7 @@ class JsonLinesSource:
             first = next(self.plan(_ROWS_FOR_NAMES), None)
             if first is None:
                 raise UnreadableData(f"{self._uri} is empty")
-            with self._file.watched():
+            with self._file.unchanged():
                 rows, faults = self._rows(first)
             if len(faults) == len(rows):
                 raise UnreadableData(f"{self._uri}: row 1 {faults[0].problem}")
@@ -80,7 +80,7 @@ class JsonLinesSource:
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         for name in columns:
             require_column(name, self.columns, self._uri)
-        with self._file.watched():
+        with self._file.unchanged():
             parsed = self._parse(chunk, columns)
             if (
                 parsed is not None

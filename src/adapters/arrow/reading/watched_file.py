@@ -24,7 +24,7 @@ class WatchedFile:
     _seen: tuple[int, int] | None = field(default=None, repr=False)
 
     @contextmanager
-    def watched(self) -> Iterator[Path]:
+    def unchanged(self) -> Iterator[Path]:
         """Hand out the path for reading.
 
         Raises:
@@ -42,8 +42,8 @@ class WatchedFile:
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Open the file for reading; errors as `watched`."""
-        with self.watched() as path, path.open("rb") as stream:
+        """Open the file for reading; errors as `unchanged`."""
+        with self.unchanged() as path, path.open("rb") as stream:
             yield stream
 
     def _require_unchanged(self) -> None:

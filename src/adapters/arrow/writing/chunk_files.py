@@ -1,4 +1,4 @@
-"""Where the chunks of a batch job lie until all of them are there."""
+"""The files of a chunk, kept until all chunks of a batch job are written."""
 
 import json
 from collections.abc import Sequence
@@ -10,36 +10,36 @@ from domain.scoring.batch_job import ChunkReceipt, Reject
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One chunk: the bytes of its rows and rejects. It counts once its receipt is there."""
+class ChunkFiles:
+    """Encoded rows, rejects and receipt of one chunk. Without a receipt it is not written."""
 
     folder: Path
     index: int
 
     @property
     def rows(self) -> Path:
-        """The scored rows, in the format of the part."""
+        """The encoded rows."""
         return self.folder / f"{self.index:06d}.rows"
 
     @property
     def rejects(self) -> Path:
-        """A line of JSON for each reject; not there where there are none."""
+        """A line of JSON per reject; there is no file if there are none."""
         return self.folder / f"{self.index:06d}.rejects"
 
     @property
     def receipt(self) -> Path:
-        """What was written, and how long the files must be."""
+        """The receipt, with the sizes of the other files."""
         return self.folder / f"{self.index:06d}.json"
 
     def write(self, rows: bytes, rejects: Sequence[Reject], scored: int) -> ChunkReceipt:
-        """Write the chunk and then its receipt, in place of what was written before.
+        """Write the chunk and then its receipt; replace earlier ones.
 
-        The disk is waited for once, before the receipt. A power cut may take the last chunks: a
-        receipt without its chunk, or of which half is there, counts for nothing.
+        Only the chunk is synced to disk, not its receipt and not the names. A power cut may lose
+        the last chunks: a receipt without a complete chunk does not count.
         """
         receipt = ChunkReceipt(self.index, scored, len(rejects))
         lines = b"".join(json_line(reject.to_mapping()) for reject in rejects)
-        kept = {
+        content = {
             "scored": receipt.scored,
             "rejected": receipt.rejected,
             "bytes": [len(rows), len(lines)],
@@ -50,7 +50,7 @@ class Part:
         if rejects:
             self._put(self.rejects, lines)
         self._put(self.rows, rows)
-        self._put(self.receipt, json_line(kept), sync=False)
+        self._put(self.receipt, json_line(content), sync=False)
         return receipt
 
     def _put(self, path: Path, content: bytes, *, sync: bool = True) -> None:
@@ -58,18 +58,19 @@ class Part:
             stream.write(content)
 
     def read_receipt(self) -> ChunkReceipt | None:
-        """Return the receipt; None where it is not there, or not all of the chunk is."""
+        """Return the receipt; None if it or a part of the chunk is not there."""
         try:
-            kept = json.loads(self.receipt.read_bytes())
-            whole = kept["bytes"] == [_size(self.rows), _size(self.rejects)]
-            return ChunkReceipt(self.index, kept["scored"], kept["rejected"]) if whole else None
+            content = json.loads(self.receipt.read_bytes())
+            if content["bytes"] != [_size(self.rows), _size(self.rejects)]:
+                return None
+            return ChunkReceipt(self.index, content["scored"], content["rejected"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
 
-def parts_in(folder: Path) -> list[Part]:
+def chunks_in(folder: Path) -> list[ChunkFiles]:
     """Return the chunks that have a receipt."""
-    return [Part(folder, int(path.stem)) for path in folder.glob("[0-9]*.json")]
+    return [ChunkFiles(folder, int(path.stem)) for path in folder.glob("[0-9]*.json")]
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""A file that a batch job writes, chunk by chunk, and that appears when all of it is there."""
+"""The output of a batch job as files: written chunk by chunk, published at once."""
 
 import re
 import shutil
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from adapters.arrow.reading.compressed_file import suffix_of
-from adapters.arrow.writing.chunk_files import Part, parts_in
-from adapters.arrow.writing.output_formats import Format, Piece, concatenate, format_of
+from adapters.arrow.writing.chunk_files import ChunkFiles, chunks_in
+from adapters.arrow.writing.output_formats import ByteRange, concatenate
+from adapters.arrow.writing.output_layouts import OutputLayout, publish_file
 from adapters.arrow.writing.output_lock import require_reserved, reserved
-from adapters.arrow.writing.receipts import Content, Receipt
-from adapters.files.atomic_writes import replacing, writing
+from adapters.arrow.writing.receipts import OutputReceipt
+from adapters.files.atomic_writes import writing
 from application.ports import FinishedJob, PublishedOutput
 from domain.data.table import Table
 from domain.errors import InvalidData, Unavailable
@@ -21,91 +21,92 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 
 class FileSink:
-    """Writes a CSV, Parquet or JSON Lines file, by its suffix; text also compressed.
+    """A `PredictionSink` that writes files; a layout says which.
 
-    Chunks are kept in a hidden directory beside the output until the job is published, so that an
-    interrupted job goes on where it stopped; a hidden receipt tells afterwards whose output it
-    is. The same job always gives the same bytes.
+    Chunks are stored in a hidden folder next to the output until the job is published, so that an
+    interrupted job resumes. A hidden receipt then records which job wrote the output. The same
+    job always writes the same bytes.
     """
 
-    def __init__(self, path: Path, *, sent: bool = False) -> None:
-        """Name the output; nothing is written yet. One that was `sent` writes for another process.
-
-        Raises:
-            Misconfigured: the suffix is not that of a format that can be written.
-        """
+    def __init__(self, layout: OutputLayout, *, in_worker: bool = False) -> None:
+        """Write nothing yet. A sink in a worker checks that the run still holds its lock."""
+        path = layout.path
+        self._layout = layout
         self._path = path
         self._rejects = path.with_name(f"{path.name}.rejects.jsonl")
         self._receipt = path.with_name(f".{path.name}.receipt.json")
         self._lock = path.with_name(f".{path.name}.lock")
-        self._format = self._choose_format()
-        self._sent = sent
+        self._in_worker = in_worker
 
     def __reduce__(self) -> tuple[Callable[..., "FileSink"], tuple[Any, ...]]:
-        return partial(type(self), sent=True), (self._path,)
+        return partial(type(self), in_worker=True), (self._layout,)
 
     @contextmanager
     def locked(self, job: BatchJob) -> Iterator[None]:
-        """Keep every other run from the output, also those of other jobs."""
+        """Lock the output against every other run, also of other jobs.
+
+        Raises:
+            Misconfigured: the layout needs a column that the job does not keep.
+        """
+        self._layout.require_columns(job)
         with ExitStack() as held:
             with writing(self._path):
                 held.enter_context(reserved(self._lock, self._path, job.id))
             yield
 
     def finished(self, job: BatchJob) -> FinishedJob | None:
-        receipt = Receipt.read(self._receipt)
-        found = receipt and receipt.finished(self._key(job), self._path, self._rejects)
-        if found:
-            self._clear()  # what a run has left that was killed between its receipt and its end
-        return found or None
+        receipt = OutputReceipt.read(self._receipt)
+        if receipt is None or not receipt.is_of(self._key(job), self._path, self._rejects):
+            return None
+        self._remove_chunks()  # a run that was killed after its receipt leaves them
+        return FinishedJob(
+            self._published(receipt), receipt.chunks, receipt.scored, receipt.rejected
+        )
 
     def completed_chunks(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
-        self._require_replaceable()
+        self._layout.require_replaceable()
         with writing(self._path):
-            found = [part.read_receipt() for part in parts_in(self._folder(job))]
+            found = [chunk.read_receipt() for chunk in chunks_in(self._folder(job))]
         return {receipt.index: receipt for receipt in found if receipt is not None}
 
     def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
-        rows = self._encode(table)
+        rows = self._layout.encode(table)
         with writing(self._path):
-            if self._sent:
+            if self._in_worker:
                 require_reserved(self._lock, self._path, job.id)
-            return Part(self._folder(job), index).write(rows, rejects, len(table))
+            return ChunkFiles(self._folder(job), index).write(rows, rejects, len(table))
 
     def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
         if not chunks:
             raise InvalidData(f"{self._path}: there are no rows to write")
         done = self.completed_chunks(job)
-        lacking = sorted({*range(chunks)} - {*done})
-        if lacking:
+        missing = sorted({*range(chunks)} - {*done})
+        if missing:
             raise Unavailable(
-                f"{self._path}: chunk {lacking[0]} of {chunks} is not written; run the same again"
+                f"{self._path}: chunk {missing[0]} of {chunks} is not written; run the same again"
             )
         with writing(self._path):
-            receipt = self._publish(job, [done[index] for index in range(chunks)])
+            receipt = self._put_files(job, [done[index] for index in range(chunks)])
             receipt.write(self._receipt, self._folder(job))
-            self._clear()
-        return PublishedOutput(
-            str(self._path), None if receipt.rejects is None else str(self._rejects)
-        )
+            self._remove_chunks()
+        return self._published(receipt)
 
-    def _publish(self, job: BatchJob, done: Sequence[ChunkReceipt]) -> Receipt:
-        """Put the files under their names; until the receipt follows, they are nobody's."""
+    def _put_files(self, job: BatchJob, done: Sequence[ChunkReceipt]) -> OutputReceipt:
+        """Write output and rejects. Without a receipt they do not count as output of a job."""
         folder = self._folder(job)
-        parts = [Part(folder, receipt.index) for receipt in done]
-        rejected = [Piece(part.rejects) for part, receipt in zip(parts, done, strict=True)
+        chunks = [ChunkFiles(folder, receipt.index) for receipt in done]
+        rejected = [ByteRange(chunk.rejects) for chunk, receipt in zip(chunks, done, strict=True)
                     if receipt.rejected]  # fmt: skip
         self._receipt.unlink(missing_ok=True)
         rejects = None
         if rejected:
-            rejects = _put(self._rejects, folder, lambda stream: concatenate(rejected, stream))
+            rejects = publish_file(self._rejects, folder, partial(concatenate, rejected))
         else:
             self._rejects.unlink(missing_ok=True)
-        rows = [part.rows for part in parts]
-        output = self._put_output(rows, folder)
-        return Receipt(
+        output = self._layout.assemble([chunk.rows for chunk in chunks], folder)
+        return OutputReceipt(
             job=self._key(job),
             model=job.model,
             data_sha256=job.data_sha256,
@@ -116,39 +117,19 @@ class FileSink:
             rejects=rejects,
         )
 
-    def _choose_format(self) -> Format:
-        return format_of(suffix_of(self._path), self._path)
+    def _published(self, receipt: OutputReceipt) -> PublishedOutput:
+        rejects = None if receipt.rejects is None else str(self._rejects)
+        return PublishedOutput(str(self._path), rejects)
 
     def _key(self, job: BatchJob) -> str:
-        """Return what names a job's chunks: those of two layouts are not mixed."""
-        return job.id
-
-    def _encode(self, table: Table) -> bytes:
-        return self._format.encode(table)
-
-    def _require_replaceable(self) -> None:
-        if self._path.is_dir():
-            raise Unavailable(f"{self._path} is a directory; name a file to write")
-
-    def _put_output(self, rows: Sequence[Path], folder: Path) -> Content:
-        pieces = [*map(Piece, rows)]
-        merge = self._format.merging(pieces)
-        return _put(self._path, folder, lambda stream: merge(pieces, stream))
+        return self._layout.key(job.id)
 
     def _folder(self, job: BatchJob) -> Path:
         return self._path.with_name(f".{self._path.name}.{self._key(job)}.parts")
 
-    def _clear(self) -> None:
-        """Remove the chunks of every job that was to have this output: one has got it."""
-        named = re.compile(rf"\.{re.escape(self._path.name)}\.[0-9a-f]{{16}}\.parts")
+    def _remove_chunks(self) -> None:
+        """Remove the chunks of every job for this output."""
+        folders = re.compile(rf"\.{re.escape(self._path.name)}\.[0-9a-f]{{16}}\.parts")
         for folder in self._path.parent.iterdir():
-            if named.fullmatch(folder.name):
+            if folders.fullmatch(folder.name):
                 shutil.rmtree(folder)
-
-
-def _put(path: Path, folder: Path, fill: Callable[[BinaryIO], None]) -> Content:
-    """Give a file a new content at once, and return what it is."""
-    with replacing(path, folder) as stream:
-        fill(stream)
-        stream.flush()
-        return Content.of(stream)

@@ -1,4 +1,4 @@
-"""The formats that can be written: how a chunk becomes bytes, and how those become one file."""
+"""The formats that can be written: chunks are encoded first, and then merged into files."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,26 +12,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from adapters.arrow.reading.compressed_file import PACKED, pack
+from adapters.arrow.reading.compressed_file import COMPRESSIONS, compress
 from adapters.arrow.reading.text_lines import scan, split_csv
 from adapters.arrow.writing.to_arrow import csv_header, to_arrow, to_csv, to_json_lines
 from domain.data.table import Table
 from domain.errors import Misconfigured
 
 _ROWS_PER_GROUP = 1 << 17
-_LENGTH = 4
+_LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """What `encode` has made, in a file: all of it, or `size` bytes from `start` on."""
+class ByteRange:
+    """Encoded rows in a file: the whole file, or `size` bytes from `start` on."""
 
     path: Path
     start: int = 0
     size: int | None = None
 
     def open(self) -> Any:
-        """Return it as a stream of Arrow, whose first byte is that of the piece."""
+        """Return an Arrow stream of these bytes."""
         file = pa.OSFile(str(self.path))
         if self.size is None:
             return file
@@ -39,25 +39,26 @@ class Piece:
             return pa.BufferReader(file.read_at(self.size, self.start))
 
 
-Merge: TypeAlias = Callable[[Sequence[Piece], BinaryIO], None]
+Merge: TypeAlias = Callable[[Sequence[ByteRange], BinaryIO], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """`encode` makes the bytes of some rows, which are a piece of an output.
+class OutputFormat:
+    """`encode` returns the bytes of some rows.
 
-    `merging` looks at all pieces of an output and returns what makes one file of some of them.
+    `merger` takes the encoded rows of a whole output and returns the function that merges some of
+    them into one file.
     """
 
     encode: Callable[[Table], bytes]
-    merging: Callable[[Sequence[Piece]], Merge]
+    merger: Callable[[Sequence[ByteRange]], Merge]
 
 
-def format_of(suffix: str, where: Path) -> Format:
+def format_of(suffix: str, where: Path) -> OutputFormat:
     """Return the format of a suffix.
 
     Raises:
-        Misconfigured: it is that of none.
+        Misconfigured: no format with this suffix can be written.
     """
     try:
         return FORMATS[suffix]
@@ -67,10 +68,10 @@ def format_of(suffix: str, where: Path) -> Format:
         ) from None
 
 
-def concatenate(pieces: Sequence[Piece], stream: BinaryIO) -> None:
-    """Copy pieces one after the other."""
-    for piece in pieces:
-        with piece.open() as source:
+def concatenate(ranges: Sequence[ByteRange], stream: BinaryIO) -> None:
+    """Copy bytes one after the other."""
+    for each in ranges:
+        with each.open() as source:
             shutil.copyfileobj(source, stream)
 
 
@@ -78,37 +79,32 @@ def _encode_csv(table: Table) -> bytes:
     return csv_header(tuple(table.columns)) + to_csv(table)
 
 
-def _merge_csv(pieces: Sequence[Piece], stream: BinaryIO) -> None:
-    for index, piece in enumerate(pieces):
-        with piece.open() as source:
+def _merge_csv(ranges: Sequence[ByteRange], stream: BinaryIO) -> None:
+    for index, each in enumerate(ranges):
+        with each.open() as source:
             if index:
-                header = next(scan(source, split_csv, str(piece.path)))
+                header = next(scan(source, split_csv, str(each.path)))
                 source.seek(int(header.ends[0]))
             shutil.copyfileobj(source, stream)
 
 
-@dataclass(frozen=True, slots=True)
-class _Packed:
-    """Text that is compressed: the files of several pieces, one after the other, are one file."""
-
-    pack: Callable[[bytes], bytes]
-
-    def encode_csv(self, table: Table) -> bytes:
-        """Return the header, after its length, and the rows: only one header is to stay."""
-        header = self.pack(csv_header(tuple(table.columns)))
-        return len(header).to_bytes(_LENGTH, "big") + header + self.pack(to_csv(table))
-
-    def encode_json_lines(self, table: Table) -> bytes:
-        return self.pack(to_json_lines(table))
+def _encode_compressed_csv(suffix: str, table: Table) -> bytes:
+    """Return the header, after its length, and the rows: a file has only one header."""
+    header = compress(suffix, csv_header(tuple(table.columns)))
+    return len(header).to_bytes(_LENGTH_BYTES, "big") + header + compress(suffix, to_csv(table))
 
 
-def _merge_packed_csv(pieces: Sequence[Piece], stream: BinaryIO) -> None:
-    for index, piece in enumerate(pieces):
-        with piece.open() as source:
-            header = source.read(int.from_bytes(source.read(_LENGTH), "big"))
+def _merge_compressed_csv(ranges: Sequence[ByteRange], stream: BinaryIO) -> None:
+    for index, each in enumerate(ranges):
+        with each.open() as source:
+            header = source.read(int.from_bytes(source.read(_LENGTH_BYTES), "big"))
             if not index:
                 stream.write(header)
             shutil.copyfileobj(source, stream)
+
+
+def _encode_compressed_json_lines(suffix: str, table: Table) -> bytes:
+    return compress(suffix, to_json_lines(table))
 
 
 def _encode_arrow(table: Table) -> bytes:
@@ -119,31 +115,31 @@ def _encode_arrow(table: Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _merging_arrow(pieces: Sequence[Piece]) -> Merge:
-    return partial(_write_parquet, _common_schema(pieces), _repeating(pieces))
+def _parquet_merger(ranges: Sequence[ByteRange]) -> Merge:
+    return partial(_write_parquet, _common_schema(ranges), _dictionary_columns(ranges))
 
 
 def _write_parquet(
-    schema: pa.Schema, repeating: Sequence[str] | bool, pieces: Sequence[Piece], stream: BinaryIO
+    schema: pa.Schema, dictionaries: list[str] | bool, ranges: Sequence[ByteRange], stream: BinaryIO
 ) -> None:
-    with parquet.ParquetWriter(stream, schema, use_dictionary=repeating) as writer:
-        for group in _grouped(_read(piece).cast(schema, safe=False) for piece in pieces):
+    with parquet.ParquetWriter(stream, schema, use_dictionary=dictionaries) as writer:
+        for group in _grouped(_read(each).cast(schema, safe=False) for each in ranges):
             writer.write_table(group)
 
 
-def _read_schema(piece: Piece) -> pa.Schema:
-    with piece.open() as source, pa.ipc.open_stream(source) as reader:
+def _read_schema(encoded: ByteRange) -> pa.Schema:
+    with encoded.open() as source, pa.ipc.open_stream(source) as reader:
         return reader.schema
 
 
-def _read(piece: Piece) -> pa.Table:
-    with piece.open() as source, pa.ipc.open_stream(source) as reader:
+def _read(encoded: ByteRange) -> pa.Table:
+    with encoded.open() as source, pa.ipc.open_stream(source) as reader:
         return reader.read_all()
 
 
-def _common_schema(pieces: Sequence[Piece]) -> pa.Schema:
-    """Return a schema that holds the columns of all pieces; as text where nothing else does."""
-    schemas = [_read_schema(piece) for piece in pieces]
+def _common_schema(ranges: Sequence[ByteRange]) -> pa.Schema:
+    """Return a schema that fits all rows; a column of incompatible types is text."""
+    schemas = [_read_schema(each) for each in ranges]
     fields = []
     for name in schemas[0].names if schemas else ():
         alternatives = [pa.schema([schema.field(name)]) for schema in schemas]
@@ -155,12 +151,13 @@ def _common_schema(pieces: Sequence[Piece]) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _repeating(pieces: Sequence[Piece]) -> list[str] | bool:
-    """Return the columns that are smaller with a dictionary, by the first rows there are.
+def _dictionary_columns(ranges: Sequence[ByteRange]) -> list[str] | bool:
+    """Return the columns that a dictionary makes smaller, judged by the first rows.
 
-    To try one and give it up takes longer than all else. True: all columns, as some are nested.
+    Otherwise Parquet would build dictionaries and discard them, which dominates the time of
+    writing. True if there are nested columns: all columns get a dictionary.
     """
-    first = next((table for table in map(_read, pieces) if len(table)), None)
+    first = next((table for table in map(_read, ranges) if len(table)), None)
     if first is None or any(pa.types.is_nested(field.type) for field in first.schema):
         return True
     return [name for name in first.column_names if _repeats(first.column(name))]
@@ -174,7 +171,7 @@ def _repeats(values: pa.ChunkedArray) -> bool:
 
 
 def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Put small tables together, so that the file does not fall into thousands of row groups."""
+    """Concatenate small tables, so that the file does not have thousands of row groups."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)
@@ -185,25 +182,27 @@ def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _alike(merge: Merge) -> Callable[[Sequence[Piece]], Merge]:
-    """Return the `merging` of a text format, which has no types to make alike."""
-    return lambda _pieces: merge
+def _always(merge: Merge) -> Callable[[Sequence[ByteRange]], Merge]:
+    """Return the `merger` of a text format, which needs no common types."""
+    return lambda _: merge
 
 
-_PACKED = {suffix: _Packed(partial(pack, suffix)) for suffix in PACKED}
-
-FORMATS: Mapping[str, Format] = MappingProxyType(
+FORMATS: Mapping[str, OutputFormat] = MappingProxyType(
     {
-        ".csv": Format(_encode_csv, _alike(_merge_csv)),
-        ".parquet": Format(_encode_arrow, _merging_arrow),
-        ".jsonl": Format(to_json_lines, _alike(concatenate)),
+        ".csv": OutputFormat(_encode_csv, _always(_merge_csv)),
+        ".parquet": OutputFormat(_encode_arrow, _parquet_merger),
+        ".jsonl": OutputFormat(to_json_lines, _always(concatenate)),
         **{
-            f".csv{suffix}": Format(packed.encode_csv, _alike(_merge_packed_csv))
-            for suffix, packed in _PACKED.items()
+            f".csv{suffix}": OutputFormat(
+                partial(_encode_compressed_csv, suffix), _always(_merge_compressed_csv)
+            )
+            for suffix in COMPRESSIONS
         },
         **{
-            f".jsonl{suffix}": Format(packed.encode_json_lines, _alike(concatenate))
-            for suffix, packed in _PACKED.items()
+            f".jsonl{suffix}": OutputFormat(
+                partial(_encode_compressed_json_lines, suffix), _always(concatenate)
+            )
+            for suffix in COMPRESSIONS
         },
     }
 )

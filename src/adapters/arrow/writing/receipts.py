@@ -1,4 +1,4 @@
-"""Proof that a file is the output of a job: its receipt, a hidden file beside it."""
+"""The receipt of an output, a hidden file next to it: proof that a job has written it."""
 
 import hashlib
 import json
@@ -8,26 +8,25 @@ from pathlib import Path
 from typing import Any, Self
 
 from adapters.files.atomic_writes import json_line, replacing
-from application.ports import FinishedJob, PublishedOutput
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What a file must hold."""
+class FileContent:
+    """Size and digest of a file or a folder."""
 
     bytes: int
     sha256: str
 
     @classmethod
     def of(cls, stream: BufferedReader | BufferedRandom) -> Self:
-        """Return what an open file holds, from its beginning."""
+        """Return the content of an open file, from its beginning."""
         stream.seek(0)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return cls(stream.tell(), digest)
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:
-        """Return what the files of a folder hold, by their names from there on."""
+        """Return the content of a folder: the relative paths of its files and their contents."""
         size, digest = 0, hashlib.sha256()
         files = (path for path in folder.rglob("*") if not path.is_dir())
         for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in files):
@@ -37,22 +36,22 @@ class Content:
             digest.update(json.dumps([name, found.sha256]).encode())
         return cls(size, digest.hexdigest())
 
-    def is_in(self, path: Path) -> bool:
-        """Whether a file or folder is there and holds just this."""
+    def is_at(self, path: Path) -> bool:
+        """Whether a file or folder exists and has exactly this content."""
         try:
             if path.is_dir():
-                return Content.of_folder(path) == self
+                return FileContent.of_folder(path) == self
             if path.stat().st_size != self.bytes:
                 return False
             with path.open("rb") as stream:
-                return Content.of(stream) == self
+                return FileContent.of(stream) == self
         except OSError:
             return False
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a job has made of an output and of its rejects, None where there were none."""
+class OutputReceipt:
+    """What a job has published. `rejects` is None if no row was rejected."""
 
     job: str
     model: str
@@ -60,31 +59,28 @@ class Receipt:
     chunks: int
     scored: int
     rejected: int
-    output: Content
-    rejects: Content | None
+    output: FileContent
+    rejects: FileContent | None
 
-    def write(self, path: Path, folder: Path) -> None:
-        """Keep it, by way of a folder on the same disk."""
-        with replacing(path, folder) as stream:
+    def write(self, path: Path, temporary: Path) -> None:
+        """Replace the file atomically; `temporary` is a folder on the same disk."""
+        with replacing(path, temporary) as stream:
             stream.write(json_line(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Return what was kept; None where that is nothing."""
+        """Return the receipt in a file; None if there is none."""
         try:
-            kept: dict[str, Any] = json.loads(path.read_bytes())
-            rejects = kept["rejects"]
-            kept["output"] = Content(**kept["output"])
-            kept["rejects"] = None if rejects is None else Content(**rejects)
-            return cls(**kept)
+            content: dict[str, Any] = json.loads(path.read_bytes())
+            rejects = content["rejects"]
+            content["output"] = FileContent(**content["output"])
+            content["rejects"] = None if rejects is None else FileContent(**rejects)
+            return cls(**content)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def finished(self, job: str, output: Path, rejects: Path) -> FinishedJob | None:
-        """Return what is finished, if this is the receipt of the job and the files are as then."""
-        if self.job != job or not self.output.is_in(output):
-            return None
-        if rejects.exists() if self.rejects is None else not self.rejects.is_in(rejects):
-            return None
-        published = PublishedOutput(str(output), None if self.rejects is None else str(rejects))
-        return FinishedJob(published, self.chunks, self.scored, self.rejected)
+    def is_of(self, job: str, output: Path, rejects: Path) -> bool:
+        """Whether this is the receipt of the job, and its files are unchanged."""
+        if self.job != job or not self.output.is_at(output):
+            return False
+        return not rejects.exists() if self.rejects is None else self.rejects.is_at(rejects)

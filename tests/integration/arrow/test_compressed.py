@@ -48,7 +48,7 @@ def test_a_truncated_file_is_refused_with_the_place(
 ) -> None:
     path = packed(tmp_path / f"rows.csv{suffix}")
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UnreadableData, match=r"rows\.csv.*cut off or damaged.*first [\d,]+:"):
+    with pytest.raises(UnreadableData, match=r"rows\.csv.*truncated or damaged.*first [\d,]+:"):
         _ = open_source(path).version
     assert [*temporary.iterdir()] == []
 
@@ -57,7 +57,7 @@ def test_a_truncated_file_is_refused_with_the_place(
 def test_what_is_not_compressed_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"rows.csv{suffix}"
     path.write_bytes(ROWS)
-    with pytest.raises(UnreadableData, match="cut off or damaged"):
+    with pytest.raises(UnreadableData, match="truncated or damaged"):
         _ = open_source(path).columns
 
 
@@ -108,7 +108,7 @@ def test_where_nothing_can_be_unpacked_the_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
-    with pytest.raises(Unavailable, match=r"unpacked to .*absent.*TMPDIR"):
+    with pytest.raises(Unavailable, match=r"decompressed to .*absent.*TMPDIR"):
         _ = CsvSource(packed(tmp_path / "rows.csv.gz")).version
 
 
