@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -11,12 +12,12 @@ from typing import Any
 from adapters.arrow.writing.chunk_files import ChunkFiles, chunks_in
 from adapters.arrow.writing.output_formats import ByteRange, concatenate
 from adapters.arrow.writing.output_layouts import OutputLayout, publish_file
-from adapters.arrow.writing.output_lock import require_reserved, reserved
 from adapters.arrow.writing.receipts import OutputReceipt
 from adapters.files.atomic_writes import writing
+from adapters.files.locks import AlreadyLocked, holds_job_lock, job_lock
 from application.ports import FinishedJob, PublishedOutput
 from domain.data.table import Table
-from domain.errors import InvalidData, Unavailable
+from domain.errors import Conflict, InvalidData, Unavailable
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 
@@ -46,12 +47,19 @@ class FileSink:
         """Lock the output against every other run, also of other jobs.
 
         Raises:
+            Conflict: another run holds the lock.
             Misconfigured: the layout needs a column that the job does not keep.
         """
         self._layout.require_columns(job)
         with ExitStack() as held:
-            with writing(self._path):
-                held.enter_context(reserved(self._lock, self._path, job.id))
+            try:
+                with writing(self._path):
+                    held.enter_context(job_lock(self._lock, job.id))
+            except AlreadyLocked as holder:
+                raise Conflict(
+                    f"{self._path} is being written by another run ({holder}); "
+                    f"wait until it has ended and run the same again, or name another output"
+                ) from None
             yield
 
     def finished(self, job: BatchJob) -> FinishedJob | None:
@@ -74,8 +82,12 @@ class FileSink:
     ) -> ChunkReceipt:
         rows = self._layout.encode(table)
         with writing(self._path):
-            if self._in_worker:
-                require_reserved(self._lock, self._path, job.id)
+            if self._in_worker and not holds_job_lock(self._lock, job.id):
+                raise Unavailable(
+                    f"{self._path}: the run of job {job.id} is not seen from "
+                    f"{socket.gethostname()}; the output must be on storage that all machines "
+                    f"share which write to it"
+                )
             return ChunkFiles(self._folder(job), index).write(rows, rejects, len(table))
 
     def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
