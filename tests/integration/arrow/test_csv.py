@@ -242,13 +242,13 @@ def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path, content: str) -> 
     assert list(source.plan(5)) == []
 
 
-def test_names_of_columns_are_kept_as_they_stand(tmp_path: Path) -> None:
+def test_column_names_are_unchanged(tmp_path: Path) -> None:
     path = csv_file(tmp_path, '\ufeff"first, ""x""\nline two", b ,,x,x,ü\n1,2,3,4,5,6\n')
     source = CsvSource(path)
     assert source.columns == ('first, "x"\nline two', " b ", "", "x", "x", "ü")
     kinds = {'first, "x"\nline two': Kind.NUMBER, "ü": Kind.NUMBER, "": None}
     assert read(path, kinds) == {'first, "x"\nline two': [1.0], "ü": [6.0], "": ["3"]}
-    with pytest.raises(InvalidData, match="'x' stands there twice"):
+    with pytest.raises(InvalidData, match="has several columns 'x'"):
         source.read(only_chunk(source), {"x": Kind.NUMBER})
 
 
@@ -266,14 +266,14 @@ def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("row", "count"), [("1", 1), ("1,2,3", 3), (",,,", 4)])
-def test_a_row_of_another_width_is_a_fault(tmp_path: Path, row: str, count: int) -> None:
+def test_a_row_of_another_width_is_a_violation(tmp_path: Path, row: str, count: int) -> None:
     source = CsvSource(csv_file(tmp_path, f'x,y\r\n"a\r\nb",1\r\n\r\n3,4\r\n{row}\r\n5,6\r\n'))
     assert source.version.rows == 4
     first, second = source.plan(2)
     assert source.read(first, {"x": None}).faults == ()
     table = source.read(second, {"x": Kind.INTEGER, "y": None})
     problem = f"has {count} cell{'' if count == 1 else 's'}"
-    assert table.faults == (Violation(0, "", problem, "2 cells, as the header has"),)
+    assert table.faults == (Violation(0, "", problem, "2 cells, as in the header"),)
     assert contents(table[1:]) == {"x": [5], "y": ["6"]}
 
 

@@ -39,7 +39,7 @@ def test_columns_may_be_in_another_order(tmp_path: Path) -> None:
 
 def test_a_file_with_other_columns_is_named(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "in", a_csv="x,y\n1,2\n", b_csv="x,z\n1,2\n"))
-    with pytest.raises(InvalidData, match=r"'b\.csv' has other columns.*lacks \['y'\].*\['z'\]"):
+    with pytest.raises(InvalidData, match=r"'b\.csv' has other columns.*missing \['y'\].*\['z'\]"):
         _ = source.version
 
 

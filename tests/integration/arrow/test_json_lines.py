@@ -138,7 +138,7 @@ def test_columns_are_the_keys_of_all_rows_near_the_beginning(tmp_path: Path) -> 
         "x": [1.0, 3.0, None, None],
     }
     (chunk,) = source.plan(WHOLE)
-    with pytest.raises(InvalidData, match="'z' is not there"):
+    with pytest.raises(InvalidData, match="has no column 'z'"):
         source.read(chunk, {"z": None})
 
 
@@ -175,7 +175,9 @@ def test_an_empty_file_is_refused(tmp_path: Path, content: str) -> None:
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_a_line_that_is_not_an_object_is_a_fault(tmp_path: Path, bad: str, problem: str) -> None:
+def test_a_line_that_is_not_an_object_is_a_violation(
+    tmp_path: Path, bad: str, problem: str
+) -> None:
     source = JsonLinesSource(lines_file(tmp_path, f'{{"x": 1}}\n\n{bad}\n{{"x": 4}}\n'))
     assert source.version.rows == 3
     (chunk,) = source.plan(WHOLE)

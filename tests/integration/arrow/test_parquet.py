@@ -157,14 +157,14 @@ def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
     path = parquet_file(tmp_path, {"x": np.arange(1_000.0)})
     path.write_bytes(path.read_bytes()[:keep])
     for ask in (lambda s: s.version, lambda s: s.columns, lambda s: list(s.plan(5))):
-        with pytest.raises(UnreadableData, match=r"blocks\.parquet is not whole Parquet"):
+        with pytest.raises(UnreadableData, match=r"blocks\.parquet is not valid Parquet"):
             ask(ParquetSource(path))
 
 
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "blocks.parquet"
     path.write_text("x,y\n1,2\n")
-    with pytest.raises(UnreadableData, match=r"blocks\.parquet is not whole Parquet"):
+    with pytest.raises(UnreadableData, match=r"blocks\.parquet is not valid Parquet"):
         _ = ParquetSource(path).columns
 
 
@@ -175,18 +175,18 @@ def test_damaged_rows_are_refused_when_they_are_read(tmp_path: Path) -> None:
     path.write_bytes(content)
     source = ParquetSource(path)
     (chunk,) = source.plan(WHOLE)
-    with pytest.raises(UnreadableData, match=r"blocks\.parquet is not whole Parquet"):
+    with pytest.raises(UnreadableData, match=r"blocks\.parquet is not valid Parquet"):
         source.read(chunk, {"x": Kind.NUMBER})
 
 
-def test_a_name_that_stands_there_twice(tmp_path: Path) -> None:
+def test_a_column_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "blocks.parquet"
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], ["x", "x", "x.y"])
     parquet.write_table(table, path)
     source = ParquetSource(path)
     assert source.columns == ("x", "x", "x.y")
     assert cells(source.read(only_chunk(source), {"x.y": Kind.NUMBER}).column("x.y")) == [3.0]
-    with pytest.raises(InvalidData, match="'x' stands there twice"):
+    with pytest.raises(InvalidData, match="has several columns 'x'"):
         source.read(only_chunk(source), {"x": Kind.NUMBER})
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.arrow.reading import text_lines as lines
-from adapters.arrow.reading.text_lines import Splitter, cut, scan, split_csv, split_lines
+from adapters.arrow.reading.text_lines import Splitter, scan, split_csv, split_lines, to_chunks
 from domain.errors import UnreadableData
 
 PIECES = ["a", "é", '"', ",", "\n", "\r", "\r\n", '""', '","', '"\n"', ' "']
@@ -76,7 +76,7 @@ def test_chunks_hold_the_rows_in_order_and_say_where_they_are(
 ) -> None:
     content = "".join("x" * length + "\n" for length in lengths).encode()
     filled = [length for length in lengths if length]
-    chunks = list(cut(scan(Dripping(content, sizes), split_csv, "x.csv"), rows_per_chunk))
+    chunks = list(to_chunks(scan(Dripping(content, sizes), split_csv, "x.csv"), rows_per_chunk))
     assert [chunk.start for chunk in chunks] == list(range(0, len(filled), rows_per_chunk))
     for chunk in chunks:
         start, end, longest, quotes = chunk.locator

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,19 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from adapters.arrow.reading.compressed_file import input_file
-from adapters.arrow.reading.from_arrow import not_a_number, text_to_column, to_column
+from adapters.arrow.reading.from_arrow import has_nan, text_to_column, to_column
 from adapters.arrow.reading.text_lines import (
-    Rows,
+    RowBlock,
     cells_in,
-    cut,
+    fingerprint,
     line_number,
     require_utf8,
     rows_in,
     scan,
     split_csv,
+    to_chunks,
 )
-from adapters.arrow.reading.watched_file import Digests, require_column
+from adapters.arrow.reading.watched_file import require_column
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Column, Table
@@ -47,94 +49,77 @@ class _Header:
 
 
 class CsvSource:
-    """A CSV file with a header: UTF-8, commas, quotes doubled inside quotes.
+    """A CSV file with a header: UTF-8, separated by commas, quotes doubled inside quotes.
 
-    An empty cell is missing; nothing else is. A row with more or fewer cells than the header is a
-    fault of the table that is read. `uri` says where the file is from, if that is not
-    its path.
+    Only an empty cell is missing. A row that has not as many cells as the header is a violation in
+    the table. `uri` is the original address of the file; default: its path.
     """
 
     def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
         self._file = input_file(path)
         self._uri = uri or str(path)
         self._with_md5 = with_md5
-        self._version: DatasetVersion | None = None
-        self._header: _Header | None = None
 
-    @property
+    @cached_property
     def version(self) -> DatasetVersion:
-        """The digests of the file and the number of its rows, found at the first call."""
-        if self._version is None:
-            self._version = self._fingerprint()
-        return self._version
+        """Digests and number of rows of the file."""
+        return fingerprint(self._file, self._uri, split_csv, 1, with_md5=self._with_md5)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self._read_header().names
+        return self._header.names
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        begin = self._read_header().end
+        begin = self._header.end
         with self._file.opened() as stream:
             stream.seek(begin)
-            yield from cut(scan(stream, split_csv, self._uri, begin), rows_per_chunk)
+            yield from to_chunks(scan(stream, split_csv, self._uri, begin), rows_per_chunk)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         for name in columns:
             require_column(name, self.columns, self._uri)
-        if not columns:  # to Arrow, none would mean all
+        if not columns:  # Arrow would return all
             return Table({}, chunk.rows)
         start, end, longest, quotes = chunk.locator
-        layout = _Layout(self.columns, columns, longest, bool(quotes))
+        parser = _Parser(self.columns, columns, longest, bool(quotes))
         with self._file.unchanged(), pa.OSFile(str(self._file.path)) as file:
-            found = layout.read(lambda: file.get_stream(start, end - start), chunk.rows)
+            found = parser.read(lambda: file.get_stream(start, end - start), chunk.rows)
             if found is not None:
                 return Table(found, chunk.rows)
-            return self._read_around(chunk, layout, file.read_at(end - start, start))
+            return self._read_valid_rows(chunk, parser, file.read_at(end - start, start))
 
-    def _read_around(self, chunk: Chunk, layout: "_Layout", raw: bytes) -> Table:
-        """Read what can be read, and say of the other rows what is wrong with them."""
+    def _read_valid_rows(self, chunk: Chunk, parser: "_Parser", raw: bytes) -> Table:
+        """Read the rows of the right width; the others are violations."""
         require_utf8(raw, chunk.locator[0], self._file.path, self._uri)
         rows = rows_in(raw, split_csv)
-        faults = tuple(_faults(rows, len(self.columns)))
-        faulty = [fault.row for fault in faults]
-        good = np.setdiff1d(np.arange(len(rows)), faulty)
-        content = b"".join(rows[row] for row in good.tolist())
+        violations = tuple(_violations(rows, len(self.columns)))
+        valid = np.setdiff1d(np.arange(len(rows)), [each.row for each in violations])
+        content = b"".join(rows[row] for row in valid.tolist())
         if not content:
-            nothing = {name: np.full(len(rows), None) for name in layout.wanted}
-            return Table(nothing, len(rows), faults)
-        found = layout.read(lambda: BytesIO(content), len(good))
+            empty = {name: np.full(len(rows), None) for name in parser.wanted}
+            return Table(empty, len(rows), violations)
+        found = parser.read(lambda: BytesIO(content), len(valid))
         if found is None or len(rows) != chunk.rows:
             with self._file.opened() as stream:
                 line = line_number(stream, chunk.locator[0])
             raise UnreadableData(f"{self._uri}: the rows from line {line} on cannot be parsed")
-        # A row that cannot be read gets the cells of another: what they are means nothing.
-        places = np.minimum(np.searchsorted(good, np.arange(len(rows))), len(good) - 1)
-        return Table({name: column[places] for name, column in found.items()}, len(rows), faults)
+        # A row with a violation gets the cells of another row, which nobody uses.
+        source = np.minimum(np.searchsorted(valid, np.arange(len(rows))), len(valid) - 1)
+        columns = {name: column[source] for name, column in found.items()}
+        return Table(columns, len(rows), violations)
 
-    def _fingerprint(self) -> DatasetVersion:
-        rows = -1
+    @cached_property
+    def _header(self) -> _Header:
         with self._file.opened() as stream:
-            digests = Digests(stream, with_md5=self._with_md5)
-            for piece in scan(digests, split_csv, self._uri):
-                require_utf8(piece.raw, piece.at, self._file.path, self._uri)
-                rows += len(piece.starts)
-        if rows < 0:
+            blocks = scan(stream, split_csv, self._uri)
+            block = next((block for block in blocks if len(block.starts)), None)
+        if block is None:
             raise UnreadableData(f"{self._uri} is empty")
-        return DatasetVersion(self._uri, digests.sha256, rows, digests.md5)
+        return self._parse_header(block)
 
-    def _read_header(self) -> _Header:
-        if self._header is None:
-            with self._file.opened() as stream:
-                pieces = scan(stream, split_csv, self._uri)
-                piece = next((piece for piece in pieces if len(piece.starts)), None)
-            if piece is None:
-                raise UnreadableData(f"{self._uri} is empty")
-            self._header = self._parse_header(piece)
-        return self._header
-
-    def _parse_header(self, piece: Rows) -> _Header:
-        start, end = int(piece.starts[0]), int(piece.ends[0])
-        raw = piece.raw[start - piece.at : end - piece.at]
+    def _parse_header(self, block: RowBlock) -> _Header:
+        start, end = int(block.starts[0]), int(block.ends[0])
+        raw = block.raw[start - block.offset : end - block.offset]
         require_utf8(raw, start, self._file.path, self._uri)
         try:
             names = next(csv.reader(StringIO(raw.decode(), newline="")))
@@ -144,20 +129,20 @@ class CsvSource:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    """Which columns of a file are wanted, and what its rows are like."""
+class _Parser:
+    """Parses columns of a chunk: `longest` row in bytes, and whether there are `quotes`."""
 
     names: tuple[str, ...]
     wanted: Mapping[str, Kind | None]
     longest: int
     quotes: bool
 
-    def read(self, opened: Callable[[], Any], rows: int) -> dict[str, Column] | None:
-        """Return the wanted columns; None where there are not so many rows of that many cells."""
-        parsed, convert = self._parse(opened(), _TYPES), to_column
-        if parsed is None or any(map(not_a_number, parsed.columns)):
+    def read(self, open_stream: Callable[[], Any], rows: int) -> dict[str, Column] | None:
+        """Return the wanted columns; None unless there are so many rows of the right width."""
+        parsed, convert = self._parse(open_stream(), _TYPES), to_column
+        if parsed is None or any(map(has_nan, parsed.columns)):
             texts = dict.fromkeys(_TYPES, _TEXT)
-            parsed, convert = self._parse(opened(), texts), text_to_column
+            parsed, convert = self._parse(open_stream(), texts), text_to_column
         if parsed is None or parsed.num_rows != rows:
             return None
         return {
@@ -166,8 +151,10 @@ class _Layout:
         }
 
     def _parse(self, stream: Any, types: Mapping[Kind | None, pa.DataType]) -> pa.Table | None:
-        """Return the columns in these types; None where a row or a cell is not so."""
-        places = {str(self.names.index(name)): types[kind] for name, kind in self.wanted.items()}
+        """Return the columns in these types; None if a row or a cell does not fit."""
+        column_types = {
+            str(self.names.index(name)): types[kind] for name, kind in self.wanted.items()
+        }
         try:
             return arrow_csv.read_csv(
                 stream,
@@ -177,8 +164,8 @@ class _Layout:
                 ),
                 arrow_csv.ParseOptions(newlines_in_values=self.quotes),
                 arrow_csv.ConvertOptions(
-                    include_columns=list(places),
-                    column_types=places,
+                    include_columns=list(column_types),
+                    column_types=column_types,
                     null_values=[""],
                     strings_can_be_null=True,
                     true_values=["true", "True", "TRUE", "1"],
@@ -189,11 +176,11 @@ class _Layout:
             return None
 
 
-def _faults(rows: Sequence[bytes], width: int) -> Iterator[Violation]:
+def _violations(rows: Sequence[bytes], width: int) -> Iterator[Violation]:
     for number, row in enumerate(rows):
         cells = cells_in(row)
         if cells != width:
             lines = len(row.splitlines())
             problem = f"has {cells} {'cell' if cells == 1 else 'cells'}"
             problem += f" over {lines} lines" if lines > 1 else ""
-            yield Violation(number, "", problem, f"{width} cells, as the header has")
+            yield Violation(number, "", problem, f"{width} cells, as in the header")

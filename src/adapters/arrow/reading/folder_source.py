@@ -1,8 +1,9 @@
-"""Several files of one table, read as one source: a folder, or a pattern with wildcards."""
+"""Several files read as one table: those of a folder, or of a pattern with wildcards."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from glob import has_magic
 from hashlib import sha256
 from pathlib import Path
@@ -19,81 +20,77 @@ FileSource = CsvSource | ParquetSource | JsonLinesSource
 
 
 class FolderSource:
-    """Files with the same columns, one after the other in the order of their names.
+    """Files with the same columns, in the order of their names.
 
-    Which files there are is found out once. A chunk never spans two files, so the last one of
-    each file may be short.
+    A chunk never spans two files, so the last chunk of each file may be short.
     """
 
     def __init__(self, files: Sequence[tuple[str, FileSource]], uri: str) -> None:
         self._names = tuple(name for name, _ in files)
         self._sources = tuple(source for _, source in files)
         self._uri = uri
-        self._version: DatasetVersion | None = None
 
-    @property
+    @cached_property
     def version(self) -> DatasetVersion:
-        """The digest of the names and digests of all files; rows of all."""
-        if self._version is None:
-            found = [source.version for source in self._sources]
-            _ = self.columns
-            parts = [[name, v.sha256] for name, v in zip(self._names, found, strict=True)]
-            digest = sha256(json.dumps(parts).encode()).hexdigest()
-            self._version = DatasetVersion(self._uri, digest, sum(v.rows for v in found))
-        return self._version
+        """The digest of all names and digests, and the sum of all rows."""
+        found = [source.version for source in self._sources]
+        _ = self.columns
+        files = [[name, v.sha256] for name, v in zip(self._names, found, strict=True)]
+        digest = sha256(json.dumps(files).encode()).hexdigest()
+        return DatasetVersion(self._uri, digest, sum(v.rows for v in found))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the first file; every other has the same, in whatever order.
+        """The columns of the first file; the other files have the same, in any order.
 
         Raises:
-            InvalidData: some file has others; says which.
+            InvalidData: a file has other columns; names it.
         """
         first = self._sources[0].columns
         for name, source in zip(self._names, self._sources, strict=True):
             if sorted(source.columns) != sorted(first):
-                more = sorted({*source.columns} - {*first})
-                lacking = sorted({*first} - {*source.columns})
+                extra = sorted({*source.columns} - {*first})
+                missing = sorted({*first} - {*source.columns})
                 raise InvalidData(
-                    f"{self._uri}: {name!r} has other columns than {self._names[0]!r}: it lacks "
-                    f"{lacking or 'none'}, and has {more or 'none'} beside; files that are read "
+                    f"{self._uri}: {name!r} has other columns than {self._names[0]!r}: missing "
+                    f"{missing or 'none'}, additional {extra or 'none'}; files that are read "
                     f"together must have the same columns"
                 )
         return first
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        """Cut file by file; the locator begins with the place of the file."""
+        """Yield the chunks of each file; a locator begins with the index of the file."""
         index = before = 0
-        for place, (name, source) in enumerate(zip(self._names, self._sources, strict=True)):
+        for number, (name, source) in enumerate(zip(self._names, self._sources, strict=True)):
             rows = 0
             for chunk in source.plan(rows_per_chunk):
-                locator = (place, *chunk.locator)
+                locator = (number, *chunk.locator)
                 yield Chunk(index, before + chunk.start, chunk.rows, locator, name, before)
                 index += 1
                 rows += chunk.rows
             before += rows
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
-        place, *locator = chunk.locator
+        number, *locator = chunk.locator
         start = chunk.start - chunk.before_file
         inner = replace(chunk, start=start, locator=tuple(locator))
-        return self._sources[place].read(inner, columns)
+        return self._sources[number].read(inner, columns)
 
 
 def is_several(path: Path) -> bool:
-    """Whether a path names a folder, or files by wildcards; a file of just that name is one."""
+    """Whether a path is a folder or a pattern. A file whose name has wildcards is one file."""
     return path.is_dir() or (has_magic(str(path)) and not path.exists())
 
 
 def files_of(path: Path) -> list[tuple[str, Path]]:
-    """Return the files of a folder or pattern, each with its name from there on, in its order.
+    """Return the data files of a folder or pattern, sorted, with their names relative to it.
 
-    What counts is what `is_data`.
+    `is_data` decides which files count.
 
     Raises:
         NotFound: there are none.
-        Unavailable: the folder may not be read.
-        Misconfigured: the folder holds a folder.
+        Unavailable: the folder cannot be read.
+        Misconfigured: the folder contains a folder.
     """
     try:
         root = path if path.is_dir() else _root(path)
@@ -112,14 +109,14 @@ def _inside(folder: Path) -> list[Path]:
     for each in found:
         if each.is_dir() and is_data(each.name):
             raise Misconfigured(
-                f"{folder} holds the folder {each.name!r}; to read what is in folders too, name "
-                f"them by a pattern such as '{folder}/**/*.parquet'"
+                f"{folder} contains the folder {each.name!r}; to read files in folders too, use a "
+                f"pattern such as '{folder}/**/*.parquet'"
             )
     return found
 
 
 def _root(pattern: Path) -> Path:
-    """Return the part of a pattern before its first wildcard."""
+    """Return the folder of a pattern: what is before its first wildcard."""
     parts = pattern.parts
-    fixed = next(place for place, part in enumerate(parts) if has_magic(part))
+    fixed = next(index for index, part in enumerate(parts) if has_magic(part))
     return Path(*parts[:fixed])

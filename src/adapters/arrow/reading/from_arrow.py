@@ -1,4 +1,4 @@
-"""From Arrow's columns to the domain's."""
+"""Conversion of Arrow columns to columns of the domain."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from domain.data.feature import Kind
 from domain.data.table import Coded, Column
 
-_MOST_BYTES = 1 << 30  # Arrow counts those of an array of text by 32 bits
+_MAX_TEXT_BYTES = 1 << 30  # offsets of Arrow strings have 32 bits
 _BLANKS = " \t"
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -20,7 +20,7 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts(Sequence[str]):
-    """Text that is held by Arrow, and becomes objects of Python where somebody looks at it."""
+    """Text in Arrow's memory; becomes Python strings only when it is accessed."""
 
     array: pa.StringArray
 
@@ -31,12 +31,12 @@ class Texts(Sequence[str]):
         return iter(self.array.to_pylist())
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
-    def __getitem__(self, place: int | slice) -> str | list[str]:
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
         found: str | list[str] = (
-            self.array[place].to_pylist() if isinstance(place, slice) else self.array[place].as_py()
+            self.array[index].to_pylist() if isinstance(index, slice) else self.array[index].as_py()
         )
         return found
 
@@ -45,7 +45,7 @@ class Texts(Sequence[str]):
 
 
 def to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
-    """Return values of whatever type as a column; see `DataSource.read`."""
+    """Return values of any type as a column, as `DataSource.read` specifies."""
     if pa.types.is_dictionary(values.type):
         if _is_text(values.type.value_type):
             return _coded(values)
@@ -56,13 +56,13 @@ def to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
         case Kind.INTEGER if _is_numeric(values.type):
             return _integers(values)
         case Kind.CATEGORY | None if _is_text(values.type):
-            return _coded(values.dictionary_encode()) if kind else _handed_through(values)
+            return _coded(values.dictionary_encode()) if kind else _text_unchanged(values)
         case _:
-            return _as_it_stands(values)
+            return _unchanged(values)
 
 
 def text_to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
-    """Return cells that are all text as a column; a cell that does not fit the kind stays text."""
+    """Return text cells as a column; a cell that does not fit the kind stays text."""
     match kind:
         case Kind.NUMBER | Kind.INTEGER:
             return _numbers_from_text(values)
@@ -73,7 +73,7 @@ def text_to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
 
 
 def objects_to_column(values: list[Any], kind: Kind | None) -> Column:
-    """Return Python objects as a column: typed where all of them fit the kind, else as objects."""
+    """Return Python objects as a column: typed if all fit the kind, otherwise as objects."""
     objects = _objects(values)
     wanted = {
         Kind.NUMBER: (int, float),
@@ -89,36 +89,36 @@ def objects_to_column(values: list[Any], kind: Kind | None) -> Column:
     return objects
 
 
-def not_a_number(values: pa.ChunkedArray) -> bool:
-    """Whether a cell that is not missing was read as NaN."""
+def has_nan(values: pa.ChunkedArray) -> bool:
+    """Whether a cell that is not missing was parsed as NaN."""
     return pa.types.is_floating(values.type) and bool(pc.any(pc.is_nan(values)).as_py())
 
 
-def _as_it_stands(values: pa.ChunkedArray) -> NDArray[Any]:
-    """Return values as numpy has them, or as Python objects where numpy does not."""
+def _unchanged(values: pa.ChunkedArray) -> NDArray[Any]:
+    """Return values as a typed numpy array if there is one, otherwise as Python objects."""
     kind = values.type
-    numpy_has_it = _is_text(kind) or pa.types.is_floating(kind) or pa.types.is_date32(kind)
+    is_typed = _is_text(kind) or pa.types.is_floating(kind) or pa.types.is_date32(kind)
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        numpy_has_it = not values.null_count
+        is_typed = not values.null_count
     if pa.types.is_timestamp(kind):
         if kind.tz is None:
-            numpy_has_it = True
+            is_typed = True
         else:
-            values = _whole_microseconds(values)
-    if numpy_has_it:
+            values = _in_microseconds(values)
+    if is_typed:
         array: NDArray[Any] = values.to_numpy()
         return array
     return _objects(values.to_pylist())
 
 
-def _handed_through(values: pa.ChunkedArray) -> Column:
-    """Return text that Arrow goes on to hold: to make objects of Python takes long."""
-    if values.nbytes > _MOST_BYTES:
-        return _as_it_stands(values)
-    whole = pa.concat_arrays(values.cast(pa.string()).chunks or [pa.array([], pa.string())])
-    codes = np.arange(len(whole), dtype=np.int32)
-    codes[whole.is_null().to_numpy(zero_copy_only=False)] = -1
-    return Coded(codes, Texts(whole))
+def _text_unchanged(values: pa.ChunkedArray) -> Column:
+    """Return text that stays in Arrow's memory: making Python strings is slow."""
+    if values.nbytes > _MAX_TEXT_BYTES:
+        return _unchanged(values)
+    array = pa.concat_arrays(values.cast(pa.string()).chunks or [pa.array([], pa.string())])
+    codes = np.arange(len(array), dtype=np.int32)
+    codes[array.is_null().to_numpy(zero_copy_only=False)] = -1
+    return Coded(codes, Texts(array))
 
 
 def _floats(values: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -127,8 +127,8 @@ def _floats(values: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def _integers(values: pa.ChunkedArray) -> NDArray[Any]:
-    beyond = pa.types.is_uint64(values.type)
-    if pa.types.is_integer(values.type) and not beyond and not values.null_count:
+    fits = pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type)
+    if fits and not values.null_count:
         array: NDArray[np.int64] = values.cast(pa.int64()).to_numpy()
         return array
     return _floats(values)
@@ -146,12 +146,12 @@ def _numbers_from_text(values: pa.ChunkedArray) -> NDArray[Any]:
     trimmed = pc.utf8_trim(values, _BLANKS)
     fits = pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), True)
     numbers = _floats(pc.if_else(fits, trimmed, "0"))
-    refused = np.flatnonzero(~fits.to_numpy())
-    if not len(refused):
+    others = np.flatnonzero(~fits.to_numpy())
+    if not len(others):
         return numbers
     objects: NDArray[Any] = numbers.astype(object)
     objects[np.isnan(numbers)] = None
-    objects[refused] = values.take(refused).to_numpy()
+    objects[others] = values.take(others).to_numpy()
     return objects
 
 
@@ -167,8 +167,8 @@ def _booleans_from_text(values: pa.ChunkedArray) -> NDArray[Any]:
     return objects if None in found else objects.astype(bool)
 
 
-def _whole_microseconds(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times that Python can hold; as ISO 8601 where they are finer than that."""
+def _in_microseconds(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times in microseconds; finer ones as ISO 8601 text."""
     try:
         return values.cast(pa.timestamp("us", values.type.tz))
     except pa.ArrowInvalid:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,16 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from adapters.arrow.reading.compressed_file import input_file
-from adapters.arrow.reading.from_arrow import not_a_number, objects_to_column, to_column
-from adapters.arrow.reading.text_lines import cut, require_utf8, rows_in, scan, split_lines
-from adapters.arrow.reading.watched_file import Digests, require_column
+from adapters.arrow.reading.from_arrow import has_nan, objects_to_column, to_column
+from adapters.arrow.reading.text_lines import (
+    fingerprint,
+    require_utf8,
+    rows_in,
+    scan,
+    split_lines,
+    to_chunks,
+)
+from adapters.arrow.reading.watched_file import require_column
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
@@ -26,56 +34,41 @@ _TYPES = {
     Kind.BOOLEAN: pa.bool_(),
     Kind.CATEGORY: pa.string(),
 }
-_CONSTANTS = {"NaN": "NaN", "Infinity": inf, "-Infinity": -inf}  # no JSON, but often written
+_CONSTANTS = {"NaN": "NaN", "Infinity": inf, "-Infinity": -inf}  # not JSON, but common
 _NATIVE = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 class JsonLinesSource:
-    """A JSON Lines file. Null is missing, and so is a key that a row does not have.
+    """A JSON Lines file. A value is missing if it is null or its key is not in the row.
 
-    A line that is not an object is a fault of the table that is read. The columns are the keys of
-    the first thousand rows. `uri` says where the file is from, if
-    that is not its path.
+    A line that is not an object is a violation in the table. The columns are the keys of the first
+    thousand rows. `uri` is the original address of the file; default: its path.
     """
 
     def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
         self._file = input_file(path)
         self._uri = uri or str(path)
         self._with_md5 = with_md5
-        self._version: DatasetVersion | None = None
-        self._columns: tuple[str, ...] | None = None
 
-    @property
+    @cached_property
     def version(self) -> DatasetVersion:
-        """The digests of the file and the number of its rows, found at the first call."""
-        if self._version is None:
-            rows = 0
-            with self._file.opened() as stream:
-                digests = Digests(stream, with_md5=self._with_md5)
-                for piece in scan(digests, split_lines, self._uri):
-                    require_utf8(piece.raw, piece.at, self._file.path, self._uri)
-                    rows += len(piece.starts)
-            if not rows:
-                raise UnreadableData(f"{self._uri} is empty")
-            self._version = DatasetVersion(self._uri, digests.sha256, rows, digests.md5)
-        return self._version
+        """Digests and number of rows of the file."""
+        return fingerprint(self._file, self._uri, split_lines, 0, with_md5=self._with_md5)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
-        if self._columns is None:
-            first = next(self.plan(_ROWS_FOR_NAMES), None)
-            if first is None:
-                raise UnreadableData(f"{self._uri} is empty")
-            with self._file.unchanged():
-                rows, faults = self._rows(first)
-            if len(faults) == len(rows):
-                raise UnreadableData(f"{self._uri}: row 1 {faults[0].problem}")
-            self._columns = tuple(dict.fromkeys(key for row in rows for key in row))
-        return self._columns
+        first = next(self.plan(_ROWS_FOR_NAMES), None)
+        if first is None:
+            raise UnreadableData(f"{self._uri} is empty")
+        with self._file.unchanged():
+            rows, violations = self._rows(first)
+        if len(violations) == len(rows):
+            raise UnreadableData(f"{self._uri}: row 1 {violations[0].problem}")
+        return tuple(dict.fromkeys(key for row in rows for key in row))
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         with self._file.opened() as stream:
-            yield from cut(scan(stream, split_lines, self._uri), rows_per_chunk)
+            yield from to_chunks(scan(stream, split_lines, self._uri), rows_per_chunk)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         for name in columns:
@@ -85,19 +78,19 @@ class JsonLinesSource:
             if (
                 parsed is not None
                 and parsed.num_rows == chunk.rows
-                and not any(map(not_a_number, parsed.columns))
+                and not any(map(has_nan, parsed.columns))
             ):
-                whole = {n: to_column(parsed.column(n), kind) for n, kind in columns.items()}
-                return Table(whole, chunk.rows)
-            rows, faults = self._rows(chunk)
+                found = {n: to_column(parsed.column(n), kind) for n, kind in columns.items()}
+                return Table(found, chunk.rows)
+            rows, violations = self._rows(chunk)
         found = {
             name: objects_to_column([row.get(name) for row in rows], kind)
             for name, kind in columns.items()
         }
-        return Table(found, chunk.rows, tuple(faults))
+        return Table(found, chunk.rows, tuple(violations))
 
     def _parse(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> pa.Table | None:
-        """Return some columns of a chunk; None where Arrow cannot tell what every value is."""
+        """Return some columns as Arrow parses them; None if some value does not fit its type."""
         start, end, longest, _ = chunk.locator
         with pa.OSFile(str(self._file.path)) as file:
             try:
@@ -116,7 +109,7 @@ class JsonLinesSource:
                 return None
 
     def _rows(self, chunk: Chunk) -> tuple[list[dict[str, Any]], list[Violation]]:
-        """Return the rows of a chunk as Python has them, and what is wrong with the others.
+        """Return the rows of a chunk as Python objects, and the violations of the others.
 
         Raises:
             UnreadableData: a byte is not UTF-8.
@@ -127,31 +120,31 @@ class JsonLinesSource:
             raw = stream.read(end - start)
         require_utf8(raw, start, self._file.path, self._uri)
         rows: list[dict[str, Any]] = []
-        faults: list[Violation] = []
+        violations: list[Violation] = []
         for text in rows_in(raw, split_lines):
             row = _row(text)
             if isinstance(row, str):
-                faults.append(Violation(len(rows), "", row, "a JSON object"))
+                violations.append(Violation(len(rows), "", row, "a JSON object"))
                 row = {}
             rows.append(row)
-        # A row that is none gets the cells of another: what they are means nothing.
+        # A row with a violation gets the cells of another row, which nobody uses.
         filler = next(filter(None, rows), {})
-        for fault in faults:
-            rows[fault.row] = filler
-        return rows, faults
+        for violation in violations:
+            rows[violation.row] = filler
+        return rows, violations
 
 
 def _row(text: bytes) -> dict[str, Any] | str:
-    """Return the object that a line is, else why it is none, without repeating it."""
+    """Return the object in a line, or what is wrong with the line, without its content."""
     try:
         row = json.loads(text, parse_constant=_CONSTANTS.__getitem__)
         if b"\\u" in text:
-            json.dumps(row, ensure_ascii=False).encode()  # half a character is refused
+            json.dumps(row, ensure_ascii=False).encode()  # refuses a single surrogate
     except (ValueError, RecursionError) as error:
         return f"is not JSON: {getattr(error, 'msg', 'it cannot be parsed')}"
     return row if isinstance(row, dict) else "is not a JSON object"
 
 
 def _type(kind: Kind | None, example: object) -> pa.DataType:
-    """Return the type of a column; that of its first value if no kind is asked for."""
+    """Return the type of a column; without a kind, the type of its first value."""
     return _TYPES[kind] if kind is not None else _NATIVE.get(type(example), pa.string())

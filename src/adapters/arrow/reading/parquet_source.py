@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,39 +19,33 @@ _ROWS_AT_ONCE = 1 << 16
 
 
 class ParquetSource:
-    """A Parquet file. Null is missing, and so is NaN.
+    """A Parquet file. Null and NaN are missing.
 
-    `uri` says where the file is from, if that is not its path.
+    `uri` is the original address of the file; default: its path.
     """
 
     def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
         self._file = WatchedFile(path)
         self._uri = uri or str(path)
         self._with_md5 = with_md5
-        self._version: DatasetVersion | None = None
-        self._columns: tuple[str, ...] | None = None
 
-    @property
+    @cached_property
     def version(self) -> DatasetVersion:
-        """The digests of the file and the number of its rows, found at the first call."""
-        if self._version is None:
-            with self._opened() as file:
-                rows = file.metadata.num_rows
-            with self._file.opened() as stream:
-                digests = Digests(stream, with_md5=self._with_md5)
-                digests.read_all()
-            self._version = DatasetVersion(self._uri, digests.sha256, rows, digests.md5)
-        return self._version
+        """Digests and number of rows of the file."""
+        with self._opened() as file:
+            rows = file.metadata.num_rows
+        with self._file.opened() as stream:
+            digests = Digests(stream, with_md5=self._with_md5)
+            digests.read_all()
+        return DatasetVersion(self._uri, digests.sha256, rows, digests.md5)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
-        if self._columns is None:
-            with self._opened() as file:
-                self._columns = tuple(file.schema_arrow.names)
-        return self._columns
+        with self._opened() as file:
+            return tuple(file.schema_arrow.names)
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        """Cut the rows; the locator is the row group a chunk begins in, and the row within."""
+        """Yield chunks; a locator is the row group in which the chunk begins, and the row in it."""
         group = group_start = 0
         with self._opened() as file:
             sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
@@ -78,7 +73,7 @@ class ParquetSource:
                 with parquet.ParquetFile(stream) as file:
                     yield file
             except (pa.ArrowException, OSError) as error:
-                what = "is empty" if not self._file.path.stat().st_size else "is not whole Parquet"
+                what = "is empty" if not self._file.path.stat().st_size else "is not valid Parquet"
                 raise UnreadableData(f"{self._uri} {what}: {error}") from error
 
 

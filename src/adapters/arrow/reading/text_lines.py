@@ -1,8 +1,8 @@
-"""Where the rows of a text file begin and end, found in one pass over blocks of bytes.
+"""Offsets of the rows of a text file, found in one pass over blocks of bytes.
 
 The rules are those of Arrow's readers. CSV: a row ends at a line feed, a carriage return or both,
-outside of quotes; a quote opens a quoted cell only at the cell's beginning, and two stand for one
-inside; empty lines are no rows. JSON Lines: a row ends at a line feed; blank lines are no rows.
+outside of quotes; a quote begins a quoted cell only at the start of the cell; two quotes inside a
+quoted cell are one. JSON Lines: a row ends at a line feed. Blank lines are skipped.
 """
 
 import re
@@ -14,54 +14,56 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.data.dataset import Chunk
+from adapters.arrow.reading.compressed_file import CompressedFile
+from adapters.arrow.reading.watched_file import Digests, WatchedFile
+from domain.data.dataset import Chunk, DatasetVersion
 from domain.errors import UnreadableData
 
-LONGEST_ROW = 64 << 20
+MAX_ROW_BYTES = 64 << 20
 _BLOCK = 2 << 20
 _BOM = b"\xef\xbb\xbf"
 
 _LF, _CR, _QUOTE = 10, 13, 34
-_OPENED_AFTER = np.frombuffer(b',\n\r"', dtype=np.uint8)
+_BEFORE_QUOTED_CELL = np.frombuffer(b',\n\r"', dtype=np.uint8)
 _CELL = re.compile(rb'(?:"(?:[^"]|"")*+(?P<close>"|\Z))?[^,\r\n]*+(?P<end>,|\r\n|\r|\n|\Z)')
 
 Offsets: TypeAlias = NDArray[np.int64]
 
-_NOWHERE: Offsets = np.zeros(0, dtype=np.int64)
+_NO_OFFSETS: Offsets = np.zeros(0, dtype=np.int64)
 
 
 class Stream(Protocol):
-    """What can be read block by block."""
+    """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """The complete lines in a buffer: where the content of each ends, and where the line does."""
+class LineEnds:
+    """Offsets in a buffer at which the content of each complete line, and the line itself, ends."""
 
     content_ends: Offsets
     ends: Offsets
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Some whole rows: row i is at `starts[i]` up to `ends[i]`, counted from the file's start.
+class RowBlock:
+    """Complete rows: row i is `starts[i]` to `ends[i]`, as offsets in the file.
 
-    `raw` is the bytes from offset `at` on that hold them, with the blank lines between them.
+    `raw` is the bytes of these rows and of blank lines, from `offset` in the file on.
     """
 
     starts: Offsets
     ends: Offsets
-    at: int
+    offset: int
     raw: bytes
 
 
-Splitter: TypeAlias = Callable[[bytes, bool], Lines]
+Splitter: TypeAlias = Callable[[bytes, bool], LineEnds]
 
 
-def scan(stream: Stream, split: Splitter, where: str, at: int = 0) -> Iterator[Rows]:
-    """Yield the rows of a stream whose first byte is at `at`, in order, a block at a time.
+def scan(stream: Stream, split: Splitter, where: str, offset: int = 0) -> Iterator[RowBlock]:
+    """Yield the rows of a stream in order, block by block; `offset` is that of its first byte.
 
     Raises:
         UnreadableData: a row does not end.
@@ -70,39 +72,63 @@ def scan(stream: Stream, split: Splitter, where: str, at: int = 0) -> Iterator[R
     while not last:
         block = stream.read(_BLOCK)
         last = not block
-        if not at and block.startswith(_BOM):
-            at, block = len(_BOM), block[len(_BOM) :]
+        if not offset and block.startswith(_BOM):
+            offset, block = len(_BOM), block[len(_BOM) :]
         buffer = rest + block
         lines = split(buffer, last)
         used = int(lines.ends[-1]) if len(lines.ends) else 0
-        yield _rows(lines, at, buffer[:used])
-        at, rest = at + used, buffer[used:]
-        if len(rest) > LONGEST_ROW or (last and rest):
+        yield _row_block(lines, offset, buffer[:used])
+        offset, rest = offset + used, buffer[used:]
+        if len(rest) > MAX_ROW_BYTES or (last and rest):
             raise UnreadableData(
-                f"{where}: the row that begins at byte {at} does not end within "
-                f"{LONGEST_ROW >> 20} MiB; is a quote not closed?"
+                f"{where}: the row that begins at byte {offset} does not end within "
+                f"{MAX_ROW_BYTES >> 20} MiB; is a quote not closed?"
             )
 
 
-def cut(pieces: Iterable[Rows], rows_per_chunk: int) -> Iterator[Chunk]:
-    """Yield chunks of so many rows.
+def fingerprint(
+    file: WatchedFile | CompressedFile,
+    uri: str,
+    split: Splitter,
+    header_rows: int,
+    *,
+    with_md5: bool,
+) -> DatasetVersion:
+    """Return the version of a text file; its rows do not include those of the header.
 
-    The locator holds the offset of the first byte, that after the last, the bytes of the longest
-    row, and whether there is a quote.
+    Raises:
+        UnreadableData: the file has no row, a row that does not end, or a byte that is not UTF-8.
+    """
+    rows = 0
+    with file.opened() as stream:
+        digests = Digests(stream, with_md5=with_md5)
+        for block in scan(digests, split, uri):
+            require_utf8(block.raw, block.offset, file.path, uri)
+            rows += len(block.starts)
+    if not rows:
+        raise UnreadableData(f"{uri} is empty")
+    return DatasetVersion(uri, digests.sha256, rows - header_rows, digests.md5)
+
+
+def to_chunks(blocks: Iterable[RowBlock], rows_per_chunk: int) -> Iterator[Chunk]:
+    """Yield chunks of `rows_per_chunk` rows; the last may be shorter.
+
+    A locator is: offset of the first byte, offset after the last byte, length of the longest row in
+    bytes, 1 if there is a quote.
     """
     index = rows = start = end = longest = quotes = 0
-    for piece in pieces:
-        lengths = piece.ends - piece.starts
+    for block in blocks:
+        lengths = block.ends - block.starts
         taken = 0
         while taken < len(lengths):
             if not rows:
-                start, longest, quotes = int(piece.starts[taken]), 0, 0
-            upto = min(taken + rows_per_chunk - rows, len(lengths))
-            longest = max(longest, int(lengths[taken:upto].max()))
-            quotes |= b'"' in piece.raw
-            end = int(piece.ends[upto - 1])
-            rows += upto - taken
-            taken = upto
+                start, longest, quotes = int(block.starts[taken]), 0, 0
+            stop = min(taken + rows_per_chunk - rows, len(lengths))
+            longest = max(longest, int(lengths[taken:stop].max()))
+            quotes |= b'"' in block.raw
+            end = int(block.ends[stop - 1])
+            rows += stop - taken
+            taken = stop
             if rows == rows_per_chunk:
                 yield Chunk(index, index * rows_per_chunk, rows, (start, end, longest, quotes))
                 index, rows = index + 1, 0
@@ -111,13 +137,13 @@ def cut(pieces: Iterable[Rows], rows_per_chunk: int) -> Iterator[Chunk]:
 
 
 def rows_in(buffer: bytes, split: Splitter) -> list[bytes]:
-    """Return the rows of a buffer that holds whole rows, each with its line end."""
-    rows = _rows(split(buffer, True), 0, buffer)
+    """Return the rows of a buffer of complete rows, each with its line end."""
+    rows = _row_block(split(buffer, True), 0, buffer)
     return [buffer[start:end] for start, end in zip(rows.starts, rows.ends, strict=True)]
 
 
 def cells_in(row: bytes) -> int:
-    """Return how many cells a row of CSV has."""
+    """Return the number of cells in a row of CSV."""
     if b'"' not in row:
         return row.count(b",") + 1
     cells = position = 0
@@ -129,18 +155,18 @@ def cells_in(row: bytes) -> int:
             return cells
 
 
-def require_utf8(raw: bytes, at: int, path: Path, where: str) -> None:
-    """Check that the bytes of a file from an offset on are text.
+def require_utf8(raw: bytes, start: int, path: Path, where: str) -> None:
+    """Check that bytes of a file, which begin at an offset, are UTF-8.
 
     Raises:
-        UnreadableData: a byte is not UTF-8; names it.
+        UnreadableData: a byte is not; gives its line and offset.
     """
     if raw.isascii():
         return
     try:
         raw.decode()
     except UnicodeDecodeError as error:
-        offset = at + error.start
+        offset = start + error.start
         with path.open("rb") as stream:
             line = line_number(stream, offset)
         raise UnreadableData(
@@ -150,7 +176,7 @@ def require_utf8(raw: bytes, at: int, path: Path, where: str) -> None:
 
 
 def line_number(stream: Stream, offset: int) -> int:
-    """Return the line, counted from one, in which the byte at an offset of a new stream is."""
+    """Return the line number, from 1, of the byte at an offset of a stream."""
     line, before = 1, b""
     while block := stream.read(min(offset, _BLOCK)):
         line += block.count(b"\n") + block.count(b"\r") - (before + block).count(b"\r\n")
@@ -158,84 +184,86 @@ def line_number(stream: Stream, offset: int) -> int:
     return line
 
 
-def split_csv(buffer: bytes, last: bool) -> Lines:
-    """Split a buffer that begins with a row; `last` says that nothing comes after it."""
+def split_csv(buffer: bytes, last: bool) -> LineEnds:
+    """Split a buffer that begins with a row; `last` if no bytes follow the buffer."""
     codes = np.frombuffer(buffer, dtype=np.uint8)
-    quotes = np.flatnonzero(codes == _QUOTE) if b'"' in buffer else _NOWHERE
-    if len(quotes) and not _open_cells(codes, quotes[::2]):
+    quotes = np.flatnonzero(codes == _QUOTE) if b'"' in buffer else _NO_OFFSETS
+    if len(quotes) and not _begin_cells(codes, quotes[::2]):
         return _split_cell_by_cell(buffer, last)
     feeds = _outside(np.flatnonzero(codes == _LF), quotes)
-    lines = Lines(feeds, feeds + 1)
+    lines = LineEnds(feeds, feeds + 1)
     if b"\r" in buffer:
         returns = _outside(np.flatnonzero(codes == _CR), quotes)
         lines = _with_returns(codes, feeds, returns, last)
     return lines if len(quotes) % 2 else _with_last(lines, buffer, last)
 
 
-def split_lines(buffer: bytes, last: bool) -> Lines:
-    """Split a buffer that begins with a line, whatever is in it; `last` as in `split_csv`."""
+def split_lines(buffer: bytes, last: bool) -> LineEnds:
+    """Split a buffer at line feeds; `last` as in `split_csv`. Blank lines have no content."""
     codes = np.frombuffer(buffer, dtype=np.uint8)
     feeds = np.flatnonzero(codes == _LF)
-    lines = _with_last(Lines(feeds, feeds + 1), buffer, last)
+    lines = _with_last(LineEnds(feeds, feeds + 1), buffer, last)
     starts = _starts(lines)
     content_ends = lines.content_ends.copy()
     for line in np.flatnonzero(codes[np.minimum(starts, len(codes) - 1)] <= ord(" ")):
         if not buffer[starts[line] : content_ends[line]].strip():
             content_ends[line] = starts[line]
-    return Lines(content_ends, lines.ends)
+    return LineEnds(content_ends, lines.ends)
 
 
-def _rows(lines: Lines, at: int, raw: bytes) -> Rows:
+def _row_block(lines: LineEnds, offset: int, raw: bytes) -> RowBlock:
     starts = _starts(lines)
     filled = lines.content_ends > starts
-    return Rows(starts[filled] + at, lines.ends[filled] + at, at, raw)
+    return RowBlock(starts[filled] + offset, lines.ends[filled] + offset, offset, raw)
 
 
-def _starts(lines: Lines) -> Offsets:
+def _starts(lines: LineEnds) -> Offsets:
     starts = np.zeros(len(lines.ends), dtype=np.int64)
     starts[1:] = lines.ends[:-1]
     return starts
 
 
-def _open_cells(codes: NDArray[np.uint8], opening: Offsets) -> bool:
-    """Whether each of these quotes stands where a quoted cell begins, or doubles the one before."""
-    before = codes[opening[opening > 0] - 1]
-    return bool(np.isin(before, _OPENED_AFTER).all())
+def _begin_cells(codes: NDArray[np.uint8], quotes: Offsets) -> bool:
+    """Whether each of these quotes begins a quoted cell, or doubles the quote before it."""
+    before = codes[quotes[quotes > 0] - 1]
+    return bool(np.isin(before, _BEFORE_QUOTED_CELL).all())
 
 
 def _outside(positions: Offsets, quotes: Offsets) -> Offsets:
-    """Return the positions that have an even number of quotes before them."""
+    """Return the positions outside of quotes: with an even number of quotes before them."""
     if not len(quotes):
         return positions
     outside: Offsets = positions[np.searchsorted(quotes, positions) % 2 == 0]
     return outside
 
 
-def _with_returns(codes: NDArray[np.uint8], feeds: Offsets, returns: Offsets, last: bool) -> Lines:
-    """Return the lines that end at a line feed, at a carriage return, or at both together."""
+def _with_returns(
+    codes: NDArray[np.uint8], feeds: Offsets, returns: Offsets, last: bool
+) -> LineEnds:
+    """Return the lines that end with a line feed, a carriage return, or both."""
     if not last and len(returns) and returns[-1] == len(codes) - 1:
-        returns = returns[:-1]  # whether a line feed follows will be seen with the next block
+        returns = returns[:-1]  # the next block may begin with its line feed
     followed = np.zeros(len(returns), dtype=bool)
     within = returns + 1 < len(codes)
     followed[within] = codes[returns[within] + 1] == _LF
     preceded = np.isin(feeds - 1, returns)
     alone = returns[~followed]
-    return Lines(
+    return LineEnds(
         np.sort(np.concatenate([feeds - preceded, alone])),
         np.sort(np.concatenate([feeds + 1, alone + 1])),
     )
 
 
-def _with_last(lines: Lines, buffer: bytes, last: bool) -> Lines:
-    """Add what stands after the last line end, if nothing more comes."""
+def _with_last(lines: LineEnds, buffer: bytes, last: bool) -> LineEnds:
+    """Add the rest after the last line end as a line, if no bytes follow the buffer."""
     size = len(buffer)
     if not last or size == (lines.ends[-1] if len(lines.ends) else 0):
         return lines
-    return Lines(np.append(lines.content_ends, size), np.append(lines.ends, size))
+    return LineEnds(np.append(lines.content_ends, size), np.append(lines.ends, size))
 
 
-def _split_cell_by_cell(buffer: bytes, last: bool) -> Lines:
-    """Split where quotes also stand in the middle of cells; exact, and slower."""
+def _split_cell_by_cell(buffer: bytes, last: bool) -> LineEnds:
+    """Split a buffer with quotes in the middle of cells; exact, but slower."""
     content_ends: list[int] = []
     ends: list[int] = []
     position = 0
@@ -254,4 +282,4 @@ def _split_cell_by_cell(buffer: bytes, last: bool) -> Lines:
         if buffer.endswith(b",") and last:
             content_ends.append(position)
             ends.append(position)
-    return Lines(np.array(content_ends, dtype=np.int64), np.array(ends, dtype=np.int64))
+    return LineEnds(np.array(content_ends, dtype=np.int64), np.array(ends, dtype=np.int64))

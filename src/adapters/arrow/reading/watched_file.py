@@ -1,4 +1,4 @@
-"""A file that is read more than once and must stay the same in the meantime."""
+"""An input file that is read several times and must not change in between."""
 
 import hashlib
 from collections import deque
@@ -12,25 +12,25 @@ from typing import BinaryIO
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, Unavailable
 
 _BLOCK = 4 << 20
-_WORTH_A_THREAD = 1 << 20
-_AHEAD = 3  # blocks that are held at most
+_MIN_BYTES_FOR_THREAD = 1 << 20
+_MAX_BLOCKS = 3  # in memory
 
 
 @dataclass(slots=True)
 class WatchedFile:
-    """A local file. What was true of it at the first look must be true at every later one."""
+    """A local file. Size and modification time must stay those of the first access."""
 
     path: Path
     _seen: tuple[int, int] | None = field(default=None, repr=False)
 
     @contextmanager
     def unchanged(self) -> Iterator[Path]:
-        """Hand out the path for reading.
+        """Yield the path; check before and afterwards that the file is unchanged.
 
         Raises:
             NotFound: there is no such file.
-            Unavailable: it may not be read.
-            ChecksumMismatch: it was changed since the first look, or in the meantime.
+            Unavailable: it cannot be read.
+            ChecksumMismatch: it was changed after the first access.
         """
         self._require_unchanged()
         try:
@@ -65,28 +65,28 @@ class WatchedFile:
 
 
 class Digests:
-    """The digests of everything that was read through `read`.
+    """SHA-256 and MD5 of the bytes that were read through `read`.
 
-    They are worked out on a thread, beside whoever looks at the block that was read. MD5 takes
-    more than twice the time of SHA-256, and is left out where nobody asks for it.
+    A thread computes them while the caller processes the block. MD5 takes more than twice the
+    time of SHA-256; without `with_md5` it is not computed.
     """
 
     def __init__(self, stream: BinaryIO, *, with_md5: bool = True) -> None:
         self._stream = stream
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
-        self._thread = ThreadPoolExecutor(1, "digests")  # which ends with this object
-        self._working: deque[Future[None]] = deque()
+        self._thread = ThreadPoolExecutor(1, "digests")  # ends with this object
+        self._pending: deque[Future[None]] = deque()
 
     def read(self, size: int = _BLOCK, /) -> bytes:
-        """Return the next bytes of the stream, none at its end."""
+        """Return the next bytes of the stream; empty at its end."""
         block = self._stream.read(size)
-        if len(block) < _WORTH_A_THREAD:
+        if len(block) < _MIN_BYTES_FOR_THREAD:
             self._finish()
             self._update(block)
         else:
-            self._finish(_AHEAD - 1)
-            self._working.append(self._thread.submit(self._update, block))
+            self._finish(_MAX_BLOCKS - 1)
+            self._pending.append(self._thread.submit(self._update, block))
         return block
 
     def _update(self, block: bytes) -> None:
@@ -94,10 +94,10 @@ class Digests:
         if self._md5 is not None:
             self._md5.update(block)
 
-    def _finish(self, but: int = 0) -> None:
-        """Wait until all blocks have been worked on, but for the last few."""
-        while len(self._working) > but:
-            self._working.popleft().result()
+    def _finish(self, remaining: int = 0) -> None:
+        """Wait until at most so many blocks are pending."""
+        while len(self._pending) > remaining:
+            self._pending.popleft().result()
 
     def read_all(self) -> None:
         """Read to the end of the stream."""
@@ -112,17 +112,17 @@ class Digests:
 
     @property
     def md5(self) -> str | None:
-        """MD5 in hexadecimal: how DVC knows a file. None where it is left out."""
+        """MD5 in hexadecimal, by which DVC identifies a file; None if it is not computed."""
         self._finish()
         return None if self._md5 is None else self._md5.hexdigest()
 
 
 def require_column(name: str, columns: Sequence[str], where: str) -> None:
-    """Check that there is exactly one column of a name.
+    """Check that exactly one column has a name.
 
     Raises:
-        InvalidData: there is none, or more than one.
+        InvalidData: none has it, or several have.
     """
     if columns.count(name) != 1:
-        problem = "stands there twice" if name in columns else "is not there"
-        raise InvalidData(f"{where}: column {name!r} {problem}")
+        problem = "has several columns" if name in columns else "has no column"
+        raise InvalidData(f"{where} {problem} {name!r}")

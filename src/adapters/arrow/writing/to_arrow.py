@@ -1,4 +1,4 @@
-"""From the domain's tables to Arrow's, and to the bytes of text formats."""
+"""Conversion of tables of the domain to Arrow tables, CSV and JSON Lines."""
 
 import json
 from collections.abc import Callable
@@ -18,50 +18,50 @@ _NEEDS_ESCAPES = r'[\x00-\x1f"\\]'
 
 
 def to_arrow(table: Table) -> pa.Table:
-    """Return a table as Arrow has it: NaN and None as null, categories as text."""
+    """Return an Arrow table: NaN and None are null, categories are text."""
     return pa.table({name: _to_array(column) for name, column in table.columns.items()})
 
 
 def to_csv(table: Table) -> bytes:
-    """Return the rows as CSV without a header; numbers in the fewest digits that read back."""
+    """Return the rows as CSV without a header; numbers in the fewest digits that round-trip."""
     cells = [_csv_cells(name, column) for name, column in table.columns.items()]
     lines = _join(*cells, separator=",")
-    if len(cells) == 1:  # an empty line would be no row
+    if len(cells) == 1:  # readers skip empty lines
         lines = pc.if_else(pc.equal(lines, ""), pa.scalar('""', _TEXT), lines)
     return _bytes(_join(lines, "", separator="\n"))
 
 
 def to_texts(name: str, column: Column) -> pa.Array:
-    """Return the cells of a column as the text that stands for them in CSV, null where missing."""
-    texts = _plain_texts(array := _to_array(column))
-    return _texts_of_each(name, array.to_pylist(), bare=True) if texts is None else texts
+    """Return the cells of a column as in CSV but without quotes; null where missing."""
+    texts = _texts(array := _to_array(column))
+    return _json_texts(name, array.to_pylist(), bare=True) if texts is None else texts
 
 
 def csv_header(names: tuple[str, ...]) -> bytes:
     """Return the first line of a CSV file."""
     return to_csv(
-        Table.of({str(place): np.array([name], object) for place, name in enumerate(names)})
+        Table.of({str(index): np.array([name], object) for index, name in enumerate(names)})
     )
 
 
 def to_json_lines(table: Table) -> bytes:
-    """Return the rows as JSON objects, one to a line; missing values are null."""
-    parts: list[Any] = []
+    """Return the rows as JSON objects, one per line; missing values are null."""
+    fragments: list[Any] = []
     for name, column in table.columns.items():
-        parts.append(f"{', ' if parts else '{'}{json.dumps(name, ensure_ascii=False)}: ")
-        parts.append(pc.fill_null(_json_values(name, column), "null"))
-    return _bytes(_join(*parts, "}\n", separator=""))
+        fragments.append(f"{', ' if fragments else '{'}{json.dumps(name, ensure_ascii=False)}: ")
+        fragments.append(pc.fill_null(_json_values(name, column), "null"))
+    return _bytes(_join(*fragments, "}\n", separator=""))
 
 
 def _to_array(column: Column) -> pa.Array:
-    array = _uniform(column)
+    array = _typed(column)
     if array is None:
         array = pa.array(_each(plain(column).tolist(), partial(_json_text, bare=True)), pa.string())
     return array
 
 
-def _uniform(column: Column) -> pa.Array | None:
-    """Return a column as Arrow has it; None where its values are of several types."""
+def _typed(column: Column) -> pa.Array | None:
+    """Return a column as an Arrow array; None if its values have several types."""
     if isinstance(column, Coded):
         codes = pa.array(column.codes, mask=column.codes < 0)
         values = pa.array(column.values, pa.string())
@@ -82,22 +82,22 @@ def _csv_cells(name: str, column: Column) -> pa.Array:
 
 
 def _json_values(name: str, column: Column) -> pa.Array:
-    array = _uniform(column)
-    texts = None if array is None else _plain_texts(array)
+    array = _typed(column)
+    texts = None if array is None else _texts(array)
     if array is None or texts is None:
-        return _texts_of_each(name, plain(column).tolist(), bare=False)
+        return _json_texts(name, plain(column).tolist(), bare=False)
     if pa.types.is_floating(array.type):
         names = pc.replace_substring(texts, "inf", "Infinity")
         return pc.if_else(pc.is_finite(array), texts, _quoted(names))
     if pa.types.is_integer(array.type) or pa.types.is_boolean(array.type):
         return texts
     if pc.any(pc.match_substring_regex(texts, _NEEDS_ESCAPES)).as_py():
-        return _texts_of_each(name, texts.to_pylist(), bare=False)
+        return _json_texts(name, texts.to_pylist(), bare=False)
     return pc.if_else(pc.is_valid(texts), _quoted(texts), texts)
 
 
-def _plain_texts(array: pa.Array) -> pa.Array | None:
-    """Return values as text, times as ISO 8601 has them; None where Arrow does not know how."""
+def _texts(array: pa.Array) -> pa.Array | None:
+    """Return values as text, times in ISO 8601; None if Arrow cannot convert the type."""
     kind = array.type
     if pa.types.is_binary(kind) or pa.types.is_duration(kind):
         return None
@@ -111,7 +111,7 @@ def _plain_texts(array: pa.Array) -> pa.Array | None:
     return texts
 
 
-def _texts_of_each(name: str, values: list[Any], *, bare: bool) -> pa.Array:
+def _json_texts(name: str, values: list[Any], *, bare: bool) -> pa.Array:
     try:
         return pa.array(_each(values, partial(_json_text, bare=bare)), _TEXT)
     except TypeError as error:
@@ -125,7 +125,7 @@ def _each(values: list[Any], text: Callable[[Any], str]) -> list[str | None]:
 
 
 def _json_text(value: Any, *, bare: bool) -> str:
-    """Return a value as JSON; text without its quotes if `bare`."""
+    """Return a value as JSON; a string without quotes if `bare`."""
     if bare and isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
@@ -135,17 +135,17 @@ def _quoted(texts: pa.Array) -> pa.Array:
     return _join('"', texts, '"', separator="")
 
 
-def _join(*parts: Any, separator: str) -> pa.Array:
-    """Join texts of one row each; null counts as nothing."""
+def _join(*arrays: Any, separator: str) -> pa.Array:
+    """Join arrays of text row by row; null is an empty text."""
     return pc.binary_join_element_wise(
-        *(pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts),
+        *(pa.scalar(each, _TEXT) if isinstance(each, str) else each for each in arrays),
         pa.scalar(separator, _TEXT),
         null_handling="replace",
     )
 
 
 def _bytes(lines: pa.Array) -> bytes:
-    """Return all texts of an array, one after the other."""
+    """Return all texts of an array, concatenated."""
     if not len(lines):
         return b""
     _, offsets, data = lines.buffers()
