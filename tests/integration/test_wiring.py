@@ -1,4 +1,4 @@
-"""Every adapter that a configuration can name, resolved for real."""
+"""Every adapter that the settings can select, built for real."""
 
 import importlib.abc
 import sys
@@ -81,7 +81,7 @@ def test_every_provider_resolves_in_every_configuration(
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
 
 
-def test_the_engine_is_the_one_that_is_named(tmp_path: Path) -> None:
+def test_the_setting_selects_the_engine(tmp_path: Path) -> None:
     assert build_container(settings(tmp_path)).executor() == ThreadExecutor()
     given = settings(tmp_path, engine="ray", RAY_ADDRESS="10.0.0.7:6379")
     assert build_container(given).predict_batch().executor == RayExecutor("10.0.0.7:6379")
@@ -91,7 +91,7 @@ def test_an_adapter_is_built_once(tmp_path: Path) -> None:
     wired = build_container(settings(tmp_path, variant=Variant.API_BASELINE))
     assert wired.store() is wired.store()
     assert wired.load_model().store is wired.promote_model().load.store
-    assert wired.appoint().ledger is wired.promote_model().appoint.ledger
+    assert wired.set_champion().ledger is wired.promote_model().appoint.ledger
     assert wired.serving() is wired.serving()
     assert build_container(wired.settings()).store() is not wired.store()
 
@@ -108,7 +108,7 @@ def test_a_container_takes_settings_only() -> None:
 
 
 class Missing(importlib.abc.MetaPathFinder):
-    """Finds nothing under some names, as if the libraries were not installed."""
+    """Makes some libraries appear not installed."""
 
     def __init__(self, names: set[str]) -> None:
         self.names = names
@@ -121,7 +121,7 @@ class Missing(importlib.abc.MetaPathFinder):
 
 @contextmanager
 def without(*libraries: str) -> Iterator[None]:
-    """Let libraries be as if not installed, and the adapters as if never imported."""
+    """Hide libraries and forget the imported adapters."""
     hidden: dict[str, ModuleType] = {
         name: module
         for name, module in sys.modules.items()
@@ -156,7 +156,7 @@ def without(*libraries: str) -> Iterator[None]:
         ("sqlalchemy", "sql", lambda s: open_sink(s, "sqlite:///x.db#t")),
     ],
 )
-def test_a_library_that_is_not_installed_is_named_with_where_it_comes_from(
+def test_a_missing_library_is_named_with_its_extra(
     tmp_path: Path, library: str, extra: str, build: Any
 ) -> None:
     with without(library), pytest.raises(Misconfigured) as caught:
@@ -166,7 +166,7 @@ def test_a_library_that_is_not_installed_is_named_with_where_it_comes_from(
     )
 
 
-def test_onnx_runtime_is_loaded_by_those_models_only_that_are_no_trees() -> None:
+def test_onnx_runtime_is_imported_only_for_models_without_trees() -> None:
     boosted = SklearnLearner().fit(QUICK[Estimator.HIST_GRADIENT_BOOSTING], SCHEMA, *labelled())
     linear = SklearnLearner().fit(QUICK[Estimator.LINEAR], SCHEMA, *labelled())
     with without("onnxruntime"):
@@ -191,7 +191,7 @@ def test_without_accelerators_the_ordinary_libraries_are_used(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("library", ["sklearn", "skops", "shap"])
-def test_explanations_say_which_extras_they_come_with(library: str) -> None:
+def test_missing_libraries_of_explanations_are_named_with_their_extras(library: str) -> None:
     with without(library), pytest.raises(NotSupported) as caught:
         builders.explainers()
     assert str(caught.value) == (
@@ -199,7 +199,7 @@ def test_explanations_say_which_extras_they_come_with(library: str) -> None:
     )
 
 
-def test_a_module_of_our_own_that_is_missing_is_a_fault_of_the_program() -> None:
+def test_a_missing_module_of_the_project_is_not_reported_as_a_missing_library() -> None:
     @builders.needs("train")
     def build() -> None:
         raise ModuleNotFoundError("No module named 'adapters.oops'", name="adapters.oops")
@@ -208,7 +208,7 @@ def test_a_module_of_our_own_that_is_missing_is_a_fault_of_the_program() -> None
         build()
 
 
-def test_the_code_is_told_by_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_version_is_the_git_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     unknown = code_version()
     assert (unknown.revision, unknown.changed) == ("unknown", None)

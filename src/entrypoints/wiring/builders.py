@@ -1,4 +1,4 @@
-"""One function per adapter: it imports the adapter, and builds it from the settings.
+"""One function per adapter: it imports the adapter and builds it from the settings.
 
 The imports stand inside the functions, so that a program loads only the libraries that its
 configuration needs.
@@ -48,7 +48,7 @@ _OURS = ("domain", "application", "adapters", "entrypoints")
 
 
 def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Built]]:
-    """Name the extra that a builder's libraries come with, for those who have not installed it."""
+    """Decorate a builder: a missing library is reported with the extra that installs it."""
 
     def decorate(build: Callable[Given, Built]) -> Callable[Given, Built]:
         @wraps(build)
@@ -68,7 +68,7 @@ def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Buil
 
 
 def _require(library: str) -> None:
-    """Notice now that a library is missing which its adapter imports at its first use."""
+    """Check that a library is installed that the adapter imports only later."""
     if find_spec(library) is None:
         raise ModuleNotFoundError(f"No module named {library!r}", name=library)
 
@@ -124,28 +124,28 @@ def http_store(settings: Settings) -> ModelStore:
 
 
 def manifest_reader() -> ReadManifest:
-    """What decodes the manifest of a bundle."""
+    """Decoder of the manifest of a bundle."""
     from adapters.formats.manifest_file import read_manifest
 
     return read_manifest
 
 
 def bundle_cache(settings: Settings) -> BundleCache:
-    """Bundles that were served last, in the home folder."""
+    """Bundles that were served last, as files in the home folder."""
     from adapters.filesystem.file_bundle_cache import FileBundleCache
 
     return FileBundleCache(settings.home / "cache" / "bundles", settings.registry)
 
 
 def key_store(settings: Settings) -> KeyStore | None:
-    """The keys that callers must show; None where everybody may call."""
+    """API keys; None: no authentication."""
     from adapters.filesystem.file_key_store import FileKeyStore
 
     return None if settings.api_keys_file is None else FileKeyStore(settings.api_keys_file)
 
 
 def ledger(settings: Settings) -> Ledger:
-    """Decisions as JSON lines in the home folder."""
+    """Promotion decisions as JSON lines in the home folder."""
     from adapters.filesystem.file_ledger import FileLedger
 
     return FileLedger(settings.home / "ledger.jsonl")
@@ -153,7 +153,7 @@ def ledger(settings: Settings) -> Ledger:
 
 @needs("sign")
 def signer(settings: Settings) -> Signer | None:
-    """The key that signs what is registered; None where nothing is signed."""
+    """The key that signs registered versions; None: no signatures."""
     if settings.signing_key is None:
         return None
     from adapters.ed25519.signing_keys import FileSigner
@@ -163,7 +163,7 @@ def signer(settings: Settings) -> Signer | None:
 
 @needs("sign")
 def verifier(settings: Settings) -> Verifier | None:
-    """The keys whose signatures count; None where none is asked for."""
+    """The trusted keys; None: signatures are not verified."""
     if settings.trusted_keys is None:
         return None
     from adapters.ed25519.signing_keys import FileVerifier
@@ -173,7 +173,7 @@ def verifier(settings: Settings) -> Verifier | None:
 
 @needs("sign")
 def create_signing_key(private: Path, public: Path) -> str:
-    """Write a new pair of keys; return their id."""
+    """Write a new pair of keys; return its id."""
     from adapters.ed25519.signing_keys import create_key
 
     return create_key(private, public)
@@ -181,7 +181,7 @@ def create_signing_key(private: Path, public: Path) -> str:
 
 @needs("otel")
 def traces(settings: Settings) -> Traces | None:
-    """Where a server sends its spans; None where it sends none."""
+    """The exporter of spans; None: no spans."""
     if settings.traces is TracesKind.NONE:
         return None
     from adapters.otel.otel_traces import OtelTraces
@@ -214,7 +214,7 @@ def sql_tracker(settings: Settings) -> Tracker:
 
 
 def no_tracker() -> Tracker:
-    """Runs that nobody records."""
+    """Runs are not recorded."""
     from adapters.no_tracker import NoTracker
 
     return NoTracker()
@@ -229,7 +229,7 @@ def learner() -> Learner:
 
 
 def runtime() -> Runtime:
-    """Models in compiled code where they are trees, else, or without llvmlite, in ONNX Runtime."""
+    """Tree ensembles in compiled code if llvmlite is installed; other models in ONNX Runtime."""
     return NumericRuntime(_open_numeric, _location_statistics)
 
 
@@ -243,7 +243,7 @@ def graph_runtime() -> Runtime:
 
 @needs("api")
 def _open_numeric(files: Mapping[str, bytes], width: int) -> Score:
-    """Open a numeric model; of the two libraries, only the one that it needs is imported."""
+    """Open the serving form of a model; imports only the library that it needs."""
     if TREES in files and _is_installed("llvmlite"):
         from adapters.llvm.tree_runtime import open_trees
 
@@ -254,7 +254,7 @@ def _open_numeric(files: Mapping[str, bytes], width: int) -> Score:
 
 
 def _location_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
-    """Neighbour statistics in compiled code where llvmlite is installed."""
+    """Neighbour statistics in compiled code if llvmlite is installed."""
     if not _is_installed("llvmlite"):
         return statistics.compute
     from adapters.llvm.neighbour_runtime import compile_statistics
@@ -263,7 +263,7 @@ def _location_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
 
 
 def local_executor() -> Executor:
-    """Batches on the cores of this machine."""
+    """Chunks on threads of this process."""
     from adapters.local.thread_executor import ThreadExecutor
 
     return ThreadExecutor()
@@ -271,14 +271,14 @@ def local_executor() -> Executor:
 
 @needs("ray")
 def ray_executor(settings: Settings) -> Executor:
-    """Batches on the machines of a Ray cluster."""
+    """Chunks on the machines of a Ray cluster."""
     from adapters.ray.ray_executor import RayExecutor
 
     return RayExecutor(settings.ray_address)
 
 
 def processes() -> Executor:
-    """Fits on the cores of this machine, side by side."""
+    """Fits in processes of this machine."""
     from adapters.local.process_executor import ProcessExecutor
 
     return ProcessExecutor()
@@ -286,7 +286,7 @@ def processes() -> Executor:
 
 @needs("experiments")
 def searcher() -> Searcher:
-    """Hyper-parameters by Optuna."""
+    """Hyper-parameter search by Optuna."""
     from adapters.optuna.optuna_searcher import OptunaSearcher
 
     return OptunaSearcher()
@@ -302,7 +302,7 @@ def plotter() -> Plotter:
 
 @needs("experiments")
 def notebooks() -> Notebooks:
-    """Notebooks in kernels of their own."""
+    """Notebooks, each run in a new kernel."""
     from adapters.notebooks.notebook_runner import KernelNotebooks
 
     return KernelNotebooks()
@@ -316,7 +316,7 @@ def results(settings: Settings) -> ResultStore:
 
 
 def fitting_code(learner: Learner, runtime: Runtime) -> str:
-    """A digest of the code that searches, fits and answers."""
+    """Return a digest of the code that searches, fits and predicts."""
     from entrypoints.wiring.provenance import code_digest
 
     ours = (type(learner).__module__, type(runtime).__module__, "adapters.optuna.optuna_searcher")
@@ -326,14 +326,14 @@ def fitting_code(learner: Learner, runtime: Runtime) -> str:
 
 
 def specification(settings: Settings) -> TrainingSpec:
-    """What a team has settled on for the schema; where nothing stands there, the default."""
+    """The specification next to the schema file; without such a file, the default."""
     from adapters.filesystem.specification_file import read_specification, specification_path
 
     return read_specification(specification_path(settings.schema_file)) or TrainingSpec()
 
 
-def settle(settings: Settings, spec: TrainingSpec) -> Path:
-    """Write down what is trained for the schema from now on; return where."""
+def save_specification(settings: Settings, spec: TrainingSpec) -> Path:
+    """Write the specification next to the schema file; return its path."""
     from adapters.filesystem.specification_file import specification_path, write_specification
 
     path = specification_path(settings.schema_file)
@@ -342,10 +342,10 @@ def settle(settings: Settings, spec: TrainingSpec) -> Path:
 
 
 def explainers() -> Explainers:
-    """Explanations of models of scikit-learn.
+    """Explainers of models of scikit-learn.
 
     Raises:
-        NotSupported: a library is not installed; says with which extra it comes.
+        NotSupported: a library is not installed; names the extra.
     """
     try:
         from adapters.sklearn.sklearn_explainers import SklearnExplainers
@@ -368,7 +368,7 @@ def schema(settings: Settings) -> Schema:
 
 
 def promotion_policy(settings: Settings) -> PromotionPolicy:
-    """What a challenger must show."""
+    """The rules of promotion."""
     return PromotionPolicy(
         margin=settings.gate_margin,
         confidence=settings.gate_confidence,
@@ -379,12 +379,12 @@ def promotion_policy(settings: Settings) -> PromotionPolicy:
 
 
 def actor(settings: Settings) -> str:
-    """Return who is named in the ledger."""
+    """Return the name for the ledger."""
     if settings.actor:
         return settings.actor
     try:
         return getuser()
-    except (OSError, KeyError):  # a container may run as a user without a name
+    except (OSError, KeyError):  # in a container the user may have no name
         return f"user {getuid()}"
 
 

@@ -24,7 +24,7 @@ from entrypoints.wiring.settings import Accelerators, EngineKind, Settings, Stor
 
 
 class Container(containers.DeclarativeContainer):
-    """Resolves every use case for given settings; builds an adapter when it is first asked for."""
+    """Provides every use case for given settings; an adapter is built when it is first needed."""
 
     settings = providers.Dependency(instance_of=Settings)
 
@@ -82,7 +82,7 @@ class Container(containers.DeclarativeContainer):
     )
 
     load_model = providers.Factory(LoadModel, store, runtime, manifest_reader, verifier)
-    appoint = providers.Factory(
+    set_champion = providers.Factory(
         SetChampion,
         store,
         ledger,
@@ -90,7 +90,7 @@ class Container(containers.DeclarativeContainer):
         providers.Object(builders.now),
         providers.Callable(builders.actor, settings),
     )
-    judge = providers.Factory(
+    compare_candidates = providers.Factory(
         CompareCandidates, load_model, providers.Callable(builders.promotion_policy, settings)
     )
     train_model = providers.Factory(
@@ -98,8 +98,8 @@ class Container(containers.DeclarativeContainer):
         learner,
         graph_runtime,
         tracker,
-        judge,
-        appoint,
+        compare_candidates,
+        set_champion,
         providers.Object(builders.now),
         providers.Callable(code_version),
         providers.Factory(
@@ -112,7 +112,7 @@ class Container(containers.DeclarativeContainer):
     )
     sign_model = providers.Factory(SignModel, store, signer, manifest_reader)
     evaluate_model = providers.Factory(EvaluateModel, load_model)
-    promote_model = providers.Factory(PromoteModel, load_model, appoint)
+    promote_model = providers.Factory(PromoteModel, load_model, set_champion)
     predict_batch = providers.Factory(
         PredictBatch, load_model, executor, explainers=explainers.provider
     )

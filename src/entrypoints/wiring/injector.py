@@ -1,7 +1,7 @@
-"""The library that builds containers, without the frameworks it would import to work with them.
+"""Imports dependency_injector without the frameworks that it supports.
 
-It imports whatever of them is installed, for a kind of wiring that nobody here uses. That would
-take a third of a second at the start of every command.
+The library imports those that are installed. They are not used here, and would add a third of a
+second to the start of every command.
 """
 
 import sys
@@ -13,7 +13,7 @@ _UNUSED = ("fastapi", "fast_depends", "pydantic_settings", "starlette", "werkzeu
 
 @contextmanager
 def _hidden(libraries: tuple[str, ...]) -> Iterator[None]:
-    """Let libraries that are not imported yet seem not to be installed, in the block."""
+    """Within the block, make libraries that are not imported yet appear not installed."""
     hidden = {name: None for name in libraries if name not in sys.modules}
     sys.modules.update(hidden)  # type: ignore[arg-type]
     try:

@@ -1,4 +1,4 @@
-"""Which code this is: what a manifest says made a model."""
+"""The version of the code, recorded in manifests and results."""
 
 import ast
 import subprocess
@@ -14,7 +14,7 @@ _LIBRARIES = ("numpy", "scikit-learn")
 
 
 def code_version() -> CodeVersion:
-    """Return the release, and where the code stands in git, the revision and whether it differs."""
+    """Return release, git revision and whether the sources differ from it."""
     revision = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--", str(_SOURCES))
     changed = None if changes is None else bool(changes)
@@ -32,13 +32,12 @@ def _git(*words: str) -> str | None:
 
 
 def code_digest(*starts: str) -> str:
-    """Return a digest of the source of some modules and of all modules of ours they import.
+    """Return a digest of modules, all modules of the project that they import, and libraries.
 
-    It changes with any of them, committed or not, and with the versions of the libraries that
-    fit and answer: what was computed under another digest may come out differently now.
+    Results stored under another digest may differ from what the current code computes.
 
     Raises:
-        ModuleNotFoundError: there is no such module.
+        ModuleNotFoundError: a module of `starts` does not exist.
     """
     waiting, seen = list(starts), set[str]()
     digest = sha256()

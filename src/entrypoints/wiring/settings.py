@@ -1,7 +1,6 @@
-"""Every setting of the program, in one tree, each with its default and what it means.
+"""All settings, read from environment variables, else from a `.env` file in the working directory.
 
-A setting is read from its environment variable, else from a `.env` file in the working
-directory. Nothing else reads the environment.
+No other module reads the environment.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +27,7 @@ REFERENCE_PATH = Path("data/raw/housing.csv")
 
 
 class Variant(StrEnum):
-    """Presets for the ports: which stage of maturity the system runs in."""
+    """Presets for the ports."""
 
     MAIN = "main"
     API_BASELINE = "api-baseline"
@@ -44,7 +43,7 @@ class TrackerKind(StrEnum):
 
 
 class StoreKind(StrEnum):
-    """Where model versions are kept."""
+    """Where model versions are stored."""
 
     MLFLOW = "mlflow"
     FILE = "file"
@@ -52,21 +51,21 @@ class StoreKind(StrEnum):
 
 
 class EngineKind(StrEnum):
-    """Where files and tables are scored."""
+    """Where batch jobs run."""
 
     LOCAL = "local"
     RAY = "ray"
 
 
 class AccessLogKind(StrEnum):
-    """What is logged of each request."""
+    """How each request is logged."""
 
     JSON = "json"
     NONE = "none"
 
 
 class TracesKind(StrEnum):
-    """Where spans go."""
+    """Where spans are sent."""
 
     NONE = "none"
     OTLP = "otlp"
@@ -80,13 +79,13 @@ class Accelerators(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a server writes what it has to say."""
+    """Format of the server's log."""
 
     TEXT = "text"
     JSON = "json"
 
 
-# What pydantic says at length, by its type of error.
+# Shorter words for some of pydantic's errors, by type.
 _ALLOWED = {
     "float_parsing": "a number",
     "int_parsing": "an integer",
@@ -101,237 +100,146 @@ _PRESETS = {
 
 
 class Settings(BaseModel):
-    """What can be configured. The description of a field says what the setting does."""
+    """All settings; the docstring of a field describes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    variant: Annotated[Variant, Field(description="Preset for tracker and model store.")] = (
-        Variant.MAIN
-    )
-    tracker: Annotated[
-        TrackerKind | None,
-        Field(description="Where runs are recorded; unset: what the variant says."),
-    ] = None
-    tracker_url: Annotated[
-        str | None,
-        Field(
-            description="Database of the `sql` tracker as a SQLAlchemy URL; "
-            "unset: `runs.db` in the home folder."
-        ),
-    ] = None
-    model_store: Annotated[
-        StoreKind | None,
-        Field(
-            description="Where model versions are kept: `http` reads the registry of an MLflow "
-            "server without the mlflow package; unset: what the variant says."
-        ),
-    ] = None
-    data: Annotated[
-        str | None,
-        Field(description="Data URI that `train` reads; unset: the reference data."),
-    ] = None
-    data_url: Annotated[str, Field(description="Where the reference data is fetched from.")] = (
-        REFERENCE_URL
-    )
-    data_sha256: Annotated[
-        str,
-        Field(description="SHA-256 that the reference data must have.", pattern="^[0-9a-f]{64}$"),
-    ] = REFERENCE_SHA256
-    schema_file: Annotated[
-        Path, Field(alias="MODELPORT_SCHEMA", description="Schema file of the table to train on.")
-    ] = Path("data/housing.toml")
-    home: Annotated[Path, Field(description="Folder for bundles, caches and runs.")] = Path(
-        "artifacts"
-    )
-    model: Annotated[
-        str, Field(description="Model reference that is served and that scores files.")
-    ] = "housing@champion"
-    engine: Annotated[
-        EngineKind,
-        Field(
-            description="Where files and tables are scored: the cores of this machine, or a Ray "
-            "cluster."
-        ),
-    ] = EngineKind.LOCAL
-    ray_address: Annotated[
-        str,
-        Field(
-            alias="RAY_ADDRESS",
-            description="The Ray cluster of the engine `ray`: HOST:PORT, `auto` for the one that "
-            "this machine belongs to, `local` to start one here for the job.",
-        ),
-    ] = "local"
-    gate_margin: Annotated[
-        float,
-        Field(
-            description="How much lower than the champion's a challenger's RMSE must be, "
-            "as a fraction of it.",
-            ge=0,
-            lt=1,
-        ),
-    ] = 0.0
-    gate_confidence: Annotated[
-        float,
-        Field(description="How sure the gate must be of a difference.", ge=0.5, lt=1),
-    ] = 0.95
-    gate_segment_margin: Annotated[
-        float,
-        Field(
-            description="How much higher than the champion's a challenger's RMSE may be in a "
-            "segment of the hold-out, beyond noise, as a fraction of it.",
-            ge=0,
-            lt=1,
-        ),
-    ] = 0.05
-    gate_segment_rows: Annotated[
-        int, Field(description="Fewest rows by which the gate judges a segment.", ge=1)
-    ] = 100
-    latency_budget_ms: Annotated[
-        float,
-        Field(
-            description="Longest time in milliseconds that a challenger may take for one row, "
-            "also at a place that is new to it.",
-            gt=0,
-        ),
-    ] = 10.0
-    accelerators: Annotated[
-        Accelerators,
-        Field(
-            description="`none` uses the ordinary path only: FastAPI, ONNX Runtime, numpy and "
-            "MLflow's client. The answers are the same, and slower."
-        ),
-    ] = Accelerators.ALL
-    actor: Annotated[
-        str | None,
-        Field(
-            description="Who stands in the ledger as the one who trained, promoted or rolled "
-            "back; unset: the user of the process."
-        ),
-    ] = None
-    poll_seconds: Annotated[
-        float,
-        Field(
-            description="How often a server asks whether the model reference means another "
-            "version by now.",
-            gt=0,
-            le=86_400,
-        ),
-    ] = 5.0
-    max_rows: Annotated[int, Field(description="Most rows that one request may hold.", ge=1)] = (
-        10_000
-    )
-    max_explained_rows: Annotated[
-        int,
-        Field(
-            description="Most rows that one request for explanations may hold: "
-            "a row takes some 20 milliseconds.",
-            ge=1,
-        ),
-    ] = 100
-    max_body_bytes: Annotated[
-        int, Field(description="Most bytes that a request's body may have.", ge=1)
-    ] = 8_388_608
-    api_keys_file: Annotated[
-        Path | None,
-        Field(
-            description="File with the hashes of the keys that callers must show; "
-            "unset: everybody may call."
-        ),
-    ] = None
-    signing_key: Annotated[
-        Path | None,
-        Field(
-            description="File with the private Ed25519 key that signs what is registered; "
-            "unset: nothing is signed."
-        ),
-    ] = None
-    trusted_keys: Annotated[
-        Path | None,
-        Field(
-            description="File or folder with public Ed25519 keys: only models that one of them "
-            "has signed are loaded; unset: signatures are not looked at."
-        ),
-    ] = None
-    max_in_flight: Annotated[
-        int,
-        Field(
-            description="Most requests that a server process works on at once; "
-            "more are answered 503.",
-            ge=1,
-        ),
-    ] = 1024
-    header_seconds: Annotated[
-        float,
-        Field(description="Time for a caller to send the headers of a request.", gt=0, le=3600),
-    ] = 10.0
-    body_seconds: Annotated[
-        float,
-        Field(
-            description="Time for a caller to send the body of a request, "
-            "and to take some of the answer.",
-            gt=0,
-            le=3600,
-        ),
-    ] = 30.0
-    keep_alive_seconds: Annotated[
-        int,
-        Field(description="How long a connection without a request stays open.", ge=1, le=3600),
-    ] = 30
-    access_log: Annotated[
-        AccessLogKind, Field(description="Whether each request is a line of JSON on stdout.")
-    ] = AccessLogKind.JSON
-    log_format: Annotated[
-        LogFormat, Field(description="How a server writes its log to stderr.")
-    ] = LogFormat.TEXT
-    traces: Annotated[
-        TracesKind,
-        Field(
-            description="Whether a server sends spans by OTLP over HTTP; where to and how is said "
-            "by OpenTelemetry's own variables, `OTEL_…`."
-        ),
-    ] = TracesKind.NONE
-    metrics_dir: Annotated[
-        Path | None,
-        Field(
-            description="Folder in which the processes of one server add up their metrics; "
-            "`serve` makes one for itself."
-        ),
-    ] = None
-    mlflow_tracking_uri: Annotated[
-        str | None,
-        Field(
-            alias="MLFLOW_TRACKING_URI",
-            description="MLflow's tracking and registry server or database; "
-            "unset: `mlflow.db` in the home folder.",
-        ),
-    ] = None
+    variant: Variant = Variant.MAIN
+    """Preset for tracker and model store."""
+
+    tracker: TrackerKind | None = None
+    """Where runs are recorded; unset: as in the variant."""
+
+    tracker_url: str | None = None
+    """Database of the `sql` tracker as a SQLAlchemy URL; unset: `runs.db` in the home folder."""
+
+    model_store: StoreKind | None = None
+    """Where model versions are stored: `http` reads the registry of an MLflow server without the
+    mlflow package; unset: as in the variant."""
+
+    data: str | None = None
+    """Data URI that `train` reads; unset: the reference data."""
+
+    data_url: str = REFERENCE_URL
+    """Address from which the reference data is fetched."""
+
+    data_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = REFERENCE_SHA256
+    """SHA-256 that the reference data must have."""
+
+    schema_file: Annotated[Path, Field(alias="MODELPORT_SCHEMA")] = Path("data/housing.toml")
+    """Schema file of the table to train on."""
+
+    home: Path = Path("artifacts")
+    """Folder for bundles, caches and runs."""
+
+    model: str = "housing@champion"
+    """Model reference that `serve` and `predict` use."""
+
+    engine: EngineKind = EngineKind.LOCAL
+    """Where batch jobs run: the cores of this machine, or a Ray cluster."""
+
+    ray_address: Annotated[str, Field(alias="RAY_ADDRESS")] = "local"
+    """Ray cluster of the engine `ray`: HOST:PORT, `auto` for the cluster of this machine,
+    `local` to start one for the job."""
+
+    gate_margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Promotion gate: how much lower the RMSE of the challenger must be, as a fraction of the
+    champion's."""
+
+    gate_confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    """Promotion gate: confidence of the paired comparison."""
+
+    gate_segment_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Promotion gate: how much higher the RMSE of the challenger may be in a segment of the
+    hold-out, beyond noise, as a fraction of the champion's."""
+
+    gate_segment_rows: Annotated[int, Field(ge=1)] = 100
+    """Promotion gate: fewest rows of a segment that is compared."""
+
+    latency_budget_ms: Annotated[float, Field(gt=0)] = 10.0
+    """Promotion gate: longest time in milliseconds to predict one row at a new location."""
+
+    accelerators: Accelerators = Accelerators.ALL
+    """`none` uses the ordinary path only: FastAPI, ONNX Runtime, numpy and MLflow's client. The
+    answers are the same, and slower."""
+
+    actor: str | None = None
+    """Who is named in the ledger for training, promotion and rollback; unset: the user of the
+    process."""
+
+    poll_seconds: Annotated[float, Field(gt=0, le=86_400)] = 5.0
+    """How often a server checks whether the model reference points to another version."""
+
+    max_rows: Annotated[int, Field(ge=1)] = 10_000
+    """Most rows in one request."""
+
+    max_explained_rows: Annotated[int, Field(ge=1)] = 100
+    """Most rows in one request for explanations; a row takes about 20 milliseconds."""
+
+    max_body_bytes: Annotated[int, Field(ge=1)] = 8_388_608
+    """Most bytes in the body of a request."""
+
+    api_keys_file: Path | None = None
+    """File with the hashed API keys; unset: no authentication."""
+
+    signing_key: Path | None = None
+    """File with the private Ed25519 key that signs registered versions; unset: no signatures."""
+
+    trusted_keys: Path | None = None
+    """File or folder with public Ed25519 keys: only models signed by one of them are loaded;
+    unset: signatures are not verified."""
+
+    max_in_flight: Annotated[int, Field(ge=1)] = 1024
+    """Most concurrent requests of a server process; further ones are answered 503."""
+
+    header_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """Timeout for the headers of a request."""
+
+    body_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Timeout for the body of a request, and for the client to accept part of the response."""
+
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """How long an idle connection stays open."""
+
+    access_log: AccessLogKind = AccessLogKind.JSON
+    """Whether each request is logged as a line of JSON on stdout."""
+
+    log_format: LogFormat = LogFormat.TEXT
+    """Format of the server's log on stderr."""
+
+    traces: TracesKind = TracesKind.NONE
+    """Whether a server sends spans by OTLP over HTTP; OpenTelemetry's own variables, `OTEL_…`, say
+    where to and how."""
+
+    metrics_dir: Path | None = None
+    """Folder in which the processes of one server sum their metrics; unset: `serve` creates one."""
+
+    mlflow_tracking_uri: Annotated[str | None, Field(alias="MLFLOW_TRACKING_URI")] = None
+    """MLflow's tracking and registry server or database; unset: `mlflow.db` in the home folder."""
+
     mlflow_tracking_token: Annotated[
-        str | None,
-        Field(
-            alias="MLFLOW_TRACKING_TOKEN",
-            description="Bearer token for the MLflow server.",
-            repr=False,
-        ),
+        str | None, Field(alias="MLFLOW_TRACKING_TOKEN", repr=False)
     ] = None
+    """Bearer token for the MLflow server."""
 
     @property
     def tracker_kind(self) -> TrackerKind:
-        """The tracker in force."""
+        """The selected tracker."""
         return self.tracker or _PRESETS[self.variant][0]
 
     @property
     def store_kind(self) -> StoreKind:
-        """The model store in force."""
+        """The selected model store."""
         return self.model_store or _PRESETS[self.variant][1]
 
     @property
     def mlflow_uri(self) -> str:
-        """The MLflow tracking URI in force."""
+        """The MLflow tracking URI, the default included."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
 
     @property
     def registry(self) -> str:
-        """What tells the model store in force from others of the same home; without secrets."""
+        """Identifies the selected model store among others of the same home; without secrets."""
         if self.store_kind is StoreKind.FILE:
             return "file"
         scheme, _, rest = self.mlflow_uri.partition("://")
@@ -339,12 +247,12 @@ class Settings(BaseModel):
 
     @property
     def runs_url(self) -> str:
-        """The database of the `sql` tracker in force."""
+        """The database of the `sql` tracker, the default included."""
         return self.tracker_url or f"sqlite:///{self.home / 'runs.db'}"
 
     @property
     def model_ref(self) -> ModelRef:
-        """The model that is served and that scores files."""
+        """The model reference that `serve` and `predict` use."""
         return ModelRef.parse(self.model)
 
 
@@ -356,10 +264,10 @@ def variables() -> dict[str, str]:
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the environment and `.env`; `overrides` are field names that win where not None.
+    """Read the environment and `.env`; values in `overrides`, by field name, win unless None.
 
     Raises:
-        Misconfigured: a value is not allowed or a name is not known; says what is.
+        Misconfigured: a value is not allowed or a name is unknown; names what is allowed.
     """
     given = {**_dotenv(Path(".env")), **environ}
     by_variable = {variable: name for name, variable in variables().items()}

@@ -24,7 +24,7 @@ from entrypoints.cli.options import (
     container,
 )
 from entrypoints.reports.report_files import write_report
-from entrypoints.wiring.builders import settle
+from entrypoints.wiring.builders import save_specification
 
 app = typer.Typer(
     add_completion=False,
@@ -92,7 +92,7 @@ def run(
             source, table, current, plan, only=only or (), fresh=fresh, tell=_say
         )
     if update and not results.confirmed:
-        written = settle(wired.settings(), results.specification)
+        written = save_specification(wired.settings(), results.specification)
         output.say(f"written to {escape(str(written))}: {results.chosen.name}")
     if as_json:
         output.emit(results.to_mapping())

@@ -100,7 +100,7 @@ def test_the_names_of_the_variables_are_those_of_the_contract() -> None:
     } <= named
 
 
-def test_every_setting_says_what_it_does() -> None:
+def test_every_setting_has_a_description() -> None:
     assert {*GIVEN} == {*variables()}
     for name, field in Settings.model_fields.items():
         assert (field.description or "").endswith("."), name
@@ -137,18 +137,18 @@ def test_an_option_wins_over_a_variable(monkeypatch: pytest.MonkeyPatch) -> None
     assert (settings.model, settings.schema_file) == ("housing/2", Path("two.toml"))
 
 
-def test_an_option_that_was_not_given_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_option_not_given_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELPORT_MODEL", "housing/1")
     assert load_settings({"model": None}).model == "housing/1"
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_an_empty_variable_is_as_good_as_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variables()[name], "")
     assert load_settings() == Settings()
 
 
-def test_an_empty_variable_unsets_what_the_dotenv_file_says(
+def test_an_empty_variable_overrides_the_dotenv_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path(".env").write_text("MODELPORT_VARIANT=api-baseline\n")
@@ -207,7 +207,7 @@ def test_the_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sesame" not in str(settings)
 
 
-def test_a_registry_is_told_from_others_whoever_reads_it() -> None:
+def test_registries_are_distinguished_by_address_without_user() -> None:
     def registry(uri: str, store: StoreKind) -> str:
         given = {"MLFLOW_TRACKING_URI": uri, "model_store": store}
         return Settings.model_validate(given).registry
@@ -218,14 +218,14 @@ def test_a_registry_is_told_from_others_whoever_reads_it() -> None:
     assert registry("https://mlflow:5000/x", StoreKind.FILE) != here
 
 
-def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_wrong_values_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELPORT_VARIANT", "x")
     monkeypatch.setenv("MODELPORT_TRACKER", "y")
     with pytest.raises(Misconfigured, match=r"(?s)MODELPORT_VARIANT.*MODELPORT_TRACKER"):
         load_settings()
 
 
-def test_a_misspelt_name_is_refused_and_the_close_one_named(
+def test_an_unknown_name_is_refused_with_the_closest_known_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MODELPORT_VARIENT", "main")
@@ -236,7 +236,7 @@ def test_a_misspelt_name_is_refused_and_the_close_one_named(
         load_settings()
 
 
-def test_a_misspelt_name_in_the_dotenv_file_is_refused_too() -> None:
+def test_an_unknown_name_in_the_dotenv_file_is_refused() -> None:
     Path(".env").write_text("MODELPORT_HOMES=x\nMODELPORT_TRACKR=file\n")
     with pytest.raises(Misconfigured) as caught:
         load_settings()
@@ -244,7 +244,9 @@ def test_a_misspelt_name_in_the_dotenv_file_is_refused_too() -> None:
     assert "MODELPORT_TRACKR; did you mean MODELPORT_TRACKER?" in str(caught.value)
 
 
-def test_a_name_like_none_is_answered_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_unlike_any_setting_is_refused_with_the_list_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("MODELPORT_ZZZZZZZZZZZZZZZZ", "secret")
     with pytest.raises(Misconfigured) as caught:
         load_settings()
@@ -252,7 +254,7 @@ def test_a_name_like_none_is_answered_with_all(monkeypatch: pytest.MonkeyPatch) 
     assert "secret" not in str(caught.value)
 
 
-def test_variables_of_other_programs_are_none_of_its_business(
+def test_variables_of_other_programs_are_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path(".env").write_text("DATABASE_PASSWORD=x\n")
@@ -260,7 +262,7 @@ def test_variables_of_other_programs_are_none_of_its_business(
     assert load_settings() == Settings()
 
 
-def test_a_model_that_is_no_reference_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_model_reference_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELPORT_MODEL", "housing//3")
     with pytest.raises(Misconfigured, match="not a model reference"):
         load_settings()
@@ -275,13 +277,13 @@ def test_urls_that_may_hold_a_password_are_not_repeated(monkeypatch: pytest.Monk
     assert "sesame" not in str(caught.value)
 
 
-def test_a_dotenv_file_that_cannot_be_read_is_told() -> None:
+def test_an_unreadable_dotenv_file_is_refused() -> None:
     Path(".env").write_bytes(b"MODELPORT_MODEL=\xff\xfe\n")
     with pytest.raises(Misconfigured, match=r"^\.env cannot be read"):
         load_settings()
 
 
-def test_databases_lie_in_the_home_folder_unless_told_otherwise() -> None:
+def test_databases_are_in_the_home_folder_by_default() -> None:
     settings = Settings(home=Path("/h"))
     assert settings.mlflow_uri == "sqlite:////h/mlflow.db"
     assert settings.runs_url == "sqlite:////h/runs.db"
