@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Coordinates, Ratio, Schema, Target
 from domain.data.table import Column, Table
+from domain.features.neighbour_parameters import NeighbourParameters
 
 MODEL_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -111,6 +112,26 @@ def schemas(draw: st.DrawFn) -> Schema:
         tuple(ratios),
         coordinates,
         draw(WORDS),
+    )
+
+
+@st.composite
+def neighbour_parameters(draw: st.DrawFn) -> NeighbourParameters:
+    """Return valid parameters of neighbour statistics."""
+    count = draw(st.integers(1, 12))
+    ranks = st.sets(st.integers(1, count), min_size=1, max_size=3).map(sorted).map(tuple)
+    return NeighbourParameters(
+        neighbours=count,
+        mean_counts=tuple(sorted({*draw(ranks), count})),
+        covariate_counts=draw(ranks),
+        median_count=draw(st.integers(1, count)),
+        extreme_counts=draw(ranks),
+        distance_ranks=draw(ranks),
+        rotations=tuple(draw(st.sets(st.integers(1, 179), min_size=1, max_size=3))),
+        distance_offset=draw(st.floats(1e-6, 1.0)),
+        ridge_share=draw(st.floats(0.0, 1.0)),
+        largest_coordinate=1e9,
+        largest_quotient=draw(st.floats(1.0, 1e200)),
     )
 
 

@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from llvmlite import binding
 
@@ -25,11 +26,13 @@ _LIBRARY = "libllvmlite"
 
 
 @cache
-def compiled(name: str, kernel: Callable[[], str], processor: str) -> Callable[..., None]:
+def compiled(
+    name: str, kernel: Callable[..., str], processor: str, *arguments: Any
+) -> Callable[..., None]:
     """Return the function `name` of a kernel, for a processor by LLVM's name or for `HOST`.
 
-    `kernel` returns the module. The function takes its arrays, the rows, their number, scratch
-    memory and the output.
+    `kernel` returns the module for hashable `arguments`. The function takes its arrays, the rows,
+    their number, scratch memory and the output.
     """
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
@@ -38,7 +41,7 @@ def compiled(name: str, kernel: Callable[[], str], processor: str) -> Callable[.
         features=binding.get_host_cpu_features().flatten() if processor == HOST else "",
         opt=_OPTIMISATION_LEVEL,
     )
-    module = binding.parse_assembly(kernel())
+    module = binding.parse_assembly(kernel(*arguments))
     module.verify()
     engine = binding.create_mcjit_compiler(module, machine)
     engine.finalize_object()

@@ -30,7 +30,7 @@ from adapters.llvm.ir_builder import (
     whole,
 )
 from adapters.llvm.knn_kernel import KnnSearch, Ranking
-from domain.features import neighbours
+from domain.features.neighbour_parameters import NeighbourParameters
 
 NAME = "neighbour_statistics"
 
@@ -53,21 +53,20 @@ FIELDS = {
     "ridge": FLOAT64.as_pointer(),
 }
 
-_SLOTS = neighbours.NEIGHBOUR_COUNT + 1
 
-
-def columns_for(width: int) -> int:
+def columns_for(width: int, parameters: NeighbourParameters) -> int:
     """Return the number of columns per query point, for training rows of `width` values."""
-    of_target = (*neighbours.MEAN_COUNTS, *neighbours.EXTREME_COUNTS, *neighbours.EXTREME_COUNTS)
-    once = len(neighbours.COSINES) + len(of_target) + len(neighbours.DISTANCE_RANKS) + 3
-    return once + (width - 1) * (2 * len(neighbours.COVARIATE_COUNTS) + 1)
+    p = parameters
+    of_target = (*p.mean_counts, *p.extreme_counts, *p.extreme_counts, *p.distance_ranks)
+    once = len(p.rotations) + len(of_target) + 3
+    return once + (width - 1) * (2 * len(p.covariate_counts) + 1)
 
 
-def kernel() -> str:
+def kernel(parameters: NeighbourParameters) -> str:
     """Return the module with the function `NAME(arrays, points, count, scratch, out)`.
 
     It reads `count` > 0 longitudes and latitudes in C order and writes a row of columns for each;
-    `scratch` holds (`NEIGHBOUR_COUNT` + 1) × width numbers.
+    `scratch` holds (`parameters.neighbours` + 1) × width numbers.
     """
     module = ir.Module("neighbours")
     arrays = ir.LiteralStructType(FIELDS.values())
@@ -83,26 +82,30 @@ def kernel() -> str:
         if isinstance(argument.type, ir.PointerType):
             argument.add_attribute("noalias")
     build = ir.IRBuilder(function.append_basic_block("start"))
-    _StatisticsBuilder(build, function).write()
+    _StatisticsBuilder(build, function, parameters).write()
     return str(module)
 
 
 class _StatisticsBuilder:
     """Builds the function; `f` are the fields of its first argument."""
 
-    def __init__(self, build: ir.IRBuilder, function: ir.Function) -> None:
+    def __init__(
+        self, build: ir.IRBuilder, function: ir.Function, parameters: NeighbourParameters
+    ) -> None:
         self.build = build
+        self.parameters = parameters
+        slots = parameters.neighbours + 1
         arrays, self.points, self.count, self.sums, self.out = function.args
         self.f = {
             name: build.load(build.gep(arrays, [whole(0), ir.Constant(INT32, position)]))
             for position, name in enumerate(FIELDS)
         }
-        self.search = KnnSearch(build, self.f, _SLOTS)
-        self.targets = Ranking(build, _SLOTS)
-        self.distances, self.weights = (build.alloca(FLOAT64, whole(_SLOTS)) for _ in range(2))
+        self.search = KnnSearch(build, self.f, slots)
+        self.targets = Ranking(build, slots)
+        self.distances, self.weights = (build.alloca(FLOAT64, whole(slots)) for _ in range(2))
         # Cumulative over the neighbours; element 0 is the value for no neighbours.
         self.weight_sums, self.target_sums, self.lowest, self.highest = (
-            build.alloca(FLOAT64, whole(_SLOTS)) for _ in range(4)
+            build.alloca(FLOAT64, whole(slots)) for _ in range(4)
         )
         self.position = build.alloca(INT64)  # of the next number in `out`
         self.covariance, self.variance = (build.alloca(FLOAT64) for _ in range(2))
@@ -127,7 +130,7 @@ class _StatisticsBuilder:
         build.ret_void()
 
     def _clipped(self, degrees: Any) -> Any:
-        build, largest = self.build, neighbours.LARGEST_COORDINATE
+        build, largest = self.build, self.parameters.largest_coordinate
         low, high = number(-largest), number(largest)
         degrees = build.select(build.fcmp_ordered("<", degrees, low), low, degrees)
         return build.select(build.fcmp_ordered(">", degrees, high), high, degrees)
@@ -145,7 +148,7 @@ class _StatisticsBuilder:
             following = build.add(slot, whole(1))
             distance = root(build, load(build, self.search.nearest.keys, slot))
             weight = build.fdiv(
-                number(1.0), build.fadd(distance, number(neighbours.DISTANCE_OFFSET))
+                number(1.0), build.fadd(distance, number(self.parameters.distance_offset))
             )
             build.store(distance, at(build, self.distances, slot))
             build.store(weight, at(build, self.weights, slot))
@@ -167,8 +170,8 @@ class _StatisticsBuilder:
 
     def _write_rotations(self, longitude: Any, latitude: Any) -> None:
         build = self.build
-        axes = zip(neighbours.COSINES.tolist(), neighbours.SINES.tolist(), strict=True)
-        for cosine, sine in axes:
+        cosines, sines = self.parameters.axes
+        for cosine, sine in zip(cosines.tolist(), sines.tolist(), strict=True):
             east, north = number(cosine), number(sine)
             self._put(build.fadd(build.fmul(longitude, east), build.fmul(latitude, north)))
 
@@ -176,18 +179,18 @@ class _StatisticsBuilder:
         """Write means, median, standard deviation and extremes of the target, and distances."""
         build = self.build
         self._put(load(build, self._values(whole(0)), whole(0)))
-        for count in self._counts(neighbours.MEAN_COUNTS):
+        for count in self._counts(self.parameters.mean_counts):
             self._put(self._mean(count, whole(0)))
         self._write_median_and_deviation()
         for extremes in (self.lowest, self.highest):
-            for count in self._counts(neighbours.EXTREME_COUNTS):
+            for count in self._counts(self.parameters.extreme_counts):
                 self._put(load(build, extremes, count))
-        for count in self._counts(neighbours.DISTANCE_RANKS):
+        for count in self._counts(self.parameters.distance_ranks):
             self._put(load(build, self.distances, build.sub(count, whole(1))))
 
     def _write_median_and_deviation(self) -> None:
         build = self.build
-        (count,) = self._counts((neighbours.MEDIAN_COUNT,))
+        (count,) = self._counts((self.parameters.median_count,))
         rows = build.sitofp(count, FLOAT64)
         mean = build.fdiv(load(build, self.target_sums, count), rows)
         build.store(number(-0.0), self.variance)
@@ -208,10 +211,10 @@ class _StatisticsBuilder:
 
     def _write_covariates(self) -> None:
         """Write the weighted means of the covariates, then target mean / covariate mean."""
-        for count in self._counts(neighbours.COVARIATE_COUNTS):
+        for count in self._counts(self.parameters.covariate_counts):
             with self._each_covariate() as covariate:
                 self._put(self._mean(count, covariate))
-        for count in self._counts(neighbours.COVARIATE_COUNTS):
+        for count in self._counts(self.parameters.covariate_counts):
             target = self._mean(count, whole(0))
             with self._each_covariate() as covariate:
                 self._put(self._divided(target, self._mean(count, covariate)))
@@ -260,7 +263,7 @@ class _StatisticsBuilder:
     def _divided(self, numerator: Any, denominator: Any) -> Any:
         """Return a quotient, or 0 where it is undefined."""
         build = self.build
-        least = build.fdiv(magnitude(build, numerator), number(neighbours.LARGEST_QUOTIENT))
+        least = build.fdiv(magnitude(build, numerator), number(self.parameters.largest_quotient))
         defined = build.fcmp_ordered(">", magnitude(build, denominator), least)
         return build.select(defined, build.fdiv(numerator, denominator), number(0.0))
 

@@ -11,7 +11,7 @@ from adapters.llvm.ir_builder import FLOAT64
 from adapters.llvm.neighbour_kernel import FIELDS, NAME, columns_for, kernel
 from adapters.llvm.tree_layout import address
 from domain.data.schema import Matrix
-from domain.features.neighbours import NEIGHBOUR_COUNT, LocationStatistics, NeighbourStatistics
+from domain.features.neighbours import LocationStatistics, NeighbourStatistics
 
 # Locations of training rows for which both implementations are compared at load.
 _COMPARED = 16
@@ -29,7 +29,7 @@ class StatisticsArrays(ctypes.Structure):
 def compile_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
     """Return the compiled function, or `compute` itself if the results are not the same bits."""
     width = len(statistics.names)
-    if width == 1 or len(statistics.columns) != columns_for(width):
+    if width == 1 or len(statistics.columns) != columns_for(width, statistics.parameters):
         return statistics.compute
     compiled_statistics = CompiledStatistics(statistics)
     points = statistics.locations[:: max(1, len(statistics.locations) // _COMPARED)]
@@ -42,6 +42,7 @@ class CompiledStatistics:
 
     def __init__(self, statistics: NeighbourStatistics, processor: str = HOST) -> None:
         self._width, self._columns = len(statistics.names), len(statistics.columns)
+        self._scratch = (statistics.parameters.neighbours + 1) * self._width
         self._arrays = _arrays(statistics)  # keeps alive what the addresses point to
         nearest, grid = statistics.nearest, statistics.nearest.grid
         self._argument = StatisticsArrays(
@@ -52,11 +53,11 @@ class CompiledStatistics:
             scale=statistics.longitude_scale,
             columns=grid.columns,
             rows=grid.rows,
-            k=min(NEIGHBOUR_COUNT, nearest.k),
+            k=min(statistics.parameters.neighbours, nearest.k),
             width=self._width,
         )
         self._reference = ctypes.byref(self._argument)
-        self._function = compiled(NAME, kernel, processor)
+        self._function = compiled(NAME, kernel, processor, statistics.parameters)
 
     def __call__(self, points: Matrix) -> Matrix:
         """Return the statistics of query points, shape (points, 2)."""
@@ -65,7 +66,7 @@ class CompiledStatistics:
             raise ValueError(f"query points have shape {points.shape}; allowed: (points, 2)")
         columns = np.empty((len(points), self._columns))
         if len(points):
-            scratch = np.empty((NEIGHBOUR_COUNT + 1) * self._width)
+            scratch = np.empty(self._scratch)
             self._function(
                 self._reference, address(points), len(points), address(scratch), address(columns)
             )

@@ -12,15 +12,15 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.canonical_json import json_bytes
+from domain.canonical_json import json_bytes, json_value
 from domain.data.feature import Vector
 from domain.data.mapping_reader import Reader
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.features.feature_set import FeatureSet
+from domain.features.neighbour_parameters import UNRECORDED, NeighbourParameters
 from domain.features.neighbours import (
     NEIGHBOURS,
-    OWN_GROUPS,
     NeighbourStatistics,
     StatisticsCompiler,
 )
@@ -52,12 +52,17 @@ class FeatureEncoding:
     _layout: "_Layout" = field(init=False, repr=False, compare=False)
     _fill: Vector = field(init=False, repr=False, compare=False)
     _sources: Positions = field(init=False, repr=False, compare=False)
+    _own_values: Positions = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         layout = _Layout.of(self.schema)
-        spatial = len(self.neighbour_statistics.columns) if self.neighbour_statistics else 0
+        statistics = self.neighbour_statistics
+        spatial, groups = (
+            (len(statistics.columns), statistics.parameters.own_groups) if statistics else (0, 0)
+        )
         sources = np.concatenate([layout.sources, np.zeros(spatial, dtype=np.intp)])
         object.__setattr__(self, "_sources", sources)
+        object.__setattr__(self, "_own_values", np.tile(layout.covariates, groups))
         fill = np.array([self.fill[name] for name in (*layout.numbers, *layout.ratios)])
         object.__setattr__(self, "_layout", layout)
         object.__setattr__(self, "_fill", fill)
@@ -138,7 +143,7 @@ class FeatureEncoding:
         np.equal(indicators, layout.codes, out=indicators)
         if self.neighbour_statistics:
             points = columns.take(layout.location, axis=1)
-            own = columns.take(layout.own_values, axis=1)
+            own = columns.take(self._own_values, axis=1)
             self.neighbour_statistics.write(points, own, columns[:, end:])
         return columns
 
@@ -169,7 +174,10 @@ class FeatureEncoding:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return columns and medians as JSON values; the schema is in the manifest."""
-        return {"columns": list(self.names), "fill": dict(self.fill)}
+        mapping = {"columns": list(self.names), "fill": dict(self.fill)}
+        if self.neighbour_statistics:
+            mapping["neighbours"] = json_value(self.neighbour_statistics.parameters)
+        return mapping
 
     @classmethod
     def from_mapping(
@@ -190,6 +198,8 @@ class FeatureEncoding:
             columns, fill = reader.texts("columns"), reader.table("fill")
             medians = {name: fill.number(name) for name in (*layout.numbers, *layout.ratios)}
             fill.finish()
+            parameters = _read_parameters(reader)
+            reader.finish()
         except Misconfigured as error:
             raise ArtefactRejected(str(error)) from error
         neighbour_statistics = None
@@ -197,12 +207,37 @@ class FeatureEncoding:
             if schema.coordinates is None:
                 raise ArtefactRejected(f"{NEIGHBOURS}: the schema has no coordinates")
             neighbour_statistics = NeighbourStatistics.from_bytes(
-                layout.value_names(schema), neighbours, statistics_compiler
+                layout.value_names(schema), neighbours, parameters, statistics_compiler
             )
         encoding = cls(schema, medians, neighbour_statistics)
         if columns != encoding.names:
             raise ArtefactRejected("features.json: the columns are not those of the schema")
         return encoding
+
+
+def _read_parameters(reader: Reader) -> NeighbourParameters:
+    if not reader.has("neighbours"):
+        return UNRECORDED
+    found = reader.table("neighbours")
+
+    def counts(key: str) -> tuple[int, ...]:
+        return tuple(Reader({key: one}, found.where).whole(key) for one in found.items(key))
+
+    parameters = NeighbourParameters(
+        neighbours=found.whole("neighbours"),
+        mean_counts=counts("mean_counts"),
+        covariate_counts=counts("covariate_counts"),
+        median_count=found.whole("median_count"),
+        extreme_counts=counts("extreme_counts"),
+        distance_ranks=counts("distance_ranks"),
+        rotations=counts("rotations"),
+        distance_offset=found.number("distance_offset"),
+        ridge_share=found.number("ridge_share"),
+        largest_coordinate=found.number("largest_coordinate"),
+        largest_quotient=found.number("largest_quotient"),
+    )
+    found.finish()
+    return parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +246,7 @@ class _Layout:
 
     `sources` is the feature that each column is taken from (any, for a ratio), `codes` the category
     of each indicator; a ratio divides two of the numbers. `location` are the columns of longitude
-    and latitude, empty without coordinates. `covariates` are all other numbers and the ratios,
-    `own_values` the same as often as neighbour statistics are combined with them.
+    and latitude, empty without coordinates. `covariates` are all other numbers and the ratios.
     """
 
     numbers: tuple[str, ...]
@@ -223,7 +257,6 @@ class _Layout:
     denominators: Positions
     location: Positions
     covariates: Positions
-    own_values: Positions
 
     @classmethod
     def of(cls, schema: Schema) -> Self:
@@ -246,7 +279,6 @@ class _Layout:
             denominators=_positions(numbers.index(ratio.denominator) for ratio in schema.ratios),
             location=_positions(location),
             covariates=_positions(covariates),
-            own_values=_positions(covariates * OWN_GROUPS),
         )
 
     def value_names(self, schema: Schema) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
 from functools import partial
 from io import BytesIO
-from math import cos, radians, sin
+from math import cos, radians
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -28,37 +28,18 @@ from domain.errors import ArtefactRejected, InvalidData
 from domain.features.grid_index import Indices
 from domain.features.knn import NearestNeighbours, Neighbours
 from domain.features.location_cache import LocationCache
+from domain.features.neighbour_parameters import CURRENT, NeighbourParameters
 
 NEIGHBOURS = "neighbours.npy"
 
-
-# How many neighbours each statistic uses.
-MEAN_COUNTS = (5, 10, 30)
-COVARIATE_COUNTS = (30,)
-MEDIAN_COUNT = 10
-EXTREME_COUNTS = (10,)
-DISTANCE_RANKS = (1, 5, 30)
-NEIGHBOUR_COUNT = 30
-# Each of these groups of columns is combined with the row's own covariates: ratios, then slopes.
-_RATIO_GROUPS = len(COVARIATE_COUNTS)
-OWN_GROUPS = _RATIO_GROUPS + 1
 _FEWEST_ROWS = 2
 _COORDINATES = 2
 
-# A neighbour's weight is 1 / (distance + offset); the offset is about 500 m, in degrees.
-DISTANCE_OFFSET = 0.005
-LARGEST_COORDINATE = 1e9
-LARGEST_QUOTIENT = 1e200
 # Query points per block, so that the values of their neighbours stay in a core's cache.
 _POINTS_PER_BLOCK = 256
 # Neighbours found for each training row; subsampling drops some of them, by a fixed seed.
 _CANDIDATES = 100
 _SUBSAMPLING_SEED = 0
-# Ridge penalty of the slopes, as a share of the variance over all training rows.
-_RIDGE_SHARE = 0.05
-_ROTATIONS = (30, 60, 120, 150)
-COSINES = np.array([round(cos(radians(degrees)), 6) for degrees in _ROTATIONS])
-SINES = np.array([round(sin(radians(degrees)), 6) for degrees in _ROTATIONS])
 
 
 # From query points, shape (points, 2), to their statistics, shape (points, columns).
@@ -78,11 +59,13 @@ class NeighbourStatistics:
     names: tuple[str, ...]
     locations: Matrix
     values: Matrix
+    parameters: NeighbourParameters = CURRENT
     statistics_compiler: InitVar[StatisticsCompiler | None] = None
     columns: tuple[str, ...] = field(init=False)
     nearest: NearestNeighbours = field(init=False, repr=False)
     longitude_scale: float = field(init=False, repr=False)
     ridge: Vector = field(init=False, repr=False)
+    _axes: tuple[Vector, Vector] = field(init=False, repr=False)
     _mean: slice = field(init=False, repr=False)
     _cache: LocationCache = field(init=False, repr=False)
 
@@ -91,14 +74,17 @@ class NeighbourStatistics:
         object.__setattr__(self, "values", self.values + 0.0)
         latitude = float(_median(self.locations[:, 1][None])[0, 0])
         object.__setattr__(self, "longitude_scale", max(round(cos(radians(latitude)), 3), 0.01))
-        nearest = NearestNeighbours.of(*self._project(self.locations), NEIGHBOUR_COUNT + 1)
+        parameters = self.parameters
+        nearest = NearestNeighbours.of(*self._project(self.locations), parameters.neighbours + 1)
         object.__setattr__(self, "nearest", nearest)
-        columns = _column_names(self.names)
-        mean = columns.index(f"{self.names[0]}, weighted mean of {NEIGHBOUR_COUNT} nearest")
+        columns = _column_names(self.names, parameters)
+        mean = columns.index(f"{self.names[0]}, weighted mean of {parameters.neighbours} nearest")
         object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "_axes", parameters.axes)
         object.__setattr__(self, "_mean", slice(mean, mean + 1))
         with _overflow_allowed():
-            object.__setattr__(self, "ridge", _RIDGE_SHARE * np.var(self.values[:, 1:], axis=0))
+            variances = np.var(self.values[:, 1:], axis=0)
+            object.__setattr__(self, "ridge", parameters.ridge_share * variances)
         compute = statistics_compiler(self) if statistics_compiler else self.compute
         object.__setattr__(self, "_cache", LocationCache(compute, len(self.columns)))
 
@@ -132,9 +118,9 @@ class NeighbourStatistics:
             np.random.RandomState(_SUBSAMPLING_SEED),
         )
         for block, share in zip(columns, shares, strict=True):
-            chosen = _subsample(near, share, random)
+            chosen = _subsample(near, fitted.parameters.neighbours, share, random)
             block[order] = fitted._compute_in_blocks(fitted.locations, chosen)
-            fitted._apply_own_values(np.tile(values[:, 1:], OWN_GROUPS), block)
+            fitted._apply_own_values(np.tile(values[:, 1:], fitted.parameters.own_groups), block)
         return fitted, columns.reshape(-1, len(fitted.columns))
 
     def to_bytes(self) -> bytes:
@@ -149,6 +135,7 @@ class NeighbourStatistics:
         cls,
         names: tuple[str, ...],
         content: bytes,
+        parameters: NeighbourParameters = CURRENT,
         statistics_compiler: StatisticsCompiler | None = None,
     ) -> Self:
         """Read what `to_bytes` wrote; nothing in the file is executed.
@@ -172,13 +159,14 @@ class NeighbourStatistics:
         rows = np.frombuffer(data, kind).astype(np.float64).reshape(shape)
         if len(rows) < _FEWEST_ROWS or not np.isfinite(rows).all():
             raise ArtefactRejected(f"{NEIGHBOURS}: expected {_FEWEST_ROWS} finite rows or more")
-        return cls(names, rows[:, :_COORDINATES], rows[:, _COORDINATES:], statistics_compiler)
+        locations, values = rows[:, :_COORDINATES], rows[:, _COORDINATES:]
+        return cls(names, locations, values, parameters, statistics_compiler)
 
     def write(self, points: Matrix, own: Matrix, out: Matrix) -> None:
         """Write the columns of rows at query points to `out`, shape (rows, columns).
 
-        `points` has shape (rows, 2). `own` holds the covariates of the rows, repeated `OWN_GROUPS`
-        times side by side.
+        `points` has shape (rows, 2). `own` holds the covariates of the rows, repeated side by side
+        for each of the `own_groups`.
         """
         self._cache.write(points, out)
         self._apply_own_values(own, out)
@@ -187,18 +175,20 @@ class NeighbourStatistics:
     def own_covariates(self) -> tuple[str | None, ...]:
         """For each column the covariate of the row that it is combined with; None without one."""
         _, *covariates = self.names
-        before = len(self.columns) - OWN_GROUPS * len(covariates)
-        return (*[None] * before, *covariates * OWN_GROUPS)
+        groups = self.parameters.own_groups
+        before = len(self.columns) - groups * len(covariates)
+        return (*[None] * before, *covariates * groups)
 
     def _apply_own_values(self, own: Matrix, columns: Matrix) -> None:
         """Replace the ratios and slopes, the last columns, by the targets they predict."""
         width = len(self.names) - 1
+        groups = self.parameters.own_groups
         ratios, means, slopes = (
-            columns.shape[1] - width * part for part in (OWN_GROUPS, OWN_GROUPS + 1, 1)
+            columns.shape[1] - width * part for part in (groups, groups + 1, 1)
         )
         factors = own.copy()
         with _overflow_allowed():
-            factors[:, width * _RATIO_GROUPS :] -= columns[:, means : means + width]
+            factors[:, width * (groups - 1) :] -= columns[:, means : means + width]
             columns[:, ratios:] *= factors
             columns[:, slopes:] += columns[:, self._mean]
 
@@ -209,7 +199,7 @@ class NeighbourStatistics:
         """
         points = points + 0.0  # -0.0 becomes 0.0
         near = self.nearest(*self._project(points))
-        return self._compute_in_blocks(points, near[:, :NEIGHBOUR_COUNT])
+        return self._compute_in_blocks(points, near[:, : self.parameters.neighbours])
 
     def _neighbours_of_training_rows(self) -> Neighbours:
         """Return the candidates for neighbours of each training row: the nearest other rows."""
@@ -234,32 +224,34 @@ class NeighbourStatistics:
         return columns
 
     def _project(self, locations: Matrix) -> tuple[Vector, Vector]:
-        longitude, latitude = np.clip(locations, -LARGEST_COORDINATE, LARGEST_COORDINATE).T
+        largest = self.parameters.largest_coordinate
+        longitude, latitude = np.clip(locations, -largest, largest).T
         return longitude * self.longitude_scale, latitude
 
     def _compute(self, points: Matrix, near: Neighbours) -> Matrix:
         """Sums are cumulative sums: rounding is the same for any number of points."""
+        parameters, (cosines, sines) = self.parameters, self._axes
         values = self.values.take(near.indices, axis=0)
         target, distances = values[:, :, 0], np.sqrt(near.squared_distances)
-        weights = 1.0 / (distances + DISTANCE_OFFSET)
+        weights = 1.0 / (distances + parameters.distance_offset)
         means = np.cumsum(weights[:, :, None] * values, axis=1)
         means /= np.cumsum(weights, axis=1)[:, :, None]
-        first = target[:, :MEDIAN_COUNT]
+        first = target[:, : parameters.median_count]
         deviations = first - np.cumsum(first, axis=1)[:, -1:] / first.shape[1]
         squares = np.cumsum(deviations * deviations, axis=1)[:, -1]
         ranks = partial(_ranks, near.indices.shape[1])
-        group_means = means.take(ranks(COVARIATE_COUNTS), axis=1)
+        group_means = means.take(ranks(parameters.covariate_counts), axis=1)
         parts = (
-            points[:, :1] * COSINES + points[:, 1:] * SINES,
+            points[:, :1] * cosines + points[:, 1:] * sines,
             target[:, :1],
-            means[:, :, 0].take(ranks(MEAN_COUNTS), axis=1),
+            means[:, :, 0].take(ranks(parameters.mean_counts), axis=1),
             _median(first),
             np.sqrt(squares / first.shape[1])[:, None],
-            np.minimum.accumulate(target, axis=1).take(ranks(EXTREME_COUNTS), axis=1),
-            np.maximum.accumulate(target, axis=1).take(ranks(EXTREME_COUNTS), axis=1),
-            distances.take(ranks(DISTANCE_RANKS), axis=1),
+            np.minimum.accumulate(target, axis=1).take(ranks(parameters.extreme_counts), axis=1),
+            np.maximum.accumulate(target, axis=1).take(ranks(parameters.extreme_counts), axis=1),
+            distances.take(ranks(parameters.distance_ranks), axis=1),
             group_means[:, :, 1:].reshape(len(points), -1),
-            _divided(group_means[..., :1], group_means[..., 1:]).reshape(len(points), -1),
+            self._divided(group_means[..., :1], group_means[..., 1:]).reshape(len(points), -1),
             self._slopes(values, weights, means[:, -1]),
         )
         return np.concatenate(parts, axis=1)
@@ -271,14 +263,23 @@ class NeighbourStatistics:
         covariances = np.cumsum(weighted * differences[:, :, :1], axis=1)[:, -1]
         variances = np.cumsum(weighted * differences[:, :, 1:], axis=1)[:, -1]
         variances += self.ridge * np.cumsum(weights, axis=1)[:, -1:]
-        return _divided(covariances, variances)
+        return self._divided(covariances, variances)
+
+    def _divided(self, numerators: Matrix, denominators: Matrix) -> Matrix:
+        """Return the quotients; 0 where a quotient is undefined or above the largest one."""
+        quotients = np.zeros(denominators.shape)
+        least = np.abs(numerators) / self.parameters.largest_quotient
+        defined = np.abs(denominators) > least
+        return np.divide(numerators, denominators, out=quotients, where=defined)
 
 
-def _subsample(near: Neighbours, share: float, random: np.random.RandomState) -> Neighbours:
-    """Keep each candidate with probability `share`; return the nearest `NEIGHBOUR_COUNT` kept."""
+def _subsample(
+    near: Neighbours, count: int, share: float, random: np.random.RandomState
+) -> Neighbours:
+    """Keep each candidate with probability `share`; return the `count` nearest that are kept."""
     dropped = random.random_sample(near.indices.shape) >= share
-    dropped[:, -NEIGHBOUR_COUNT:] = False
-    chosen = np.argsort(dropped, axis=1, kind="stable")[:, :NEIGHBOUR_COUNT]
+    dropped[:, -count:] = False
+    chosen = np.argsort(dropped, axis=1, kind="stable")[:, :count]
     return Neighbours(
         np.take_along_axis(near.indices, chosen, axis=1),
         np.take_along_axis(near.squared_distances, chosen, axis=1),
@@ -302,26 +303,24 @@ def _median(values: Matrix) -> Matrix:
     return (ranked[:, half + odd - 1, None] + ranked[:, half, None]) / 2
 
 
-def _divided(numerators: Matrix, denominators: Matrix) -> Matrix:
-    """Return the quotients; 0 where a quotient is undefined or above `LARGEST_QUOTIENT`."""
-    quotients = np.zeros(denominators.shape)
-    defined = np.abs(denominators) > np.abs(numerators) / LARGEST_QUOTIENT
-    return np.divide(numerators, denominators, out=quotients, where=defined)
-
-
-def _column_names(names: tuple[str, ...]) -> tuple[str, ...]:
+def _column_names(names: tuple[str, ...], parameters: NeighbourParameters) -> tuple[str, ...]:
     """Return the names of the columns, as they are stored in bundles."""
     target, *covariates = names
+    p, shared = parameters, parameters.covariate_counts
     return (
-        *(f"place along {degrees} degrees" for degrees in _ROTATIONS),
+        *(f"place along {degrees} degrees" for degrees in p.rotations),
         f"{target} of the nearest",
-        *(f"{target}, weighted mean of {k} nearest" for k in MEAN_COUNTS),
-        f"{target}, median of {MEDIAN_COUNT} nearest",
-        f"{target}, spread of {MEDIAN_COUNT} nearest",
-        *(f"{target}, lowest of {k} nearest" for k in EXTREME_COUNTS),
-        *(f"{target}, highest of {k} nearest" for k in EXTREME_COUNTS),
-        *(f"distance to neighbour {k}" for k in DISTANCE_RANKS),
-        *(f"{name}, weighted mean of {k} nearest" for k in COVARIATE_COUNTS for name in covariates),
-        *(f"{target} of {k} nearest, by {name}" for k in COVARIATE_COUNTS for name in covariates),
-        *(f"{target} of {NEIGHBOUR_COUNT} nearest, along {name}" for name in covariates),
+        *(f"{target}, weighted mean of {k} nearest" for k in p.mean_counts),
+        f"{target}, median of {p.median_count} nearest",
+        f"{target}, spread of {p.median_count} nearest",
+        *(f"{target}, lowest of {k} nearest" for k in p.extreme_counts),
+        *(f"{target}, highest of {k} nearest" for k in p.extreme_counts),
+        *(f"distance to neighbour {k}" for k in p.distance_ranks),
+        *(
+            f"{name}, weighted mean of {k} nearest"
+            for k in p.covariate_counts
+            for name in covariates
+        ),
+        *(f"{target} of {k} nearest, by {name}" for k in shared for name in covariates),
+        *(f"{target} of {p.neighbours} nearest, along {name}" for name in covariates),
     )

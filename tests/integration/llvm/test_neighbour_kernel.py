@@ -7,12 +7,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adapters.llvm.neighbour_kernel import columns_for
 from adapters.llvm.neighbour_runtime import CompiledStatistics, compile_statistics
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Coordinates, Matrix, Ratio, Schema, Target
 from domain.features.encoding import FeatureEncoding
 from domain.features.feature_set import FeatureSet
-from domain.features.neighbours import NEIGHBOUR_COUNT, OWN_GROUPS, NeighbourStatistics
+from domain.features.neighbour_parameters import CURRENT, NeighbourParameters
+from domain.features.neighbours import NeighbourStatistics
+from tests.support.strategies import neighbour_parameters
 
 SEEDS = st.integers(0, 2**32 - 1)
 NAMES = ("price", "rooms", "age", "rooms per age", "people")
@@ -49,8 +52,8 @@ def _points(statistics: NeighbourStatistics, seed: int, count: int) -> Matrix:
 @settings(deadline=None)
 @given(seed=SEEDS, rows=st.integers(2, 400), width=st.integers(2, 5), count=st.integers(1, 40))
 @example(seed=0, rows=2, width=2, count=9)
-@example(seed=1, rows=NEIGHBOUR_COUNT, width=5, count=9)
-@example(seed=2, rows=NEIGHBOUR_COUNT + 1, width=2, count=9)
+@example(seed=1, rows=CURRENT.neighbours, width=5, count=9)
+@example(seed=2, rows=CURRENT.neighbours + 1, width=2, count=9)
 def test_any_query_points_get_the_bits_of_numpy(
     seed: int, rows: int, width: int, count: int
 ) -> None:
@@ -127,6 +130,21 @@ def test_query_points_of_another_shape_are_refused(shape: tuple[int, ...]) -> No
         CompiledStatistics(_statistics(12, 10))(np.zeros(shape))
 
 
+@settings(deadline=None, max_examples=10)
+@given(
+    parameters=neighbour_parameters(), seed=SEEDS, rows=st.integers(2, 80), width=st.integers(2, 4)
+)
+def test_other_parameters_get_the_bits_of_numpy(
+    parameters: NeighbourParameters, seed: int, rows: int, width: int
+) -> None:
+    usual = _statistics(seed, rows, width)
+    statistics = NeighbourStatistics(usual.names, usual.locations, usual.values, parameters)
+    points = _points(statistics, seed + 1, 9)
+    assert len(statistics.columns) == columns_for(width, parameters)
+    found = CompiledStatistics(statistics)(points)
+    assert found.tobytes() == statistics.compute(points).tobytes()
+
+
 class Odd(NeighbourStatistics):
     """Computed by another rule than the compiled one."""
 
@@ -145,9 +163,11 @@ def test_compiled_code_with_other_results_is_not_used() -> None:
 
 def test_a_row_has_the_same_columns_with_either_implementation() -> None:
     usual = _statistics(14, 500)
-    compiled = NeighbourStatistics(usual.names, usual.locations, usual.values, compile_statistics)
+    compiled = NeighbourStatistics(
+        usual.names, usual.locations, usual.values, CURRENT, compile_statistics
+    )
     points = _points(usual, 15, 100)
-    own = np.random.default_rng(16).normal(0, 1, (100, 2 * OWN_GROUPS))
+    own = np.random.default_rng(16).normal(0, 1, (100, 2 * CURRENT.own_groups))
     columns = np.empty((2, 100, len(usual.columns)))
     usual.write(points, own, columns[0])
     compiled.write(points, own, columns[1])

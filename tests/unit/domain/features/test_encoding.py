@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -5,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.canonical_json import json_bytes
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Coordinates, Matrix, Ratio, Schema, Target
 from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING, FeatureEncoding
 from domain.features.feature_set import FeatureSet
-from domain.features.neighbours import NEIGHBOURS
+from domain.features.neighbour_parameters import CURRENT
+from domain.features.neighbours import NEIGHBOURS, NeighbourStatistics
 from tests.support.strategies import records, schemas
 
 NAN = float("nan")
@@ -220,6 +224,50 @@ def test_values_too_large_to_be_squared_give_finite_columns() -> None:
     huge[:, 1] *= 1e222
     _, columns = FeatureEncoding.fit_transform(FeatureSet.SPATIAL, TOWN, huge, np.arange(50.0))
     assert np.isfinite(columns).all()
+
+
+def test_a_bundle_keeps_the_parameters_of_its_neighbour_statistics() -> None:
+    fitted, _ = FeatureEncoding.fit_transform(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
+    statistics = fitted.neighbour_statistics
+    assert statistics is not None
+    counts: dict[str, Any] = {"mean_counts": (3, 12), "covariate_counts": (4,), "rotations": (45,)}
+    parameters = replace(CURRENT, neighbours=12, distance_ranks=(1, 7), ridge_share=0.1, **counts)
+    other = NeighbourStatistics(
+        statistics.names, statistics.locations, statistics.values, parameters
+    )
+    encoding = FeatureEncoding(TOWN, fitted.fill, other)
+    again = FeatureEncoding.from_files(TOWN, encoding.to_files())
+    assert again.neighbour_statistics is not None
+    assert again.neighbour_statistics.parameters == parameters
+    assert again.names == encoding.names != fitted.names
+    assert again.transform(_town()).tobytes() == encoding.transform(_town()).tobytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"neighbours": 0},
+        {"neighbours": 29},
+        {"neighbours": 10**6},
+        {"median_count": 31},
+        {"mean_counts": [5, 10]},
+        {"mean_counts": [10, 5, 30]},
+        {"extreme_counts": []},
+        {"rotations": []},
+        {"distance_ranks": [0]},
+        {"distance_offset": 0.0},
+        {"ridge_share": -1.0},
+        {"largest_quotient": "1"},
+        {"radius": 1},
+    ],
+)
+def test_parameters_that_are_not_allowed_are_rejected(change: dict[str, object]) -> None:
+    fitted, _ = FeatureEncoding.fit_transform(FeatureSet.SPATIAL, TOWN, _town(), np.arange(50.0))
+    files = fitted.to_files()
+    mapping = json.loads(files[ENCODING])
+    mapping["neighbours"] |= change
+    with pytest.raises(ArtefactRejected, match=r"neighbours"):
+        FeatureEncoding.from_files(TOWN, {**files, ENCODING: json_bytes(mapping)})
 
 
 def test_files_that_do_not_belong_together_are_rejected() -> None:
