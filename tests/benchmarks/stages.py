@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from application.model.load_model import LoadModel, PortableModel
-from application.model.numeric_runtime import EncodedPredictor
+from application.model.serving_form import EncodedPredictor
 from application.ports import (
     DataSource,
     FinishedJob,
@@ -22,13 +22,13 @@ from application.ports import (
     PublishedOutput,
     Runtime,
 )
-from application.scoring.predict_batch import PredictBatch
+from application.scoring.predict_batch import BatchOptions, PredictBatch
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind, Vector
 from domain.data.schema import Matrix, Schema
 from domain.data.table import Table
 from domain.features.encoding import FeatureEncoding
-from domain.model.reference import ModelRef
+from domain.model.reference import ModelRef, ModelVersion
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import Settings, Variant
@@ -164,7 +164,7 @@ class Loaded(LoadModel):
 
     model: PortableModel
 
-    def portable(self, ref: ModelRef) -> PortableModel:
+    def portable(self, version: ModelVersion) -> PortableModel:
         return self.model
 
 
@@ -175,7 +175,7 @@ def profile(container: Container, source: str, target: str) -> dict[str, float]:
     load: LoadModel = container.load_model()
     runtime = TimedRuntime(load.runtime, clock)
     started = perf_counter()
-    model = LoadModel(load.store, runtime, load.read_manifest).portable(ref)
+    model = LoadModel(load.store, runtime, load.read_manifest).portable(load.store.resolve(ref))
     _ = model.loaded
     loading = perf_counter() - started - runtime.repeated
     predictor = runtime.predictors[0]  # the second is that of the intervals
@@ -187,7 +187,7 @@ def profile(container: Container, source: str, target: str) -> dict[str, float]:
     predict = PredictBatch(
         Loaded(load.store, runtime, load.read_manifest, model=model), MemoryExecutor()
     )
-    predict(timed_source, timed_sink, ref, keep=("row",))
+    predict(timed_source, timed_sink, ref, BatchOptions(keep=("row",)))
     total = perf_counter() - started - predictor.repeated
     checking = total - sum(clock.seconds.values())
     return {

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 
@@ -132,12 +132,17 @@ class LinearPredictor:
     intercept: float
     coefficients: tuple[float, ...]
 
-    def predict(self, matrix: Matrix) -> Vector:
-        columns = self.encoding.transform(matrix)
-        answers = np.full(len(matrix), self.intercept)
+    def encode(self, matrix: Matrix) -> Matrix:
+        return self.encoding.transform(matrix)
+
+    def score(self, columns: Matrix) -> Vector:
+        predictions = np.full(len(columns), self.intercept)
         for position, coefficient in enumerate(self.coefficients):
-            answers = answers + coefficient * columns[:, position]
-        return answers
+            predictions = predictions + coefficient * columns[:, position]
+        return predictions
+
+    def predict(self, matrix: Matrix) -> Vector:
+        return self.score(self.encode(matrix))
 
 
 class MemoryRuntime:
@@ -161,17 +166,44 @@ class MemoryRuntime:
 
 
 @dataclass(frozen=True, slots=True)
+class CountingPredictor(LinearPredictor):
+    """Counts the rows that it encodes in `counts`."""
+
+    counts: list[int] = field(default_factory=list, compare=False)
+
+    def encode(self, matrix: Matrix) -> Matrix:
+        self.counts.append(len(matrix))
+        return self.encoding.transform(matrix)
+
+
+class CountingRuntime(MemoryRuntime):
+    """A `Runtime` that counts the rows that its predictors encode."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+
+    @property
+    def encoded_rows(self) -> int:
+        return sum(self.counts)
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> LinearPredictor:
+        loaded = super().load(schema, files)
+        return CountingPredictor(
+            loaded.encoding, loaded.intercept, loaded.coefficients, self.counts
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryExplainer:
-    """An `Explainer` of a linear predictor, against a row of which nothing is known."""
+    """An `Explainer` of a linear predictor; the reference is a row with all values missing."""
 
     predictor: LinearPredictor
 
-    def explain(self, matrix: Matrix) -> FeatureContributions:
+    def explain(self, columns: Matrix) -> FeatureContributions:
         encoding = self.predictor.encoding
-        unknown = np.full((1, len(encoding.schema.features)), np.nan)
-        columns = encoding.transform(matrix) - encoding.transform(unknown)
-        parts = (columns * self.predictor.coefficients) @ shares(encoding)
-        return FeatureContributions(float(self.predictor.predict(unknown)[0]), parts)
+        reference = encoding.transform(np.full((1, len(encoding.schema.features)), np.nan))
+        parts = ((columns - reference) * self.predictor.coefficients) @ shares(encoding)
+        return FeatureContributions(float(self.predictor.score(reference)[0]), parts)
 
 
 class MemoryExplainers:

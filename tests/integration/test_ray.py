@@ -29,7 +29,7 @@ from adapters.ray.worker_task import Sent
 from adapters.sql.sql_sink import SqlSink
 from application.model.load_model import LoadModel
 from application.ports import Executor, PredictionSink, Runtime
-from application.scoring.predict_batch import PredictBatch
+from application.scoring.predict_batch import BatchOptions, PredictBatch
 from domain.data.dataset import Chunk
 from domain.data.table import Table, plain
 from domain.errors import Misconfigured, NotFound, Unavailable
@@ -122,7 +122,10 @@ class Job:
         predict = PredictBatch(LoadModel(self.store, runtime, read_manifest), executor)
         ref = ModelRef(NAME, None, 1)
         return predict(
-            ParquetSource(self.source), sink, ref, keep=["sort", "yield"], chunk_rows=CHUNK
+            ParquetSource(self.source),
+            sink,
+            ref,
+            BatchOptions(keep=["sort", "yield"], chunk_rows=CHUNK),
         )
 
     def marks(self, name: str) -> Path:

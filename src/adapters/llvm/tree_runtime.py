@@ -8,7 +8,7 @@ import numpy as np
 from adapters.llvm.compiler import HOST, compiled
 from adapters.llvm.tree_kernel import NAME, ROWS, kernel
 from adapters.llvm.tree_layout import TreeLayout, address
-from application.model.numeric_runtime import Score, required
+from application.model.serving_form import ScoreColumns, require_file
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.errors import ArtefactRejected
@@ -17,13 +17,13 @@ from domain.model.bundle import TREES
 from domain.model.tree_ensemble import TreeEnsemble
 
 
-def open_trees(files: Mapping[str, bytes], width: int) -> Score:
+def open_trees(files: Mapping[str, bytes], width: int) -> ScoreColumns:
     """Return the compiled ensemble over `width` columns.
 
     Raises:
         ArtefactRejected: the trees are malformed or take another number of columns.
     """
-    trees = TreeEnsemble.from_bytes(required(files, TREES), TREES)
+    trees = TreeEnsemble.from_bytes(require_file(files, TREES), TREES)
     if trees.width != width:
         raise ArtefactRejected(
             f"{TREES} takes {trees.width} columns where {ENCODING} makes {width}"

@@ -36,7 +36,7 @@ _SHIPPED = (
     "application/uncertainty/__init__.py",
     "application/uncertainty/intervals.py",
     "application/model/load_model.py",
-    "application/model/numeric_runtime.py",
+    "application/model/serving_form.py",
     "application/model/sign_model.py",
     "adapters/__init__.py",
     "adapters/formats/__init__.py",

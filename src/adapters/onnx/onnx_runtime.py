@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from application.model.numeric_runtime import NumericRuntime, Score, required
+from application.model.serving_form import ScoreColumns, ServingFormRuntime, require_file
 from application.ports import Predictor
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
@@ -30,16 +30,16 @@ class OnnxRuntime:
         Raises:
             ArtefactRejected: the files are not a model for this schema.
         """
-        return NumericRuntime(open_graph).load(schema, files)
+        return ServingFormRuntime(open_graph).load(schema, files)
 
 
-def open_graph(files: Mapping[str, bytes], width: int) -> Score:
+def open_graph(files: Mapping[str, bytes], width: int) -> ScoreColumns:
     """Return the numeric model over `width` columns.
 
     Raises:
         ArtefactRejected: its graph is not one that can be run.
     """
-    session = _open_session(required(files, NUMERIC), width)
+    session = _open_session(require_file(files, NUMERIC), width)
 
     def score(columns: Matrix) -> Vector:
         (answers,) = session.run(None, {_INPUT: columns})

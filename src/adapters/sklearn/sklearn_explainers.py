@@ -1,8 +1,8 @@
-"""What each feature adds to an answer: TreeSHAP for trees, the formula itself for linear models.
+"""Contributions of features: TreeSHAP for trees, coefficients for linear models.
 
-Trees: path-dependent TreeSHAP (Lundberg, Erion and Lee 2018). The base is the mean answer, as the
-trees know it from the training rows that reached each leaf. Linear models: coefficient times the
-distance of a column from that of a row of which nothing is known, whose answer is the base.
+Trees: path-dependent TreeSHAP (Lundberg, Erion and Lee 2018). The base is the mean prediction over
+the training rows, by their counts in the leaves. Linear models: coefficient × (column − column of a
+row with all values missing); the base is the prediction of that row.
 """
 
 from collections.abc import Mapping
@@ -31,34 +31,31 @@ _TREES = (HistGradientBoostingRegressor, RandomForestRegressor, DecisionTreeRegr
 
 @dataclass(frozen=True, slots=True)
 class LinearExplainer:
-    """An `Explainer` of base + Σ coefficient × (column − usual column)."""
+    """An `Explainer`: coefficient × (column − reference column), summed per feature."""
 
-    encoding: FeatureEncoding
+    shares: Matrix
     coefficients: Vector
     base: float
-    usual: Vector
+    reference: Vector
 
-    def explain(self, matrix: Matrix) -> FeatureContributions:
-        columns = self.encoding.transform(matrix) - self.usual
-        return FeatureContributions(
-            self.base, (columns * self.coefficients) @ shares(self.encoding)
-        )
+    def explain(self, columns: Matrix) -> FeatureContributions:
+        parts = (columns - self.reference) * self.coefficients
+        return FeatureContributions(self.base, parts @ self.shares)
 
 
 @dataclass(frozen=True, slots=True)
 class TreeExplainer:
     """An `Explainer` of trees; `shap` is the library's explainer of the estimator."""
 
-    encoding: FeatureEncoding
+    shares: Matrix
     shap: Any
     base: float
 
-    def explain(self, matrix: Matrix) -> FeatureContributions:
-        if not len(matrix):
-            return FeatureContributions(self.base, np.empty(matrix.shape))
-        columns = self.encoding.transform(matrix)
+    def explain(self, columns: Matrix) -> FeatureContributions:
+        if not len(columns):
+            return FeatureContributions(self.base, np.empty((0, self.shares.shape[1])))
         values = self.shap.shap_values(columns, check_additivity=False)
-        return FeatureContributions(self.base, values @ shares(self.encoding))
+        return FeatureContributions(self.base, values @ self.shares)
 
 
 class SklearnExplainers:
@@ -71,24 +68,23 @@ class SklearnExplainers:
             ArtefactRejected: the files are not those of an estimator.
             NotSupported: there is no explainer for this kind of estimator.
         """
-        lacking = [name for name in (ENCODING, PIPELINE) if name not in files]
-        if lacking:
-            raise ArtefactRejected(f"the bundle has no {lacking[0]}, by which it is explained")
+        missing = [name for name in (ENCODING, PIPELINE) if name not in files]
+        if missing:
+            raise ArtefactRejected(f"the bundle has no {missing[0]}, which explanations need")
         encoding, estimator = FeatureEncoding.from_files(schema, files), load(files[PIPELINE])
         if isinstance(estimator, _TREES):
-            return _of_trees(encoding, estimator)
+            return _explain_trees(shares(encoding), estimator)
         coefficients = _coefficients(estimator, len(encoding.names))
-        nothing_known = np.full((1, len(schema.features)), np.nan)
-        usual = encoding.transform(nothing_known)
-        base = float(np.ravel(estimator.predict(usual))[0])
-        return LinearExplainer(encoding, coefficients, base, usual[0])
+        reference = encoding.transform(np.full((1, len(schema.features)), np.nan))
+        base = float(np.ravel(estimator.predict(reference))[0])
+        return LinearExplainer(shares(encoding), coefficients, base, reference[0])
 
 
-def _of_trees(encoding: FeatureEncoding, estimator: Any) -> TreeExplainer:
+def _explain_trees(shares: Matrix, estimator: Any) -> TreeExplainer:
     import shap
 
     explainer = shap.TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
-    return TreeExplainer(encoding, explainer, float(np.ravel(explainer.expected_value)[0]))
+    return TreeExplainer(shares, explainer, float(np.ravel(explainer.expected_value)[0]))
 
 
 def _coefficients(estimator: Any, columns: int) -> Vector:

@@ -152,15 +152,13 @@ class LoadModel:
         """
         return self._trusted(version, bundle).loaded
 
-    def portable(self, ref: ModelRef) -> PortableModel:
-        """Return the version that a reference means now, to be loaded here or elsewhere.
+    def portable(self, version: ModelVersion) -> PortableModel:
+        """Return a resolved version, to be loaded here or in a worker.
 
         Raises:
-            NotFound: there is no such model, version or alias.
             Unavailable: the store cannot be reached.
             ArtefactRejected: it is not signed as it should be.
         """
-        version = self.store.resolve(ref)
         return self._trusted(version, self.store.load(version))
 
     def _trusted(self, version: ModelVersion, bundle: Bundle) -> PortableModel:

@@ -7,6 +7,7 @@ from application.ports.data import DataSource, FinishedJob, PredictionSink, Publ
 from application.ports.execution import Executor, Item, Result
 from application.ports.model import (
     BundleCache,
+    EncodingPredictor,
     Explainer,
     Explainers,
     ModelStore,
@@ -23,6 +24,7 @@ __all__ = [
     "Attributes",
     "BundleCache",
     "DataSource",
+    "EncodingPredictor",
     "Executor",
     "Explainer",
     "Explainers",

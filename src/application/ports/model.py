@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
@@ -22,6 +22,19 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class EncodingPredictor(Predictor, Protocol):
+    """A predictor whose two steps can be called one by one: `predict` is `score` after `encode`."""
+
+    def encode(self, matrix: Matrix) -> Matrix:
+        """Return the columns of rows, shape (rows, features); an `Explainer` takes them, too."""
+        ...
+
+    def score(self, columns: Matrix) -> Vector:
+        """Return one prediction per row of columns."""
+        ...
+
+
 class Runtime(Protocol):
     """Turns the files of a bundle into a predictor. Picklable: a worker loads its own."""
 
@@ -35,12 +48,12 @@ class Runtime(Protocol):
 
 
 class Explainer(Protocol):
-    """Says what each feature adds to a model's answers. Safe to call from several threads."""
+    """Computes the contributions of features to predictions. Safe to call from several threads."""
 
-    def explain(self, matrix: Matrix) -> FeatureContributions:
-        """Return base and contributions for rows of `matrix`, shape (rows, features).
+    def explain(self, columns: Matrix) -> FeatureContributions:
+        """Return base and contributions for the columns of `EncodingPredictor.encode`.
 
-        They add up to the model's answer. A row's are the same whatever rows are asked with it.
+        They add up to the prediction. A row's do not depend on the other rows of the call.
         """
         ...
 
@@ -49,11 +62,11 @@ class Explainers(Protocol):
     """Turns the files of a bundle into an explainer."""
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Explainer:
-        """Load what the bundle keeps for people.
+        """Load the estimator in the bundle.
 
         Raises:
-            ArtefactRejected: the files are not a model that can be explained.
-            NotSupported: models of this kind have no explainer.
+            ArtefactRejected: the files are not an estimator.
+            NotSupported: there is no explainer for this kind of estimator.
         """
         ...
 

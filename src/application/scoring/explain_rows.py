@@ -1,4 +1,4 @@
-"""Say what each feature adds to the prediction for a few rows."""
+"""Explain the predictions of a few rows by the contributions of the features."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -7,9 +7,9 @@ from threading import Lock
 from typing import Any
 
 from application.model.load_model import LoadedModel
-from application.ports import BundleCache, Explainer, Explainers, ModelStore
-from application.scoring.predict_one import Predictions, PredictOne
-from domain.errors import ModelportError
+from application.ports import BundleCache, EncodingPredictor, Explainer, Explainers, ModelStore
+from application.scoring.predict_one import Predictions, PredictOne, enrich
+from domain.errors import ModelportError, NotSupported
 from domain.model.bundle import Bundle
 from domain.model.manifest import ReadManifest
 from domain.model.reference import ModelVersion
@@ -19,17 +19,17 @@ from domain.scoring.prediction import PLAIN, PredictionOptions
 
 @dataclass(frozen=True, slots=True)
 class Explanations:
-    """Predictions, and for each feature of `names` what it adds to the base, row by row."""
+    """Predictions, and the contribution of each feature of `names` for each row."""
 
     predictions: Predictions
     names: tuple[str, ...]
     explained: FeatureContributions
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the answer as JSON values; each explanation holds its prediction."""
-        told = self.predictions.to_mapping()
-        del told["predictions"]
-        return {"explanations": self.to_mappings(), **told}
+        """Return JSON values; each explanation has its prediction."""
+        mapping = self.predictions.to_mapping()
+        del mapping["predictions"]
+        return {"explanations": self.to_mappings(), **mapping}
 
     def to_mappings(self) -> list[dict[str, Any]]:
         """Return base, contributions by feature and prediction of each row."""
@@ -46,9 +46,9 @@ class Explanations:
 
 @dataclass
 class LoadExplainer:
-    """Gets the explainer of a model ready, and keeps the one that was asked for last.
+    """Loads the explainer of a model and keeps the last one.
 
-    `explainers` is called at the first use: its libraries are heavy, and may be missing.
+    `explainers` is called at the first use: its libraries are large, and may be missing.
     """
 
     store: ModelStore
@@ -59,10 +59,10 @@ class LoadExplainer:
     _loading: Lock = field(default_factory=Lock, init=False)
 
     def __call__(self, model: LoadedModel) -> Explainer:
-        """Return the explainer of a model in memory.
+        """Return the explainer of a loaded model.
 
         Raises:
-            NotSupported: the libraries are not installed, or models of this kind have none.
+            NotSupported: the libraries are not installed, or the kind of model has no explainer.
             ArtefactRejected: the bundle failed a check; says which.
         """
         version = model.version
@@ -83,7 +83,7 @@ class LoadExplainer:
 
 @dataclass(frozen=True)
 class ExplainRows:
-    """Checks rows as `PredictOne` does, and explains its answers."""
+    """Validates and predicts as `PredictOne` does, and explains the predictions."""
 
     model: Callable[[], LoadedModel]
     load: LoadExplainer
@@ -92,16 +92,32 @@ class ExplainRows:
     def __call__(
         self, records: Sequence[object], extras: PredictionOptions = PLAIN
     ) -> Explanations:
-        """Return one explanation per record, all of the same version.
+        """Return one explanation per record, all of one version; rows are encoded once.
 
         Raises:
-            InvalidRows, InvalidData, TooLarge: as `PredictOne` does.
+            InvalidRows, InvalidData, TooLarge: as `PredictOne`.
             NotSupported: this installation, or this model, has no explanations.
             ArtefactRejected: contributions do not add up to the prediction.
         """
+        PredictOne(self.model, self.max_rows).admit(len(records))
         model = self.model()
-        predictions = PredictOne(lambda: model, self.max_rows)(records, extras)
-        matrix = model.manifest.schema.encode_records(records)
-        explained = self.load(model).explain(matrix)
+        model.require(extras)
+        schema = model.manifest.schema
+        matrix, predictor = schema.encode_records(records), encoding_predictor(model)
+        columns = predictor.encode(matrix)
+        plain = Predictions(predictor.score(columns), model.version.label)
+        predictions = enrich(model, matrix, plain, extras)
+        explained = self.load(model).explain(columns)
         explained.require_sum(predictions.vector)
-        return Explanations(predictions, model.manifest.schema.names, explained)
+        return Explanations(predictions, schema.names, explained)
+
+
+def encoding_predictor(model: LoadedModel) -> EncodingPredictor:
+    """Return the predictor of a model, with access to its encoding.
+
+    Raises:
+        NotSupported: the predictor has no encoding of its own.
+    """
+    if not isinstance(model.predictor, EncodingPredictor):
+        raise NotSupported(f"{model.version.label} has no encoded columns to explain")
+    return model.predictor

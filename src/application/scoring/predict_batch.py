@@ -1,28 +1,47 @@
 """Score a whole source into a sink, chunk by chunk."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
-from application.model.load_model import LoadedModel, LoadModel
+from application.model.load_model import LoadModel, PortableModel
 from application.ports import DataSource, Executor, Explainers, FinishedJob, PredictionSink
-from application.scoring.background import beside
-from application.scoring.progress import Progress, silent
+from application.scoring.progress import ChunkCounts, Progress, silent
 from application.scoring.score_chunk import ScoreChunk
-from application.scoring.tally import Tally
+from domain.data.schema import Schema
 from domain.errors import ChecksumMismatch, InvalidData, NotSupported
-from domain.model.reference import ModelRef
+from domain.model.reference import ModelRef, ModelVersion
 from domain.scoring.batch_job import BatchJob, BatchReport, RejectLimit
 from domain.scoring.prediction import PLAIN, PredictionOptions
 
 
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What a batch job computes, and how.
+
+    `keep` are the columns of the input that the output gets, too. `workers` is the number of chunks
+    scored at once (None: one per core of the executor); the output does not depend on it.
+    """
+
+    keep: Sequence[str] = ()
+    predictions: PredictionOptions = PLAIN
+    explain: bool = False
+    chunk_rows: int = 100_000
+    workers: int | None = None
+    max_rejects: RejectLimit = field(default_factory=RejectLimit)
+
+
+DEFAULTS = BatchOptions()
+
+
 @dataclass(frozen=True)
 class PredictBatch:
-    """Scores the rows that fit the schema and hands the others to the sink as rejects.
+    """Scores the valid rows of a source and writes the others to the sink as rejects.
 
-    Chunks that an interrupted run of the same job has written are not scored again, and a job
-    that is finished is left as it is.
+    Chunks that an interrupted run of the same job has written are not scored again, and a finished
+    job is left unchanged.
     """
 
     load: LoadModel
@@ -35,51 +54,33 @@ class PredictBatch:
         source: DataSource,
         sink: PredictionSink,
         ref: ModelRef,
+        options: BatchOptions = DEFAULTS,
         *,
-        keep: Sequence[str] = (),
-        extras: PredictionOptions = PLAIN,
-        explain: bool = False,
-        chunk_rows: int = 100_000,
-        workers: int | None = None,
-        max_rejects: RejectLimit | None = None,
         progress: Callable[[Progress], None] = silent,
         began: Callable[[BatchJob], None] = lambda _: None,
     ) -> BatchReport:
-        """Score every row: afterwards, rows scored and rows rejected add up to the rows read.
+        """Score every row: rows scored and rows rejected add up to the rows read.
 
-        At most `workers` chunks are worked on at once (None: one per core of the executor); the
-        result does not depend on how many there are, nor on where they are. `began` is told which
-        job it is, once that is known.
+        `began` is called with the job before anything is written.
 
         Raises:
-            InvalidData: the input has no rows or lacks a column, the model cannot answer what is
-                asked for beside predictions, or more rows break the schema than `max_rejects`
-                allows; the output is as it was.
-            Conflict: another run writes to the output now.
-            NotSupported: contributions are asked for where nothing explains.
+            InvalidData: the input has no rows or lacks a column, the model cannot compute what the
+                options ask for, or more rows are rejected than allowed; the output is unchanged.
+            Conflict: another run writes to the output.
+            NotSupported: explanations are not available.
         """
         started = self.seconds()
-        version = beside(lambda: source.version)  # a large input is long looked at
-        model = self.load.portable(ref)
-        schema = model.loaded.manifest.schema
-        data = version.result()
-        explainers = self._explainers() if explain else None
-        explained = schema.names if explain else ()
-        job = BatchJob.of(data, model.version, chunk_rows, keep, extras, explained=explained)
-        model.loaded.require(extras)
-        _require_columns(source, model.loaded, keep)
-        if not data.rows:
-            raise InvalidData(f"{data.uri}: there are no rows")
+        score = self._prepare(source, sink, ref, options)
+        job, schema = score.job, score.model.loaded.manifest.schema
         began(job)
         with sink.locked(job):
             earlier = sink.finished(job)
-            score = ScoreChunk(source, sink, model, job, explainers)
-            limit = (max_rejects or RejectLimit()).of(data.rows)
             finished, resumed = (
-                self._run(score, limit, workers, progress)
+                self._run(score, options, progress)
                 if earlier is None
                 else (earlier, earlier.chunks)
             )
+        unknown = schema.unknown(source.columns)
         return BatchReport(
             job=job.id,
             model=job.model,
@@ -90,63 +91,90 @@ class PredictBatch:
             chunks=finished.chunks,
             resumed_chunks=resumed,
             seconds=self.seconds() - started,
-            ignored=tuple(name for name in schema.unknown(source.columns) if name not in keep),
+            ignored=tuple(name for name in unknown if name not in options.keep),
             was_finished=earlier is not None,
         )
 
+    def _prepare(
+        self, source: DataSource, sink: PredictionSink, ref: ModelRef, options: BatchOptions
+    ) -> ScoreChunk:
+        """Load the model while the version of the source is computed, and check both."""
+        version = self.load.store.resolve(ref)
+        with ThreadPoolExecutor(1) as thread:  # the digest of a large input takes long
+            loading = thread.submit(self._load, version)
+            data = source.version
+            model = loading.result()
+        schema = model.loaded.manifest.schema
+        job = BatchJob.of(
+            data,
+            version,
+            options.chunk_rows,
+            options.keep,
+            options.predictions,
+            explained=schema.names if options.explain else (),
+        )
+        explainers = self._explainers() if options.explain else None
+        model.loaded.require(options.predictions)
+        _require_columns(source, schema, options.keep)
+        if not data.rows:
+            raise InvalidData(f"{data.uri}: there are no rows")
+        return ScoreChunk(source, sink, model, job, explainers)
+
+    def _load(self, version: ModelVersion) -> PortableModel:
+        model = self.load.portable(version)
+        _ = model.loaded
+        return model
+
     def _explainers(self) -> Explainers:
         if self.explainers is None:
-            raise NotSupported("nothing explains predictions here")
+            raise NotSupported("explanations are not available here")
         return self.explainers()
 
     def _run(
-        self,
-        score: ScoreChunk,
-        max_rejects: int,
-        workers: int | None,
-        progress: Callable[[Progress], None],
+        self, score: ScoreChunk, options: BatchOptions, progress: Callable[[Progress], None]
     ) -> tuple[FinishedJob, int]:
-        """Score what is not there yet; return what is there then, and how many chunks were."""
+        """Score the remaining chunks and publish; also return the number of resumed chunks."""
         source, sink, job = score.source, score.sink, score.job
-        done = Tally(sink.completed_chunks(job), source.version.rows, progress)
-        progress(Progress(0, done.total))
-        others = done.others(source.plan(job.chunk_rows))
-        # Closed before the output is let go of: then no worker of this run writes any more.
-        with closing(self.executor.map(score, others, workers)) as receipts:
+        counts = ChunkCounts(sink.completed_chunks(job), source.version.rows, progress)
+        allowed = options.max_rejects.of(counts.total)
+        progress(Progress(0, counts.total))
+        remaining = counts.remaining(source.plan(job.chunk_rows))
+        # Closed before the lock is released: then no worker of this run writes any more.
+        with closing(self.executor.map(score, remaining, options.workers)) as receipts:
             for receipt in receipts:
-                done.add(receipt)
-                if done.rejected > max_rejects:
+                counts.add(receipt)
+                if counts.rejected > allowed:
                     break
-        if done.rejected > max_rejects:
-            raise _too_many_rejects(score, done, max_rejects)
-        if done.rows != done.total:
+        if counts.rejected > allowed:
+            raise _too_many_rejects(score, counts, allowed)
+        if counts.rows != counts.total:
             raise ChecksumMismatch(
-                f"{source.version.uri}: {done.rows:,} rows were read where {done.total:,} were "
-                f"counted before; begin again"
+                f"{source.version.uri}: {counts.rows:,} rows were read where {counts.total:,} were "
+                f"counted before; run again"
             )
-        published = sink.publish(job, done.chunks)
-        scored = done.rows - done.rejected
-        return FinishedJob(published, done.chunks, scored, done.rejected), done.resumed
+        published = sink.publish(job, counts.chunks)
+        scored = counts.rows - counts.rejected
+        return FinishedJob(published, counts.chunks, scored, counts.rejected), counts.resumed
 
 
-def _require_columns(source: DataSource, model: LoadedModel, keep: Sequence[str]) -> None:
+def _require_columns(source: DataSource, schema: Schema, keep: Sequence[str]) -> None:
     where = source.version.uri
-    model.manifest.schema.require(source.columns, where)
-    lacking = [name for name in keep if name not in source.columns]
-    if lacking:
+    schema.require(source.columns, where)
+    missing = [name for name in keep if name not in source.columns]
+    if missing:
         raise InvalidData(
-            f"{where}: no column {', '.join(map(repr, lacking))} to keep; "
+            f"{where}: no column {', '.join(map(repr, missing))} to keep; "
             f"it has {', '.join(map(repr, source.columns))}"
         )
 
 
-def _too_many_rejects(score: ScoreChunk, done: Tally, allowed: int) -> InvalidData:
-    first = score.rejects(done.first_bad or 0)[0]
-    fault = first.violations[0]
-    where = f"row {first.row}, {fault.field}" if fault.field else f"row {first.row}"
+def _too_many_rejects(score: ScoreChunk, counts: ChunkCounts, allowed: int) -> InvalidData:
+    first = score.rejects(counts.first_with_rejects or 0)[0]
+    violation = first.violations[0]
+    where = f"row {first.row}, {violation.field}" if violation.field else f"row {first.row}"
     where += f" (row {first.row_in_file} of {first.file!r})" if first.file else ""
     return InvalidData(
-        f"{score.source.version.uri}: {done.rejected:,} of {done.rows:,} rows so far break the "
-        f"schema, and of all {done.total:,} no more than {allowed:,} may (max rejects); the first "
-        f"is {where}: {fault.problem}; allowed: {fault.allowed}. The output was left as it was"
+        f"{score.source.version.uri}: {counts.rejected:,} of {counts.rows:,} rows so far break the "
+        f"schema; at most {allowed:,} of {counts.total:,} may (max rejects); the first is {where}: "
+        f"{violation.problem}; allowed: {violation.allowed}. The output is unchanged"
     )

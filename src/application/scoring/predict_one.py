@@ -9,7 +9,7 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.data.table import Table
 from domain.errors import InvalidData, InvalidRows, TooLarge
-from domain.scoring.prediction import PLAIN, PredictionOptions, unanswered
+from domain.scoring.prediction import PLAIN, PredictionOptions, non_finite
 from domain.uncertainty.conformal import Bounds
 
 
@@ -29,9 +29,9 @@ class Predictions:
     extrapolates: Sequence[tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
-        lacking = unanswered(self.vector)
+        lacking = non_finite(self.vector)
         if self.bounds is not None:
-            lacking = lacking or unanswered(self.bounds.width)
+            lacking = lacking or non_finite(self.bounds.width)
         if lacking:
             raise InvalidRows(lacking)
 

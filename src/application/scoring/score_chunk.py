@@ -1,4 +1,4 @@
-"""What a worker does with a chunk: read it, score it, and write its part of the output."""
+"""Score one chunk of a batch job: read, predict, write."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,29 +8,39 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from application.model.load_model import PortableModel
+from application.model.load_model import LoadedModel, PortableModel
 from application.ports import DataSource, Explainer, Explainers, PredictionSink
-from application.scoring.chunk_predictions import answers
+from application.scoring.explain_rows import encoding_predictor
 from domain.data.dataset import Chunk
 from domain.data.feature import Kind
 from domain.data.schema import Matrix
-from domain.data.table import Coded, Column, Table, plain
+from domain.data.table import Coded, Column, Table
 from domain.errors import Violation
 from domain.scoring.batch_job import (
+    EXTRAPOLATES,
+    LOWER,
     MODEL,
     PREDICTION,
+    SEPARATOR,
+    UPPER,
     BatchJob,
     ChunkReceipt,
     Reject,
     contribution_of,
 )
+from domain.scoring.prediction import non_finite
+
+# Rows per block, so that a block stays in a core's cache; predictions do not depend on it.
+_ROWS_PER_BLOCK = 4096
+
+Positions = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class ScoreChunk:
-    """Reads a chunk, scores it and writes its part of the output: what a worker does.
+    """The task of a worker: scores a chunk and writes its part of the output.
 
-    It can be sent to another process, and leaves the same however often a chunk is scored.
+    Picklable. Scoring a chunk again writes the same.
     """
 
     source: DataSource
@@ -41,52 +51,87 @@ class ScoreChunk:
 
     def __call__(self, chunk: Chunk) -> ChunkReceipt:
         """Return the receipt of the sink."""
-        table, rejects = self._score(chunk, self._read(chunk))
+        table, rejects = self._score(chunk)
         return self.sink.write_chunk(self.job, chunk.index, table, rejects)
 
     def rejects(self, index: int) -> list[Reject]:
-        """Return what is wrong in a chunk; nothing is written."""
+        """Return the rejects of a chunk; nothing is written."""
         chunk = next(c for c in self.source.plan(self.job.chunk_rows) if c.index == index)
-        return self._score(chunk, self._read(chunk))[1]
+        return self._score(chunk)[1]
 
-    def _read(self, chunk: Chunk) -> Table:
-        wanted: Mapping[str, Kind | None] = {
-            **dict.fromkeys(self.job.keep),
-            **self.model.loaded.manifest.schema.kinds,
-        }
-        return self.source.read(chunk, wanted)
-
-    def _score(self, chunk: Chunk, table: Table) -> tuple[Table, list[Reject]]:
+    def _score(self, chunk: Chunk) -> tuple[Table, list[Reject]]:
         model = self.model.loaded
-        encoded = model.manifest.schema.encode_table(table)
-        rows = np.flatnonzero(encoded.accepted)
-        answered = answers(model, encoded.matrix, rows, self.job.extras)
-        lacking = [replace(v, row=int(rows[v.row])) for v in answered.lacking]
-        rows = rows[answered.rows]
-        contributions = self._contributions(encoded.matrix, rows, answered.columns)
+        schema = model.manifest.schema
+        wanted: Mapping[str, Kind | None] = {**dict.fromkeys(self.job.keep), **schema.kinds}
+        table = self.source.read(chunk, wanted)
+        encoded = schema.encode_table(table)
+        valid = np.flatnonzero(encoded.accepted)
+        blocks = [
+            self._score_block(model, encoded.matrix, valid[start : start + _ROWS_PER_BLOCK])
+            for start in range(0, max(len(valid), 1), _ROWS_PER_BLOCK)
+        ]
+        rows = np.concatenate([block.rows for block in blocks])
+        columns = Table.concat([Table.of(block.columns) for block in blocks]).columns
         kept = Table({name: table.column(name) for name in self.job.keep}, len(table))[rows]
         label = Coded(np.zeros(len(rows), dtype=np.int32), (model.version.label,))
-        scored = Table(
-            {**kept.columns, **answered.columns, **contributions, MODEL: label}, len(rows)
-        )
-        return scored, _rejects([*encoded.violations, *lacking], chunk)
+        scored = Table({**kept.columns, **columns, MODEL: label}, len(rows))
+        violations = [*encoded.violations, *(v for block in blocks for v in block.violations)]
+        return scored, _rejects(violations, chunk)
 
     @cached_property
     def _explainer(self) -> Explainer | None:
-        """Loaded where it is used, once: it is not sent to a worker."""
+        """Each worker loads its own."""
         if self.explainers is None:
             return None
         return self.explainers.load(self.model.loaded.manifest.schema, self.model.bundle.files)
 
-    def _contributions(
-        self, matrix: Matrix, rows: NDArray[np.intp], answered: Mapping[str, Column]
-    ) -> dict[str, Column]:
-        if self._explainer is None:
-            return {}
-        explained = self._explainer.explain(matrix[rows])
-        explained.require_sum(plain(answered[PREDICTION]))
-        columns = zip(self.job.explained, explained.contributions.T, strict=True)
-        return {contribution_of(name): column.copy() for name, column in columns}
+    def _score_block(self, model: LoadedModel, matrix: Matrix, rows: Positions) -> "_Block":
+        """Return what is written for the valid rows at some positions of a chunk."""
+        options, explainer, block = self.job.options, self._explainer, matrix[rows]
+        encoded = None if explainer is None else encoding_predictor(model).encode(block)
+        predictions = (
+            model.predictor.predict(block)
+            if encoded is None
+            else encoding_predictor(model).score(encoded)
+        )
+        violations = _at(rows, non_finite(predictions))
+        kept = np.flatnonzero(np.isfinite(predictions))
+        interval: dict[str, Column] = {}
+        if options.interval is not None:
+            bounds = model.bounds(block[kept], predictions[kept], options.interval)
+            violations += _at(rows[kept], non_finite(bounds.width))
+            finite = np.isfinite(bounds.width)
+            kept = kept[finite]
+            interval = {LOWER: bounds.lower[finite], UPPER: bounds.upper[finite]}
+        columns: dict[str, Column] = {PREDICTION: predictions[kept], **interval}
+        if options.extrapolates:
+            columns[EXTRAPOLATES] = _joined(model.beyond(block[kept]))
+        if explainer is not None and encoded is not None:
+            explained = explainer.explain(encoded[kept])
+            explained.require_sum(predictions[kept])
+            parts = zip(self.job.explained, explained.contributions.T, strict=True)
+            columns |= {contribution_of(name): column.copy() for name, column in parts}
+        return _Block(rows[kept], columns, violations)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The scored rows, by position in the chunk, their output columns, and what is not scored."""
+
+    rows: Positions
+    columns: Mapping[str, Column]
+    violations: list[Violation]
+
+
+def _at(rows: Positions, violations: Sequence[Violation]) -> list[Violation]:
+    return [replace(violation, row=int(rows[violation.row])) for violation in violations]
+
+
+def _joined(names: Sequence[tuple[str, ...]]) -> NDArray[np.object_]:
+    """Return the names of features of each row as one text, None without any."""
+    texts = np.empty(len(names), dtype=object)
+    texts[:] = [SEPARATOR.join(of_row) or None for of_row in names]
+    return texts
 
 
 def _rejects(violations: Sequence[Violation], chunk: Chunk) -> list[Reject]:

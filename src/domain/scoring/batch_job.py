@@ -1,4 +1,4 @@
-"""A batch job: what it is, what it has done, and what to report."""
+"""A batch job: identity, receipts, rejects and report."""
 
 import re
 from collections.abc import Sequence
@@ -25,20 +25,20 @@ SEPARATOR = ", "
 
 
 def contribution_of(feature: str) -> str:
-    """Return the name of the column with what a feature adds to the prediction."""
+    """Return the name of the output column with the contribution of a feature."""
     return f"contribution:{feature}"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """One scoring of one data set by one model version; its `id` follows from what it is."""
+    """The scoring of a dataset by a model version; `id` is derived from all its fields."""
 
     data_sha256: str
     model: str
     bundle_id: str
     chunk_rows: int
     keep: tuple[str, ...] = ()
-    extras: PredictionOptions = PLAIN
+    options: PredictionOptions = PLAIN
     explained: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class BatchJob:
         if clash:
             raise InvalidData(
                 f"column {', '.join(map(repr, sorted(clash)))} cannot be kept: "
-                f"the output has a column of that name already"
+                f"the output has its own column of that name"
             )
         if len({*self.keep}) != len(self.keep):
             raise InvalidData("a column to keep is named twice")
@@ -60,32 +60,32 @@ class BatchJob:
         version: ModelVersion,
         chunk_rows: int,
         keep: Sequence[str],
-        extras: PredictionOptions = PLAIN,
+        options: PredictionOptions = PLAIN,
         *,
         explained: Sequence[str] = (),
     ) -> Self:
-        """Describe the job that scores this data with this model.
+        """Return the job that scores this data with this model.
 
-        `explained` are the features whose contributions are asked for: all of them, or none.
+        `explained` are the features with contributions in the output: all features, or none.
         """
-        whose = (data.sha256, version.label, version.bundle_id)
-        return cls(*whose, chunk_rows, tuple(keep), extras, tuple(explained))
+        identity = (data.sha256, version.label, version.bundle_id)
+        return cls(*identity, chunk_rows, tuple(keep), options, tuple(explained))
 
     @property
     def added(self) -> tuple[str, ...]:
-        """The columns of the output beside those that are kept, in order."""
-        interval = (LOWER, UPPER) if self.extras.interval is not None else ()
+        """The columns of the output after the kept ones, in order."""
+        interval = (LOWER, UPPER) if self.options.interval is not None else ()
         return (
             PREDICTION,
             *interval,
-            *((EXTRAPOLATES,) if self.extras.extrapolates else ()),
+            *((EXTRAPOLATES,) if self.options.extrapolates else ()),
             *map(contribution_of, self.explained),
             MODEL,
         )
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits that are the same for the same job and no other."""
+        """Sixteen hexadecimal digits, the same for equal jobs only."""
         parts: list[Any] = [
             self.data_sha256,
             self.model,
@@ -93,8 +93,8 @@ class BatchJob:
             self.chunk_rows,
             *self.keep,
         ]
-        if self.extras != PLAIN:
-            parts.append({"interval": self.extras.interval, "beyond": self.extras.extrapolates})
+        if self.options != PLAIN:
+            parts.append({"interval": self.options.interval, "beyond": self.options.extrapolates})
         if self.explained:
             parts.append({"explained": [*self.explained]})
         return sha256(json_bytes(parts)).hexdigest()[:16]
@@ -102,9 +102,9 @@ class BatchJob:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that was not scored; `row` counts the data rows of the input from one.
+    """A row that is not scored; `row` counts the data rows of the input from one.
 
-    Where the input is several files, `file` is the one with the row, which is its `row_in_file`.
+    With several input files, `file` has the row, at position `row_in_file` from one.
     """
 
     row: int
@@ -113,11 +113,11 @@ class Reject:
     row_in_file: int = 0
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the line of the rejects file: no data but the row's number and its faults."""
-        place = {"file": self.file, "row_in_file": self.row_in_file} if self.file else {}
+        """Return the line of the rejects file: row number and violations, never the values."""
+        in_file = {"file": self.file, "row_in_file": self.row_in_file} if self.file else {}
         return {
             "row": self.row,
-            **place,
+            **in_file,
             "errors": [
                 {"field": v.field, "problem": v.problem, "allowed": v.allowed}
                 for v in self.violations
@@ -130,17 +130,17 @@ _LIMIT = re.compile(r"(?P<rows>[0-9]{1,15})|(?P<percent>[0-9]{1,3}(\.[0-9]+)?)%"
 
 @dataclass(frozen=True, slots=True)
 class RejectLimit:
-    """How many rows of an input may be rejected: so many, or that share, whichever is more."""
+    """How many rows may be rejected: a number or a share of the input, whichever is more."""
 
     rows: int = 1_000
     share: Fraction = Fraction(1, 2)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a number of rows, such as `1000`, or a share of them, such as `5%`.
+        """Read a number of rows, such as `1000`, or a share of the input, such as `5%`.
 
         Raises:
-            Misconfigured: it is neither.
+            Misconfigured: the text is neither.
         """
         found = _LIMIT.fullmatch(text.strip())
         if found and found["rows"]:
@@ -148,18 +148,18 @@ class RejectLimit:
         if found and (percent := Fraction(found["percent"])) <= 100:
             return cls(0, percent / 100)
         raise Misconfigured(
-            f"{text!r} is no limit of rejects; allowed: a number of rows, such as 1000, "
-            f"or a share of them from 0% to 100%"
+            f"max rejects: {text!r} is not allowed; allowed: a number of rows, such as 1000, "
+            f"or a share from 0% to 100%"
         )
 
     def of(self, total: int) -> int:
-        """Return the most rejects that an input of so many rows may have."""
+        """Return the largest number of rejects for an input of `total` rows."""
         return max(self.rows, floor(self.share * total))
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkReceipt:
-    """Proof that a chunk's rows are safely written."""
+    """The record of a chunk that is completely written."""
 
     index: int
     scored: int
@@ -167,16 +167,16 @@ class ChunkReceipt:
 
     @property
     def rows(self) -> int:
-        """The rows that the chunk had."""
+        """The number of rows of the chunk."""
         return self.scored + self.rejected
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What a batch job did: `rows` = scored + `rejected`.
+    """The result of a batch job; `rows` = scored + `rejected`.
 
-    `ignored` are the input's columns that the model does not know and that were not kept.
-    `was_finished`: an earlier run has done it all, and nothing was written.
+    `ignored` are columns of the input that are neither features nor kept. `was_finished`: an
+    earlier run has finished the job, and this one wrote nothing.
     """
 
     job: str

@@ -1,4 +1,4 @@
-"""What counts as a prediction, a finite number, and what can be asked for beside it."""
+"""Options of a prediction, and the rule that a prediction is a finite number."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -13,7 +13,7 @@ _FEW = 32
 
 @dataclass(frozen=True, slots=True)
 class PredictionOptions:
-    """What is asked for beside predictions: intervals at a level, and where rows extrapolate."""
+    """What is computed besides predictions: intervals at a level, features that extrapolate."""
 
     interval: float | None = None
     extrapolates: bool = False
@@ -22,12 +22,12 @@ class PredictionOptions:
 PLAIN = PredictionOptions()
 
 
-def unanswered(predictions: Vector) -> tuple[Violation, ...]:
-    """Return the rows, as a rule none, whose values are so extreme that the model overflowed."""
+def non_finite(predictions: Vector) -> tuple[Violation, ...]:
+    """Return one violation per prediction that is not finite: the arithmetic overflowed."""
     if len(predictions) <= _FEW and all(map(isfinite, predictions.tolist())):
-        return ()  # in a tenth of the time that it takes to start with the vector
+        return ()  # ten times faster than numpy for a few rows
     finite = np.isfinite(predictions)
     if finite.all():
         return ()
-    problem, allowed = "has no finite prediction", "values nearer to those the model learnt from"
+    problem, allowed = "has no finite prediction", "values nearer to those of the training rows"
     return tuple(Violation(int(row), "", problem, allowed) for row in np.flatnonzero(~finite))

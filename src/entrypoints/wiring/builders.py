@@ -13,7 +13,7 @@ from os import getuid
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from application.model.numeric_runtime import NumericRuntime, Score
+from application.model.serving_form import ScoreColumns, ServingFormRuntime
 from application.ports import (
     BundleCache,
     Executor,
@@ -230,7 +230,7 @@ def learner() -> Learner:
 
 def runtime() -> Runtime:
     """Tree ensembles in compiled code if llvmlite is installed; other models in ONNX Runtime."""
-    return NumericRuntime(_open_numeric, _location_statistics)
+    return ServingFormRuntime(_open_serving_form, _location_statistics)
 
 
 @needs("api")
@@ -242,7 +242,7 @@ def graph_runtime() -> Runtime:
 
 
 @needs("api")
-def _open_numeric(files: Mapping[str, bytes], width: int) -> Score:
+def _open_serving_form(files: Mapping[str, bytes], width: int) -> ScoreColumns:
     """Open the serving form of a model; imports only the library that it needs."""
     if TREES in files and _is_installed("llvmlite"):
         from adapters.llvm.tree_runtime import open_trees

@@ -7,40 +7,44 @@ import numpy as np
 import pytest
 
 from application.ports import Explainers, TrainedModel
+from domain.data.schema import Matrix
 from domain.errors import ArtefactRejected
-from domain.features.encoding import ENCODING
+from domain.features.encoding import ENCODING, FeatureEncoding
 from tests.integration.contracts.rows import labelled, pool
 from tests.support.samples import SCHEMA
 
 
+def _encode(trained: TrainedModel, rows: Matrix) -> Matrix:
+    return FeatureEncoding.from_files(SCHEMA, trained.files).transform(rows)
+
+
 class ExplainersContract:
-    def test_contributions_add_up_to_the_answers(
+    def test_contributions_add_up_to_the_predictions(
         self, explainers: Explainers, trained: TrainedModel
     ) -> None:
         explainer = explainers.load(SCHEMA, trained.files)
         for rows in (labelled()[0], labelled(seed=2)[0], pool()):
-            explained = explainer.explain(rows)
+            explained = explainer.explain(_encode(trained, rows))
             assert explained.contributions.shape == (len(rows), len(SCHEMA.features))
             explained.require_sum(trained.predictor.predict(rows))
 
-    def test_a_rows_explanation_depends_on_nothing_else(
+    def test_an_explanation_does_not_depend_on_other_rows(
         self, explainers: Explainers, trained: TrainedModel
     ) -> None:
         explainer = explainers.load(SCHEMA, trained.files)
         rows = pool()[::17]
-        together = explainer.explain(rows).contributions
-        alone = [explainer.explain(row[np.newaxis]).contributions[0] for row in rows]
+        columns = _encode(trained, rows)
+        together = explainer.explain(columns).contributions
+        alone = [explainer.explain(row[np.newaxis]).contributions[0] for row in columns]
         assert together == pytest.approx(np.array(alone), rel=1e-9, abs=1e-9)
 
     def test_no_rows_have_no_contributions(
         self, explainers: Explainers, trained: TrainedModel
     ) -> None:
-        nothing = explainers.load(SCHEMA, trained.files).explain(pool()[:0])
+        nothing = explainers.load(SCHEMA, trained.files).explain(_encode(trained, pool()[:0]))
         assert nothing.contributions.shape == (0, len(SCHEMA.features))
 
-    def test_files_that_are_no_model_are_rejected(
-        self, explainers: Explainers, trained: TrainedModel
-    ) -> None:
+    def test_other_files_are_rejected(self, explainers: Explainers, trained: TrainedModel) -> None:
         with pytest.raises(ArtefactRejected):
             explainers.load(SCHEMA, {})
         with pytest.raises(ArtefactRejected):

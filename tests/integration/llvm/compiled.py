@@ -3,10 +3,10 @@
 from adapters.llvm.compiler import HOST, compiled
 from adapters.llvm.tree_kernel import NAME, kernel
 from adapters.llvm.tree_runtime import open_trees
-from application.model.numeric_runtime import NumericRuntime
+from application.model.serving_form import ServingFormRuntime
 
 
-def compiled_runtime() -> NumericRuntime:
+def compiled_runtime() -> ServingFormRuntime:
     """Return the runtime; the kernel is compiled before a model is opened."""
     compiled(NAME, kernel, HOST)
-    return NumericRuntime(open_trees)
+    return ServingFormRuntime(open_trees)

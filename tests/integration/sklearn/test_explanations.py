@@ -12,6 +12,7 @@ from adapters.sklearn.sklearn_learner import SklearnLearner
 from adapters.sklearn.skops_file import dump, load
 from domain.data.feature import Vector
 from domain.errors import NotSupported
+from domain.features.encoding import FeatureEncoding
 from domain.features.feature_set import FeatureSet
 from domain.training.specification import Estimator, TrainingSpec
 from tests.integration.contracts.rows import labelled
@@ -36,7 +37,11 @@ def test_contributions_add_up_to_within_a_cent_on_every_hold_out_row(
     spec = TrainingSpec(kind, FEWER[kind]).for_schema(housing.schema)
     training, holdout = housing.rows.training, housing.rows.holdout.matrix
     trained = SklearnLearner().fit(spec, housing.schema, training.matrix, training.target)
-    explained = SklearnExplainers().load(housing.schema, trained.files).explain(holdout)
+    explained = (
+        SklearnExplainers()
+        .load(housing.schema, trained.files)
+        .explain(FeatureEncoding.from_files(housing.schema, trained.files).transform(holdout))
+    )
     sums = explained.base + explained.contributions.sum(axis=1)
     assert np.max(np.abs(sums - trained.predictor.predict(holdout))) < 0.01
 
@@ -47,7 +52,7 @@ def test_a_tree_is_explained_by_shapley_values_from_first_principles() -> None:
     trained = SklearnLearner().fit(spec, SCHEMA, *labelled())
     explainer = SklearnExplainers().load(SCHEMA, trained.files)
     assert isinstance(explainer, TreeExplainer)
-    encoding = explainer.encoding
+    encoding = FeatureEncoding.from_files(SCHEMA, trained.files)
     tree = load(trained.files["pipeline.skops"]).tree_
     for row in labelled()[0][:5]:
         columns = encoding.transform(row[np.newaxis])[0]
@@ -78,7 +83,7 @@ def _expected(tree: Any, columns: Vector, known: set[int], node: int) -> float:
     return float(np.average(parts, weights=weights))
 
 
-def test_another_kind_of_estimator_is_told() -> None:
+def test_another_kind_of_estimator_is_not_supported() -> None:
     from sklearn.linear_model import Lasso
 
     trained = SklearnLearner().fit(TrainingSpec(Estimator.RIDGE), SCHEMA, *labelled())

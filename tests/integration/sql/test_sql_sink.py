@@ -14,7 +14,7 @@ from adapters.sql.sql_sink import SqlSink
 from adapters.sql.sql_source import SqlSource
 from application.model.load_model import LoadModel
 from application.ports import PublishedOutput
-from application.scoring.predict_batch import PredictBatch
+from application.scoring.predict_batch import BatchOptions, PredictBatch
 from domain.data.table import Coded, Table, plain
 from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Violation
 from domain.model.reference import ModelRef
@@ -409,8 +409,7 @@ def test_one_table_is_scored_into_another_of_the_same_database(database_url: str
             SqlSource(f"{database_url}#trees"),
             SqlSink(f"{database_url}#scored"),
             ModelRef(NAME, None, version.number),
-            keep=["id", "age"],
-            chunk_rows=7,
+            BatchOptions(keep=["id", "age"], chunk_rows=7),
         )
         assert (report.rows, report.rejected, report.chunks) == (25, 1, 4)
         found = rows_of(database_url, 'SELECT id, age FROM scored ORDER BY chunk, "row"')

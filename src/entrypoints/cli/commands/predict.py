@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from application.ports import DataSource, PredictionSink
-from application.scoring.predict_batch import PredictBatch
+from application.scoring.predict_batch import BatchOptions, PredictBatch
 from domain.errors import InvalidData
 from domain.scoring.batch_job import BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
@@ -120,16 +120,16 @@ def predict(
     require_apart(source, target)
     wired = container(engine=engine)
     use_case: PredictBatch = wired.predict_batch()
-    score = partial(
-        use_case,
-        ref=parse_ref(model, wired.settings().model_ref),
+    options = BatchOptions(
         keep=[*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))],
-        extras=PredictionOptions(interval, extrapolates),
+        predictions=PredictionOptions(interval, extrapolates),
         explain=explain,
         chunk_rows=chunk_rows,
         workers=workers,
-        max_rejects=None if max_rejects is None else RejectLimit.parse(max_rejects),
+        max_rejects=RejectLimit() if max_rejects is None else RejectLimit.parse(max_rejects),
     )
+    ref = parse_ref(model, wired.settings().model_ref)
+    score = partial(use_case, ref=ref, options=options)
     rows: DataSource = wired.source(source, with_md5=False)
     for caution in cautions(source, target):
         output.say(f"[yellow]caution[/]: {escape(caution)}")

@@ -110,7 +110,7 @@ def test_a_store_that_cannot_be_reached_is_not_taken_for_a_broken_model() -> Non
 
 def test_a_model_that_was_sent_is_checked_and_loaded_once_without_a_store() -> None:
     world, _ = _world()
-    sent = world.load.portable(HOUSES)
+    sent = world.load.portable(world.store.resolve(HOUSES))
     arrived = pickle.loads(pickle.dumps(sent))
     assert (arrived.version, arrived.bundle) == (sent.version, sent.bundle)
     assert arrived.loaded is arrived.loaded
@@ -123,4 +123,4 @@ def test_a_model_that_was_damaged_on_its_way_is_rejected() -> None:
     world, store = _world()
     store.spoil[1] = with_file("model.onnx", b"something else")
     with pytest.raises(ArtefactRejected, match=r"^houses/1: model.onnx.*SHA-256"):
-        _ = world.load.portable(HOUSES).loaded
+        _ = world.load.portable(world.store.resolve(HOUSES)).loaded

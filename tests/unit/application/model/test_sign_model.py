@@ -66,7 +66,7 @@ def test_an_unsigned_version_is_refused_before_it_is_read(world: World) -> None:
     with pytest.raises(ArtefactRejected, match=f"houses/1: it is not signed; {allowed}"):
         load(HOUSES)
     with pytest.raises(ArtefactRejected, match="it is not signed"):
-        load.portable(HOUSES)
+        load.portable(load.store.resolve(HOUSES))
 
 
 def test_the_signature_of_another_key_is_refused_and_named(world: World) -> None:

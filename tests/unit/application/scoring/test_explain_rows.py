@@ -1,15 +1,18 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from adapters.formats.manifest_file import read_manifest
+from application.model.load_model import LoadModel
 from application.scoring.explain_rows import ExplainRows, LoadExplainer
+from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, InvalidRows, NotSupported, TooLarge
 from domain.scoring.explanation import FeatureContributions
-from tests.fakes.model import MemoryExplainer, MemoryExplainers
+from tests.fakes.model import CountingRuntime, MemoryExplainer, MemoryExplainers
 from tests.support.followers import FragileCache
 from tests.support.houses import DUMMY, HOUSES, RIDGE, World
 
@@ -20,7 +23,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 class Counting(MemoryExplainers):
-    """Explainers that count how often one is loaded."""
+    """Explainers that count their loads."""
 
     loaded = 0
 
@@ -35,8 +38,8 @@ class Wrong:
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> "Wrong":
         return self
 
-    def explain(self, matrix: Matrix) -> FeatureContributions:
-        return FeatureContributions(1.0, np.ones(matrix.shape))
+    def explain(self, columns: Matrix) -> FeatureContributions:
+        return FeatureContributions(1.0, np.ones((len(columns), 3)))
 
 
 def explaining(world: World, explainers: Counting | Wrong) -> ExplainRows:
@@ -56,7 +59,7 @@ def test_contributions_add_up_to_the_predictions_by_feature() -> None:
     assert answer.predictions.model == "houses/1"
 
 
-def test_a_model_that_looks_at_nothing_owes_nothing_to_any_feature() -> None:
+def test_the_features_of_a_constant_model_contribute_nothing() -> None:
     world = World()
     world.train(DUMMY)
     answer = explaining(world, Counting())(ROWS)
@@ -75,7 +78,7 @@ def test_an_explainer_is_loaded_once_for_each_model() -> None:
     assert explainers.loaded == 2
 
 
-def test_a_broken_cache_is_passed_by() -> None:
+def test_a_broken_cache_is_ignored() -> None:
     cache = FragileCache()
     world = World(cache=cache)
     world.train(RIDGE)
@@ -86,11 +89,11 @@ def test_a_broken_cache_is_passed_by() -> None:
 def test_an_explanation_of_another_model_is_refused() -> None:
     world = World()
     world.train(RIDGE)
-    with pytest.raises(ArtefactRejected, match=r"not of the model that answers"):
+    with pytest.raises(ArtefactRejected, match=r"explanation is of another model"):
         explaining(world, Wrong())(ROWS)
 
 
-def test_rows_are_refused_as_for_a_prediction() -> None:
+def test_rows_are_validated_as_for_a_prediction() -> None:
     world = World()
     world.train(RIDGE)
     explain = explaining(world, Counting())
@@ -100,7 +103,7 @@ def test_rows_are_refused_as_for_a_prediction() -> None:
         explain(ROWS * 6)
 
 
-def test_what_is_not_installed_is_told() -> None:
+def test_missing_libraries_are_not_supported() -> None:
     def missing() -> Counting:
         raise NotSupported("shap is not installed")
 
@@ -109,3 +112,31 @@ def test_what_is_not_installed_is_told() -> None:
     load = LoadExplainer(world.store, world.cache, missing, read_manifest)
     with pytest.raises(NotSupported, match=r"shap is not installed"):
         ExplainRows(lambda: world.load(HOUSES), load, 10)(ROWS)
+
+
+def test_each_row_is_encoded_once() -> None:
+    world, runtime = World(), CountingRuntime()
+    world.train(RIDGE)
+    model = LoadModel(world.store, runtime, read_manifest)(HOUSES)
+    explain = ExplainRows(
+        lambda: model, LoadExplainer(world.store, world.cache, Counting, read_manifest), 10
+    )
+    before = runtime.encoded_rows
+    explain(ROWS)
+    assert runtime.encoded_rows == before + len(ROWS)
+
+
+def test_a_predictor_without_an_encoding_is_not_explained() -> None:
+    world = World()
+    world.train(RIDGE)
+    model = replace(world.load(HOUSES), predictor=Bare())
+    load = LoadExplainer(world.store, world.cache, Counting, read_manifest)
+    with pytest.raises(NotSupported):
+        ExplainRows(lambda: model, load, 10)(ROWS)
+
+
+class Bare:
+    """A predictor that only predicts."""
+
+    def predict(self, matrix: Matrix) -> Vector:
+        return np.zeros(len(matrix))

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.formats.manifest_file import read_manifest
+from application.model.load_model import LoadModel
 from application.ports import Item, Result
-from application.scoring.predict_batch import PredictBatch
+from application.scoring.predict_batch import BatchOptions, PredictBatch
 from application.scoring.predict_one import PredictOne
 from application.scoring.progress import Progress
 from domain.data.dataset import Chunk
@@ -29,6 +31,8 @@ from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchJob, BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
 from tests.fakes.data import MemorySink, MemorySource
+from tests.fakes.execution import MemoryExecutor
+from tests.fakes.model import CountingRuntime, MemoryExplainers
 from tests.support.houses import DUMMY, HOUSES, SCHEMA, World, columns, source, without
 from tests.support.strategies import CELLS, objects
 
@@ -78,7 +82,7 @@ def _one_by_one(rows: list[dict[str, Any]]) -> tuple[list[float], list[int]]:
 
 
 class SharedSink(MemorySink):
-    """A sink whose copies in this process all write to the same place."""
+    """A sink whose copies in this process all write to one sink."""
 
     def __reduce__(self) -> str:
         return "SHARED"
@@ -88,12 +92,15 @@ SHARED = SharedSink()
 
 
 @given(ROWS, st.integers(1, 30), st.integers(1, 4))
-def test_a_batch_answers_like_one_by_one_whatever_the_chunks_and_workers(
+def test_a_batch_predicts_like_one_by_one_for_any_chunks_and_workers(
     rows: list[dict[str, Any]], chunk_rows: int, workers: int
 ) -> None:
     sink = MemorySink()
     report = WORLD.predict(
-        _source(rows), sink, HOUSES, keep=["note"], chunk_rows=chunk_rows, workers=workers
+        _source(rows),
+        sink,
+        HOUSES,
+        BatchOptions(keep=["note"], chunk_rows=chunk_rows, workers=workers),
     )
     cells, rejects = _output(sink)
     values, rejected = _one_by_one(rows)
@@ -108,17 +115,19 @@ def test_a_batch_answers_like_one_by_one_whatever_the_chunks_and_workers(
 
 
 @given(ROWS, st.integers(1, 30), st.sampled_from([0.5, 0.9, 0.97]))
-def test_a_batch_gives_the_intervals_that_one_row_alone_gets(
+def test_a_batch_gives_the_intervals_of_single_rows(
     rows: list[dict[str, Any]], chunk_rows: int, level: float
 ) -> None:
-    sink, extras = MemorySink(), PredictionOptions(level, extrapolates=True)
-    WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows, extras=extras)
+    sink, options = MemorySink(), PredictionOptions(level, extrapolates=True)
+    WORLD.predict(
+        _source(rows), sink, HOUSES, BatchOptions(chunk_rows=chunk_rows, predictions=options)
+    )
     cells, rejects = _output(sink)
     model = WORLD.load(HOUSES)
     predict = PredictOne(lambda: model, 1)
     rejected = {reject["row"] for reject in rejects}
     expected = [
-        predict([{name: row[name] for name in SCHEMA.names}], extras)
+        predict([{name: row[name] for name in SCHEMA.names}], options)
         for number, row in enumerate(rows, 1)
         if number not in rejected
     ]
@@ -130,26 +139,28 @@ def test_a_batch_gives_the_intervals_that_one_row_alone_gets(
     assert cells["extrapolates"] == [", ".join(names) or None for names in beyond]
 
 
-def test_a_batch_with_other_extras_does_not_go_on_with_chunks_of_one_without() -> None:
+def test_a_job_with_other_options_does_not_resume() -> None:
     sink = MemorySink(fail_after=2)
     with pytest.raises(Unavailable):
-        WORLD.predict(source(), sink, HOUSES, chunk_rows=10)
+        WORLD.predict(source(), sink, HOUSES, BatchOptions(chunk_rows=10))
     sink.fail_after = None
-    report = WORLD.predict(source(), sink, HOUSES, chunk_rows=10, extras=PredictionOptions(0.9))
+    report = WORLD.predict(
+        source(), sink, HOUSES, BatchOptions(chunk_rows=10, predictions=PredictionOptions(0.9))
+    )
     assert report.resumed_chunks == 0
-    assert WORLD.predict(source(), sink, HOUSES, chunk_rows=10).resumed_chunks == 2
+    assert WORLD.predict(source(), sink, HOUSES, BatchOptions(chunk_rows=10)).resumed_chunks == 2
 
 
 @pytest.mark.parametrize("level", [0.49, 0.995, float("nan")])
-def test_a_level_that_cannot_be_given_is_refused_before_anything_is_written(level: float) -> None:
+def test_an_unsupported_level_is_refused_before_anything_is_written(level: float) -> None:
     sink = MemorySink()
     with pytest.raises(InvalidData, match="interval: this level is not allowed; allowed: a number"):
-        WORLD.predict(source(), sink, HOUSES, extras=PredictionOptions(level))
+        WORLD.predict(source(), sink, HOUSES, BatchOptions(predictions=PredictionOptions(level)))
     assert sink.writes == 0
 
 
 @given(ROWS, st.integers(1, 10), st.data())
-def test_rows_that_are_none_are_rejected_with_the_others(
+def test_unreadable_rows_are_rejected_with_the_invalid_ones(
     rows: list[dict[str, Any]], chunk_rows: int, data: st.DataObject
 ) -> None:
     places = data.draw(st.sets(st.integers(0, len(rows) - 1)))
@@ -157,7 +168,10 @@ def test_rows_that_are_none_are_rejected_with_the_others(
     table = _source(rows).table
     sink = MemorySink()
     WORLD.predict(
-        MemorySource(Table(table.columns, len(table), faults)), sink, HOUSES, chunk_rows=chunk_rows
+        MemorySource(Table(table.columns, len(table), faults)),
+        sink,
+        HOUSES,
+        BatchOptions(chunk_rows=chunk_rows),
     )
     cells, rejects = _output(sink)
     values, rejected = _one_by_one([row for place, row in enumerate(rows) if place not in places])
@@ -169,18 +183,18 @@ def test_rows_that_are_none_are_rejected_with_the_others(
 
 
 @given(ROWS, st.integers(1, 10), st.data())
-def test_an_interrupted_batch_goes_on_to_the_same_result(
+def test_an_interrupted_batch_resumes_to_the_same_output(
     rows: list[dict[str, Any]], chunk_rows: int, data: st.DataObject
 ) -> None:
     chunks = -(-len(rows) // chunk_rows)
     done = data.draw(st.integers(0, chunks - 1))
     once, sink = MemorySink(), MemorySink(fail_after=done)
-    whole = WORLD.predict(_source(rows), once, HOUSES, chunk_rows=chunk_rows)
+    whole = WORLD.predict(_source(rows), once, HOUSES, BatchOptions(chunk_rows=chunk_rows))
     with pytest.raises(Unavailable):
-        WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows)
+        WORLD.predict(_source(rows), sink, HOUSES, BatchOptions(chunk_rows=chunk_rows))
     assert sink.tables == {}
     sink.fail_after = None
-    resumed = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows)
+    resumed = WORLD.predict(_source(rows), sink, HOUSES, BatchOptions(chunk_rows=chunk_rows))
     assert _output(sink) == _output(once)
     assert (whole.resumed_chunks, resumed.resumed_chunks) == (0, done)
     assert (resumed.job, resumed.rows, resumed.rejected, resumed.chunks) == (
@@ -192,18 +206,21 @@ def test_an_interrupted_batch_goes_on_to_the_same_result(
     assert sink.writes == once.writes
 
 
-def test_the_chunks_of_another_job_are_not_taken_over() -> None:
+def test_chunks_of_another_job_are_not_reused() -> None:
     sink = MemorySink(fail_after=2)
     with pytest.raises(Unavailable):
-        WORLD.predict(source(), sink, HOUSES, chunk_rows=10)
+        WORLD.predict(source(), sink, HOUSES, BatchOptions(chunk_rows=10))
     sink.fail_after = None
     for other, chunk_rows in ((source(), 20), (source(seed=1), 10)):
-        assert WORLD.predict(other, sink, HOUSES, chunk_rows=chunk_rows).resumed_chunks == 0
-    assert WORLD.predict(source(), sink, HOUSES, chunk_rows=10).resumed_chunks == 2
+        assert (
+            WORLD.predict(other, sink, HOUSES, BatchOptions(chunk_rows=chunk_rows)).resumed_chunks
+            == 0
+        )
+    assert WORLD.predict(source(), sink, HOUSES, BatchOptions(chunk_rows=10)).resumed_chunks == 2
 
 
-def test_the_report_says_what_was_done() -> None:
-    report = WORLD.predict(source(), MemorySink(), HOUSES, chunk_rows=25)
+def test_the_report_of_a_batch() -> None:
+    report = WORLD.predict(source(), MemorySink(), HOUSES, BatchOptions(chunk_rows=25))
     assert (report.rows, report.rejected, report.chunks) == (60, 0, 3)
     assert (report.model, report.output, report.rejects) == (
         "houses/1",
@@ -213,31 +230,33 @@ def test_the_report_says_what_was_done() -> None:
     assert report.seconds == 1.0
 
 
-def test_columns_are_kept_in_the_order_asked_for_before_the_answer() -> None:
+def test_kept_columns_come_first_in_the_order_given() -> None:
     sink = MemorySink()
-    WORLD.predict(source(), sink, HOUSES, keep=["price", "place"])
+    WORLD.predict(source(), sink, HOUSES, BatchOptions(keep=["price", "place"]))
     cells, _ = _output(sink)
     assert list(cells) == ["price", "place", "prediction", "model"]
     assert cells["price"] == plain(columns()["price"]).tolist()
     assert cells["place"] == plain(columns()["place"]).tolist()
 
 
-def test_a_column_is_kept_as_it_stands() -> None:
+def test_kept_columns_are_unchanged() -> None:
     sink, codes = MemorySink(), np.zeros(60, dtype=np.int32)
     data = source(changed={"zip": np.arange(60), "city": Coded(codes, ("Ulm",))})
-    WORLD.predict(data, sink, HOUSES, keep=["zip", "city"])
+    WORLD.predict(data, sink, HOUSES, BatchOptions(keep=["zip", "city"]))
     cells, _ = _output(sink)
     assert cells["zip"] == list(range(60))
     assert cells["city"] == ["Ulm"] * 60
 
 
-def test_rejects_tell_the_row_of_the_input_counted_from_one() -> None:
+def test_rejects_have_the_row_number_from_one() -> None:
     rooms = objects([3] * 60)
     rooms[0], rooms[33] = None, 2.5
     place = plain(columns()["place"]).copy()
     place[33] = "moon"
     sink = MemorySink()
-    WORLD.predict(source(changed={"rooms": rooms, "place": place}), sink, HOUSES, chunk_rows=7)
+    WORLD.predict(
+        source(changed={"rooms": rooms, "place": place}), sink, HOUSES, BatchOptions(chunk_rows=7)
+    )
     _, rejects = _output(sink)
     assert [(r["row"], [e["field"] for e in r["errors"]]) for r in rejects] == [
         (1, ["rooms"]),
@@ -245,7 +264,7 @@ def test_rejects_tell_the_row_of_the_input_counted_from_one() -> None:
     ]
 
 
-def test_a_batch_of_bad_rows_only_has_rejects_only() -> None:
+def test_a_batch_of_invalid_rows_has_rejects_only() -> None:
     sink = MemorySink()
     report = WORLD.predict(source(changed={"rooms": np.zeros(60)}), sink, HOUSES)
     cells, rejects = _output(sink)
@@ -255,54 +274,59 @@ def test_a_batch_of_bad_rows_only_has_rejects_only() -> None:
 
 def test_progress_grows_to_the_total_also_when_resumed() -> None:
     sink = MemorySink(fail_after=3)
-    told: list[Progress] = []
+    reported: list[Progress] = []
     with pytest.raises(Unavailable):
-        WORLD.predict(source(), sink, HOUSES, chunk_rows=8, progress=told.append)
-    assert [progress.rows for progress in told] == [0, 8, 16, 24]
+        WORLD.predict(source(), sink, HOUSES, BatchOptions(chunk_rows=8), progress=reported.append)
+    assert [progress.rows for progress in reported] == [0, 8, 16, 24]
     sink.fail_after = None
-    told.clear()
-    WORLD.predict(source(), sink, HOUSES, chunk_rows=8, progress=told.append)
+    reported.clear()
+    WORLD.predict(source(), sink, HOUSES, BatchOptions(chunk_rows=8), progress=reported.append)
     rows = (0, 8, 16, 24, 32, 40, 48, 56, 60)
-    assert told == [Progress(row, 60, resumed=min(row, 24)) for row in rows]
+    assert reported == [Progress(row, 60, resumed=min(row, 24)) for row in rows]
 
 
 @given(ROWS, st.integers(1, 10), st.integers(1, 4))
-def test_a_finished_job_is_left_as_it_is(
+def test_a_finished_job_is_left_unchanged(
     rows: list[dict[str, Any]], chunk_rows: int, workers: int
 ) -> None:
     sink = MemorySink()
-    first = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows)
+    first = WORLD.predict(_source(rows), sink, HOUSES, BatchOptions(chunk_rows=chunk_rows))
     written, before = sink.writes, _output(sink)
-    again = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows, workers=workers)
+    again = WORLD.predict(
+        _source(rows), sink, HOUSES, BatchOptions(chunk_rows=chunk_rows, workers=workers)
+    )
     assert (first.was_finished, again.was_finished) == (False, True)
     assert (sink.writes, _output(sink)) == (written, before)
     assert again == replace(first, was_finished=True, resumed_chunks=first.chunks)
-    other = WORLD.predict(_source(rows), sink, HOUSES, chunk_rows=chunk_rows + 1)
+    other = WORLD.predict(_source(rows), sink, HOUSES, BatchOptions(chunk_rows=chunk_rows + 1))
     assert (other.was_finished, other.rows, other.rejected) == (False, first.rows, first.rejected)
 
 
-def test_a_job_that_another_run_writes_is_refused_and_left_alone() -> None:
+def test_a_job_that_another_run_writes_is_refused() -> None:
     sink, data = MemorySink(), source()
     job = BatchJob.of(data.version, WORLD.load(HOUSES).version, 10, ())
     with sink.locked(job), pytest.raises(Conflict, match="another run"):
-        WORLD.predict(data, sink, HOUSES, chunk_rows=10)
+        WORLD.predict(data, sink, HOUSES, BatchOptions(chunk_rows=10))
     assert sink.writes == 0
-    assert not WORLD.predict(data, sink, HOUSES, chunk_rows=10).was_finished
+    assert not WORLD.predict(data, sink, HOUSES, BatchOptions(chunk_rows=10)).was_finished
 
 
 @given(ROWS, st.integers(1, 10), st.integers(1, 4), st.integers(0, 25))
-def test_a_job_is_stopped_when_more_rows_are_rejected_than_allowed(
+def test_a_job_stops_when_too_many_rows_are_rejected(
     rows: list[dict[str, Any]], chunk_rows: int, workers: int, allowed: int
 ) -> None:
     sink, (_, rejected) = MemorySink(), _one_by_one(rows)
 
     def run(limit: RejectLimit) -> BatchReport:
         return WORLD.predict(
-            _source(rows), sink, HOUSES, chunk_rows=chunk_rows, workers=workers, max_rejects=limit
+            _source(rows),
+            sink,
+            HOUSES,
+            BatchOptions(chunk_rows=chunk_rows, workers=workers, max_rejects=limit),
         )
 
     if len(rejected) > allowed:
-        told = rf"of all {len(rows)} no more than {allowed} may .* the first is row {rejected[0]}\b"
+        told = rf"at most {allowed} of {len(rows)} may .* the first is row {rejected[0]}\b"
         with pytest.raises(InvalidData, match=told):
             run(RejectLimit(allowed, Fraction(0)))
         assert sink.tables == {}
@@ -311,25 +335,25 @@ def test_a_job_is_stopped_when_more_rows_are_rejected_than_allowed(
     assert report.resumed_chunks == 0 or len(rejected) > allowed
 
 
-def test_what_is_stopped_for_its_rejects_is_stopped_early() -> None:
+def test_a_job_with_too_many_rejects_stops_early() -> None:
     sink, limit = MemorySink(), RejectLimit(10, Fraction(0))
     bad = source(changed={"rooms": np.zeros(60)})
     with pytest.raises(InvalidData, match="12 of 12 rows so far break"):
-        WORLD.predict(bad, sink, HOUSES, chunk_rows=4, max_rejects=limit)
+        WORLD.predict(bad, sink, HOUSES, BatchOptions(chunk_rows=4, max_rejects=limit))
     assert sink.writes < 8
 
 
 class Forgetful(MemorySource):
-    """Plans fewer rows than it has counted."""
+    """Plans fewer rows than its version says."""
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         yield from [*super().plan(rows_per_chunk)][:-1]
 
 
-def test_a_source_that_loses_rows_is_noticed() -> None:
+def test_a_source_that_loses_rows_is_refused() -> None:
     sink = MemorySink()
     with pytest.raises(ChecksumMismatch, match="50 rows were read where 60 were counted"):
-        WORLD.predict(Forgetful(source().table), sink, HOUSES, chunk_rows=10)
+        WORLD.predict(Forgetful(source().table), sink, HOUSES, BatchOptions(chunk_rows=10))
     assert sink.tables == {}
 
 
@@ -345,20 +369,20 @@ def test_a_source_that_loses_rows_is_noticed() -> None:
         (source(), {"chunk_rows": 0}, r"chunk rows: 0 is not at least 1"),
     ],
 )
-def test_what_cannot_be_scored_is_refused_before_anything_is_written(
+def test_an_impossible_job_is_refused_before_anything_is_written(
     data: MemorySource, arguments: dict[str, Any], why: str
 ) -> None:
     sink = MemorySink()
     with pytest.raises(InvalidData, match=why):
-        WORLD.predict(data, sink, HOUSES, **arguments)
+        WORLD.predict(data, sink, HOUSES, BatchOptions(**arguments))
     assert (sink.writes, sink.tables) == (0, {})
 
 
-def test_the_target_is_not_needed() -> None:
+def test_the_target_column_is_not_needed() -> None:
     assert WORLD.predict(without("price"), MemorySink(), HOUSES).rows == 60
 
 
-def test_the_model_that_was_named_is_asked() -> None:
+def test_the_named_model_version_predicts() -> None:
     world = _trained()
     world.train(DUMMY)
     sink = MemorySink()
@@ -378,7 +402,7 @@ def test_an_unknown_model_writes_nothing() -> None:
 
 @dataclass(frozen=True)
 class Copying:
-    """An executor whose tasks, items and results travel as bytes, as they do between machines."""
+    """An executor that pickles tasks, items and results, as between machines."""
 
     def map(
         self,
@@ -392,21 +416,21 @@ class Copying:
             yield pickle.loads(pickle.dumps(copy(order)))
 
 
-def test_chunks_are_scored_by_copies_of_the_task_as_by_the_task_itself() -> None:
+def test_copies_of_the_task_give_the_same_output() -> None:
     here = MemorySink()
     rooms = objects([3] * 60)
     rooms[33] = 2.5
     data = source(changed={"rooms": rooms})
-    expected = WORLD.predict(data, here, HOUSES, keep=["place"], chunk_rows=7)
+    expected = WORLD.predict(data, here, HOUSES, BatchOptions(keep=["place"], chunk_rows=7))
     copying = PredictBatch(WORLD.load, Copying())
-    report = copying(data, SHARED, HOUSES, keep=["place"], chunk_rows=7)
+    report = copying(data, SHARED, HOUSES, BatchOptions(keep=["place"], chunk_rows=7))
     assert (report.job, report.rows, report.rejected) == (expected.job, 60, 1)
     assert _output(SHARED) == _output(here)
 
 
 def test_contributions_are_columns_that_add_up_to_the_prediction() -> None:
     sink = MemorySink()
-    report = WORLD.predict(source(), sink, HOUSES, explain=True, chunk_rows=7)
+    report = WORLD.predict(source(), sink, HOUSES, BatchOptions(explain=True, chunk_rows=7))
     table = sink.tables[report.job]
     names = [f"contribution:{name}" for name in SCHEMA.names]
     assert list(table.columns) == ["prediction", *names, "model"]
@@ -416,12 +440,25 @@ def test_contributions_are_columns_that_add_up_to_the_prediction() -> None:
     assert np.ptp(parts) > 1000
 
 
-def test_a_job_with_contributions_is_another_one() -> None:
-    jobs = {WORLD.predict(source(), MemorySink(), HOUSES, explain=e).job for e in (True, False)}
+def test_a_job_with_contributions_is_another_job() -> None:
+    jobs = {
+        WORLD.predict(source(), MemorySink(), HOUSES, BatchOptions(explain=e)).job
+        for e in (True, False)
+    }
     assert len(jobs) == 2
 
 
-def test_where_nothing_explains_contributions_are_refused() -> None:
+def test_contributions_without_explainers_are_not_supported() -> None:
     bare = replace(WORLD.predict, explainers=None)
-    with pytest.raises(NotSupported, match=r"nothing explains"):
-        bare(source(), MemorySink(), HOUSES, explain=True)
+    with pytest.raises(NotSupported, match=r"explanations are not available"):
+        bare(source(), MemorySink(), HOUSES, BatchOptions(explain=True))
+
+
+def test_a_batch_with_contributions_encodes_each_row_once() -> None:
+    runtime = CountingRuntime()
+    load = LoadModel(WORLD.store, runtime, read_manifest)
+    predict = PredictBatch(load, MemoryExecutor(), explainers=MemoryExplainers)
+    load(HOUSES)
+    at_load = runtime.encoded_rows
+    predict(source(), MemorySink(), HOUSES, BatchOptions(explain=True))
+    assert runtime.encoded_rows == 2 * at_load + 60

@@ -33,8 +33,8 @@ def test_the_id_of_a_job_stays_what_it_is() -> None:
         {"keep": ("city", "id")},
         {"keep": ("id", "city", "zip")},
         {"keep": ("id,city",)},
-        {"extras": PredictionOptions(0.9)},
-        {"extras": PredictionOptions(None, extrapolates=True)},
+        {"options": PredictionOptions(0.9)},
+        {"options": PredictionOptions(None, extrapolates=True)},
     ],
 )
 def test_the_id_changes_with_each_part_of_a_job(change: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ def test_the_id_changes_with_each_part_of_a_job(change: dict[str, Any]) -> None:
 
 def test_jobs_with_other_intervals_are_other_jobs() -> None:
     asked = [PredictionOptions(a, extrapolates=b) for a in (None, 0.8, 0.9) for b in (False, True)]
-    assert len({replace(JOB, extras=extras).id for extras in asked}) == len(asked)
+    assert len({replace(JOB, options=options).id for options in asked}) == len(asked)
 
 
 def test_columns_of_other_jobs_may_be_kept() -> None:
@@ -75,11 +75,11 @@ def test_where_the_data_was_read_is_not_part_of_a_job() -> None:
         ({"chunk_rows": 0}, r"chunk rows: 0 is not at least 1"),
         ({"keep": ("prediction",)}, r"column 'prediction' cannot be kept"),
         (
-            {"keep": ("upper", "lower"), "extras": PredictionOptions(0.9)},
+            {"keep": ("upper", "lower"), "options": PredictionOptions(0.9)},
             r"column 'lower', 'upper' cannot be kept",
         ),
         (
-            {"keep": ("extrapolates",), "extras": PredictionOptions(None, extrapolates=True)},
+            {"keep": ("extrapolates",), "options": PredictionOptions(None, extrapolates=True)},
             r"column 'extrapolates' cannot be kept",
         ),
         ({"keep": ("prediction", "model")}, r"column 'model', 'prediction' cannot be kept"),
