@@ -5,8 +5,25 @@ might be those of pandas. It tries this only once, and has no option against it.
 """
 
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pyarrow as pa
+
+
+class _NoPandas:
+    """Finds no pandas; other modules are found as usual."""
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the signature of finders
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        if name == "pandas":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None
 
 
 def leave_pandas_out() -> None:
@@ -18,8 +35,9 @@ def leave_pandas_out() -> None:
     """
     if "pandas" in sys.modules:
         return
-    sys.modules["pandas"] = None  # type: ignore[assignment]  # makes the import fail
+    finder = _NoPandas()  # None in sys.modules is no way: pyarrow takes it for the module
+    sys.meta_path.insert(0, finder)
     try:
         pa.array([0])
     finally:
-        del sys.modules["pandas"]
+        sys.meta_path.remove(finder)
