@@ -1,19 +1,19 @@
-"""Everything that can go wrong, as one tree.
+"""All errors that the program raises on purpose.
 
 ModelportError
-├── InvalidData             what was given does not fit what is asked for
-│   ├── InvalidRows         some rows break the schema; carries one violation per field
-│   ├── UnreadableData      a file or table that cannot be parsed at all
-│   └── ChecksumMismatch    bytes that are not the ones that were asked for
+├── InvalidData             input that is not allowed
+│   ├── InvalidRows         rows that break the schema
+│   ├── UnreadableData      a file or table that cannot be parsed
+│   └── ChecksumMismatch    bytes with another checksum than required
 ├── TooLarge                more rows or bytes than the limit
-├── NotFound                a model, version, alias, file or table that is not there
-├── NotSupported            what this installation or this model cannot do
-├── Conflict                somebody else was faster, or the thing exists already
+├── NotFound                a model, version, alias, file or table that does not exist
+├── NotSupported            an operation that this installation or this model does not support
+├── Conflict                a concurrent change, or an object that already exists
 ├── Unavailable             a store, tracker, source or output that cannot be reached now
-├── ArtefactRejected        a model bundle that failed a check and must not be used
+├── ArtefactRejected        a model bundle that failed a check
 └── Misconfigured           a setting with a value that is not allowed
 
-How an error leaves the program (HTTP status, exit code) is decided in `entrypoints.errors`.
+`entrypoints.errors` maps them to HTTP status and exit code.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,10 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One field of one row that breaks the schema.
+    """One field of one row that breaks the schema; it never holds the value, the caller's data.
 
-    `row` counts from zero in the order given; `field` is empty where the row as a whole is wrong;
-    `allowed` says what would have been accepted.
-    The offending value itself is never kept: it belongs to the caller.
+    `row` counts from zero. `field` is empty if the row as a whole breaks the schema. `allowed`
+    describes the allowed values.
     """
 
     row: int
@@ -36,20 +35,20 @@ class Violation:
     allowed: str
 
     def __str__(self) -> str:
-        place = f"row {self.row}, {self.field}:" if self.field else f"row {self.row}"
-        return f"{place} {self.problem}; allowed: {self.allowed}"
+        where = f"row {self.row}, {self.field}:" if self.field else f"row {self.row}"
+        return f"{where} {self.problem}; allowed: {self.allowed}"
 
 
 class ModelportError(Exception):
-    """Root of every error that modelport raises on purpose."""
+    """Base class of all errors that modelport raises on purpose."""
 
 
 class InvalidData(ModelportError):
-    """What was given does not fit what is asked for."""
+    """Input that is not allowed."""
 
 
 class InvalidRows(InvalidData):
-    """Some rows break the schema: `count` violations, of which the first ones are kept."""
+    """Rows with `count` violations of the schema; `violations` holds the first ones."""
 
     SHOWN = 3
 
@@ -67,11 +66,11 @@ class InvalidRows(InvalidData):
 
 
 class UnreadableData(InvalidData):
-    """A file or table that cannot be parsed at all."""
+    """A file or table that cannot be parsed."""
 
 
 class ChecksumMismatch(InvalidData):
-    """Bytes that are not the ones that were asked for."""
+    """Bytes with another checksum than required."""
 
 
 class TooLarge(ModelportError):
@@ -79,23 +78,23 @@ class TooLarge(ModelportError):
 
 
 class NotFound(ModelportError):
-    """A model, version, alias, file or table that is not there."""
+    """A model, version, alias, file or table that does not exist."""
 
 
 class NotSupported(ModelportError):
-    """What this installation or this model cannot do; trying again does not help."""
+    """An operation that this installation or this model does not support."""
 
 
 class Conflict(ModelportError):
-    """Somebody else was faster, or the thing exists already."""
+    """A concurrent change, or an object that already exists."""
 
 
 class Unavailable(ModelportError):
-    """A store, tracker, source or output that cannot be reached now; trying again may help."""
+    """A store, tracker, source or output that cannot be reached now; a retry may succeed."""
 
 
 class ArtefactRejected(ModelportError):
-    """A model bundle that failed a check and must not be used."""
+    """A model bundle that failed a check and is not used."""
 
 
 class Misconfigured(ModelportError):

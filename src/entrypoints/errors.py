@@ -8,7 +8,7 @@ from domain import errors
 
 @dataclass(frozen=True, slots=True)
 class ErrorOutcome:
-    """What callers are told; `retryable`: the same call may succeed later."""
+    """What callers get; `retryable`: the same call may succeed later."""
 
     status: HTTPStatus
     exit_code: int
@@ -23,30 +23,20 @@ INTERNAL = 70
 INTERRUPTED = 130
 
 OUTCOMES: dict[type[errors.ModelportError], ErrorOutcome] = {
-    errors.InvalidRows: ErrorOutcome(
-        HTTPStatus.UNPROCESSABLE_ENTITY, 65, False, "Rows that break the schema"
-    ),
-    errors.UnreadableData: ErrorOutcome(
-        HTTPStatus.BAD_REQUEST, 65, False, "Data that cannot be read"
-    ),
+    errors.InvalidRows: ErrorOutcome(HTTPStatus(422), 65, False, "Rows that break the schema"),
+    errors.UnreadableData: ErrorOutcome(HTTPStatus(400), 65, False, "Data that cannot be read"),
     errors.ChecksumMismatch: ErrorOutcome(
-        HTTPStatus.UNPROCESSABLE_ENTITY, 65, False, "Data with the wrong checksum"
+        HTTPStatus(422), 65, False, "Data with the wrong checksum"
     ),
-    errors.InvalidData: ErrorOutcome(HTTPStatus.UNPROCESSABLE_ENTITY, 65, False, "Invalid data"),
-    errors.TooLarge: ErrorOutcome(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 65, False, "Too large"),
-    errors.NotFound: ErrorOutcome(HTTPStatus.NOT_FOUND, 66, False, "Not found"),
-    errors.Unavailable: ErrorOutcome(HTTPStatus.SERVICE_UNAVAILABLE, 69, True, "Unavailable"),
-    errors.NotSupported: ErrorOutcome(HTTPStatus.NOT_IMPLEMENTED, 69, False, "Not supported"),
-    errors.Conflict: ErrorOutcome(HTTPStatus.CONFLICT, 75, True, "Conflict"),
-    errors.ArtefactRejected: ErrorOutcome(
-        HTTPStatus.SERVICE_UNAVAILABLE, 77, False, "Model rejected"
-    ),
-    errors.Misconfigured: ErrorOutcome(
-        HTTPStatus.INTERNAL_SERVER_ERROR, 78, False, "Wrong configuration"
-    ),
-    errors.ModelportError: ErrorOutcome(
-        HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL, False, "Internal error"
-    ),
+    errors.InvalidData: ErrorOutcome(HTTPStatus(422), 65, False, "Invalid data"),
+    errors.TooLarge: ErrorOutcome(HTTPStatus(413), 65, False, "Too large"),
+    errors.NotFound: ErrorOutcome(HTTPStatus(404), 66, False, "Not found"),
+    errors.Unavailable: ErrorOutcome(HTTPStatus(503), 69, True, "Unavailable"),
+    errors.NotSupported: ErrorOutcome(HTTPStatus(501), 69, False, "Not supported"),
+    errors.Conflict: ErrorOutcome(HTTPStatus(409), 75, True, "Conflict"),
+    errors.ArtefactRejected: ErrorOutcome(HTTPStatus(503), 77, False, "Model rejected"),
+    errors.Misconfigured: ErrorOutcome(HTTPStatus(500), 78, False, "Wrong configuration"),
+    errors.ModelportError: ErrorOutcome(HTTPStatus(500), INTERNAL, False, "Internal error"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Stores, caches and a clock for tests of what a server does when something goes wrong."""
+"""Stores, caches and a clock that can fail, for tests of a server that follows a reference."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +18,11 @@ from domain.model.reference import ModelRef, ModelVersion
 from tests.fakes.model import LinearPredictor, MemoryBundleCache
 from tests.support.houses import ALWAYS, HOUSES, SpoiledStore, World
 
-PATIENCE = timedelta(minutes=1)
+RETRY_AFTER = timedelta(minutes=1)
 
 
 class Clock:
-    """A clock that stands still until it is put forward."""
+    """A clock that moves only when it is put forward."""
 
     def __init__(self) -> None:
         self.now = ALWAYS
@@ -30,12 +30,12 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
-    def forward(self, by: timedelta = PATIENCE) -> None:
+    def forward(self, by: timedelta = RETRY_AFTER) -> None:
         self.now += by
 
 
 class DistantStore(SpoiledStore):
-    """A store that counts what it is asked, and can be out of reach, wholly or for bundles."""
+    """A store that counts loads and can be unreachable, completely or for bundles only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class DistantStore(SpoiledStore):
 
     @contextmanager
     def reached(self) -> Iterator[None]:
-        """Let the block reach the store, as somebody else may who is nearer to it."""
+        """Make the store reachable within the block."""
         before = self.down, self.bundles_down
         self.down = self.bundles_down = False
         try:
@@ -65,7 +65,7 @@ class DistantStore(SpoiledStore):
 
 
 class FragileCache(MemoryBundleCache):
-    """A cache that can be out of order."""
+    """A cache that can be broken."""
 
     broken = False
 
@@ -88,7 +88,7 @@ class FragileCache(MemoryBundleCache):
 
 @dataclass(frozen=True)
 class Watched:
-    """A predictor that can be told from its like, and watched by weak references."""
+    """A predictor that weak references can watch."""
 
     sound: LinearPredictor
 
@@ -97,8 +97,8 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Dumb:
-    """A predictor that answers its golden rows, and nothing else."""
+class NoSingleRows:
+    """A predictor that fails for a single row, so that only the golden rows pass."""
 
     sound: LinearPredictor
 
@@ -108,9 +108,7 @@ class Dumb:
         return self.sound.predict(matrix)
 
 
-def follow(
-    world: World, cache: BundleCache | None = None, clock: Any = None, patience: Any = PATIENCE
-) -> ServedModel:
-    """Return a server's state over a world, not yet refreshed."""
+def follow(world: World, cache: BundleCache | None = None, clock: Any = None) -> ServedModel:
+    """Return the served model of a world, not yet refreshed."""
     load = LoadModel(world.store, world.runtime, read_manifest)
-    return ServedModel(load, HOUSES, cache or MemoryBundleCache(), clock or Clock(), patience)
+    return ServedModel(load, HOUSES, cache or MemoryBundleCache(), clock or Clock(), RETRY_AFTER)

@@ -3,7 +3,11 @@ from collections.abc import Callable
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
-    """Wait until a condition holds, and fail with `what()` when it does not in time."""
+    """Wait until a condition holds.
+
+    Raises:
+        TimeoutError: it does not hold in time; the message ends with `what()`.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,1 +1,1 @@
-"""Signatures by Ed25519 keys."""
+"""Signatures with Ed25519 keys."""

@@ -1,4 +1,4 @@
-"""Ed25519 keys in PEM files, which openssl reads and writes too."""
+"""Ed25519 keys in PEM files, the format of openssl."""
 
 import os
 import re
@@ -19,26 +19,26 @@ from cryptography.hazmat.primitives.serialization import (
 from domain.errors import Conflict, Misconfigured, Unavailable
 from domain.model.signature import key_id
 
-_BLOCK = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
+_PUBLIC_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 _OWNER_ONLY = 0o600
 _OTHERS = 0o077
 _ALLOWED = "Ed25519 public keys as PEM, in one file or in the .pem files of a folder"
 
 
 def create_key(private: Path, public: Path) -> str:
-    """Write a new pair of keys, the private one for its owner only; return the id.
+    """Write a new pair of keys, the private one readable by its owner only; return the id.
 
     Raises:
-        Conflict: one of the files is there already.
+        Conflict: one of the files exists.
         Unavailable: they cannot be written.
     """
     for path in (private, public):
         if path.exists():
-            raise Conflict(f"{path} is there already; a key is never written over")
-    made = Ed25519PrivateKey.generate()
-    _write(private, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    _write(public, made.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return _id(made.public_key())
+            raise Conflict(f"{path} already exists; a key is never overwritten")
+    key = Ed25519PrivateKey.generate()
+    _write(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    _write(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return _id(key.public_key())
 
 
 class FileSigner:
@@ -48,7 +48,7 @@ class FileSigner:
         """Read the key.
 
         Raises:
-            Misconfigured: it cannot be read, is none, or lies open to others.
+            Misconfigured: the file cannot be read, holds no private key, or others may read it.
         """
         content = _read(path, "signing key")
         try:
@@ -58,12 +58,10 @@ class FileSigner:
         if not isinstance(private, Ed25519PrivateKey):
             raise Misconfigured(
                 f"signing key {path}: not an Ed25519 private key without a password as PEM; "
-                f"'modelport signing create-key' makes one"
+                f"'modelport signing create-key' creates one"
             )
         if path.stat().st_mode & _OTHERS:
-            raise Misconfigured(
-                f"signing key {path}: others than its owner may read it; chmod 600 it"
-            )
+            raise Misconfigured(f"signing key {path}: other users may read it; chmod 600 it")
         self._private = private
         self.key = _id(private.public_key())
 
@@ -81,10 +79,9 @@ class FileVerifier:
             Misconfigured: they cannot be read, or there are none.
         """
         files = sorted(path.glob("*.pem")) if path.is_dir() else [path]
-        found = [key for file in files for key in _public_keys(file)]
-        if not found:
+        self._public = {_id(key): key for file in files for key in _public_keys(file)}
+        if not self._public:
             raise Misconfigured(f"trusted keys {path}: there are none; allowed: {_ALLOWED}")
-        self._public = {_id(key): key for key in found}
         self.keys = frozenset(self._public)
 
     def verifies(self, key: str, message: bytes, signature: bytes) -> bool:
@@ -98,18 +95,17 @@ class FileVerifier:
 
 
 def _public_keys(file: Path) -> Iterator[Ed25519PublicKey]:
-    content = _read(file, "trusted keys")
-    blocks = _BLOCK.findall(content)
+    blocks = _PUBLIC_KEY.findall(_read(file, "trusted keys"))
+    if not blocks:
+        raise Misconfigured(f"trusted keys {file}: it holds no public key; allowed: {_ALLOWED}")
     for block in blocks:
         try:
             key = load_pem_public_key(block)
         except (ValueError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, Ed25519PublicKey):
-            raise Misconfigured(f"trusted keys {file}: a key is not one; allowed: {_ALLOWED}")
+            raise Misconfigured(f"trusted keys {file}: an invalid key; allowed: {_ALLOWED}")
         yield key
-    if not blocks:
-        raise Misconfigured(f"trusted keys {file}: it holds no public key; allowed: {_ALLOWED}")
 
 
 def _id(key: Ed25519PublicKey) -> str:

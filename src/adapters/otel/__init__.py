@@ -1,1 +1,1 @@
-"""Traces for OpenTelemetry."""
+"""Traces by OpenTelemetry."""

@@ -1,7 +1,7 @@
 """Spans, sent to an OTLP/HTTP receiver.
 
-Where to, with which headers, what is sampled and by which name is said by OpenTelemetry's own
-variables, `OTEL_…`, which its SDK reads.
+OpenTelemetry's own variables, `OTEL_…`, set the address, the headers, the sampling and the name of
+the service.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from application.ports import Attributes
 
 _SERVICE = "modelport"
-_NAMELESS = "unknown_service"
+_DEFAULT_NAME = "unknown_service"  # the SDK's name where no variable sets one
 _CLOSE_SECONDS = 3.0
 
 
 class OtelTraces:
-    """A `Traces` that sends spans in batches, on a thread of its own.
+    """A `Traces` that sends spans in batches on a background thread.
 
-    A receiver that is away or slow holds up nobody: spans that there is no room for are dropped.
+    A slow or missing receiver delays nothing: spans beyond the size of the queue are dropped.
     """
 
     def __init__(self) -> None:
@@ -55,25 +55,20 @@ class OtelTraces:
         span.end(end)
 
     def close(self) -> None:
-        # The SDK would wait for half a minute for a receiver that is away.
+        # Without a receiver the SDK waits for 30 s, and has no parameter for that.
         closing = Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
 
     @cached_property
     def _provider(self) -> TracerProvider:
-        provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+        resource = Resource.create({SERVICE_VERSION: version(_SERVICE)})
+        if str(resource.attributes[SERVICE_NAME]).startswith(_DEFAULT_NAME):
+            resource = resource.merge(Resource({SERVICE_NAME: _SERVICE}))
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         return provider
 
     @cached_property
     def _tracer(self) -> Tracer:
         return self._provider.get_tracer(_SERVICE, version(_SERVICE))
-
-
-def _resource() -> Resource:
-    """Return what OpenTelemetry's variables say of this process; a name where they say none."""
-    said = Resource.create({SERVICE_VERSION: version(_SERVICE)})
-    if str(said.attributes[SERVICE_NAME]).startswith(_NAMELESS):
-        said = said.merge(Resource({SERVICE_NAME: _SERVICE}))
-    return said

@@ -1,8 +1,8 @@
-"""Who may ask for what, and how often: API keys and the rates they carry.
+"""API keys with scopes and rate limits.
 
-A key is 256 random bits, so nobody can guess it or search for it: one salted SHA-256 keeps it as
-well as a slow password hash would, and costs a microsecond per request instead of a tenth of a
-second. Whoever reads the file with the hashes cannot call the server with them.
+The secret of a key is 256 random bits, too many for a search. So one salted SHA-256 protects it as
+well as a slow password hash does, and costs a microsecond per request instead of a tenth of a
+second. A stored hash does not authenticate a request.
 """
 
 import re
@@ -27,18 +27,18 @@ _TOKEN = re.compile(rb"mp_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
 class Scope(StrEnum):
-    """What a key is good for."""
+    """What a key permits."""
 
-    PREDICT = "predict"  # ask the model, and what it is
-    METRICS = "metrics"  # read the metrics
+    PREDICT = "predict"  # predictions and the description of the model
+    METRICS = "metrics"  # the metrics
     ADMIN = "admin"  # everything
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is kept of a key: never the key itself.
+    """The stored part of a key, without its secret.
 
-    `rate` is in requests per second; None is without a limit. `expires_at` None is never.
+    `rate` is in requests per second; None: no limit. `expires_at` None: the key does not expire.
     """
 
     id: str
@@ -52,16 +52,16 @@ class ApiKey:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(rf"[0-9a-f]{{{2 * ID_BYTES}}}", self.id):
-            raise InvalidData(f"a key's id must have {2 * ID_BYTES} digits from 0 to f")
+            raise InvalidData(f"the id of a key must have {2 * ID_BYTES} digits from 0 to f")
         if not _NAME.fullmatch(self.name):
             raise InvalidData(
-                f"{self.name!r} cannot name a key; allowed: up to 64 letters, digits, blanks, "
-                f"'_', '.' and '-', a letter or digit first"
+                f"{self.name!r} is not a name of a key; allowed: up to 64 letters, digits, "
+                f"blanks, '_', '.' and '-', a letter or digit first"
             )
         if not self.scopes:
             raise InvalidData(f"key {self.name!r} has no scope; allowed: {', '.join(Scope)}")
         if len(self.salt) < SALT_BYTES or len(self.digest) != sha256().digest_size:
-            raise InvalidData(f"key {self.name!r} has no whole salt and SHA-256")
+            raise InvalidData(f"key {self.name!r} has an incomplete salt or SHA-256")
         if self.rate is not None and not (isfinite(self.rate) and self.rate > 0):
             raise InvalidData(f"key {self.name!r} has rate {self.rate}; allowed: above 0 a second")
         for moment in (self.created_at, self.expires_at):
@@ -69,23 +69,23 @@ class ApiKey:
                 raise InvalidData(f"key {self.name!r} has a time without a time zone")
 
     def expired(self, now: datetime) -> bool:
-        """Whether the key is no longer good for anything."""
+        """Whether the key is no longer valid."""
         return self.expires_at is not None and now >= self.expires_at
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the key is good for this."""
+        """Whether the key permits this scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
-class Minted:
-    """A new key, and the one time that its token is there to be read."""
+class NewApiKey:
+    """A new key, and its token, which is not stored."""
 
     key: ApiKey
     token: str = field(repr=False)
 
 
-def mint(
+def create_api_key(
     name: str,
     scopes: Iterable[Scope],
     entropy: bytes,
@@ -93,27 +93,27 @@ def mint(
     *,
     expires_at: datetime | None = None,
     rate: float | None = None,
-) -> Minted:
-    """Return a new key made of random bytes: `ID_BYTES`, `SALT_BYTES` and `SECRET_BYTES` of them.
+) -> NewApiKey:
+    """Return a new key, made of `ID_BYTES` + `SALT_BYTES` + `SECRET_BYTES` random bytes.
 
     Raises:
-        InvalidData: something is not allowed; says what.
+        InvalidData: an argument is not allowed; says which.
     """
-    if len(entropy) != ID_BYTES + SALT_BYTES + SECRET_BYTES:
-        raise InvalidData("a key needs fresh random bytes of its own")
+    if len(entropy) != (needed := ID_BYTES + SALT_BYTES + SECRET_BYTES):
+        raise InvalidData(f"a key is made of {len(entropy)} random bytes; allowed: {needed}")
     id_, salt = entropy[:ID_BYTES].hex(), entropy[ID_BYTES : ID_BYTES + SALT_BYTES]
     secret = urlsafe_b64encode(entropy[ID_BYTES + SALT_BYTES :]).rstrip(b"=")
     if expires_at is not None and expires_at <= now:
-        raise InvalidData(f"key {name!r} would be expired already")
+        raise InvalidData(f"key {name!r} would already be expired")
     key = ApiKey(
         id_, name, frozenset(scopes), salt, sha256(salt + secret).digest(), now, expires_at, rate
     )
-    return Minted(key, f"{PREFIX}_{id_}_{secret.decode()}")
+    return NewApiKey(key, f"{PREFIX}_{id_}_{secret.decode()}")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """Every key that there is."""
+    """All keys of a server."""
 
     keys: tuple[ApiKey, ...] = ()
     _by_id: Mapping[bytes, ApiKey] = field(init=False, repr=False, compare=False)
@@ -125,9 +125,9 @@ class KeyRing:
         object.__setattr__(self, "_by_id", by_id)
 
     def verified(self, token: bytes) -> ApiKey | None:
-        """Return the key that a token belongs to, expired or not; None where it is of no key.
+        """Return the key of a token, expired or not; None for an invalid token.
 
-        How long it takes tells nothing of the secret; the id is no secret.
+        The time that this takes does not depend on the secret. The id is not secret.
         """
         parts = _TOKEN.fullmatch(token)
         key = None if parts is None else self._by_id.get(parts[1])
@@ -140,17 +140,17 @@ class KeyRing:
         """Return a ring with one more key.
 
         Raises:
-            InvalidData: there is one of this name already.
+            InvalidData: a key of this name exists.
         """
         if any(key.name == other.name for other in self.keys):
-            raise InvalidData(f"there is a key named {key.name!r} already; revoke it first")
+            raise InvalidData(f"a key named {key.name!r} already exists; revoke it first")
         return KeyRing((*self.keys, key))
 
     def without(self, which: str) -> "KeyRing":
         """Return a ring without the key of this id or name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such key.
         """
         left = tuple(key for key in self.keys if which not in (key.id, key.name))
         if len(left) == len(self.keys):
@@ -160,27 +160,27 @@ class KeyRing:
 
 
 class TokenBucket:
-    """Lets through `rate` requests a second on average, and a second's worth of them at once.
+    """Admits `rate` requests per second, and up to `burst` of them at once.
 
-    Over any time of t seconds at most `rate` · t + `burst` requests are let through.
+    In any t seconds it admits at most `rate` · t + `burst` requests.
     """
 
-    __slots__ = ("_at", "_left", "burst", "rate")
+    __slots__ = ("_tokens", "_updated", "burst", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
         self.rate = rate
         self.burst = max(1.0, rate)
-        self._left = self.burst
-        self._at = now
+        self._tokens = self.burst
+        self._updated = now
 
     def take(self, now: float) -> float:
-        """Let one request through and return 0, or return in how many seconds there is room.
+        """Admit one request and return 0, or return the seconds until the next one is admitted.
 
-        `now` is in seconds, by a clock that never goes back.
+        `now` is in seconds, from a monotonic clock.
         """
-        self._left = min(self.burst, self._left + max(0.0, now - self._at) * self.rate)
-        self._at = max(self._at, now)
-        if self._left >= 1:
-            self._left -= 1
+        self._tokens = min(self.burst, self._tokens + max(0.0, now - self._updated) * self.rate)
+        self._updated = max(self._updated, now)
+        if self._tokens >= 1:
+            self._tokens -= 1
             return 0.0
-        return (1 - self._left) / self.rate
+        return (1 - self._tokens) / self.rate

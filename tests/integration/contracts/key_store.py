@@ -6,13 +6,13 @@ import pytest
 
 from application.ports import KeyStore
 from domain.errors import InvalidData, NotFound
-from domain.security.api_keys import ApiKey, Scope, mint
+from domain.security.api_keys import ApiKey, Scope, create_api_key
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def key(name: str, seed: int = 0) -> ApiKey:
-    return mint(name, [Scope.PREDICT], bytes([seed] * 54), NOW, rate=2.5).key
+    return create_api_key(name, [Scope.PREDICT], bytes([seed] * 54), NOW, rate=2.5).key
 
 
 class KeyStoreContract:

@@ -1,4 +1,4 @@
-"""Keys in files, as people and other programs make and break them."""
+"""Key files, written by this program and by others, valid and invalid."""
 
 import shutil
 import subprocess
@@ -22,25 +22,25 @@ def keys(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_private_key_is_for_its_owner_only(keys: Path) -> None:
+def test_only_the_owner_may_read_the_private_key(keys: Path) -> None:
     assert (keys / "one").stat().st_mode & 0o777 == 0o600
     (keys / "one").chmod(0o640)
-    with pytest.raises(Misconfigured, match=r"one: others than its owner may read it; chmod 600"):
+    with pytest.raises(Misconfigured, match=r"one: other users may read it; chmod 600"):
         FileSigner(keys / "one")
 
 
-def test_a_key_is_never_written_over(keys: Path) -> None:
+def test_a_key_is_never_overwritten(keys: Path) -> None:
     before = (keys / "one").read_bytes()
-    with pytest.raises(Conflict, match="one is there already"):
+    with pytest.raises(Conflict, match="one already exists"):
         create_key(keys / "one", keys / "new.pem")
-    with pytest.raises(Conflict, match=r"one\.pem is there already"):
+    with pytest.raises(Conflict, match=r"one\.pem already exists"):
         create_key(keys / "new", keys / "trusted" / "one.pem")
     assert (keys / "one").read_bytes() == before
     assert not (keys / "new").exists()
     assert not (keys / "new.pem").exists()
 
 
-def test_a_place_that_cannot_be_written_is_named(keys: Path) -> None:
+def test_a_path_that_cannot_be_written_is_named(keys: Path) -> None:
     with pytest.raises(Unavailable, match="one/key"):
         create_key(keys / "one" / "key", keys / "public")
 
@@ -48,10 +48,10 @@ def test_a_place_that_cannot_be_written_is_named(keys: Path) -> None:
 def test_a_folder_and_a_file_of_several_keys_trust_all_of_them(keys: Path) -> None:
     joined = keys / "both"
     joined.write_bytes(b"".join(f.read_bytes() for f in (keys / "trusted").iterdir()))
-    (keys / "trusted" / "README").write_text("not a key, and not looked at")
+    (keys / "trusted" / "README").write_text("not a key")
     signers = [FileSigner(keys / name) for name in ("one", "two")]
-    for place in (keys / "trusted", joined):
-        verifier = FileVerifier(place)
+    for path in (keys / "trusted", joined):
+        verifier = FileVerifier(path)
         assert verifier.keys == {signer.key for signer in signers}
         assert all(verifier.verifies(s.key, MESSAGE, s.sign(MESSAGE)) for s in signers)
 
@@ -67,12 +67,12 @@ def test_a_folder_and_a_file_of_several_keys_trust_all_of_them(keys: Path) -> No
             lambda path: path.write_text(
                 "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
             ),
-            "a key is not one; allowed: Ed25519 public keys",
+            "an invalid key; allowed: Ed25519 public keys",
         ),
     ],
     ids=["missing", "empty folder", "empty", "of ssh", "garbled"],
 )
-def test_what_is_no_trusted_key_is_named(
+def test_an_invalid_file_of_trusted_keys_is_named(
     tmp_path: Path, make: Callable[[Path], object], expected: str
 ) -> None:
     make(tmp_path / "trusted")
@@ -80,7 +80,7 @@ def test_what_is_no_trusted_key_is_named(
         FileVerifier(tmp_path / "trusted")
 
 
-def test_a_public_key_is_no_signing_key_nor_the_other_way_round(keys: Path) -> None:
+def test_public_and_private_keys_are_not_interchangeable(keys: Path) -> None:
     with pytest.raises(Misconfigured, match="not an Ed25519 private key"):
         FileSigner(keys / "trusted" / "one.pem")
     with pytest.raises(Misconfigured, match="it holds no public key"):
@@ -89,7 +89,7 @@ def test_a_public_key_is_no_signing_key_nor_the_other_way_round(keys: Path) -> N
         FileSigner(keys / "absent")
 
 
-def test_keys_of_openssl_are_taken(tmp_path: Path) -> None:
+def test_keys_of_openssl_are_accepted(tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         leave_out("needs openssl: apt-get install openssl")
     private, public = tmp_path / "key.pem", tmp_path / "public.pem"
@@ -102,7 +102,7 @@ def test_keys_of_openssl_are_taken(tmp_path: Path) -> None:
     assert FileVerifier(public).verifies(signer.key, MESSAGE, signer.sign(MESSAGE))
 
 
-def test_keys_of_another_kind_are_refused(tmp_path: Path) -> None:
+def test_keys_of_another_algorithm_are_rejected(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
     from cryptography.hazmat.primitives.serialization import (
         Encoding,
@@ -120,5 +120,5 @@ def test_keys_of_another_kind_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(Misconfigured, match="not an Ed25519 private key"):
         FileSigner(private)
-    with pytest.raises(Misconfigured, match="a key is not one"):
+    with pytest.raises(Misconfigured, match="an invalid key"):
         FileVerifier(public)

@@ -1,4 +1,4 @@
-"""Signed models by the commands and the server."""
+"""Signed models: the commands and the server."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def here(tmp_path: Path) -> Place:
     return made.having(MODELPORT_TRUSTED_KEYS="trusted")
 
 
-def test_commands_load_only_what_is_signed(here: Place) -> None:
+def test_commands_load_signed_versions_only(here: Place) -> None:
     here.good("predict-one")
     assert here.good("models", "show", "housing", "--json").document["signed_by"] == [
         here.good("signing", "list", "--json").document["trusted"][0]
@@ -44,7 +44,7 @@ def test_commands_load_only_what_is_signed(here: Place) -> None:
     here.good("models", "promote", "housing/2")
 
 
-def test_wrong_keys_are_wrong_settings(here: Place) -> None:
+def test_invalid_keys_are_invalid_settings(here: Place) -> None:
     assert here.call("models", "sign", "housing/2").code == 78
     for settings in ({"MODELPORT_TRUSTED_KEYS": "absent"}, {"MODELPORT_TRUSTED_KEYS": "ours.pem"}):
         refused = here.having(**settings).call("predict-one")

@@ -1,4 +1,4 @@
-"""Signed models in every store, and in the cache: only what a trusted key vouches for is loaded."""
+"""Every store and the cache: only bundles that a trusted key has signed are loaded."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -30,7 +30,7 @@ REF = ModelRef(NAME, None, 1)
 
 
 class Stores:
-    """A store with `orchard/1`, which is not signed yet, and another door to the same."""
+    """A store with `orchard/1`, which is not signed, and a second adapter of the same store."""
 
     def __init__(self, saver: ModelStore, reader: ModelStore) -> None:
         self.saver, self.reader = saver, reader
@@ -82,14 +82,14 @@ def keys(tmp_path: Path) -> Path:
 
 
 def load(stores: Stores, keys: Path, *trusted: str) -> ModelVersion:
-    """Return the version that is loaded where these keys are trusted."""
+    """Load the version with these trusted keys."""
     joined = keys / "trusted"
     joined.write_bytes(b"".join((keys / f"{name}.pem").read_bytes() for name in trusted))
     loading = LoadModel(stores.reader, MemoryRuntime(), read_manifest, FileVerifier(joined))
     return loading(REF).version
 
 
-def test_only_what_a_trusted_key_has_signed_is_loaded(stores: Stores, keys: Path) -> None:
+def test_only_a_version_that_a_trusted_key_has_signed_is_loaded(stores: Stores, keys: Path) -> None:
     with pytest.raises(ArtefactRejected, match="orchard/1: it is not signed"):
         load(stores, keys, "ours")
     SignModel(stores.reader, FileSigner(keys / "theirs"), read_manifest)(REF)
@@ -100,7 +100,7 @@ def test_only_what_a_trusted_key_has_signed_is_loaded(stores: Stores, keys: Path
     assert signed.bundle_id == stores.version.bundle_id == sample_bundle().id
 
 
-def test_one_key_follows_another(stores: Stores, keys: Path) -> None:
+def test_a_version_with_two_signatures_allows_a_change_of_keys(stores: Stores, keys: Path) -> None:
     SignModel(stores.saver, FileSigner(keys / "ours"), read_manifest)(REF)
     assert load(stores, keys, "ours", "next").number == 1
     SignModel(stores.saver, FileSigner(keys / "next"), read_manifest)(REF)
@@ -108,7 +108,7 @@ def test_one_key_follows_another(stores: Stores, keys: Path) -> None:
     assert load(stores, keys, "next").number == 1
 
 
-def test_a_forged_signature_is_refused(stores: Stores, keys: Path) -> None:
+def test_a_forged_signature_is_rejected(stores: Stores, keys: Path) -> None:
     ours, theirs = FileSigner(keys / "ours"), FileSigner(keys / "theirs")
     for forged in (
         theirs.sign(message(stores.version.bundle_id)),
@@ -121,7 +121,7 @@ def test_a_forged_signature_is_refused(stores: Stores, keys: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "manifest.json"])
-def test_a_file_that_was_changed_after_signing_is_refused(
+def test_a_file_that_was_changed_after_signing_is_rejected(
     keys: Path, tmp_path: Path, file_store: Stores, name: str
 ) -> None:
     SignModel(file_store.saver, FileSigner(keys / "ours"), read_manifest)(REF)
@@ -131,20 +131,20 @@ def test_a_file_that_was_changed_after_signing_is_refused(
         load(file_store, keys, "ours")
 
 
-def _changed_bundle(folder: Path) -> None:
+def _change_bundle(folder: Path) -> None:
     (found,) = folder.glob("*/model.onnx")
     found.write_bytes(b"{}")
 
 
-def _changed_signature(folder: Path) -> None:
+def _change_signature(folder: Path) -> None:
     (found,) = (folder / "last").iterdir()
     text = found.read_text()
     at = text.index('"signature.') + len('"signature.0123456789abcdef": "')
     found.write_text(text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :])
 
 
-@pytest.mark.parametrize("change", [_changed_bundle, _changed_signature])
-def test_what_was_changed_in_the_cache_is_refused(
+@pytest.mark.parametrize("change", [_change_bundle, _change_signature])
+def test_a_change_in_the_cache_is_rejected(
     keys: Path, tmp_path: Path, file_store: Stores, change: Callable[[Path], None]
 ) -> None:
     SignModel(file_store.saver, FileSigner(keys / "ours"), read_manifest)(REF)

@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP, as a collector is one: it understands protobuf."""
+"""A receiver of OTLP over HTTP with protobuf, like a collector."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 @dataclass(frozen=True)
 class Span:
-    """One span, as it came."""
+    """One received span."""
 
     name: str
     kind: int
@@ -27,7 +27,7 @@ class Span:
 
 @dataclass
 class Receiver:
-    """What has come so far."""
+    """All that was received."""
 
     url: str
     spans: list[Span] = field(default_factory=list)
@@ -36,11 +36,11 @@ class Receiver:
     paths: set[str] = field(default_factory=set)
 
     def named(self, name: str) -> list[Span]:
-        """Return the spans of a name."""
+        """Return the spans with this name."""
         return [span for span in self.spans if span.name == name]
 
     def take(self, path: str, headers: dict[str, str], content: bytes) -> None:
-        """Understand one request."""
+        """Decode one request."""
         self.paths.add(path)
         self.headers |= headers
         for resource in ExportTraceServiceRequest.FromString(content).resource_spans:

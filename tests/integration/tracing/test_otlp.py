@@ -41,7 +41,7 @@ def example(where: Place) -> dict[str, object]:
     return row
 
 
-def test_spans_arrive_as_parts_of_their_callers_traces(trained: Place) -> None:
+def test_spans_are_children_of_their_callers_spans(trained: Place) -> None:
     with receiving() as receiver:
         where = trained.having(
             OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
@@ -74,7 +74,7 @@ def test_spans_arrive_as_parts_of_their_callers_traces(trained: Place) -> None:
     assert receiver.paths == {"/v1/traces"}
 
 
-def test_spans_that_wait_are_sent_when_the_server_stops(trained: Place) -> None:
+def test_queued_spans_are_sent_when_the_server_stops(trained: Place) -> None:
     with receiving() as receiver:
         where = trained.having(
             OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
@@ -89,7 +89,7 @@ def test_spans_that_wait_are_sent_when_the_server_stops(trained: Place) -> None:
         assert receiver.resource["service.name"] == "prices"
 
 
-def test_a_receiver_that_is_away_holds_up_neither_answers_nor_the_end(trained: Place) -> None:
+def test_a_missing_receiver_delays_neither_responses_nor_the_shutdown(trained: Place) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     where = trained.having(OTEL_EXPORTER_OTLP_ENDPOINT=nowhere, OTEL_BSP_SCHEDULE_DELAY="100")
     with serving(where) as server:
@@ -98,7 +98,7 @@ def test_a_receiver_that_is_away_holds_up_neither_answers_nor_the_end(trained: P
         assert server.stop() == 0
 
 
-def test_without_the_setting_nothing_is_sent_or_loaded(trained: Place, tmp_path: Path) -> None:
+def test_without_the_setting_nothing_is_sent_or_imported(trained: Place, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     site = tmp_path / "sitecustomize.py"
     site.write_text(
@@ -117,6 +117,6 @@ def test_without_the_setting_nothing_is_sent_or_loaded(trained: Place, tmp_path:
         assert receiver.spans == []
     modules = seen.read_text().split()
     assert "entrypoints.http.middleware.tracing" in modules
-    # FastAPI itself imports OpenTelemetry's API where that is installed: its SDK is what costs.
-    ours = ("opentelemetry.sdk", "opentelemetry.exporter", "cryptography")
-    assert [name for name in modules if name.startswith(ours)] == []
+    # FastAPI imports OpenTelemetry's API if it is installed; only the SDK is expensive.
+    expensive = ("opentelemetry.sdk", "opentelemetry.exporter", "cryptography")
+    assert [name for name in modules if name.startswith(expensive)] == []

@@ -28,7 +28,7 @@ def test_the_tree_in_the_docstring_is_the_tree_of_classes() -> None:
     assert sorted(drawn) == sorted(defined)
 
 
-def test_every_public_class_of_the_module_is_an_error_or_what_errors_carry() -> None:
+def test_the_module_holds_errors_and_violations_only() -> None:
     public = [c for n, c in vars(errors).items() if inspect.isclass(c) and not n.startswith("_")]
     ours = [c for c in public if c.__module__ == errors.__name__]
     assert {c for c in ours if not issubclass(c, ModelportError)} == {Violation}
@@ -38,7 +38,7 @@ def test_every_public_class_of_the_module_is_an_error_or_what_errors_carry() -> 
     ("count", "shown", "tail"),
     [(1, 1, ""), (3, 3, ""), (4, 3, "and 1 more"), (1000, 3, "and 997 more")],
 )
-def test_a_message_names_the_first_faults_and_counts_the_rest(
+def test_a_message_names_the_first_violations_and_counts_the_others(
     count: int, shown: int, tail: str
 ) -> None:
     violations = [Violation(row, "age", "is missing", "a number") for row in range(count)]
@@ -51,11 +51,11 @@ def test_a_message_names_the_first_faults_and_counts_the_rest(
 
 
 @given(st.integers(0, 10**9), st.text(min_size=1), st.text(), st.text())
-def test_a_violation_says_where_what_and_what_is_allowed(
+def test_a_violation_names_row_field_problem_and_what_is_allowed(
     row: int, field: str, problem: str, allowed: str
 ) -> None:
-    said = str(Violation(row, field, problem, allowed))
-    assert said == f"row {row}, {field}: {problem}; allowed: {allowed}"
+    text = str(Violation(row, field, problem, allowed))
+    assert text == f"row {row}, {field}: {problem}; allowed: {allowed}"
 
 
 def test_a_violation_of_a_whole_row_names_no_field() -> None:
@@ -63,7 +63,7 @@ def test_a_violation_of_a_whole_row_names_no_field() -> None:
     assert str(violation) == "row 2 is not an object; allowed: an object with the fields a, b"
 
 
-def test_an_error_comes_whole_from_another_process() -> None:
+def test_an_error_survives_pickling() -> None:
     error = InvalidRows([Violation(3, "age", "is missing", "an integer")], 17)
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.violations, copy.count) == (str(error), error.violations, 17)

@@ -5,7 +5,7 @@ import pytest
 from domain import errors
 from entrypoints.errors import OUTCOMES, outcome_of
 
-# What is promised to scripts: domain error -> exit code.
+# The exit codes of the contract, which scripts rely on.
 EXIT_CODES = {
     errors.InvalidData: 65,
     errors.UnreadableData: 65,
@@ -30,7 +30,7 @@ def domain_errors() -> set[type[errors.ModelportError]]:
     return {kind for kind in tree(errors.ModelportError) if kind.__module__ == errors.__name__}
 
 
-def test_every_domain_error_has_an_outcome_and_nothing_else_has() -> None:
+def test_exactly_the_domain_errors_have_an_outcome() -> None:
     assert {*OUTCOMES} == domain_errors() == {*EXIT_CODES}
 
 
@@ -46,14 +46,14 @@ def test_an_outcome_is_an_http_error_with_a_title(kind: type[errors.ModelportErr
     assert outcome.title == outcome.title.capitalize()
 
 
-def test_only_what_may_succeed_later_is_worth_a_retry() -> None:
+def test_only_unavailable_and_conflict_are_retryable() -> None:
     retryable = {kind for kind, outcome in OUTCOMES.items() if outcome.retryable}
     assert retryable == {errors.Unavailable, errors.Conflict}
 
 
-def test_an_error_that_is_not_in_the_table_has_the_outcome_of_its_parent() -> None:
-    class Strange(errors.NotFound):
+def test_a_subclass_has_the_outcome_of_its_parent() -> None:
+    class Subclass(errors.NotFound):
         pass
 
-    assert outcome_of(Strange("where is it?")) is OUTCOMES[errors.NotFound]
+    assert outcome_of(Subclass("not found")) is OUTCOMES[errors.NotFound]
     assert outcome_of(errors.InvalidRows([])) is OUTCOMES[errors.InvalidRows]

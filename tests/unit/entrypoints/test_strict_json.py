@@ -16,15 +16,13 @@ VALUES = st.recursive(
 
 
 @given(VALUES, st.sampled_from([None, 2]), st.booleans())
-def test_whatever_json_holds_is_read(value: object, indent: int | None, ascii_only: bool) -> None:
+def test_any_json_is_read(value: object, indent: int | None, ascii_only: bool) -> None:
     content = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
     assert read_json(content, "the text") == value
 
 
 @given(VALUES, st.integers(0, 4), NAMES)
-def test_a_name_that_stands_there_twice_is_refused_however_deep(
-    value: object, depth: int, name: str
-) -> None:
+def test_a_duplicate_name_at_any_depth_is_rejected(value: object, depth: int, name: str) -> None:
     twice = f"{{{json.dumps(name)}: 1, {json.dumps(name)} :{json.dumps(value)}}}"
     content = "[" * depth + twice + "]" * depth
     with pytest.raises(InvalidData, match="twice"):
@@ -35,25 +33,25 @@ def test_a_name_that_stands_there_twice_is_refused_however_deep(
     "content",
     ['{"data": [{"a": 1}, {"a": 1, "a": 2}]}', '[{"a": 1}, {"a": 1, "a": 2}]'],
 )
-def test_the_row_that_has_a_field_twice_is_told(content: str) -> None:
+def test_a_row_with_a_duplicate_field_is_named(content: str) -> None:
     with pytest.raises(InvalidRows) as caught:
         read_json(content.encode(), "the text")
     (violation,) = caught.value.violations
     assert (violation.row, violation.problem) == (1, "has a field twice")
 
 
-def test_names_are_the_same_however_they_are_written() -> None:
+def test_escaped_and_plain_names_are_equal() -> None:
     with pytest.raises(InvalidData):
         read_json(rb'{"a": 1, "\u0061": 2}', "the text")
 
 
-def test_a_colon_in_a_text_is_no_name() -> None:
+def test_a_colon_in_a_string_is_not_a_name() -> None:
     assert read_json(b'[{"time": "12:30", "a:b": ":"}]', "the text") == [
         {"time": "12:30", "a:b": ":"}
     ]
 
 
-def test_numbers_of_any_length_are_no_fault_of_the_program() -> None:
+def test_very_long_numbers_are_read() -> None:
     content = b'{"a:": [' + b"9" * 4_000 + b"]}"
     assert read_json(content, "the text") == {"a:": [int("9" * 4_000)]}
 
@@ -82,7 +80,7 @@ def test_numbers_of_any_length_are_no_fault_of_the_program() -> None:
     ],
     ids=lambda content: repr(content[:12]),
 )
-def test_what_is_not_json_is_refused_without_repeating_it(content: bytes) -> None:
+def test_other_text_is_rejected_and_not_repeated(content: bytes) -> None:
     with pytest.raises(
         UnreadableData, match=r"^the text is not JSON: .* at line 1 column \d+$"
     ) as e:

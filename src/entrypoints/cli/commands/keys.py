@@ -9,7 +9,14 @@ import typer
 
 from application.ports import KeyStore
 from domain.errors import Misconfigured
-from domain.security.api_keys import ID_BYTES, SALT_BYTES, SECRET_BYTES, ApiKey, Scope, mint
+from domain.security.api_keys import (
+    ID_BYTES,
+    SALT_BYTES,
+    SECRET_BYTES,
+    ApiKey,
+    Scope,
+    create_api_key,
+)
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 from entrypoints.wiring.builders import now
@@ -47,7 +54,7 @@ def create(
     Example: modelport keys create --name shop --scope predict --expires 90d --rate 50
     """
     at = now()
-    made = mint(
+    made = create_api_key(
         name,
         scope,
         token_bytes(ID_BYTES + SALT_BYTES + SECRET_BYTES),

@@ -1,4 +1,4 @@
-"""Whatever happens to store, bundles, aliases and server: the newest version known to be good."""
+"""For any sequence of failures, a server predicts with the newest version known to be good."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,19 +15,19 @@ from domain.model.golden_rows import GoldenRows
 from domain.model.reference import CHAMPION, ModelVersion
 from domain.training.specification import Estimator, TrainingSpec
 from tests.fakes.model import MemoryBundleCache, MemoryRuntime
-from tests.support.followers import PATIENCE, Clock, DistantStore, follow
+from tests.support.followers import RETRY_AFTER, Clock, DistantStore, follow
 from tests.support.houses import ALWAYS, SCHEMA, World, with_file
 
-HOUSE = {"age": 10.0, "rooms": 4, "place": "sea"}
+ROW = {"age": 10.0, "rooms": 4, "place": "sea"}
 MOST = 5
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A bundle and what it answers; an unsound one has golden rows that are not its answers."""
+    """A bundle and its prediction; the golden rows of an unsound one do not match it."""
 
     bundle: Bundle
-    answer: float
+    prediction: float
     sound: bool
 
 
@@ -38,17 +38,17 @@ def sample(number: int, sound: bool) -> Sample:
     bundle = world.store.load(version)
     manifest = bundle.verified(version.bundle_id, read_manifest)
     predictor = MemoryRuntime().load(manifest.schema, bundle.files)
-    answer = float(predictor.predict(SCHEMA.encode_records([HOUSE]))[0])
+    prediction = float(predictor.predict(SCHEMA.encode_records([ROW]))[0])
     if not sound:
         golden = GoldenRows.from_bytes(bundle.files[GOLDEN])
-        lies = GoldenRows(golden.inputs, golden.outputs + 1.0).to_bytes()
+        wrong = GoldenRows(golden.inputs, golden.outputs + 1.0).to_bytes()
         files = {name: c for name, c in bundle.files.items() if name != Bundle.MANIFEST}
-        bundle = Bundle.seal(manifest, {**files, GOLDEN: lies})
-    return Sample(bundle, answer, sound)
+        bundle = Bundle.seal(manifest, {**files, GOLDEN: wrong})
+    return Sample(bundle, prediction, sound)
 
 
 class Following(RuleBasedStateMachine):
-    """Compares a server with a plain account of what it must answer with."""
+    """Compares a server with a model of its states."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Following(RuleBasedStateMachine):
         self.samples: dict[int, Sample] = {}
         self.kept: set[int] = set()
         self.good: ModelVersion | None = None  # the newest version known to be good
-        self.serves: int | None = None  # what this server, not an earlier one, answers with
+        self.serves: int | None = None  # what this server, not an earlier one, serves
         self.rejected: tuple[int, datetime] | None = None
 
     @initialize()
@@ -75,14 +75,14 @@ class Following(RuleBasedStateMachine):
         self.samples[version.number] = made
 
     @rule(data=st.data())
-    def move_the_alias(self, data: st.DataObject) -> None:
+    def move_alias(self, data: st.DataObject) -> None:
         to = data.draw(st.sampled_from([*self.samples]))
         with self.store.reached():
             self.store.set_alias("houses", CHAMPION, to, self._target().number)
 
     @rule(data=st.data())
-    def spoil_or_mend(self, data: st.DataObject) -> None:
-        """Let the store hand out other bytes than were registered, or the right ones again."""
+    def corrupt_or_repair(self, data: st.DataObject) -> None:
+        """Make the store return other bytes than were registered, or the right ones again."""
         number = data.draw(st.sampled_from([*self.samples]))
         name = data.draw(st.sampled_from([GOLDEN, "model.onnx", Bundle.MANIFEST]))
         if self.store.spoil.pop(number, None) is None:
@@ -97,20 +97,20 @@ class Following(RuleBasedStateMachine):
         self.clock.forward(timedelta(seconds=seconds))
 
     @rule()
-    def start_again(self) -> None:
+    def restart(self) -> None:
         self.serving = follow(self.world, self.cache, self.clock)
         self.rejected = self.serves = None
 
     @rule()
     def refresh(self) -> None:
-        healthy = not self.store.down and self._catches_up(self._target())
+        healthy = not self.store.down and self._follows(self._target())
         assert self.serving.refresh() == (self.good is not None)
         assert (self.serving.state.problem == "") == healthy
         assert self.serving.state.degraded == (self.good is not None and not healthy)
         self.serves = self.good.number if self.good else None
 
-    def _catches_up(self, target: ModelVersion) -> bool:
-        """Tell whether a server that asks now ends up with the version that is meant."""
+    def _follows(self, target: ModelVersion) -> bool:
+        """Return whether a refresh now ends with the version of the reference."""
         number, rejected = target.number, self.rejected
         if number == self.serves:
             self.rejected = None
@@ -118,11 +118,11 @@ class Following(RuleBasedStateMachine):
         if rejected and rejected[0] == number and self.clock() < rejected[1]:
             return False
         self.rejected = None
-        at_hand = number in self.kept
-        if not at_hand and self.store.bundles_down:
+        cached = number in self.kept
+        if not cached and self.store.bundles_down:
             return False
-        if not self.samples[number].sound or (not at_hand and number in self.store.spoil):
-            self.rejected = (number, self.clock() + PATIENCE)
+        if not self.samples[number].sound or (not cached and number in self.store.spoil):
+            self.rejected = (number, self.clock() + RETRY_AFTER)
             return False
         self.good = target
         self.kept.add(number)
@@ -133,15 +133,15 @@ class Following(RuleBasedStateMachine):
             return next(v for v in self.store.versions("houses") if CHAMPION in v.aliases)
 
     @invariant()
-    def answers_come_from_the_newest_version_that_is_known_to_be_good(self) -> None:
+    def predictions_come_from_the_newest_good_version(self) -> None:
         if self.serves is None:
             assert not self.serving.ready
             return
         assert self.good is not None
-        answer = PredictOne(self.serving.model, 1)([HOUSE])
+        answer = PredictOne(self.serving.model, 1)([ROW])
         known = self.samples[self.good.number]
         assert known.sound
-        assert (answer.model, answer.values) == (self.good.label, [known.answer])
+        assert (answer.model, answer.values) == (self.good.label, [known.prediction])
 
 
 TestFollowing = Following.TestCase

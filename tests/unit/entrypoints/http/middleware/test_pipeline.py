@@ -1,4 +1,4 @@
-"""What every request passes: tried on the whole application, in memory, over all protocols."""
+"""The middleware, tested on the whole application in memory, with all protocols."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from domain.errors import Misconfigured
-from domain.security.api_keys import Minted, Scope, mint
+from domain.security.api_keys import NewApiKey, Scope, create_api_key
 from entrypoints.http.app import create_app
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.authentication import Authenticator, Denied
@@ -33,19 +33,26 @@ FORMS = {
     "/v2/models/orchard/infer": {"error"},
     "/invocations": {"error_code", "message"},
 }
-OPEN = ["/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping"]
+WITHOUT_KEY = [
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/ping",
+]
 
 
-def minted(seed: int, *scopes: Scope, **more: Any) -> Minted:
-    return mint(f"key {seed}", scopes, bytes([seed] * 54), NOW, **more)
+def created(seed: int, *scopes: Scope, **more: Any) -> NewApiKey:
+    return create_api_key(f"key {seed}", scopes, bytes([seed] * 54), NOW, **more)
 
 
-CALLER = minted(1, Scope.PREDICT)
-WATCHER = minted(2, Scope.METRICS)
-ADMIN = minted(3, Scope.ADMIN)
-OFTEN = minted(4, Scope.PREDICT, rate=2)
-GONE = minted(5, Scope.ADMIN, expires_at=NOW + timedelta(seconds=1))
-KEYS = (CALLER, WATCHER, ADMIN, OFTEN, GONE)
+CALLER = created(1, Scope.PREDICT)
+WATCHER = created(2, Scope.METRICS)
+ADMIN = created(3, Scope.ADMIN)
+LIMITED = created(4, Scope.PREDICT, rate=2)
+EXPIRED = created(5, Scope.ADMIN, expires_at=NOW + timedelta(seconds=1))
+KEYS = (CALLER, WATCHER, ADMIN, LIMITED, EXPIRED)
 
 
 def running(wired: Container) -> Iterator[TestClient]:
@@ -72,7 +79,7 @@ def keyed(store: MemoryKeyStore) -> Iterator[TestClient]:
     yield from running(wired)
 
 
-def bearer(key: Minted) -> dict[str, str]:
+def bearer(key: NewApiKey) -> dict[str, str]:
     return {"Authorization": f"Bearer {key.token}"}
 
 
@@ -80,27 +87,27 @@ def predict(client: TestClient, **headers: str) -> Any:
     return client.post("/predict", json={"data": [ROW]}, headers=headers)
 
 
-def figures(client: TestClient, **headers: str) -> dict[str, float]:
+def metrics(client: TestClient, **headers: str) -> dict[str, float]:
     text = client.get("/metrics", headers=headers).text
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in lines}
 
 
-def test_a_request_keeps_the_id_that_its_caller_gave_it(client: TestClient) -> None:
+def test_a_valid_request_id_of_the_caller_is_returned(client: TestClient) -> None:
     assert predict(client, **{"X-Request-ID": "order-7:a_b.c"}).headers["x-request-id"] == (
         "order-7:a_b.c"
     )
 
 
 @pytest.mark.parametrize("given_id", ["", "a b", "x" * 65, '"', "ü".encode().decode("latin1")])
-def test_an_id_that_could_do_harm_is_replaced(client: TestClient, given_id: str) -> None:
+def test_an_invalid_request_id_is_replaced(client: TestClient, given_id: str) -> None:
     headers = [(b"x-request-id", given_id.encode("latin1"))]
     ids = {client.get("/health", headers=headers).headers["x-request-id"] for _ in range(3)}
     assert len(ids) == 3
     assert given_id not in ids
 
 
-def test_answers_are_neither_guessed_at_nor_kept(client: TestClient) -> None:
+def test_responses_forbid_type_guessing_and_caching(client: TestClient) -> None:
     for answer in (predict(client), client.get("/model"), client.get("/nothing")):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
@@ -110,10 +117,15 @@ def test_answers_are_neither_guessed_at_nor_kept(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_without_a_good_key_each_protocol_refuses_in_its_own_form(
+def test_each_protocol_refuses_an_invalid_key_in_its_own_error_format(
     keyed: TestClient, path: str
 ) -> None:
-    tries = [({}, 401), (bearer(WATCHER), 403), (bearer(GONE), 401), ({"X-API-Key": "mp_x"}, 401)]
+    tries = [
+        ({}, 401),
+        (bearer(WATCHER), 403),
+        (bearer(EXPIRED), 401),
+        ({"X-API-Key": "mp_x"}, 401),
+    ]
     for headers, status in tries:
         answer = keyed.post(path, json={}, headers=headers)
         assert answer.status_code == status
@@ -122,7 +134,7 @@ def test_without_a_good_key_each_protocol_refuses_in_its_own_form(
         assert "mp_" not in answer.text
 
 
-def test_a_key_opens_what_it_is_good_for(keyed: TestClient) -> None:
+def test_a_key_gives_access_to_its_scopes(keyed: TestClient) -> None:
     for headers in (bearer(CALLER), {"X-API-Key": CALLER.token}, bearer(ADMIN)):
         assert predict(keyed, **headers).status_code == 200
         assert keyed.get("/model", headers=headers).status_code == 200
@@ -133,13 +145,13 @@ def test_a_key_opens_what_it_is_good_for(keyed: TestClient) -> None:
     assert keyed.get("/nothing").status_code == 401
 
 
-def test_health_and_the_documentation_need_no_key(keyed: TestClient) -> None:
-    for path in (*OPEN, "/openapi.json"):
+def test_health_and_documentation_need_no_key(keyed: TestClient) -> None:
+    for path in (*WITHOUT_KEY, "/openapi.json"):
         assert keyed.get(path).status_code == 200, path
 
 
-def test_a_key_that_is_used_too_often_has_to_wait_and_others_need_not(keyed: TestClient) -> None:
-    answers = [predict(keyed, **bearer(OFTEN)) for _ in range(12)]
+def test_a_key_beyond_its_rate_limit_is_refused_and_others_are_not(keyed: TestClient) -> None:
+    answers = [predict(keyed, **bearer(LIMITED)) for _ in range(12)]
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert answers[0].status_code == answers[1].status_code == 200
@@ -148,24 +160,24 @@ def test_a_key_that_is_used_too_often_has_to_wait_and_others_need_not(keyed: Tes
     assert predict(keyed, **bearer(CALLER)).status_code == 200
 
 
-def test_a_revoked_key_is_good_for_nothing_soon(keyed: TestClient, store: MemoryKeyStore) -> None:
+def test_a_revoked_key_is_refused_within_seconds(keyed: TestClient, store: MemoryKeyStore) -> None:
     assert predict(keyed, **bearer(CALLER)).status_code == 200
     store.revoke("key 1")
     wait_until(lambda: predict(keyed, **bearer(CALLER)).status_code == 401, 20, lambda: "revoked")
 
 
-def test_keys_that_cannot_be_read_later_stay_in_force(
+def test_keys_stay_valid_while_the_store_cannot_be_read(
     keyed: TestClient, store: MemoryKeyStore
 ) -> None:
     store.problem = "key file k.json: not JSON"
     stale = "modelport_keys_stale"
-    wait_until(lambda: figures(keyed, **bearer(WATCHER))[stale] == 1, 20, lambda: "stale")
+    wait_until(lambda: metrics(keyed, **bearer(WATCHER))[stale] == 1, 20, lambda: "stale")
     assert predict(keyed, **bearer(CALLER)).status_code == 200
     store.problem = ""
-    wait_until(lambda: figures(keyed, **bearer(WATCHER))[stale] == 0, 20, lambda: "well")
+    wait_until(lambda: metrics(keyed, **bearer(WATCHER))[stale] == 0, 20, lambda: "well")
 
 
-def test_keys_that_cannot_be_read_at_the_start_keep_the_server_from_starting(
+def test_without_readable_keys_the_server_does_not_start(
     store: MemoryKeyStore,
 ) -> None:
     store.problem = "key file k.json: not JSON"
@@ -176,14 +188,14 @@ def test_keys_that_cannot_be_read_at_the_start_keep_the_server_from_starting(
 
 
 @given(st.binary(max_size=80))
-def test_the_gate_lets_nobody_in_by_chance(token: bytes) -> None:
-    gate = Authenticator(MemoryKeyStore(*(each.key for each in KEYS)), lambda: NOW)
+def test_arbitrary_bytes_are_not_authenticated(token: bytes) -> None:
+    authenticator = Authenticator(MemoryKeyStore(*(each.key for each in KEYS)), lambda: NOW)
     with pytest.raises(Denied):
-        gate.authenticate(Scope.PREDICT, token)
+        authenticator.authenticate(Scope.PREDICT, token)
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_full_server_says_so_in_the_form_of_the_protocol_and_stays_healthy(path: str) -> None:
+def test_a_full_server_refuses_in_the_format_of_the_protocol_and_stays_healthy(path: str) -> None:
     app = create_app(planted(max_in_flight=1))
     with TestClient(app, raise_server_exceptions=False) as client:
         app.pipeline.limits.in_flight = 1
@@ -198,7 +210,7 @@ def test_a_full_server_says_so_in_the_form_of_the_protocol_and_stays_healthy(pat
         assert app.pipeline.limits.in_flight == 0
 
 
-def test_what_was_answered_and_refused_is_counted(client: TestClient) -> None:
+def test_responses_rows_and_rejects_are_counted(client: TestClient) -> None:
     for _ in range(3):
         predict(client)
     client.post("/predict", json={"data": [ROW, {**ROW, "height": "x", "age": -1}]})
@@ -206,43 +218,43 @@ def test_what_was_answered_and_refused_is_counted(client: TestClient) -> None:
     assert v2.status_code == 200
     client.get("/v2/models/what/ever/there/is")
     client.get("/what/ever")
-    told = figures(client)
-    assert told['modelport_requests_total{route="/predict",status="200"}'] == 3
-    assert told['modelport_requests_total{route="/predict",status="422"}'] == 1
-    assert told['modelport_requests_total{route="other",status="404"}'] == 1
-    assert told['modelport_request_seconds_count{route="/predict"}'] == 4
-    assert told['modelport_request_seconds_bucket{route="/predict",le="+Inf"}'] == 4
-    assert 0 < told['modelport_request_seconds_sum{route="/predict"}'] < 60
-    assert told['modelport_rows_total{model="orchard/1"}'] == 5
-    assert told['modelport_rejects_total{field="height"}'] == 1
-    assert told['modelport_rejects_total{field="age"}'] == 1
-    assert told['modelport_model_info{model="orchard/1"}'] == 1
-    assert told['modelport_model_age_seconds{model="orchard/1"}'] >= 0
-    assert told['modelport_reloads_total{outcome="restored"}'] == 1
-    assert told["modelport_model_calls_total"] == 4
-    assert told["modelport_degraded"] == 0
-    assert told["modelport_ready"] == 1
-    assert told["modelport_in_flight"] == 1  # the one that asks
+    values = metrics(client)
+    assert values['modelport_requests_total{route="/predict",status="200"}'] == 3
+    assert values['modelport_requests_total{route="/predict",status="422"}'] == 1
+    assert values['modelport_requests_total{route="other",status="404"}'] == 1
+    assert values['modelport_request_seconds_count{route="/predict"}'] == 4
+    assert values['modelport_request_seconds_bucket{route="/predict",le="+Inf"}'] == 4
+    assert 0 < values['modelport_request_seconds_sum{route="/predict"}'] < 60
+    assert values['modelport_rows_total{model="orchard/1"}'] == 5
+    assert values['modelport_rejects_total{field="height"}'] == 1
+    assert values['modelport_rejects_total{field="age"}'] == 1
+    assert values['modelport_model_info{model="orchard/1"}'] == 1
+    assert values['modelport_model_age_seconds{model="orchard/1"}'] >= 0
+    assert values['modelport_reloads_total{outcome="restored"}'] == 1
+    assert values["modelport_model_calls_total"] == 4
+    assert values["modelport_degraded"] == 0
+    assert values["modelport_ready"] == 1
+    assert values["modelport_in_flight"] == 1  # the request for the metrics
 
 
-def test_callers_cannot_make_up_names_for_the_metrics(client: TestClient) -> None:
-    before = len(figures(client))
+def test_callers_cannot_add_label_values(client: TestClient) -> None:
+    before = len(metrics(client))
     for name in range(30):
-        client.get(f"/made-up/{name}")
+        client.get(f"/invented/{name}")
         client.get(f"/v2/models/{name}")
-        client.post("/predict", json={"data": [{**ROW, f"made-up-{name}": 1}]})
-    told = figures(client)
-    assert not any("made-up" in name for name in told)
-    assert len(told) < before + 100
+        client.post("/predict", json={"data": [{**ROW, f"invented-{name}": 1}]})
+    values = metrics(client)
+    assert not any("invented" in name for name in values)
+    assert len(values) < before + 100
 
 
-def test_the_log_has_one_line_per_request_without_the_caller_s_data() -> None:
+def test_the_log_has_one_line_per_request() -> None:
     out = StringIO()
     log = AccessLog(out, clock=lambda: 1_767_225_600.25)
-    exchange = RequestContext(route_of("/predict"), b"order-7", None)  # type: ignore[arg-type] # unused
-    exchange.status, exchange.rows, exchange.model, exchange.key = 200, 2, 'a"b/1', "0123456789ab"
-    log.record(exchange, 0.0015, "POST")
-    log.record(exchange, 0.0025, "POST")
+    context = RequestContext(route_of("/predict"), b"order-7", None)  # type: ignore[arg-type] # unused
+    context.status, context.rows, context.model, context.key = 200, 2, 'a"b/1', "0123456789ab"
+    log.record(context, 0.0015, "POST")
+    log.record(context, 0.0025, "POST")
     asyncio.run(log.flush())
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert lines[0] == {
@@ -261,18 +273,18 @@ def test_the_log_has_one_line_per_request_without_the_caller_s_data() -> None:
     assert len(out.getvalue().splitlines()) == 2
 
 
-def test_lines_that_nobody_takes_are_dropped_and_counted() -> None:
+def test_lines_beyond_the_buffer_are_dropped_and_counted() -> None:
     log = AccessLog(StringIO())
-    exchange = RequestContext(route_of("/health"), b"x", None)  # type: ignore[arg-type] # unused
+    context = RequestContext(route_of("/health"), b"x", None)  # type: ignore[arg-type] # unused
     for _ in range(100_003):
-        log.record(exchange, 0.0, "GET")
+        log.record(context, 0.0, "GET")
     assert log.dropped == 3
 
 
 @pytest.mark.parametrize(
     "path", ["/v2/models/a%0Ab/ready", "/v2/%0A", "/v2/models/x%E2%80%A8/infer"]
 )
-def test_a_path_that_no_route_takes_is_refused_in_the_form_of_its_protocol(
+def test_a_path_without_a_route_is_refused_in_the_format_of_its_protocol(
     client: TestClient, path: str
 ) -> None:
     answer = client.get(path)

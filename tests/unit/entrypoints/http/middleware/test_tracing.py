@@ -1,4 +1,4 @@
-"""What a server traces, tried on the whole application in memory."""
+"""Traces of a server, tested on the whole application in memory."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def outcomes(traces: MemoryTraces) -> list[object]:
     return [span.attributes["modelport.outcome"] for span in spans(traces, RELOAD)]
 
 
-def test_a_request_is_one_span_with_what_it_was_and_who_answered(
+def test_a_request_is_one_span_with_route_status_and_model(
     client: TestClient, traces: MemoryTraces
 ) -> None:
     headers = {"traceparent": PARENT, "tracestate": "vendor=1", "x-request-id": "order-7"}
@@ -77,9 +77,7 @@ def test_a_request_is_one_span_with_what_it_was_and_who_answered(
     assert span.seconds > 0
 
 
-def test_a_refused_request_is_traced_and_is_no_failure_of_the_server(
-    client: TestClient, traces: MemoryTraces
-) -> None:
+def test_an_invalid_request_is_not_a_failed_span(client: TestClient, traces: MemoryTraces) -> None:
     assert client.post("/predict", json={"data": [{"SESAME": 1}]}).status_code == 422
     (span,) = spans(traces, PREDICT)
     assert span.attributes["http.response.status_code"] == 422
@@ -87,7 +85,7 @@ def test_a_refused_request_is_traced_and_is_no_failure_of_the_server(
     assert span.caller == {}
 
 
-def test_a_request_that_the_server_cannot_answer_is_a_failure(traces: MemoryTraces) -> None:
+def test_a_server_error_is_a_failed_span(traces: MemoryTraces) -> None:
     wired = orchard()
     wired.traces.override(providers.Object(traces))
     with TestClient(create_app(wired)) as client:
@@ -97,16 +95,16 @@ def test_a_request_that_the_server_cannot_answer_is_a_failure(traces: MemoryTrac
     assert span.attributes["error.type"] == "503"
 
 
-def test_no_span_holds_what_a_caller_sent(client: TestClient, traces: MemoryTraces) -> None:
+def test_no_span_holds_data_of_the_caller(client: TestClient, traces: MemoryTraces) -> None:
     row = {**SCHEMA.example, "SESAME": "SESAME"}
     for path in ("/predict", "/invocations", "/v2/models/SESAME/infer", "/SESAME"):
         client.post(f"{path}?SESAME=SESAME", json={"data": [row]}, headers={"SESAME": "SESAME"})
     assert len(traces.spans) > 4
-    told = json.dumps([[span.name, dict(span.attributes), span.caller] for span in traces.spans])
-    assert "SESAME" not in told
+    text = json.dumps([[span.name, dict(span.attributes), span.caller] for span in traces.spans])
+    assert "SESAME" not in text
 
 
-def test_reloads_are_spans_of_their_own(
+def test_each_reload_is_a_span(
     client: TestClient, store: DistantStore, traces: MemoryTraces, wired: Container
 ) -> None:
     wait_until(lambda: bool(outcomes(traces)), 20, lambda: str(traces.spans))
@@ -119,7 +117,7 @@ def test_reloads_are_spans_of_their_own(
     assert (loaded.failed, loaded.caller) == (False, None)
 
 
-def test_a_rejected_version_is_a_failed_span_with_the_version_that_stays(
+def test_a_rejected_version_is_a_failed_span_with_the_served_version(
     client: TestClient, store: DistantStore, traces: MemoryTraces, wired: Container
 ) -> None:
     train(wired, Estimator.DUMMY)
@@ -131,7 +129,7 @@ def test_a_rejected_version_is_a_failed_span_with_the_version_that_stays(
     assert rejected.attributes["modelport.model"] == "orchard/1"
 
 
-def test_what_is_left_is_sent_at_the_end(wired: Container, traces: MemoryTraces) -> None:
+def test_remaining_spans_are_sent_at_the_end(wired: Container, traces: MemoryTraces) -> None:
     with TestClient(create_app(wired)):
         assert not traces.closed
     assert traces.closed
