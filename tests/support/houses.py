@@ -146,6 +146,7 @@ class World:
             self.appoint,
             lambda: ALWAYS,
             CodeVersion(revision="abc"),
+            lambda manifest: f"# {manifest.name}".encode(),
             CalibrateIntervals(MemoryLearner(), self.runtime, MemoryExecutor()),
             self.signer,
         )

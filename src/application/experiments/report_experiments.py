@@ -1,76 +1,114 @@
-"""Tell how the model was chosen, from what experiments and registry know."""
+"""Collect what experiments and registry know of how the model was chosen."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from application.experiments.run_experiments import RESULTS
 from application.experiments.try_seeds import SEEDS
 from application.model.load_model import LoadModel
-from application.ports import Notebooks, Plotter, ResultStore
+from application.ports import ResultStore
 from application.promotion.set_champion import resolved
-from domain.canonical_json import json_value
 from domain.errors import ArtefactRejected, NotFound
+from domain.experiments.results import ExperimentResults, SeedResults, StepResult
 from domain.model.manifest import Manifest
 from domain.model.reference import ModelRef, ModelVersion
-from domain.reports.document import Document
-from domain.reports.evidence import Evidence, Opening
-from domain.reports.experiment_report import experiment_report
+from domain.training.specification import TrainingSpec
+from domain.uncertainty.coverage import Uncertainty
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A report, its figures as SVG by name, and the evidence behind both."""
+class HoldoutResult:
+    """The RMSE of a registered version on the hold-out, by the specification it was trained on."""
 
-    report: Document
-    figures: Mapping[str, str]
-    evidence: Evidence
+    model: str
+    training: TrainingSpec
+    rmse: float
+    aliases: tuple[str, ...] = ()
+
+    def is_of(self, spec: TrainingSpec) -> bool:
+        """Whether it was trained by a specification; parameters not in that are defaults."""
+        own = self.training
+        same = (own.estimator, own.features) == (spec.estimator, spec.features)
+        split = (own.split.holdout, own.seed) == (spec.split.holdout, spec.seed)
+        parameters = spec.parameters.items()
+        return same and split and all(own.parameters.get(name) == v for name, v in parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentEvidence:
+    """All that is known of how the model was chosen.
+
+    `holdout` has every version that was trained on the same data and split, oldest first; `seeds`
+    is None where the specification was not tried on other splits of the same data, `uncertainty`
+    where the champion is of other data or has no intervals.
+    """
+
+    results: ExperimentResults
+    holdout: Sequence[HoldoutResult] = ()
+    seeds: SeedResults | None = None
+    uncertainty: Uncertainty | None = None
+
+    def holdout_of(self, step: StepResult) -> HoldoutResult | None:
+        """Return the newest hold-out result of a step's specification; None without one."""
+        found = [result for result in self.holdout if result.is_of(step.training)]
+        return found[-1] if found else None
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the metrics to compare from one commit to the next, as JSON values."""
+        chosen = self.holdout_of(self.results.chosen)
+        return {
+            "chosen": self.results.chosen.name,
+            "cv_rmse": {step.name: step.rmse for step in self.results.steps},
+            "holdout_rmse": None if chosen is None else chosen.rmse,
+            "mean_rmse_of_seeds": None if self.seeds is None else self.seeds.mean,
+        }
 
 
 @dataclass(frozen=True)
 class ReportExperiments:
-    """Makes the report; nothing is fitted or measured for it, but by the notebooks in it."""
+    """Reads stored results and registered versions; nothing is fitted."""
 
     results: ResultStore
     load: LoadModel
-    plotter: Plotter
-    notebooks: Callable[[], Notebooks]
 
-    def __call__(self, notebooks: str | None = None) -> Drawn:
-        """Return the report on the last experiments, with the notebooks of a folder at its end.
+    def __call__(self) -> ExperimentEvidence:
+        """Return the evidence of the last run of experiments.
 
         Raises:
-            NotFound: there were none, or there is no notebook in the folder.
-            InvalidData, Unavailable: a notebook cannot be run to its end.
+            NotFound: there was no run.
         """
-        found = self.results.get(RESULTS)
-        if found is None:
+        stored = self.results.get(RESULTS)
+        if stored is None:
             raise NotFound("there are no results of experiments; run `modelport experiments run`")
-        seeds = self.results.get(SEEDS)
-        name, digest = str(found["model"]), found["data"]["sha256"]
+        results, seeds = ExperimentResults.from_mapping(stored), self.results.get(SEEDS)
         known = [
             (version, manifest)
-            for version, manifest in self._registered(name)
-            if manifest.data.sha256 == digest
+            for version, manifest in self._registered(results.model)
+            if manifest.data.sha256 == results.data.sha256
         ]
-        champion = resolved(self.load.store, ModelRef(name))
+        champion = resolved(self.load.store, ModelRef(results.model))
         in_use = [m for version, m in known if champion and version.number == champion.number]
-        evidence = Evidence(
-            results=found,
-            openings=_openings(known, found["plan"]),
-            seeds=seeds if seeds and seeds["data"]["sha256"] == digest else None,
-            uncertainty=json_value(in_use[0].uncertainty) if in_use else None,
+        tried = SeedResults.from_mapping(seeds) if seeds else None
+        return ExperimentEvidence(
+            results=results,
+            holdout=[
+                HoldoutResult(
+                    version.label,
+                    manifest.training,
+                    manifest.metrics.rmse,
+                    tuple(sorted(version.aliases)),
+                )
+                for version, manifest in known
+                if (manifest.split.holdout, manifest.split.seed)
+                == (results.plan.split.holdout, results.plan.split.seed)
+            ],
+            seeds=tried if tried and tried.data.sha256 == results.data.sha256 else None,
+            uncertainty=in_use[0].uncertainty if in_use else None,
         )
-        report = experiment_report(evidence, notebooks)
-        if notebooks is not None:
-            run = self.notebooks().run(notebooks)
-            sections = (notebook.section(number) for number, notebook in enumerate(run, 1))
-            report = replace(report, sections=(*report.sections, *sections))
-        drawn = {figure.name: self.plotter.draw(figure) for figure in report.figures}
-        return Drawn(report, drawn, evidence)
 
     def _registered(self, name: str) -> list[tuple[ModelVersion, Manifest]]:
-        """Return every version that is whole: each of them was judged by a hold-out."""
+        """Return every version whose bundle is intact, with its manifest."""
         store, found = self.load.store, []
         try:
             versions: Sequence[ModelVersion] = store.versions(name)
@@ -78,38 +116,8 @@ class ReportExperiments:
             return []
         for version in versions:
             try:
-                found.append(
-                    (
-                        version,
-                        store.load(version).verified(version.bundle_id, self.load.read_manifest),
-                    )
-                )
+                bundle = store.load(version)
+                found.append((version, bundle.verified(version.bundle_id, self.load.read_manifest)))
             except ArtefactRejected:
                 continue
         return found
-
-
-def _openings(
-    known: Sequence[tuple[ModelVersion, Manifest]], plan: Mapping[str, Any]
-) -> tuple[Opening, ...]:
-    return tuple(
-        Opening(
-            version.label,
-            manifest.training.to_mapping(),
-            manifest.metrics.rmse,
-            tuple(sorted(version.aliases)),
-        )
-        for version, manifest in known
-        if (manifest.split.holdout, manifest.split.seed) == (plan["holdout"], plan["seed"])
-    )
-
-
-def figures_of(evidence: Evidence) -> dict[str, Any]:
-    """Return the figures to be compared from one commit to the next, as JSON values."""
-    opening = evidence.opened_by(evidence.chosen)
-    return {
-        "chosen": evidence.results["chosen"],
-        "cv_rmse": {step["name"]: step["rmse"] for step in evidence.results["steps"]},
-        "holdout_rmse": None if opening is None else opening.rmse,
-        "mean_rmse_of_seeds": evidence.seeds and evidence.seeds["mean"],
-    }

@@ -15,7 +15,6 @@ from application.ports.model import (
     Runtime,
 )
 from application.ports.monitoring import Attributes, Traces
-from application.ports.reports import Notebooks, Plotter
 from application.ports.security import KeyStore, Signer, Verifier
 from application.ports.tracking import Ledger, ResultStore, Run, Tracker
 from application.ports.training import Learner, Searcher, TrainedModel
@@ -34,8 +33,6 @@ __all__ = [
     "Learner",
     "Ledger",
     "ModelStore",
-    "Notebooks",
-    "Plotter",
     "PredictionSink",
     "Predictor",
     "PublishedOutput",

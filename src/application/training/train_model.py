@@ -36,8 +36,6 @@ from domain.model.reference import ModelRef, ModelVersion
 from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.decision import PromotionDecision
 from domain.promotion.ledger import Action, LedgerEntry, outcome_of
-from domain.reports.document_markdown import to_markdown
-from domain.reports.model_card import model_card
 from domain.training.specification import TrainingSpec
 from domain.uncertainty.coverage import Uncertainty
 
@@ -80,6 +78,7 @@ class TrainModel:
     appoint: SetChampion
     clock: Callable[[], datetime]
     code: CodeVersion
+    render_card: Callable[[Manifest], bytes]
     calibrate: Calibration | None = None
     signer: Signer | None = None
 
@@ -112,6 +111,7 @@ class TrainModel:
             run.log_metrics({**metrics.to_mapping(), **to_metrics(known)})
             judged = self.judge(challenger, incumbent, rows.holdout)
             decision = judged.decision if promote else judged.decision.withheld()
+            run.log_artifact(CARD, self.render_card(challenger.manifest))
             _record(run, challenger, decision)
             details = {**challenger.manifest.details(), "data.uri": data.uri, "run": run.id}
             version = store.save(schema.name, challenger.bundle, self.clock(), details)
@@ -205,7 +205,6 @@ def _record(run: Run, challenger: Contender, decision: PromotionDecision) -> Non
     bundle = challenger.bundle
     run.log_metrics(decision.to_metrics())
     run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
-    run.log_artifact(CARD, to_markdown(model_card(challenger.manifest)).encode())
     run.log_artifact(DECISION, json_bytes(decision.to_mapping()))
     run.log_tags({"bundle": bundle.id, **decision.to_tags()})
 

@@ -1,6 +1,5 @@
 """`models show`: the model card, on the terminal or as a file."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,26 +11,18 @@ from application.model.load_model import LoadedModel
 from domain.errors import Unavailable
 from domain.model.reference import ModelRef
 from domain.model.signature import signatures
-from domain.reports.document import Document, DocumentTable, Section
-from domain.reports.document_markdown import to_markdown
-from domain.reports.model_card import model_card
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
-from entrypoints.reports.document_html import to_html
+from entrypoints.reports.model_card import ModelCard, card_html, card_markdown
 from entrypoints.reports.model_description import describe_model
+from entrypoints.reports.rendering import parse, text_of
 
 
 class CardFormat(StrEnum):
-    """How a model card is written."""
+    """The formats of a model card."""
 
     MARKDOWN = "markdown"
     HTML = "html"
-
-
-_WRITTEN: dict[CardFormat, Callable[[Document], str]] = {
-    CardFormat.MARKDOWN: to_markdown,
-    CardFormat.HTML: to_html,
-}
 
 
 def show(
@@ -41,8 +32,8 @@ def show(
         typer.Option(
             "--format",
             metavar="KIND",
-            help=f"How to write the card: {', '.join(CardFormat)}.",
-            show_default="for the terminal; of a file, by its suffix",
+            help=f"Format of the card: {', '.join(CardFormat)}.",
+            show_default="for the terminal; for a file, by its suffix",
         ),
     ] = None,
     out: Annotated[
@@ -51,10 +42,10 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the model card of a version, after checking that it is whole.
+    """Show the model card of a version, after its bundle is verified.
 
-    It says what the model is for, what it learnt from, how well it does and where it errs, and how
-    to make it again.
+    The card says what the model is for, which data it was trained on, how large its errors are
+    and where, and how to train it again.
 
     Example: modelport models show housing@champion --out card.html
     """
@@ -66,15 +57,17 @@ def show(
     if out is not None and kind is None:
         kind = CardFormat.HTML if out.suffix in (".html", ".htm") else CardFormat.MARKDOWN
     if kind is None:
-        _show_card(card)
-    elif out is None:
-        typer.echo(_WRITTEN[kind](card), nl=False)
+        _show_card(card_markdown(card))
+        return
+    text = card_html(card) if kind is CardFormat.HTML else card_markdown(card)
+    if out is None:
+        typer.echo(text, nl=False)
     else:
-        _write(out, _WRITTEN[kind](card))
+        _write(out, text)
         output.show(f"model card of {model.version.label}: {escape(str(out))}")
 
 
-def card_of(model: LoadedModel) -> Document:
+def card_of(model: LoadedModel) -> ModelCard:
     """Return the card of a version, with what its registry knows."""
     version = model.version
     facts = {
@@ -86,7 +79,7 @@ def card_of(model: LoadedModel) -> Document:
         "data": version.details.get("data.uri", ""),
         "run": version.details.get("run", ""),
     }
-    return model_card(model.manifest, facts)
+    return ModelCard(model.manifest, facts)
 
 
 def _write(path: Path, text: str) -> None:
@@ -96,29 +89,36 @@ def _write(path: Path, text: str) -> None:
         raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _show_card(card: Document) -> None:
-    output.show(f"[bold cyan]{escape(card.title)}[/]")
-    if card.warning:
-        output.show(f"[yellow bold]{escape(card.warning)}[/]")
-    for sentence in card.summary:
-        output.show(escape(sentence))
-    for section in card.sections:
-        _show_section(section)
+def _show_card(markdown: str) -> None:
+    rows: list[list[str]] = []
+    right: set[int] = set()
+    opened = ""
+    for token in parse(markdown):
+        if token.type == "inline":
+            _show_text(opened, text_of(token), rows)
+        elif token.type == "tr_open":
+            rows.append([])
+        elif token.type == "th_open" and "style" in token.attrs:
+            right.add(len(rows[0]))
+        elif token.type == "table_close":
+            output.show_rows(rows[0], rows[1:], right)
+            rows, right = [], set()
+        elif token.type == "fence":
+            output.show(f"  {escape(token.content.rstrip())}")
+        if token.nesting == 1 and (token.tag != "p" or token.level == 0):
+            opened = token.tag
 
 
-def _show_section(section: Section) -> None:
-    output.show(f"\n[bold]{escape(section.title)}[/]")
-    for sentence in section.sentences:
-        output.show(escape(sentence))
-    for point in section.points:
-        output.show(f"- {escape(point)}")
-    if section.command:
-        output.show(f"  {escape(section.command)}")
-    for table in section.tables:
-        _show_table(table)
+_STYLES = {
+    "h1": "[bold cyan]{}[/]",
+    "h2": "\n[bold]{}[/]",
+    "blockquote": "[yellow bold]{}[/]",
+    "li": "- {}",
+}
 
 
-def _show_table(table: DocumentTable) -> None:
-    output.show_rows(
-        table.header, [["" if cell is None else cell for cell in row] for row in table.rows]
-    )
+def _show_text(opened: str, text: str, rows: list[list[str]]) -> None:
+    if opened in ("th", "td"):
+        rows[-1].append(text)
+    else:
+        output.show(_STYLES.get(opened, "{}").format(escape(text)))

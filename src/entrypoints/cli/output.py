@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -83,20 +83,24 @@ def facts(rows: Mapping[str, object]) -> Table:
     return table
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Return a table with a header; numbers are right-aligned."""
+def grid(
+    header: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int] = ()
+) -> Table:
+    """Return a table with a header; columns of numbers, and those of `right`, are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(header):
-        numeric = all(_is_number(row[position]) for row in rows)
+        numeric = position in right or all(_is_number(row[position]) for row in rows)
         table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(_cell_text(cell)) for cell in row))
     return table
 
 
-def show_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def show_rows(
+    header: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int] = ()
+) -> None:
     """Print a table; on a terminal too narrow for it, each row as a list of its cells."""
-    table = grid(header, rows)
+    table = grid(header, rows, right)
     if _fits(table):
         show(table)
         return

@@ -1,55 +1,56 @@
-"""The files of a report: a page for people in two forms, and figures for programs."""
+"""The files of the experiments report: the page in two forms, its figures, and values for DVC."""
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
-from application.experiments.report_experiments import Drawn, figures_of
 from domain.errors import Unavailable
-from domain.reports.document_markdown import to_markdown
-from entrypoints.reports.document_html import to_html
+from entrypoints.reports.charts.drawing import draw
+from entrypoints.reports.experiments_page import ExperimentsPage, experiments_markdown
+from entrypoints.reports.rendering import html_page
 
-_FIGURES = "figures"
 
-
-def write_report(drawn: Drawn, folder: Path) -> list[Path]:
-    """Write every file of a report into a folder; return their paths, the pages first.
+def write_report(page: ExperimentsPage, folder: Path) -> list[Path]:
+    """Write every file of the report into a folder; return their paths, the pages first.
 
     Raises:
-        Unavailable: one of them cannot be written.
+        Unavailable: a file cannot be written.
+        InvalidData: a cell of a notebook fails; nothing is written then.
     """
     written = []
-    for name, text in _files(drawn):
+    for name, content in [*_files(page)]:
         path = folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
         except OSError as error:
             raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
         written.append(path)
     return written
 
 
-def _files(drawn: Drawn) -> Iterator[tuple[str, str]]:
-    yield "report.html", to_html(drawn.report, drawn.figures)
-    yield "report.md", to_markdown(drawn.report, _FIGURES)
-    yield "metrics.json", json.dumps(figures_of(drawn.evidence), indent=2) + "\n"
-    results = drawn.evidence.results
-    yield "ladder.csv", _csv(results["steps"], ("name", "rmse", "low", "high", "row_us", "size"))
-    yield "learning.csv", _csv(results["examined"]["curve"], ("rows", "rmse"))
-    yield "importance.csv", _csv(results["examined"]["importance"], ("feature", "rise"))
-    for name, svg in drawn.figures.items():
-        yield f"{_FIGURES}/{name}.svg", svg
-    for picture in drawn.report.pictures:
-        yield f"{_FIGURES}/{picture.name}.svg", picture.svg
+def _files(page: ExperimentsPage) -> Iterator[tuple[str, str | bytes]]:
+    figures = {name: draw(figure) for name, figure in page.figures().items()}
+    markdown, books = experiments_markdown(page), page.notebooks
+    sections = [book.html for book in books]
+    yield "report.html", html_page(markdown, figures, sections)
+    yield "report.md", "\n".join([markdown, *(book.markdown for book in books)])
+    yield "metrics.json", json.dumps(page.evidence.metrics(), indent=2) + "\n"
+    results = page.evidence.results
+    steps = [(s.name, s.rmse, s.low, s.high, s.row_us, s.size) for s in results.steps]
+    yield "ladder.csv", _csv(("name", "rmse", "low", "high", "row_us", "size"), steps)
+    curve, importance = results.examined.curve, results.examined.importance
+    yield "learning.csv", _csv(("rows", "rmse"), [astuple(point) for point in curve])
+    yield "importance.csv", _csv(("feature", "rise"), [astuple(each) for each in importance])
+    yield from ((f"figures/{name}.svg", svg) for name, svg in figures.items())
+    for book in books:
+        yield from book.figures.items()
 
 
-def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([row[column] for column in columns] for row in rows)
+    csv.writer(file, lineterminator="\n").writerows([columns, *rows])
     return file.getvalue()

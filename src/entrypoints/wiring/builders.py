@@ -22,8 +22,6 @@ from application.ports import (
     Learner,
     Ledger,
     ModelStore,
-    Notebooks,
-    Plotter,
     ResultStore,
     Runtime,
     Searcher,
@@ -290,22 +288,6 @@ def searcher() -> Searcher:
     from adapters.optuna.optuna_searcher import OptunaSearcher
 
     return OptunaSearcher()
-
-
-@needs("experiments")
-def plotter() -> Plotter:
-    """Figures by matplotlib."""
-    from adapters.matplotlib.plotter import MatplotlibPlotter
-
-    return MatplotlibPlotter()
-
-
-@needs("experiments")
-def notebooks() -> Notebooks:
-    """Notebooks, each run in a new kernel."""
-    from adapters.notebooks.notebook_runner import KernelNotebooks
-
-    return KernelNotebooks()
 
 
 def results(settings: Settings) -> ResultStore:

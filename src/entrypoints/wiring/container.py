@@ -16,6 +16,7 @@ from application.serving.served_model import ServedModel
 from application.training.calibrate_intervals import CalibrateIntervals
 from application.training.cross_validate import CrossValidate
 from application.training.train_model import TrainModel
+from entrypoints.reports.model_card import render_card
 from entrypoints.wiring import builders
 from entrypoints.wiring import data_uris as data
 from entrypoints.wiring.injector import containers, providers
@@ -102,6 +103,7 @@ class Container(containers.DeclarativeContainer):
         set_champion,
         providers.Object(builders.now),
         providers.Callable(code_version),
+        providers.Object(render_card),
         providers.Factory(
             CalibrateIntervals,
             learner,
@@ -136,11 +138,7 @@ class Container(containers.DeclarativeContainer):
         tracker,
         providers.Callable(builders.fitting_code, learner, runtime),
     )
-    plotter = providers.ThreadSafeSingleton(builders.plotter)
-    notebooks = providers.ThreadSafeSingleton(builders.notebooks)
-    report_experiments = providers.Factory(
-        ReportExperiments, results, load_model, plotter, notebooks.provider
-    )
+    report_experiments = providers.Factory(ReportExperiments, results, load_model)
     try_seeds = providers.Factory(
         TrySeeds,
         cross_validate,

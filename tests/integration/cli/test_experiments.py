@@ -76,11 +76,12 @@ def test_the_report_is_written_as_pages_and_figures(tried: Place) -> None:
     tried.good("train", "--estimator", "ridge")
     shown = tried.good("experiments", "report").out
     assert "ridge was chosen" in shown
-    assert "The hold-out was opened once" in shown
+    assert "the hold-out was used once" in shown
     folder = tried / "artifacts" / "experiments"
     html, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
     assert html.count("<svg") == len([*(folder / "figures").glob("*.svg")]) >= 8
     assert "Simulated data" in html
+    assert "http" not in html
     assert "Taken: lowers the RMSE of dummy by" in text
     for figure in re.findall(r"\]\((figures/.*?\.svg)\)", text):
         assert (folder / figure).is_file()
@@ -102,14 +103,14 @@ def test_the_report_shows_what_notebooks_show(tried: Place) -> None:
         "print(environ['MODELPORT_DATA'])\n"
         "SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"><text>drawn</text></svg>')"
     )
-    write_notebook(tried / "books" / "one.ipynb", ("markdown", "# Told by me"), ("code", drawing))
+    write_notebook(tried / "books" / "one.ipynb", ("markdown", "# Shown here"), ("code", drawing))
     tried.good("experiments", "report", "--notebooks", "books", "--out", "page")
     html, text = (tried / "page/report.html").read_text(), (tried / "page/report.md").read_text()
-    assert "<h2>Told by me</h2>" in html
+    assert "<h2>Shown here</h2>" in html
     assert "<pre>sample:2000</pre>" in html
     assert html.count("data:image/svg+xml;base64,") == 1
-    assert "![Told by me](figures/notebook-1-1.svg)" in text
-    assert "drawn" in (tried / "page/figures/notebook-1-1.svg").read_text()
+    assert "![Shown here](figures/notebook-1_1_1.svg)" in text
+    assert "drawn" in (tried / "page/figures/notebook-1_1_1.svg").read_text()
 
     write_notebook(tried / "books" / "two.ipynb", ("code", "1 / 0"))
     ran = tried.call("experiments", "report", "--notebooks", "books", "--out", "page")

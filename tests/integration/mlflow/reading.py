@@ -17,6 +17,7 @@ from domain.data.split import Split
 from domain.model.manifest import CodeVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import Estimator, TrainingSpec
+from entrypoints.reports.model_card import render_card
 from tests.fakes.data import MemorySource
 from tests.fakes.model import MemoryBundleCache
 from tests.fakes.tracking import MemoryLedger
@@ -45,6 +46,7 @@ def train(uri: str, home: Path, seed: int = 0) -> TrainingReport:
         SetChampion(store, MemoryLedger(), MemoryBundleCache(), lambda: CREATED, "a test"),
         lambda: CREATED,
         CodeVersion(revision="0123abc", changed=False),
+        render_card,
     )
     spec = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=seed))
     return use_case(MemorySource(sample_table(), sample_data()), SCHEMA, spec)

@@ -23,6 +23,7 @@ from domain.model.manifest import CodeVersion
 from domain.model.reference import ModelVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
+from entrypoints.reports.model_card import render_card
 from entrypoints.wiring import builders
 from tests.fakes.data import MemorySource
 from tests.fakes.model import MemoryBundleCache, MemoryStore
@@ -47,6 +48,7 @@ def train(
         ),
         lambda: datetime.now(UTC),
         CodeVersion(revision="abc"),
+        render_card,
     )
     return use_case(source, schema, spec)
 

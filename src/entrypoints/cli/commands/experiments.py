@@ -1,13 +1,14 @@
 """`experiments`: run, seeds, report."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from application.experiments.report_experiments import Drawn, figures_of
+from application.experiments.report_experiments import ExperimentEvidence
 from application.ports import DataSource
 from domain.data.schema import Schema
 from domain.data.split import Split
@@ -23,8 +24,13 @@ from entrypoints.cli.options import (
     ValidationShare,
     container,
 )
+from entrypoints.reports.experiments_page import ExperimentsPage, experiments_markdown
+from entrypoints.reports.rendering import summary
 from entrypoints.reports.report_files import write_report
-from entrypoints.wiring.builders import save_specification
+from entrypoints.wiring.builders import needs, save_specification
+
+if TYPE_CHECKING:
+    from entrypoints.reports.notebooks import RenderedNotebook
 
 app = typer.Typer(
     add_completion=False,
@@ -143,7 +149,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where to write it.",
+            help="Folder to write the page to.",
             show_default="experiments/ in MODELPORT_HOME",
         ),
     ] = None,
@@ -151,17 +157,17 @@ def report(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Run the notebooks of this folder, and show them at the end of the page.",
+            help="Run the notebooks of this folder and show them at the end of the page.",
             show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write one page on how the model was chosen: report.html, report.md and its figures.
+    """Write a page on how the model was chosen: report.html, report.md and its figures.
 
-    It is made from what `run`, `seeds` and `train` have left; nothing is fitted for it.
-    Beside it lie metrics.json and the figures' values as CSV, for DVC.
-    A notebook that fails ends the command; an earlier page stays as it was.
+    The page is made from stored results of `run`, `seeds` and `train`; nothing is fitted.
+    The command also writes metrics.json and the values of the figures as CSV files, for DVC.
+    If a notebook fails, the command ends and an earlier page stays as it was.
 
     Example: modelport experiments report --notebooks docs/experiments
     """
@@ -169,19 +175,34 @@ def report(
     folder = out or wired.settings().home / "experiments"
     doing = "running the notebooks" if notebooks else "drawing the figures"
     with output.working(doing):
-        drawn: Drawn = wired.report_experiments()(None if notebooks is None else str(notebooks))
-        written = write_report(drawn, folder)
+        evidence: ExperimentEvidence = wired.report_experiments()()
+        page = ExperimentsPage(evidence)
+        if notebooks is not None:
+            page = ExperimentsPage(evidence, str(notebooks), _run_notebooks(str(notebooks)))
+        written = _write_report(page, folder)
     if as_json:
-        output.emit({"written": [str(path) for path in written], **figures_of(drawn.evidence)})
+        output.emit({"written": [str(path) for path in written], **evidence.metrics()})
         return
-    for sentence in drawn.report.summary:
-        output.show(escape(sentence))
+    for paragraph in summary(experiments_markdown(page)):
+        output.show(escape(paragraph))
     output.show("")
     output.show(output.facts({"page": written[0], "Markdown": written[1]}))
 
 
 def _say(line: str) -> None:
     output.say(escape(line))
+
+
+@needs("experiments")
+def _run_notebooks(folder: str) -> "Sequence[RenderedNotebook]":
+    from entrypoints.reports.notebooks import run_notebooks
+
+    return run_notebooks(folder)
+
+
+@needs("experiments")
+def _write_report(page: ExperimentsPage, folder: Path) -> list[Path]:
+    return write_report(page, folder)
 
 
 def _show_ladder(results: ExperimentResults) -> None:

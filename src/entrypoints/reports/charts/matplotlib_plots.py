@@ -1,8 +1,8 @@
-"""Draws figures as SVG for a light page; text stays text, so that it can be searched and read."""
+"""Figures drawn by matplotlib; text stays text, and colours follow the page around a figure."""
 
 from collections.abc import Callable, Iterator
 from io import StringIO
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib import rc_context
@@ -11,15 +11,30 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
-from domain.reports.figures import Bars, Curve, Dots, Figure, Map, ParetoFront
+from entrypoints.reports.charts.figures import Curve, Dots, Map, ParetoFront
+from entrypoints.reports.rendering import amount
+
+MatplotlibFigure: TypeAlias = Curve | Dots | Map | ParetoFront
 
 _INK, _SOFT, _STRONG, _WEAK, _MARK = "#1d2430", "#5b6675", "#2f6db5", "#a9b4c2", "#c2410c"
+_GRID = "#e2e6eb"
 _LINE = 0.34
 
-# Models closer than this, in decades of cost and in parts of the height, share a label.
+# The variables of the page's style sheet by the colour that a file without one has.
+_COLOURS = {
+    _INK: "ink",
+    _SOFT: "soft",
+    _STRONG: "bar",
+    _WEAK: "weak",
+    _MARK: "mark",
+    _GRID: "line",
+}
+
+# Models closer than this, in decades of cost and as a fraction of the height, share a label.
 _NEAR_ACROSS, _NEAR_UP = 0.2, 0.04
+_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _STYLE: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -38,64 +53,50 @@ _STYLE: Any = {
     "xtick.color": _SOFT,
     "ytick.color": _INK,
     "axes.grid": True,
-    "grid.color": "#e9edf1",
+    "grid.color": _GRID,
     "axes.axisbelow": True,
 }
 
 
-class MatplotlibPlotter:
-    """A `Plotter`; the same figure gives the same SVG, whatever display there is or not."""
+def plot(figure: MatplotlibFigure) -> str:
+    """Return a figure as an SVG element; the same figure gives the same SVG."""
+    with rc_context(_STYLE):
+        canvas = Canvas(figsize=_size(figure), layout="constrained")
+        axes = canvas.add_subplot()
+        axes.set_title(figure.title)
+        _PLOTS[type(figure)](canvas, axes, figure)
+        file = StringIO()
+        canvas.savefig(file, format="svg", metadata=_METADATA, transparent=True)
+    svg = file.getvalue()
+    for colour, name in _COLOURS.items():
+        svg = svg.replace(colour, f"var(--{name}, {colour})")
+    return svg[svg.index("<svg") :]
 
-    def draw(self, figure: Figure) -> str:
-        """Return a figure as an SVG element."""
-        with rc_context(_STYLE):
-            canvas = Canvas(figsize=_size(figure), layout="constrained")
-            axes = canvas.add_subplot()
-            axes.set_title(figure.title)
-            _DRAWN_BY[type(figure)](canvas, axes, figure)
-            file = StringIO()
-            canvas.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-        svg = file.getvalue()
-        return svg[svg.index("<svg") :]
 
-
-def _size(figure: Figure) -> tuple[float, float]:
-    if isinstance(figure, Dots | Bars):
-        return 6.2, max(2.2, 1.1 + _LINE * len(figure.labels))
+def _size(figure: MatplotlibFigure) -> tuple[float, float]:
+    if isinstance(figure, Dots):
+        return 6.2, max(2.2, 1.1 + _LINE * len(figure.rows))
     return (6.2, 5.6) if isinstance(figure, Map) else (6.2, 3.9)
 
 
 def _dots(_: Canvas, axes: Axes, figure: Dots) -> None:
-    places = np.arange(len(figure.labels))
-    colours = [_STRONG if strong else _WEAK for strong in figure.strong]
-    axes.hlines(places, figure.lows, figure.highs, colors=colours, linewidth=3, alpha=0.5)
-    axes.scatter(figure.values, places, c=colours, s=38, zorder=3)
-    for place, high, value in zip(places, figure.highs, figure.values, strict=True):
+    positions = np.arange(len(figure.rows))
+    colours = [_STRONG if dot.strong else _WEAK for dot in figure.rows]
+    lows, highs = [dot.low for dot in figure.rows], [dot.high for dot in figure.rows]
+    axes.hlines(positions, lows, highs, colors=colours, linewidth=3, alpha=0.5)
+    axes.scatter([dot.value for dot in figure.rows], positions, c=colours, s=38, zorder=3)
+    for position, dot in enumerate(figure.rows):
         axes.annotate(
-            f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}",
-            (max(high, value), place),
+            amount(dot.value),
+            (max(dot.high, dot.value), position),
             (7, 0),
             textcoords="offset points",
             va="center",
             color=_SOFT,
         )
     axes.margins(x=0.14)
-    _below_each_other(axes, figure)
-
-
-def _bars(_: Canvas, axes: Axes, figure: Bars) -> None:
-    places = np.arange(len(figure.labels))
-    axes.barh(places, figure.values, color=_STRONG, height=0.62)
-    _below_each_other(axes, figure)
-    if figure.percent:
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        axes.set_xlim(min(0.8, *figure.values), 1.0)
-
-
-def _below_each_other(axes: Axes, figure: Dots | Bars) -> None:
-    axes.set_yticks(np.arange(len(figure.labels)), figure.labels)
-    axes.set_ylim(len(figure.labels) - 0.4, -0.6)
+    axes.set_yticks(positions, [dot.label for dot in figure.rows])
+    axes.set_ylim(len(figure.rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(figure.axis)
@@ -116,7 +117,7 @@ def _curve(_: Canvas, axes: Axes, figure: Curve) -> None:
     if figure.diagonal:
         ends = [min(*figure.xs, *figure.ys), max(*figure.xs, *figure.ys)]
         axes.plot(ends, ends, color=_MARK, linewidth=1.2, linestyle="--", zorder=1)
-    _named(axes, figure)
+    _label_axes(axes, figure)
     axes.xaxis.set_major_formatter(_THOUSANDS)
 
 
@@ -134,25 +135,25 @@ def _front(_: Canvas, axes: Axes, figure: ParetoFront) -> None:
     axes.margins(x=0.12, y=0.12)
     axes.xaxis.set_major_formatter(_THOUSANDS)
     axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-    _named(axes, figure)
+    _label_axes(axes, figure)
 
 
 def _labelled(figure: ParetoFront) -> Iterator[tuple[str, float, float]]:
-    """Yield labels with their place; models that lie on each other share a label."""
+    """Yield labels with their position; models close to each other share a label."""
     height = float(np.ptp(figure.ys)) or 1.0
-    waiting = list(zip(figure.labels, figure.xs, figure.ys, strict=True))
-    while waiting:
-        label, x, y = waiting.pop(0)
+    remaining = list(zip(figure.labels, figure.xs, figure.ys, strict=True))
+    while remaining:
+        label, x, y = remaining.pop(0)
         near = [
             other
-            for other in waiting
+            for other in remaining
             if abs(np.log10(other[1] / x)) < _NEAR_ACROSS and abs(other[2] - y) < _NEAR_UP * height
         ]
-        waiting = [other for other in waiting if other not in near]
+        remaining = [other for other in remaining if other not in near]
         yield ", ".join([label, *(other[0] for other in near)]), x, y
 
 
-def _named(axes: Axes, figure: Curve | ParetoFront) -> None:
+def _label_axes(axes: Axes, figure: Curve | ParetoFront) -> None:
     axes.set_xlabel(figure.x_axis)
     axes.set_ylabel(figure.y_axis)
     axes.yaxis.set_major_formatter(_THOUSANDS)
@@ -180,9 +181,8 @@ def _map(canvas: Canvas, axes: Axes, figure: Map) -> None:
 _THOUSANDS = FuncFormatter(
     lambda value, _: f"{value:,.0f}" if abs(value) >= 10 or not value else f"{value:g}"
 )
-_DRAWN_BY: dict[type, Callable[[Canvas, Axes, Any], None]] = {
+_PLOTS: dict[type, Callable[[Canvas, Axes, Any], None]] = {
     Dots: _dots,
-    Bars: _bars,
     Curve: _curve,
     ParetoFront: _front,
     Map: _map,

@@ -1,0 +1,1 @@
+"""Charts: figures as data, drawn as SVG."""
