@@ -1,13 +1,12 @@
 """API keys in a JSON file, as salted hashes."""
 
-import json
 import os
 from pathlib import Path
 
 from adapters.files.atomic_writes import os_errors_as_unavailable, replace_file
 from adapters.files.locks import locked
+from adapters.formats.api_keys_json import decode_keys, encode_keys
 from domain.errors import Misconfigured
-from domain.security.api_key_mapping import ring_from_mapping, ring_to_mapping
 from domain.security.api_keys import ApiKey, KeyRing
 
 _Stamp = tuple[int, int, int]
@@ -33,11 +32,7 @@ class FileKeyStore:
                 f"key file {self._path}: {error.strerror or error}; "
                 f"'modelport keys create' makes one"
             ) from error
-        try:
-            mapping = json.loads(content)
-        except (ValueError, RecursionError):
-            raise Misconfigured(f"key file {self._path}: not JSON in UTF-8") from None
-        ring = ring_from_mapping(mapping, f"key file {self._path}")
+        ring = decode_keys(content, f"key file {self._path}")
         self._known = (stamp, ring)
         return ring
 
@@ -55,4 +50,4 @@ class FileKeyStore:
         return self._path.with_name(f".{self._path.name}.lock")
 
     def _write(self, ring: KeyRing) -> None:
-        replace_file(self._path, json.dumps(ring_to_mapping(ring), indent=2).encode() + b"\n")
+        replace_file(self._path, encode_keys(ring))

@@ -10,7 +10,7 @@ from pydantic import GetPydanticSchema, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import no_info_after_validator_function
 
-from domain.errors import Misconfigured
+from domain.errors import InvalidData, Misconfigured
 
 Decoded = TypeVar("Decoded")
 Table = TypeVar("Table")
@@ -67,7 +67,7 @@ class Decoder(Generic[Decoded]):
             schema = self._adapter.json_schema()
             words = _Document(schema, json.loads(content), self._secret).explain(problems)
             raise Misconfigured(f"{where}: {words}") from None
-        except Misconfigured as error:
+        except (Misconfigured, InvalidData) as error:
             raise Misconfigured(f"{where}: {error}") from None
 
     def toml(self, text: str, where: str) -> Decoded:
@@ -77,11 +77,19 @@ class Decoder(Generic[Decoded]):
             Misconfigured: as `json` does.
         """
         try:
-            # Dates have no JSON form, and no key takes one: a table is refused for all of them.
-            content = json.dumps(tomllib.loads(text), default=lambda _: {"date": ""}).encode()
+            values = tomllib.loads(text)
         except (ValueError, RecursionError) as error:
             raise Misconfigured(f"{where}: not TOML: {error}") from error
-        return self.json(content, where)
+        return self.values(values, where)
+
+    def values(self, values: object, where: str) -> Decoded:
+        """Decode nested mappings, lists and scalars.
+
+        Raises:
+            Misconfigured: as `json` does.
+        """
+        # Dates and the like have no JSON form, and no key takes one: an object is refused by all.
+        return self.json(json.dumps(values, default=lambda _: {"value": ""}).encode(), where)
 
 
 class _Document:
@@ -99,9 +107,9 @@ class _Document:
         path, node, value = self._locate(problem["loc"])
         if unknown:
             table = problem["loc"][:-1]
-            keys = [repr(one["loc"][-1]) for one in unknown if one["loc"][:-1] == table]
+            keys = ", ".join(repr(one["loc"][-1]) for one in unknown if one["loc"][:-1] == table)
             allowed = ", ".join(sorted(node["properties"]))
-            words = f"unknown key {', '.join(keys)}; allowed: {allowed}"
+            words = f"unknown key{'' if self._secret else f' {keys}'}; allowed: {allowed}"
         elif problem["type"] == "value_error":
             words = problem["msg"].removeprefix("Value error, ")
         elif value is _ABSENT:
@@ -119,12 +127,14 @@ class _Document:
         node, value = self._resolve(self._schema), self._content
         for part in location:
             child = self._child(node, part)
-            if child is None:  # an unknown key, or which of several types was tried
+            too_short = isinstance(part, int) and part >= len(value)
+            if child is None or too_short:  # an unknown key, or one of several types tried
                 break
             node = child
             if isinstance(part, int):
                 value = value[part]
-                named = value.get("name") if isinstance(value, Mapping) else None
+                shows_names = isinstance(value, Mapping) and not self._secret
+                named = value.get("name") if shows_names else None
                 path.append(named if named and isinstance(named, str) else str(part + 1))
             else:
                 value = value.get(part, _ABSENT)

@@ -84,7 +84,7 @@ class _SchemaTable:
 SchemaTable: TypeAlias = Annotated[Schema, read_as(_SchemaTable, _SchemaTable.build)]
 
 
-_SCHEMA = Decoder[Schema](SchemaTable)
+SCHEMA = Decoder[Schema](SchemaTable)
 
 
 def read_schema(path: Path) -> Schema:
@@ -100,7 +100,7 @@ def read_schema(path: Path) -> Schema:
     if content.startswith(BOM_UTF8):
         raise Misconfigured(f"{path}: line 1 starts with a byte order mark; save it without one")
     try:
-        return _SCHEMA.toml(content.decode(), str(path))
+        return SCHEMA.toml(content.decode(), str(path))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise Misconfigured(

@@ -309,14 +309,14 @@ def fitting_code(learner: Learner, runtime: Runtime) -> str:
 
 def specification(settings: Settings) -> TrainingSpec:
     """The specification next to the schema file; without such a file, the default."""
-    from adapters.filesystem.specification_file import read_specification, specification_path
+    from adapters.formats.specification_toml import read_specification, specification_path
 
     return read_specification(specification_path(settings.schema_file)) or TrainingSpec()
 
 
 def save_specification(settings: Settings, spec: TrainingSpec) -> Path:
     """Write the specification next to the schema file; return its path."""
-    from adapters.filesystem.specification_file import specification_path, write_specification
+    from adapters.formats.specification_toml import specification_path, write_specification
 
     path = specification_path(settings.schema_file)
     write_specification(path, spec)

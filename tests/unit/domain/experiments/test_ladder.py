@@ -1,9 +1,9 @@
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adapters.formats.specification_toml import read_specification
 from domain.data.schema import Coordinates
 from domain.data.split import Split
 from domain.errors import Misconfigured
@@ -11,7 +11,6 @@ from domain.experiments.ladder import CHAMPION, Plan, key, ladder
 from domain.features.feature_set import FeatureSet
 from domain.training.cross_validation import Folding
 from domain.training.specification import Estimator, TrainingSpec
-from domain.training.specification_mapping import specification_from_mapping
 from tests.support.houses import SCHEMA
 
 MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))
@@ -62,6 +61,7 @@ def test_a_key_tells_facts_apart_whatever_their_order() -> None:
 
 def test_what_is_committed_for_the_reference_schema_can_be_trained() -> None:
     path = Path(__file__).parents[4] / "data" / "housing.champion.toml"
-    spec = specification_from_mapping(tomllib.loads(path.read_text()), path.name)
+    spec = read_specification(path)
+    assert spec is not None
     assert spec.for_schema(MAPPED).features is FeatureSet.SPATIAL
     assert spec.estimator is Estimator.HIST_GRADIENT_BOOSTING

@@ -1,5 +1,6 @@
 """Only the token of a key authenticates; a rate limit is never exceeded."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.formats.api_keys_json import decode_keys, encode_keys
 from domain.errors import InvalidData, Misconfigured, NotFound
-from domain.security.api_key_mapping import ring_from_mapping, ring_to_mapping
 from domain.security.api_keys import ApiKey, KeyRing, NewApiKey, Scope, TokenBucket, create_api_key
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,14 +70,14 @@ def test_the_secret_is_neither_stored_nor_shown() -> None:
     made = created(bytes(range(54)))
     secret = made.token.rpartition("_")[2]
     assert secret not in repr(made)
-    assert secret not in str(ring_to_mapping(KeyRing((made.key,))))
+    assert secret.encode() not in encode_keys(KeyRing((made.key,)))
     assert repr(made.key.digest) not in repr(made.key)
 
 
 @given(st.lists(keys(), max_size=5, unique_by=(lambda key: key.id, lambda key: key.name)))
-def test_a_mapping_round_trip_keeps_all_keys(ring: list[ApiKey]) -> None:
+def test_a_json_round_trip_keeps_all_keys(ring: list[ApiKey]) -> None:
     there = KeyRing(tuple(ring))
-    assert ring_from_mapping(ring_to_mapping(there), "here") == there
+    assert decode_keys(encode_keys(there), "here") == there
 
 
 def test_admin_permits_every_scope_and_the_others_their_own() -> None:
@@ -132,7 +133,8 @@ def test_a_ring_adds_keys_and_removes_them_by_name_or_id() -> None:
         ring.adding(replace(two, name="three"))
 
 
-ENTRY: dict[str, Any] = ring_to_mapping(KeyRing((created().key,)))["keys"][0]
+ODD: list[Any] = [{}, [7], "ß"]
+ENTRY: dict[str, Any] = json.loads(encode_keys(KeyRing((created().key,))))["keys"][0]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ ENTRY: dict[str, Any] = ring_to_mapping(KeyRing((created().key,)))["keys"][0]
         {"keys": [{}]},
         {"keys": [{**ENTRY, "more": 1}]},
         {"keys": [ENTRY, ENTRY]},
-        *({"keys": [{**ENTRY, name: value}]} for name in ENTRY for value in (7.5j, [7], "ß")),
+        *({"keys": [{**ENTRY, name: value}]} for name in ENTRY for value in ODD),
         *({"keys": [{**ENTRY, name: None}]} for name in set(ENTRY) - {"rate", "expires_at"}),
         {"keys": [{**ENTRY, "rate": True}]},
         {"keys": [{**ENTRY, "scopes": ["predict", "all"]}]},
@@ -157,7 +159,28 @@ ENTRY: dict[str, Any] = ring_to_mapping(KeyRing((created().key,)))["keys"][0]
 )
 def test_an_invalid_key_file_is_rejected_and_named(mapping: object) -> None:
     with pytest.raises(Misconfigured, match=r"^keys\.json: "):
-        ring_from_mapping(mapping, "keys.json")
+        decode_keys(json.dumps(mapping).encode(), "keys.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rate": "secret"}, "keys.json: keys.1.rate: expected a number"),
+        ({"scopes": ["secret"]}, "keys.1.scopes.1: is not one of 'predict', 'metrics', 'admin'"),
+        ({"salt": "secret"}, "keys.json: keys.1.salt: "),
+        ({"created_at": "secret"}, "keys.json: keys.1.created_at: expected a time"),
+        (
+            {"secret": 1},
+            "keys.1: unknown key; allowed: created_at, expires_at, id, name",
+        ),
+    ],
+)
+def test_messages_name_the_key_and_show_no_value(change: dict[str, Any], said: str) -> None:
+    content = json.dumps({"keys": [{**ENTRY, **change}]}).encode()
+    with pytest.raises(Misconfigured) as error:
+        decode_keys(content, "keys.json")
+    assert said in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 @given(

@@ -1,4 +1,3 @@
-import json
 import tomllib
 from copy import deepcopy
 from typing import Any
@@ -7,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.formats.schema_toml import SCHEMA
 from domain.canonical_json import json_bytes
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Card, Schema, Target
-from domain.data.schema_mapping import schema_from_mapping, schema_to_mapping
+from domain.data.schema_mapping import schema_to_mapping
 from domain.errors import Misconfigured
 from tests.support.strategies import CELLS, schemas
 
@@ -55,7 +55,7 @@ ratio = ["rooms", "lat"]
 
 
 def _read(mapping: object) -> Schema:
-    return schema_from_mapping(mapping, "houses.toml")
+    return SCHEMA.values(mapping, "houses.toml")
 
 
 @given(schemas())
@@ -65,7 +65,7 @@ def test_a_schema_comes_back_from_its_mapping(schema: Schema) -> None:
 
 @given(schemas())
 def test_a_schema_comes_back_from_json(schema: Schema) -> None:
-    assert _read(json.loads(json_bytes(schema_to_mapping(schema)))) == schema
+    assert SCHEMA.json(json_bytes(schema_to_mapping(schema)), "houses.toml") == schema
 
 
 def test_a_file_is_read_as_it_is_meant() -> None:
@@ -84,32 +84,36 @@ def test_a_file_is_read_as_it_is_meant() -> None:
 @pytest.mark.parametrize(
     ("written", "instead", "place"),
     [
-        ('name = "houses"', "", "schema: name: is missing"),
-        ('name = "houses"', "name = 3", "schema: name: expected text"),
+        ('name = "houses"', "", "toml: name: is missing"),
+        ('name = "houses"', "name = 3", "toml: name: expected text"),
         ('name = "houses"', 'name = "my houses"', "schema 'my houses': the name must be"),
-        ('name = "houses"', 'nmae = "houses"', "schema: name: is missing"),
-        ('description = "Block', 'title = "Block', "schema: unknown key 'title'; allowed: "),
-        ('unit = "dollars"', "unit = 1", "schema: target: unit: expected text"),
-        ('unit = "dollars"', 'unti = "a"', "schema: target: unknown key 'unti'"),
-        ('latitude = "lat"', "", "schema: coordinates: latitude: is missing"),
+        (
+            'name = "houses"',
+            'nmae = "houses"',
+            "unknown key 'nmae'; allowed: card, coordinates, derived,",
+        ),
+        ('description = "Block', 'title = "Block', "toml: unknown key 'title'; allowed: "),
+        ('unit = "dollars"', "unit = 1", "target.unit: expected text"),
+        ('unit = "dollars"', 'unti = "a"', "target: unknown key 'unti'"),
+        ('latitude = "lat"', "", "coordinates.latitude: is missing"),
         ('latitude = "lat"', 'latitude = "la"', "schema 'houses': la must be a feature of kind"),
-        ('kind = "integer"', "", "schema: features 3: kind: is missing"),
-        ('kind = "integer"', 'kind = "int"', "features 3: kind: 'int' is not one of 'number',"),
-        ("nullable = true", 'nullable = "yes"', "features 3: nullable: expected true or false"),
-        ("nullable = true", "nulable = true", "features 3: unknown key 'nulable'; allowed: "),
-        ("example = 5", "example = [5]", "features 3: example: expected one number"),
+        ('kind = "integer"', "", "features.rooms.kind: is missing"),
+        ('kind = "integer"', 'kind = "int"', "features.rooms.kind: 'int' is not one of 'number',"),
+        ("nullable = true", 'nullable = "yes"', "features.rooms.nullable: expected true or false"),
+        ("nullable = true", "nulable = true", "features.rooms: unknown key 'nulable'; allowed: "),
+        ("example = 5", "example = [5]", "rooms.example: expected true or false or an"),
         ("example = 5", "example = 5.5", "feature 'rooms': the example is not a whole number"),
         ("range = [-90, 90]", "range = [90, -90]", "feature 'lat': `range` is not from a lower"),
         ("range = [-90, 90]", "range = [inf, 90]", "feature 'lat': `range` is not from a lower"),
         ("range = [-90, 90]", "range = [nan, 90]", "feature 'lat': `range` is not from a lower"),
-        ("range = [-90, 90]", "range = [-90]", "features 1: range: expected a lowest and a"),
-        ("range = [-90, 90]", 'range = ["a", "b"]', "features 1: range: expected two numbers"),
-        ("range = [-90, 90]", f"range = [0, 1{'0' * 400}]", "range: is beyond the largest"),
+        ("range = [-90, 90]", "range = [-90]", "features.lat.range: expected a list of 2 numbers"),
+        ("range = [-90, 90]", 'range = ["a", "b"]', "features.lat.range.1: expected a number"),
+        ("range = [-90, 90]", f"range = [0, 1{'0' * 400}]", "range.2: is beyond the largest"),
         ('["sea", "land"]', '["sea", "sea"]', "feature 'place': a category is listed twice"),
-        ('["sea", "land"]', "[1, 2]", "features 4: categories: expected a list of texts"),
+        ('["sea", "land"]', "[1, 2]", "features.place.categories.1: expected text"),
         ('["sea", "land"]', "[]", "feature 'place': a category needs `categories`"),
         ('name = "place"', 'name = "lat"', "schema 'houses': lat stands there twice"),
-        ('["rooms", "lat"]', '["rooms"]', "derived 'rooms_by_lat': `ratio` needs a numerator"),
+        ('["rooms", "lat"]', '["rooms"]', "derived.rooms_by_lat.ratio: expected a list of 2 texts"),
         ('["rooms", "lat"]', '["rooms", "x"]', "schema 'houses': x must be a feature of kind"),
         ('["rooms", "lat"]', '["rooms", "place"]', "place must be a feature of kind number"),
     ],
@@ -117,7 +121,7 @@ def test_a_file_is_read_as_it_is_meant() -> None:
 def test_a_misreading_says_in_which_file_and_where(written: str, instead: str, place: str) -> None:
     assert FILE.count(written) == 1
     with pytest.raises(Misconfigured) as error:
-        _read(tomllib.loads(FILE.replace(written, instead)))
+        SCHEMA.toml(FILE.replace(written, instead), "houses.toml")
     assert str(error.value).startswith("houses.toml: ")
     assert place in str(error.value)
 
@@ -146,7 +150,7 @@ def test_any_value_in_any_place_is_either_read_or_refused_by_file(
 
 @pytest.mark.parametrize("mapping", [None, [], "name", 3])
 def test_what_is_no_table_is_refused(mapping: object) -> None:
-    with pytest.raises(Misconfigured, match=r"^houses\.toml: schema: expected a table"):
+    with pytest.raises(Misconfigured, match=r"^houses\.toml: expected a table"):
         _read(mapping)
 
 
@@ -154,7 +158,7 @@ def test_a_card_comes_back_from_its_table_and_unknown_keys_are_named() -> None:
     card = Card(("use",), ("not this",), "somewhere", ("short",))
     schema = Schema("s", Target("y"), (Feature("x", Kind.NUMBER),), card=card)
     mapping = schema_to_mapping(schema)
-    assert schema_from_mapping(mapping, "f.toml") == schema
+    assert SCHEMA.values(mapping, "f.toml") == schema
     mapping["card"]["licence"] = "none"
-    with pytest.raises(Misconfigured, match=r"f\.toml: schema: card: unknown key 'licence'"):
-        schema_from_mapping(mapping, "f.toml")
+    with pytest.raises(Misconfigured, match=r"f\.toml: card: unknown key 'licence'"):
+        SCHEMA.values(mapping, "f.toml")
