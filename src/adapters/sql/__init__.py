@@ -1,1 +1,1 @@
-"""Tables of any database that SQLAlchemy speaks to: as data source, as tracker and as output."""
+"""Database tables, by SQLAlchemy: data source, output of batch jobs, and tracker."""

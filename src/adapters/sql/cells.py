@@ -1,4 +1,4 @@
-"""Cells as a database hands them out: their fingerprint, and the columns of a table they make."""
+"""Cells as a database driver returns them: their fingerprint, and conversion to columns."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -21,38 +21,38 @@ _CODED_VALUES = 256
 
 
 class Fingerprint:
-    """SHA-256 of a column, fed piece by piece; where it is cut makes no difference."""
+    """SHA-256 of a column, updated with consecutive cells; the division makes no difference."""
 
     def __init__(self) -> None:
         self._hash = sha256()
 
     def update(self, cells: bytes) -> None:
-        """Add cells, as `canonical` writes them, at the end."""
+        """Append cells in the form of `canonical`."""
         self._hash.update(cells)
 
     @property
     def hex(self) -> str:
-        """The digest in hexadecimal digits."""
+        """The digest in hexadecimal."""
         return self._hash.hexdigest()
 
     @property
     def short(self) -> int:
-        """The first 64 bits, to recognise a chunk by."""
+        """The first 64 bits of the digest, which identify a chunk."""
         return int.from_bytes(self._hash.digest()[:8], "big")
 
 
 def canonical(cells: Sequence[Any]) -> bytes:
-    """Return bytes that stand for these cells and no others.
+    """Return bytes that are equal exactly for equal cells.
 
-    Equal values count as equal whatever type a database keeps them in: 1, 1.0 and true, NULL and
-    NaN, a date and its ISO text.
+    Values of different types are equal if they mean the same: 1, 1.0 and true; NULL and NaN; a
+    date and its ISO 8601 text.
     """
     if _NUMERIC.issuperset(map(type, cells)):
         values = np.array(cells, dtype=np.float64)
         if not np.any(np.abs(values) >= _EXACT):
             return _canonical_numbers(values)
-    known = {cell: _canonical_cell(cell) for cell in set(cells)}
-    return b"".join(map(known.__getitem__, cells))
+    encoded = {cell: _canonical_cell(cell) for cell in set(cells)}
+    return b"".join(map(encoded.__getitem__, cells))
 
 
 def _canonical_numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> bytes:
@@ -86,14 +86,14 @@ def _float(number: Any) -> float:
 
 
 def as_text(cell: Any) -> str:
-    """Return a cell as the text it is: ISO 8601 for dates, hexadecimal digits for bytes."""
+    """Return a cell as text: dates in ISO 8601, bytes in hexadecimal."""
     return bytes(cell).hex() if isinstance(cell, bytes | memoryview) else str(cell)
 
 
 def as_column(cells: Sequence[Any], kind: Kind | None, *, boolean: bool) -> Column:
-    """Return a column as `DataSource.read` promises it.
+    """Return a column as `DataSource.read` specifies.
 
-    `boolean` says that the database declares the column so, even if it hands out 0 and 1.
+    `boolean`: the database declares the column as boolean; drivers may return 0 and 1.
     """
     types = frozenset(map(type, cells))
     if boolean or kind is Kind.BOOLEAN:
@@ -106,7 +106,7 @@ def as_column(cells: Sequence[Any], kind: Kind | None, *, boolean: bool) -> Colu
         case Kind.BOOLEAN:
             return np.array(cells, dtype=bool) if types == {bool} else _objects(cells)
         case None:
-            return _verbatim(cells, types)
+            return _unchanged(cells, types)
 
 
 def _booleans(
@@ -140,7 +140,7 @@ def _categories(cells: Sequence[Any]) -> Column:
     return Coded(positions, tuple(values))
 
 
-def _verbatim(cells: Sequence[Any], types: frozenset[type]) -> Column:
+def _unchanged(cells: Sequence[Any], types: frozenset[type]) -> Column:
     if types == {float}:
         return np.array(cells, dtype=np.float64)
     if types == {int}:

@@ -1,4 +1,4 @@
-"""One run of a job at a time, by a lock that is let go when the process ends."""
+"""A lock per job and output table, which ends with the process that holds it."""
 
 import socket
 from collections.abc import Iterator
@@ -15,15 +15,14 @@ from domain.errors import Conflict, Unavailable
 
 
 @contextmanager
-def reserved(table: TableName, job: str) -> Iterator[None]:
-    """Hold a job against every other run of it.
+def locked(table: TableName, job: str) -> Iterator[None]:
+    """Lock a job against other runs.
 
-    PostgreSQL: an advisory lock of a session that does nothing else; SQLite: a lock file beside
-    the database. Other databases have neither: there the transactions of the chunks keep two runs
-    from disturbing each other.
+    PostgreSQL: an advisory lock in a session of its own. SQLite: a lock file next to the database.
+    Other databases have no lock; transactions keep the chunks of two runs consistent.
 
     Raises:
-        Conflict: another run holds it.
+        Conflict: another run holds the lock.
     """
     if table.database.dialect == POSTGRESQL:
         with _advisory_lock(table, job):
@@ -35,11 +34,11 @@ def reserved(table: TableName, job: str) -> Iterator[None]:
         yield
 
 
-def require_reserved(table: TableName, job: str) -> None:
-    """Check, in another process than the run's own, that a file is the database that the run has.
+def require_lock(table: TableName, job: str) -> None:
+    """Check, in a worker process, that it sees the lock file of the run.
 
     Raises:
-        Unavailable: the run has ended, or this machine has other files than the run's.
+        Unavailable: it does not: the run has ended, or the database file is on another machine.
     """
     path = _lock_path(table, job)
     if path is not None and not holds_job_lock(path, job):
@@ -50,7 +49,7 @@ def require_reserved(table: TableName, job: str) -> None:
 
 
 def _lock_path(table: TableName, job: str) -> Path | None:
-    """Return where the lock of a job is in a database that is a file."""
+    """Return the lock file of a job; None if the database is not a file."""
     file = table.database.file
     return file and file.with_name(f".{file.name}.{_digest(table, job).hex()[:16]}.lock")
 
@@ -59,7 +58,7 @@ def _digest(table: TableName, job: str) -> bytes:
     return sha256(f"modelport {table} {job}".encode()).digest()
 
 
-def _taken(table: TableName, job: str) -> Conflict:
+def _held_by_another_run(table: TableName, job: str) -> Conflict:
     return Conflict(
         f"{table.uri}: job {job} is being written by another run; "
         f"wait until it has ended and run the same again"
@@ -70,14 +69,14 @@ def _taken(table: TableName, job: str) -> Conflict:
 def _advisory_lock(table: TableName, job: str) -> Iterator[None]:
     key = int.from_bytes(_digest(table, job)[:8], "big", signed=True)
     with table.database.connect() as connection:
-        alone = connection.execution_options(isolation_level="AUTOCOMMIT")
-        if not alone.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
-            raise _taken(table, job)
+        session = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not session.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+            raise _held_by_another_run(table, job)
         try:
             yield
         finally:
-            with suppress(sa.exc.DBAPIError):  # a session that was cut off holds no lock any more
-                alone.scalar(sa.select(sa.func.pg_advisory_unlock(key)))
+            with suppress(sa.exc.DBAPIError):  # the lock ended with a lost session
+                session.scalar(sa.select(sa.func.pg_advisory_unlock(key)))
 
 
 @contextmanager
@@ -86,7 +85,7 @@ def _lock_file(path: Path, table: TableName, job: str) -> Iterator[None]:
         try:
             held.enter_context(job_lock(path, job))
         except AlreadyLocked:
-            raise _taken(table, job) from None
+            raise _held_by_another_run(table, job) from None
         except OSError as error:
-            raise Unavailable(f"{table.uri}: {path} cannot be made: {error.strerror}") from error
+            raise Unavailable(f"{table.uri}: {path} cannot be created: {error.strerror}") from error
         yield

@@ -1,11 +1,11 @@
-"""The tables that predictions are written to, and what fits into their columns."""
+"""The tables of an output in a database, and the cells that fit into their columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from math import isnan
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -13,65 +13,58 @@ from numpy.typing import NDArray
 
 from adapters.sql.cells import as_text
 from adapters.sql.database import POSTGRESQL, PSYCOPG
-from adapters.sql.table_name import TableName
+from adapters.sql.table_name import ColumnTypes, TableName
 from domain.data.table import Column, Table, plain
 from domain.errors import Conflict, InvalidData
 
-Types: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
+KEY_COLUMNS = ("job", "chunk", "row")
 
-BOOKKEEPING = ("job", "chunk", "row")
-
-# Ordered by its bytes everywhere, so that the index serves whoever reads the rows in order.
+# Ordered by bytes, so that the index serves queries in the order of the rows.
 _JOB = sa.String(16).with_variant(sa.String(16, collation="C"), POSTGRESQL)
 
 
 class ColumnType(StrEnum):
-    """What the cells of a column are, as far as it matters for keeping them."""
+    """The type of the cells of a column."""
 
     BOOLEAN = "boolean"
     INTEGER = "integer"
     NUMBER = "number"
     TEXT = "text"
-    NOTHING = "nothing but missing values"
+    MISSING = "only missing values"
 
     def fits(self, kind: sa.types.TypeEngine[Any]) -> bool:
-        """Whether a database column of that type takes such cells."""
-        if self is ColumnType.NOTHING or isinstance(kind, sa.String):
-            return True
-        match self:
-            case ColumnType.BOOLEAN:
-                return isinstance(kind, sa.Boolean)
-            case ColumnType.INTEGER:
-                return isinstance(kind, sa.Integer | sa.Float | sa.Numeric)
-            case ColumnType.NUMBER:
-                return isinstance(kind, sa.Float | sa.Numeric)
-            case _:
-                return False
+        """Whether a database column of that type accepts such cells."""
+        accepting = (sa.String, *_ACCEPTING.get(self, ()))
+        return self is ColumnType.MISSING or isinstance(kind, accepting)
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:
         """The type of a new database column for such cells."""
-        match self:
-            case ColumnType.BOOLEAN:
-                return sa.Boolean()
-            case ColumnType.INTEGER:
-                return sa.BigInteger()
-            case ColumnType.NUMBER:
-                return sa.Double()
-            case _:
-                return sa.Text()
+        return _NEW_TYPES.get(self, sa.Text)()
+
+
+_ACCEPTING = {
+    ColumnType.BOOLEAN: (sa.Boolean,),
+    ColumnType.INTEGER: (sa.Integer, sa.Float, sa.Numeric),
+    ColumnType.NUMBER: (sa.Float, sa.Numeric),
+}
+_NEW_TYPES: Mapping[ColumnType, type[sa.types.TypeEngine[Any]]] = {
+    ColumnType.BOOLEAN: sa.Boolean,
+    ColumnType.INTEGER: sa.BigInteger,
+    ColumnType.NUMBER: sa.Double,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The cells of one column as a database driver takes them, None where missing."""
+    """The cells of one column as database drivers accept them; None where missing."""
 
-    family: ColumnType
+    type: ColumnType
     values: list[Any]
 
     @classmethod
     def of(cls, column: Column) -> "Cells":
-        """Return the cells of a column of a table."""
+        """Return the cells of a column."""
         array = plain(column)
         match array.dtype.kind:
             case "b":
@@ -89,7 +82,7 @@ class Cells:
     def _of_objects(cls, values: list[Any]) -> "Cells":
         types = frozenset(map(type, values)) - {type(None)}
         if not types:
-            return cls(ColumnType.NOTHING, values)
+            return cls(ColumnType.MISSING, values)
         if types == {bool}:
             return cls(ColumnType.BOOLEAN, values)
         if types == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
@@ -99,8 +92,8 @@ class Cells:
         return cls(ColumnType.TEXT, _texts(values))
 
     def to_fit(self, kind: sa.types.TypeEngine[Any]) -> list[Any]:
-        """Return the values for a database column of that type, which they must fit."""
-        if isinstance(kind, sa.String) and self.family is not ColumnType.TEXT:
+        """Return the values for a database column of a type that they fit."""
+        if isinstance(kind, sa.String) and self.type is not ColumnType.TEXT:
             return _texts(self.values)
         return self.values
 
@@ -119,23 +112,23 @@ def _texts(values: Sequence[Any]) -> list[str | None]:
 
 
 def cells_of(table: Table, where: str) -> dict[str, Cells]:
-    """Return the cells of a table's columns.
+    """Return the cells of each column.
 
     Raises:
-        InvalidData: a column is named like one that the output has anyway.
+        InvalidData: a column has the name of a key column of the output.
     """
-    clash = [name for name in table.columns if name.lower() in BOOKKEEPING]
+    clash = [name for name in table.columns if name.lower() in KEY_COLUMNS]
     if clash:
         raise InvalidData(
             f"{where}: column {clash[0]!r} cannot be written to a database: "
-            f"{', '.join(map(repr, BOOKKEEPING))} are columns that say where a row belongs"
+            f"{', '.join(map(repr, KEY_COLUMNS))} are key columns of the output"
         )
     return {name: Cells.of(column) for name, column in table.columns.items()}
 
 
 @dataclass(frozen=True)
 class OutputTables:
-    """Names and columns of all tables of one output."""
+    """The tables of one output."""
 
     name: TableName
     jobs: sa.Table
@@ -144,7 +137,7 @@ class OutputTables:
 
     @classmethod
     def of(cls, name: TableName) -> "OutputTables":
-        """Describe the tables; nothing is made yet."""
+        """Return the tables; nothing is created yet."""
 
         def table(suffix: str, *columns: sa.Column[Any]) -> sa.Table:
             full = f"{name.name}_{suffix}"
@@ -181,29 +174,29 @@ class OutputTables:
         )
 
     @property
-    def places(self) -> sa.Table:
-        """The table of predictions, as far as it says where a row belongs."""
+    def keys(self) -> sa.Table:
+        """The key columns of the table of predictions."""
         name = self.name
-        return sa.Table(name.name, sa.MetaData(), *_keys(*BOOKKEEPING), schema=name.schema)
+        return sa.Table(name.name, sa.MetaData(), *_keys(*KEY_COLUMNS), schema=name.schema)
 
-    def make(self, cells: Mapping[str, Cells]) -> Types:
-        """Make the table of predictions where it is missing; return the types of its columns.
+    def create(self, cells: Mapping[str, Cells]) -> ColumnTypes:
+        """Create the table of predictions if it does not exist; return the types of its columns.
 
         Raises:
-            Conflict: there is one already that has other columns.
+            Conflict: it exists without one of the columns.
         """
-        columns = [sa.Column(name, c.family.type) for name, c in cells.items()]
+        columns = [sa.Column(name, c.type.type) for name, c in cells.items()]
         new = sa.Table(
-            self.name.name, sa.MetaData(), *_keys(*BOOKKEEPING), *columns, schema=self.name.schema
+            self.name.name, sa.MetaData(), *_keys(*KEY_COLUMNS), *columns, schema=self.name.schema
         )
-        return self._make(new)
+        return self._create(new)
 
-    def make_others(self) -> None:
-        """Make the tables that are about a job where they are missing; errors as `make`."""
+    def create_others(self) -> None:
+        """Create the tables of jobs, chunks and rejects; errors as `create`."""
         for table in (self.jobs, self.chunks, self.rejects):
-            self._make(table)
+            self._create(table)
 
-    def _make(self, table: sa.Table) -> Types:
+    def _create(self, table: sa.Table) -> ColumnTypes:
         database = self.name.database
         database.create(table)
         with database.connect() as connection:
@@ -212,52 +205,52 @@ class OutputTables:
         self._require_columns(table, list(types))
         return types
 
-    def rows(self, cells: Mapping[str, Cells], types: Types) -> sa.Table:
-        """Return the table of predictions, whose columns have these types, to insert cells.
+    def rows(self, cells: Mapping[str, Cells], types: ColumnTypes) -> sa.Table:
+        """Return the table of predictions for inserting cells; its columns have these types.
 
         Raises:
-            InvalidData: a value does not fit the column that is there for it.
+            InvalidData: cells do not fit their column.
         """
         self._require_types(cells, types)
-        there = [sa.Column(name, _bound(types[name])) for name in (*BOOKKEEPING, *cells)]
-        return sa.Table(self.name.name, sa.MetaData(), *there, schema=self.name.schema)
+        columns = [sa.Column(name, _bound(types[name])) for name in (*KEY_COLUMNS, *cells)]
+        return sa.Table(self.name.name, sa.MetaData(), *columns, schema=self.name.schema)
 
-    def _require_columns(self, table: sa.Table, there: Sequence[str]) -> None:
-        lacking = [column.name for column in table.columns if column.name not in there]
-        if lacking:
+    def _require_columns(self, table: sa.Table, found: Sequence[str]) -> None:
+        missing = [column.name for column in table.columns if column.name not in found]
+        if missing:
             raise Conflict(
-                f"{self.name.uri}: the table {table.name!r} is there already, without column "
-                f"{', '.join(map(repr, lacking))}; it has {', '.join(map(repr, there))}. "
-                f"Add what is missing or write to another table"
+                f"{self.name.uri}: the table {table.name!r} exists without column "
+                f"{', '.join(map(repr, missing))}; it has {', '.join(map(repr, found))}. "
+                f"Add the missing columns or write to another table"
             )
 
-    def _require_types(self, cells: Mapping[str, Cells], types: Types) -> None:
-        wrong = [
-            f"{name!r} ({types[name]}) cannot take {column.family}"
+    def _require_types(self, cells: Mapping[str, Cells], types: ColumnTypes) -> None:
+        unfit = [
+            f"{name!r} ({types[name]}) cannot hold {column.type}"
             for name, column in cells.items()
-            if not column.family.fits(types[name])
+            if not column.type.fits(types[name])
         ]
-        if wrong:
+        if unfit:
             raise InvalidData(
-                f"{self.name.uri}: column {'; column '.join(wrong)}. "
+                f"{self.name.uri}: column {'; column '.join(unfit)}. "
                 f"Change the type of the column or write to another table"
             )
 
 
-def insert(connection: sa.Connection, table: sa.Table, lines: Sequence[tuple[Any, ...]]) -> None:
-    """Insert lines, which have a value for each column of the table, in order."""
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, which have a value for each column of the table, in order."""
     names = table.columns.keys()
-    if lines and connection.dialect.driver == PSYCOPG:
+    if rows and connection.dialect.driver == PSYCOPG:
         from adapters.sql.postgresql import copy
 
-        copy(connection, table, names, lines)
-    elif lines:
-        rows = [dict(zip(names, line, strict=True)) for line in lines]
-        connection.execute(sa.insert(table), rows)
+        copy(connection, table, names, rows)
+    elif rows:
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+        connection.execute(sa.insert(table), values)
 
 
 def _bound(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """Return the type that values are handed over as: numbers are never made decimal."""
+    """Return the type of bound values: numbers are not converted to decimal."""
     return sa.Double() if isinstance(kind, sa.Numeric) else kind
 
 

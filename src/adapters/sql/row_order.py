@@ -1,27 +1,28 @@
-"""How the rows of a table are put in order, and its columns made readable."""
+"""The order of the rows of a table, and the queries that read them in this order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from adapters.sql.database import POSTGRESQL, SQLITE
-from adapters.sql.table_name import TableName
+from adapters.sql.table_name import ColumnTypes, TableName
 from domain.data.dataset import Chunk
 
-_AS_THEY_ARE = (sa.Boolean, sa.Integer, sa.Float, sa.Numeric, sa.Date, sa.DateTime, sa.LargeBinary)
+_READABLE = (sa.Boolean, sa.Integer, sa.Float, sa.Numeric, sa.Date, sa.DateTime, sa.LargeBinary)
 _TEXTS = (sa.String, sa.Text, sa.TEXT, sa.VARCHAR, sa.CHAR)
 _BYTEWISE = {POSTGRESQL: "C", SQLITE: "BINARY"}
 _ROW_IDS = ("_rowid_", "rowid", "oid")
 
-Types: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
-
 
 @dataclass(frozen=True)
 class RowOrder:
-    """How a table is read: `range_key` is a unique integer that orders it, where there is one."""
+    """The columns of a table and the order of its rows.
+
+    `range_key` is a unique integer by which the rows are ordered; None if there is none.
+    """
 
     source: sa.FromClause
     columns: Mapping[str, sa.ColumnElement[Any]]
@@ -35,13 +36,13 @@ class RowOrder:
         return tuple(self.columns)
 
     def select(self, names: Sequence[str]) -> sa.Select[Any]:
-        """Select the key (or a constant) and some columns, in order of the rows."""
+        """Select the key (or a constant) and some columns, ordered."""
         key = sa.literal(0) if self.range_key is None else self.range_key
         columns = [self.columns[name] for name in names]
         return sa.select(key, *columns).select_from(self.source).order_by(*self.order)
 
     def every(self, rows: int) -> sa.Select[Any]:
-        """Select the key of the first row, of the one so many rows later, and so on."""
+        """Select the key of the first row and of every n-th row after it."""
         assert self.range_key is not None
         number = sa.func.row_number().over(order_by=self.range_key)
         keys = sa.select(self.range_key.label("key"), number.label("number"))
@@ -63,11 +64,11 @@ class RowOrder:
         return query.where(self.range_key.between(low, high))
 
 
-def layout_of(table: TableName, connection: sa.Connection) -> RowOrder:
-    """Look at a table and decide how to read it.
+def row_order_of(table: TableName, connection: sa.Connection) -> RowOrder:
+    """Inspect a table and return the order of its rows.
 
     Raises:
-        NotFound: there is no such table.
+        NotFound: the table does not exist.
     """
     inspector = sa.inspect(connection)
     try:
@@ -93,9 +94,9 @@ def layout_of(table: TableName, connection: sa.Connection) -> RowOrder:
 
 
 def _range_key(
-    source: sa.TableClause, types: Types, key: Sequence[str], *, rowids: bool
+    source: sa.TableClause, types: ColumnTypes, key: Sequence[str], *, rowids: bool
 ) -> sa.ColumnElement[Any] | None:
-    """Return the integer that orders the rows; SQLite numbers those of a table without a key."""
+    """Return the integer key of the rows; in SQLite the row id if there is no primary key."""
     if len(key) == 1 and isinstance(types[key[0]], sa.Integer):
         return source.c[key[0]]
     if key or not rowids:
@@ -108,14 +109,14 @@ def _range_key(
 def _readable(
     column: sa.ColumnElement[Any], kind: sa.types.TypeEngine[Any], dialect: str
 ) -> sa.ColumnElement[Any]:
-    """Return a column as one of few types: PostgreSQL has many, and each machine its time zone."""
+    """Return a column as text or as a type that every driver supports; times are in UTC."""
     if dialect != POSTGRESQL:
         return column
     if isinstance(kind, postgresql.DOMAIN):
         kind = kind.data_type
     if isinstance(kind, sa.DateTime) and kind.timezone:
         return sa.func.timezone("UTC", column)
-    if isinstance(kind, _AS_THEY_ARE) or type(kind) in _TEXTS:
+    if isinstance(kind, _READABLE) or type(kind) in _TEXTS:
         return column
     return sa.cast(column, sa.Text)
 
@@ -123,7 +124,7 @@ def _readable(
 def _by_bytes(
     column: sa.ColumnElement[Any], kind: sa.types.TypeEngine[Any], dialect: str
 ) -> sa.ColumnElement[Any]:
-    """Return what orders by a column in a way that depends on no locale."""
+    """Return an expression that orders by a column independently of the locale."""
     if isinstance(kind, sa.JSON) and dialect == POSTGRESQL:
         column, kind = sa.cast(column, sa.Text), sa.Text()
     if isinstance(kind, sa.String) and not isinstance(kind, sa.Enum) and dialect in _BYTEWISE:

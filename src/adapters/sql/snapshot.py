@@ -1,4 +1,4 @@
-"""A database as it was at one moment, for as many connections and processes as want to see it."""
+"""Snapshots of databases, which several connections and processes can read."""
 
 import os
 import re
@@ -15,47 +15,46 @@ from adapters.sql.database import POSTGRESQL, Database
 from adapters.sql.table_name import TableName
 from domain.errors import ModelportError, Unavailable
 
-_AT_ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_READ_ONLY_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _NAME = re.compile(r"[0-9A-Fa-f-]+")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A moment that others can name: `name` is an exported snapshot, or the path of a copy.
+    """The state of a database at one time. `name` is an exported snapshot or the path of a copy.
 
-    PostgreSQL keeps it while the transaction of the one who took it is open; of an SQLite file
-    there is a copy. Other databases have neither: there `name` is empty, and every connection
-    sees what is there when it looks.
+    PostgreSQL keeps an exported snapshot while the transaction that exported it is open. An SQLite
+    file is copied. For other databases `name` is empty: a connection reads the current state.
     """
 
     database: Database
     name: str
 
     @property
-    def is_kept(self) -> bool:
-        """Whether what is read is what was there at that moment."""
+    def is_fixed(self) -> bool:
+        """Whether every connection reads the same state."""
         return bool(self.name)
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """Open a connection that sees the database as it was then.
+        """Open a connection that reads the snapshot.
 
         Raises:
-            Unavailable: the one who took the snapshot has ended.
+            Unavailable: the process that took the snapshot has ended.
         """
         if not self.name or self.database.dialect != POSTGRESQL:
             if self.name and not Path(self.name).is_file():
                 raise self._gone()
-            with self._place.connect() as connection:
+            with self._database_or_copy.connect() as connection:
                 yield connection
             return
         with self.database.connect() as connection:
-            then = connection.execution_options(**_AT_ONE_MOMENT)
+            reading = connection.execution_options(**_READ_ONLY_SNAPSHOT)
             try:
-                then.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{self.name}'")
+                reading.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{self.name}'")
             except (sa.exc.ProgrammingError, sa.exc.DataError) as error:
                 raise self._gone() from error
-            yield then
+            yield reading
 
     def _gone(self) -> Unavailable:
         return Unavailable(
@@ -64,14 +63,14 @@ class Snapshot:
         )
 
     @property
-    def _place(self) -> Database:
+    def _database_or_copy(self) -> Database:
         if not self.name:
             return self.database
         return Database(self.database.url.set(database=self.name), self.database.unusable)
 
 
-def take(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
-    """Return the database of a table as it is now, and what lets go of it."""
+def take_snapshot(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
+    """Return a snapshot of the database of a table, and the function that releases it."""
     database = table.database
     if database.dialect == POSTGRESQL:
         return _export(table)
@@ -82,33 +81,32 @@ def take(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
 
 def _export(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
     database = table.database
-    held = ExitStack()
-    connection = held.enter_context(database.connect()).execution_options(**_AT_ONE_MOMENT)
+    stack = ExitStack()
+    connection = stack.enter_context(database.connect()).execution_options(**_READ_ONLY_SNAPSHOT)
     try:
-        # The transaction does nothing while others read: that must not end it.
+        # The server must not end the transaction, which is idle while others read.
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         name = str(connection.scalar(sa.select(sa.func.pg_export_snapshot())))
         if sa.inspect(connection).has_table(table.name, table.schema):
-            # Who looks at a table keeps others from emptying it by TRUNCATE, which no snapshot
-            # outlives.
+            # A read lock prevents TRUNCATE, which would empty the table in the snapshot too.
             source = sa.table(table.name, schema=table.schema)
             connection.execute(sa.select(sa.literal(1)).select_from(source).limit(0))
     except BaseException:
-        held.close()
+        stack.close()
         raise
     if not _NAME.fullmatch(name):
-        held.close()
-        raise Unavailable(f"{database.uri}: the server has no snapshots that can be shared")
+        stack.close()
+        raise Unavailable(f"{database.uri}: the server cannot export snapshots")
 
-    def let_go() -> None:
+    def release() -> None:
         with suppress(ModelportError, sa.exc.SQLAlchemyError):
-            held.close()
+            stack.close()
 
-    return Snapshot(database, name), _only_here(let_go)
+    return Snapshot(database, name), _in_this_process(release)
 
 
 def _copy(database: Database, file: Path) -> tuple[Snapshot, Callable[[], None]]:
-    folder, let_go = temporary_folder("snapshot")
+    folder, remove = temporary_folder("snapshot")
     copy = folder / file.name
     try:
         with database.connect() as connection:
@@ -116,9 +114,9 @@ def _copy(database: Database, file: Path) -> tuple[Snapshot, Callable[[], None]]
             assert isinstance(original, sqlite3.Connection)
             _back_up(database, original, copy)
     except BaseException:
-        let_go()
+        remove()
         raise
-    return Snapshot(database, str(copy)), let_go
+    return Snapshot(database, str(copy)), remove
 
 
 def _back_up(database: Database, original: sqlite3.Connection, copy: Path) -> None:
@@ -127,17 +125,17 @@ def _back_up(database: Database, original: sqlite3.Connection, copy: Path) -> No
             original.backup(target)
     except sqlite3.OperationalError as error:
         raise Unavailable(
-            f"{database.uri}: it cannot be copied to {copy.parent} to be read as it is now: "
-            f"{error}; TMPDIR names another place for the copy"
+            f"{database.uri}: it cannot be copied to {copy.parent} for reading: {error}; "
+            f"set TMPDIR to another folder"
         ) from error
 
 
-def _only_here(let_go: Callable[[], None]) -> Callable[[], None]:
-    """Return what does nothing in a process that was forked from this one."""
-    here = os.getpid()
+def _in_this_process(function: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that does nothing in a process that was forked from this one."""
+    process = os.getpid()
 
-    def do() -> None:
-        if os.getpid() == here:
-            let_go()
+    def call() -> None:
+        if os.getpid() == process:
+            function()
 
-    return do
+    return call

@@ -1,4 +1,4 @@
-"""Writes predictions into a table of a database."""
+"""The output of a batch job in tables of a database."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.job_lock import require_reserved, reserved
-from adapters.sql.output_tables import OutputTables, Types, cells_of, insert
-from adapters.sql.table_name import TableName
+from adapters.sql.job_lock import locked, require_lock
+from adapters.sql.output_tables import OutputTables, cells_of, insert
+from adapters.sql.table_name import ColumnTypes, TableName
 from application.ports import FinishedJob, PublishedOutput
 from domain.data.table import Table
 from domain.errors import Conflict, Unavailable
@@ -21,51 +21,51 @@ FINISHED = "finished"
 
 
 class SqlSink:
-    """A `PredictionSink` that appends to a table, which is made where it is missing.
+    """A `PredictionSink` that appends to a table, and creates it if it does not exist.
 
-    Several jobs may write to one table at the same time, each with one run.
+    Several jobs may write to one table concurrently, each in one run.
 
-    NAME            the scored rows with `job`, `chunk` and `row` (their place in the chunk)
-    NAME_rejects    a line per fault, with the `row` of the input, counted from one; where that is
-                    several files, also with `file` and `row_in_file`
+    NAME            the scored rows with `job`, `chunk` and `row` (index in the chunk)
+    NAME_rejects    a row per violation, with the `row` of the input, counted from one; for an input
+                    of several files also `file` and `row_in_file`
     NAME_chunks     a receipt per chunk
-    NAME_jobs       a line per job, `running` until it is published, then `finished`
+    NAME_jobs       a row per job: `running`, then `finished` when it is published
 
-    A chunk is one transaction: what was written of it earlier goes, its rows, rejects and receipt
-    come. So the rows of a job are there once, however often it is run; those that count are those
-    of finished jobs. The types of new columns follow from the first chunk.
+    A transaction replaces rows, rejects and receipt of a chunk. So the rows of a job are in the
+    table once, however often the job runs; only those of finished jobs count. The first chunk
+    decides the types of new columns.
     """
 
-    def __init__(self, url: str, *, sent: bool = False) -> None:
-        """Name the table. One that was `sent` writes for another process."""
-        self._url, self._sent = url, sent
+    def __init__(self, url: str, *, in_worker: bool = False) -> None:
+        """Write nothing yet. A sink in a worker checks that the run still holds its lock."""
+        self._url, self._in_worker = url, in_worker
         self._tables = OutputTables.of(TableName.parse(url))
         self._registered: set[str] = set()
-        self._types: Types = {}
+        self._types: ColumnTypes = {}
 
     def __reduce__(self) -> tuple[Callable[..., "SqlSink"], tuple[str]]:
-        return partial(SqlSink, sent=True), (self._url,)
+        return partial(SqlSink, in_worker=True), (self._url,)
 
     @property
     def uri(self) -> str:
-        """The table that is written to, without anything that is secret."""
+        """The URL of the table, without secrets."""
         return self._tables.name.uri
 
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
-        return reserved(self._tables.name, job.id)
+        return locked(self._tables.name, job.id)
 
     def finished(self, job: BatchJob) -> FinishedJob | None:
-        """Return what was published, if the table has as many rows and rejects as then."""
+        """Return what was published, if no rows or rejects were removed or added since."""
         status, receipts = self._found(job)
         if status != FINISHED or None in receipts.values():
             return None
-        whole = [receipt for receipt in receipts.values() if receipt is not None]
-        rejected = sum(receipt.rejected for receipt in whole)
-        scored = sum(receipt.scored for receipt in whole)
-        return FinishedJob(self._published(job, rejected), len(whole), scored, rejected)
+        complete = [receipt for receipt in receipts.values() if receipt is not None]
+        rejected = sum(receipt.rejected for receipt in complete)
+        scored = sum(receipt.scored for receipt in complete)
+        return FinishedJob(self._published(job, rejected), len(complete), scored, rejected)
 
     def completed_chunks(self, job: BatchJob) -> dict[int, ChunkReceipt]:
-        """Return the receipts of a job that is not finished; a finished one is written again."""
+        """Return the receipts of a running job; a finished job is written again."""
         status, receipts = self._found(job)
         if status != RUNNING:
             return {}
@@ -74,11 +74,11 @@ class SqlSink:
     def write_chunk(
         self, job: BatchJob, index: int, table: Table, rejects: Sequence[Reject]
     ) -> ChunkReceipt:
-        if self._sent:
-            require_reserved(self._tables.name, job.id)
+        if self._in_worker:
+            require_lock(self._tables.name, job.id)
         cells = cells_of(table, self.uri)
         if not self._types:
-            self._types = self._tables.make(cells)
+            self._types = self._tables.create(cells)
         self._register(job)
         rows = self._tables.rows(cells, self._types)
         values = [cells[name].to_fit(rows.c[name].type) for name in cells]
@@ -88,12 +88,12 @@ class SqlSink:
             for written in (rows, self._tables.rejects, self._tables.chunks):
                 of_chunk = (written.c.job == job.id) & (written.c.chunk == index)
                 connection.execute(sa.delete(written).where(of_chunk))
-            place = (job.id, index)
-            lines = enumerate(zip(*values, strict=True))
-            insert(connection, rows, [(*place, row, *line) for row, line in lines])
-            insert(connection, self._tables.rejects, _faults(place, rejects))
+            chunk = (job.id, index)
+            scored = enumerate(zip(*values, strict=True))
+            insert(connection, rows, [(*chunk, row, *cells) for row, cells in scored])
+            insert(connection, self._tables.rejects, _reject_rows(chunk, rejects))
             counts = (receipt.scored, receipt.rejected)
-            insert(connection, self._tables.chunks, [(*place, *counts)])
+            insert(connection, self._tables.chunks, [(*chunk, *counts)])
         return receipt
 
     def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
@@ -104,10 +104,10 @@ class SqlSink:
         with self._tables.name.database.begin() as connection:
             self._lock(connection, job)
             written = {r.chunk: r.rejected for r in connection.execute(found)}
-            lacking = sorted({*range(chunks)} - {*written})
-            if lacking:
+            missing = sorted({*range(chunks)} - {*written})
+            if missing:
                 raise Unavailable(
-                    f"{self.uri}: job {job.id}: chunk {lacking[0]} of {chunks} is not written"
+                    f"{self.uri}: job {job.id}: chunk {missing[0]} of {chunks} is not written"
                 )
             connection.execute(done.values(status=FINISHED, finished_at=sa.func.now()))
         return self._published(job, sum(written.values()))
@@ -117,18 +117,18 @@ class SqlSink:
         return PublishedOutput(f"{self.uri} (job {job.id})", rejects)
 
     def _found(self, job: BatchJob) -> tuple[str | None, dict[int, ChunkReceipt | None]]:
-        """Return the status of a job and its receipts; None for those that rows are missing of."""
+        """Return the status of a job and its receipts; None for chunks with missing rows."""
         database, name = self._tables.name.database, self._tables.name
         tables = [self._tables.jobs, self._tables.chunks, self._tables.rejects]
         if not database.has_file():
             return None, {}
         with database.connect() as connection:
-            there = sa.inspect(connection).get_table_names(name.schema)
-            if not {name.name, *(table.name for table in tables)} <= {*there}:
+            existing = sa.inspect(connection).get_table_names(name.schema)
+            if not {name.name, *(table.name for table in tables)} <= {*existing}:
                 return None, {}
             jobs, chunks, rejects = tables
             status = connection.scalar(sa.select(jobs.c.status).where(jobs.c.job == job.id))
-            scored = _counts(connection, self._tables.places, job, sa.func.count())
+            scored = _counts(connection, self._tables.keys, job, sa.func.count())
             distinct = sa.func.count(rejects.c.row.distinct())
             rejected = _counts(connection, rejects, job, distinct)
             receipts = connection.execute(sa.select(chunks).where(chunks.c.job == job.id))
@@ -139,12 +139,12 @@ class SqlSink:
         }
 
     def _register(self, job: BatchJob) -> None:
-        """Make the tables and the line of the job where they are missing."""
+        """Create the tables and insert the row of the job, if they do not exist."""
         if job.id in self._registered:
             return
         database, jobs = self._tables.name.database, self._tables.jobs
-        self._tables.make_others()
-        line = {
+        self._tables.create_others()
+        row = {
             "job": job.id,
             "status": RUNNING,
             "model": job.model,
@@ -154,15 +154,15 @@ class SqlSink:
         }
         try:
             with database.begin() as connection:
-                connection.execute(sa.insert(jobs).values(started_at=sa.func.now(), **line))
+                connection.execute(sa.insert(jobs).values(started_at=sa.func.now(), **row))
         except Conflict:
-            pass  # the job is known already, or another process has just made it known
+            pass  # an earlier run or another process has inserted it
         self._registered.add(job.id)
 
     def _lock(self, connection: sa.Connection, job: BatchJob, **values: Any) -> None:
-        """Let no other process write to this job until the transaction ends."""
+        """Lock the row of the job against other processes until the transaction ends."""
         jobs = self._tables.jobs
-        # Any write locks the line, also where FOR UPDATE is not known.
+        # An update locks the row in every database; FOR UPDATE is not known to all.
         new = {"status": jobs.c.status, **values}
         connection.execute(sa.update(jobs).where(jobs.c.job == job.id).values(new))
 
@@ -170,18 +170,18 @@ class SqlSink:
 def _counts(
     connection: sa.Connection, table: sa.Table, job: BatchJob, count: sa.ColumnElement[int]
 ) -> Counter[int]:
-    """Return how many there are in each chunk of a job."""
+    """Return the count for each chunk of a job."""
     query = sa.select(table.c.chunk, count).where(table.c.job == job.id).group_by(table.c.chunk)
     return Counter({row.chunk: row[1] for row in connection.execute(query)})
 
 
-def _faults(place: tuple[str, int], rejects: Sequence[Reject]) -> list[tuple[Any, ...]]:
+def _reject_rows(chunk: tuple[str, int], rejects: Sequence[Reject]) -> list[tuple[Any, ...]]:
     return [
         (
-            *(*place, reject.row, number),
-            *(fault.field, fault.problem, fault.allowed),
+            *(*chunk, reject.row, number),
+            *(violation.field, violation.problem, violation.allowed),
             *(reject.file or None, reject.row_in_file or None),
         )
         for reject in rejects
-        for number, fault in enumerate(reject.violations)
+        for number, violation in enumerate(reject.violations)
     ]

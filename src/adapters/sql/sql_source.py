@@ -1,4 +1,4 @@
-"""Reads a table of a database."""
+"""A table of a database as data source."""
 
 import json
 import weakref
@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.cells import Fingerprint, as_column, canonical
-from adapters.sql.row_order import RowOrder, layout_of
-from adapters.sql.snapshot import Snapshot, take
+from adapters.sql.row_order import RowOrder, row_order_of
+from adapters.sql.snapshot import Snapshot, take_snapshot
 from adapters.sql.table_name import TableName
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
@@ -23,8 +23,8 @@ _ROWS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
-class Scan:
-    """One pass over all rows, in one statement and therefore of one moment."""
+class TableScan:
+    """Version and chunks of a table, read in one statement and so from one state."""
 
     version: DatasetVersion
     chunks: tuple[Chunk, ...]
@@ -33,23 +33,21 @@ class Scan:
 class SqlSource:
     """A `DataSource` over a table or view: `dialect+driver://user@host/database#schema.table`.
 
-    Rows come in the order of the primary key, texts in it by their bytes. Without a primary key,
-    SQLite's come in the order in which they were put in (its row id), those of others ordered by
-    all columns. With a single integer as key (or row id), chunks are ranges of it and cost what
-    they hold; otherwise the table is sorted for each chunk.
+    Rows are ordered by the primary key, text by its bytes. Without a primary key they are ordered
+    by the row id (SQLite) or by all columns (other databases). If the key is a single integer or
+    the row id, a chunk is a range of it; otherwise each chunk sorts the table.
 
-    The version is the SHA-256 of all cells in that order, the same wherever the same rows with
-    the same primary key are kept.
+    The version is the SHA-256 of all cells in this order: the same for the same rows with the same
+    primary key in any database.
 
-    Everything is read as it was at the first look, whatever is written meanwhile, also by the
-    workers that an instance is sent to: PostgreSQL keeps a snapshot as long as the instance is
-    there, an SQLite file is copied. Other databases keep none: there `plan` passes over the table
-    once more and gives every chunk the fingerprints of its columns, and a table that was changed
-    since the first look raises `ChecksumMismatch`.
+    All reads see the state of the first access, in workers too, whatever is written meanwhile:
+    PostgreSQL keeps a snapshot for the life of the instance, an SQLite file is copied. Other
+    databases have no snapshot: `plan` reads the table once more and stores fingerprints of the
+    columns in each chunk, and a change since the first access raises `ChecksumMismatch`.
     """
 
     def __init__(self, url: str, snapshot: str | None = None) -> None:
-        """Name the table; `snapshot` is one that another instance has taken of the database."""
+        """Connect to nothing yet; `snapshot` is the name of one that another instance has taken."""
         self._url = url
         self._table = TableName.parse(url, unusable=UnreadableData)
         if snapshot is not None:
@@ -64,31 +62,31 @@ class SqlSource:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self._layout.names
+        return self._order.names
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        if self._snapshot.is_kept:
+        if self._snapshot.is_fixed:
             return self._plan(rows_per_chunk)
         scan = self._scan(rows_per_chunk)
         if scan.version != self.__dict__.setdefault("version", scan.version):
-            raise ChecksumMismatch(f"{self._table.uri}: the table was changed; begin again")
+            raise ChecksumMismatch(f"{self._table.uri}: the table was changed; start again")
         return iter(scan.chunks)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
-        layout = self._layout
-        lacking = [name for name in columns if name not in layout.names]
-        if lacking:
+        order = self._order
+        missing = [name for name in columns if name not in order.names]
+        if missing:
             raise InvalidData(
-                f"{self._table.uri}: no column {lacking[0]!r}; "
-                f"it has {', '.join(map(repr, layout.names))}"
+                f"{self._table.uri}: no column {missing[0]!r}; "
+                f"it has {', '.join(map(repr, order.names))}"
             )
         names = list(columns)
-        cells = self._fetch(layout.within(chunk, names), len(names))
-        if not self._snapshot.is_kept:
+        cells = self._fetch(order.within(chunk, names), len(names))
+        if not self._snapshot.is_fixed:
             self._require_unchanged(chunk, names, cells)
         return Table(
             {
-                name: as_column(column, columns[name], boolean=name in layout.booleans)
+                name: as_column(column, columns[name], boolean=name in order.booleans)
                 for name, column in zip(names, cells[1:], strict=True)
             },
             chunk.rows,
@@ -97,8 +95,8 @@ class SqlSource:
     def _fetch(self, query: sa.Select[Any], columns: int) -> list[list[Any]]:
         cells: list[list[Any]] = [[] for _ in range(columns + 1)]
         with self._snapshot.connect() as connection:
-            for part in _stream(connection, query):
-                for column, added in zip(cells, zip(*part, strict=True), strict=True):
+            for rows in _stream(connection, query):
+                for column, added in zip(cells, zip(*rows, strict=True), strict=True):
                     column.extend(added)
         return cells
 
@@ -114,48 +112,48 @@ class SqlSource:
         if changed:
             raise ChecksumMismatch(
                 f"{self._table.uri}: rows {chunk.start + 1} to {chunk.start + chunk.rows} "
-                f"were changed since the table was fingerprinted; begin again"
+                f"were changed since the table was fingerprinted; start again"
             )
 
     @cached_property
     def _snapshot(self) -> Snapshot:
         self._table.database.require_file()
-        snapshot, let_go = take(self._table)
-        weakref.finalize(self, let_go)
+        snapshot, release = take_snapshot(self._table)
+        weakref.finalize(self, release)
         return snapshot
 
     @cached_property
-    def _layout(self) -> RowOrder:
+    def _order(self) -> RowOrder:
         with self._snapshot.connect() as connection:
-            return layout_of(self._table, connection)
+            return row_order_of(self._table, connection)
 
     def _plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        """Cut the rows without looking at more than their keys."""
+        """Yield the chunks; reads only the keys."""
         rows = self.version.rows
         starts = range(0, rows, rows_per_chunk)
         keys = self._first_keys(rows_per_chunk)
         for index, start in enumerate(starts):
-            where = (keys[index], keys[index + 1] - 1) if keys else ()
-            yield Chunk(index, start, min(rows_per_chunk, rows - start), where)
+            key_range = (keys[index], keys[index + 1] - 1) if keys else ()
+            yield Chunk(index, start, min(rows_per_chunk, rows - start), key_range)
 
     def _first_keys(self, rows_per_chunk: int) -> list[int]:
-        """Return the key each chunk begins with and one beyond the last; nothing without keys."""
-        layout = self._layout
-        if layout.range_key is None:
+        """Return the first key of each chunk and the key after the last; empty without keys."""
+        order = self._order
+        if order.range_key is None:
             return []
         with self._snapshot.connect() as connection:
-            found = [*connection.scalars(layout.every(rows_per_chunk))]
-            last = connection.scalar(layout.last_key)
+            found = [*connection.scalars(order.every(rows_per_chunk))]
+            last = connection.scalar(order.last_key)
         return [] if last is None else [*found, last + 1]
 
-    def _scan(self, rows_per_chunk: int | None) -> Scan:
-        layout = self._layout
-        whole, chunk = _Tally.empty(layout), _Tally.empty(layout)
+    def _scan(self, rows_per_chunk: int | None) -> TableScan:
+        order = self._order
+        whole, chunk = _RowsDigest.empty(order), _RowsDigest.empty(order)
         chunks: list[Chunk] = []
         with self._snapshot.connect() as connection:
-            for part in _stream(connection, layout.select(layout.names)):
-                for piece in _cut(part, rows_per_chunk, chunk.rows):
-                    keys, *columns = zip(*piece, strict=True)
+            for fetched in _stream(connection, order.select(order.names)):
+                for rows in _split(fetched, rows_per_chunk, chunk.rows):
+                    keys, *columns = zip(*rows, strict=True)
                     self._require_integers(keys)
                     cells = [canonical(column) for column in columns]
                     whole.add(keys, cells)
@@ -163,24 +161,24 @@ class SqlSource:
                         chunk.add(keys, cells)
                         if chunk.rows == rows_per_chunk:
                             chunks.append(chunk.chunk(len(chunks), whole.rows))
-                            chunk = _Tally.empty(layout)
+                            chunk = _RowsDigest.empty(order)
         if chunk.rows:
             chunks.append(chunk.chunk(len(chunks), whole.rows))
-        version = DatasetVersion(self._table.uri, whole.sha256(layout.names), whole.rows)
-        return Scan(version, tuple(chunks))
+        version = DatasetVersion(self._table.uri, whole.sha256(order.names), whole.rows)
+        return TableScan(version, tuple(chunks))
 
     def _require_integers(self, keys: Sequence[Any]) -> None:
         if {*map(type, keys)} != {int}:
-            key = getattr(self._layout.range_key, "name", "")
+            key = getattr(self._order.range_key, "name", "")
             raise UnreadableData(
                 f"{self._table.uri}: the primary key {key!r} is declared as integer, "
-                f"but some row holds something else in it"
+                f"but a row has another value"
             )
 
 
 @dataclass(slots=True)
-class _Tally:
-    """What is known of consecutive rows without keeping them."""
+class _RowsDigest:
+    """Number, key range and fingerprints of consecutive rows."""
 
     fingerprints: tuple[Fingerprint, ...]
     has_range: bool
@@ -189,8 +187,8 @@ class _Tally:
     high: int = 0
 
     @classmethod
-    def empty(cls, layout: RowOrder) -> "_Tally":
-        return cls(tuple(Fingerprint() for _ in layout.names), layout.range_key is not None)
+    def empty(cls, order: RowOrder) -> "_RowsDigest":
+        return cls(tuple(Fingerprint() for _ in order.names), order.range_key is not None)
 
     def add(self, keys: Sequence[int], cells: Sequence[bytes]) -> None:
         self.low = self.low if self.rows else keys[0]
@@ -200,9 +198,9 @@ class _Tally:
             fingerprint.update(column)
 
     def chunk(self, index: int, end: int) -> Chunk:
-        where = (self.low, self.high) if self.has_range else ()
-        what = tuple(fingerprint.short for fingerprint in self.fingerprints)
-        return Chunk(index, end - self.rows, self.rows, (*where, *what))
+        key_range = (self.low, self.high) if self.has_range else ()
+        fingerprints = tuple(fingerprint.short for fingerprint in self.fingerprints)
+        return Chunk(index, end - self.rows, self.rows, (*key_range, *fingerprints))
 
     def sha256(self, names: Sequence[str]) -> str:
         columns = [[n, f.hex] for n, f in zip(names, self.fingerprints, strict=True)]
@@ -210,18 +208,18 @@ class _Tally:
 
 
 def _stream(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[sa.Row[Any]]]:
-    """Yield the rows in lists, fetched as they are needed."""
+    """Yield lists of rows, fetched on demand."""
     return connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query).partitions()
 
 
-def _cut(
-    part: Sequence[sa.Row[Any]], rows_per_chunk: int | None, begun: int
+def _split(
+    rows: Sequence[sa.Row[Any]], rows_per_chunk: int | None, rows_before: int
 ) -> Iterator[Sequence[sa.Row[Any]]]:
-    """Cut rows where a chunk ends, `begun` rows being in the current one already."""
+    """Split rows where a chunk ends; the current chunk has `rows_before` rows already."""
     if rows_per_chunk is None:
-        yield part
+        yield rows
         return
-    end = min(rows_per_chunk - begun, len(part))
-    yield part[:end]
-    for start in range(end, len(part), rows_per_chunk):
-        yield part[start : start + rows_per_chunk]
+    end = min(rows_per_chunk - rows_before, len(rows))
+    yield rows[:end]
+    for start in range(end, len(rows), rows_per_chunk):
+        yield rows[start : start + rows_per_chunk]

@@ -1,4 +1,4 @@
-"""Keeps runs in tables of a database."""
+"""Runs in tables of a database."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +58,7 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class SqlRun:
-    """A `Run`: each call is one transaction; what is logged again under a name replaces it."""
+    """A `Run`. Each call is one transaction; a name that is logged again is replaced."""
 
     database: Database
     id: str
@@ -81,11 +81,11 @@ class SqlRun:
 
 
 class SqlTracker:
-    """A `Tracker` over `modelport_runs` and the tables that refer to it, made where missing.
+    """A `Tracker` in `modelport_runs` and the tables that refer to it; created on demand.
 
-    A run is `running` until it is left, then `finished` or `failed`; one whose process was killed
-    or lost the database stays `running`. Nested parameters are kept under dotted names, texts as
-    they are and other values as JSON. A metric that is not a number is NULL.
+    The status of a run is `running`, then `finished` or `failed`; it stays `running` if the process
+    is killed or loses the database. Nested parameters have dotted names; values that are not text
+    are JSON. A metric that is NaN is NULL.
     """
 
     def __init__(

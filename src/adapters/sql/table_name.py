@@ -1,6 +1,8 @@
 """A table of a database by its URL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import sqlalchemy as sa
@@ -8,7 +10,9 @@ import sqlalchemy as sa
 from adapters.sql.database import EXAMPLES, FORM, Database
 from domain.errors import Misconfigured, ModelportError, NotFound, Unavailable
 
-_SHOWN = 20
+ColumnTypes: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
+
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,11 @@ class TableName:
 
     @classmethod
     def parse(cls, url: str, unusable: type[ModelportError] = Unavailable) -> "TableName":
-        """Return the table that a URL names by its fragment.
+        """Return the table of a URL with a fragment.
 
         Raises:
-            Misconfigured: it names none, this is no URL of a database, or its driver is missing.
+            Misconfigured: there is no fragment, it is not the URL of a database, or the driver is
+                not installed.
         """
         address, hash_sign, fragment = url.rpartition("#")
         schema, _, name = fragment.rpartition(".")
@@ -38,17 +43,17 @@ class TableName:
 
     @property
     def uri(self) -> str:
-        """The URL without anything that is secret."""
+        """The URL without secrets."""
         return f"{self.database.uri}#{self}"
 
     def __str__(self) -> str:
         return self.name if self.schema is None else f"{self.schema}.{self.name}"
 
     def missing(self, inspector: sa.Inspector) -> NotFound:
-        """Return the error that says which tables there are instead."""
-        there = sorted(
+        """Return the error for a missing table; it lists the existing ones."""
+        names = sorted(
             [*inspector.get_table_names(self.schema), *inspector.get_view_names(self.schema)]
         )
-        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-        listed = f"{', '.join(there[:_SHOWN])}{more}" if there else "none"
+        more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+        listed = f"{', '.join(names[:_MAX_LISTED])}{more}" if names else "none"
         return NotFound(f"{self.database.uri}: no table {str(self)!r}; tables there: {listed}")

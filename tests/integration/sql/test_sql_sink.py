@@ -293,7 +293,7 @@ class TestRefusals:
         self, sink: SqlSink, database_url: str
     ) -> None:
         sink.write_chunk(JOB, 0, Table.of({"id": np.array([1, 2])}), ())
-        with pytest.raises(InvalidData, match=r"column 'id' \(BIGINT\) cannot take text"):
+        with pytest.raises(InvalidData, match=r"column 'id' \(BIGINT\) cannot hold text"):
             sink.write_chunk(JOB, 1, Table.of({"id": np.array(["x"], dtype=object)}), ())
         assert rows_of(database_url, "SELECT id FROM scored ORDER BY 1") == [(1,), (2,)]
 

@@ -450,7 +450,7 @@ class TestChanges:
         source = SqlSource(f"{database_url}#blocks")
         assert source.version.rows == 5
         execute(database_url, change)
-        with pytest.raises(ChecksumMismatch, match="begin again"):
+        with pytest.raises(ChecksumMismatch, match="start again"):
             source.plan(2)
 
     def test_a_change_of_a_column_that_is_not_read_does_no_harm(self, database_url: str) -> None:

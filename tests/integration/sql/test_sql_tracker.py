@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     tracker = SqlTracker(f"sqlite:///{tmp_path}/file/x.db")
     with (
-        pytest.raises(Unavailable, match="the folder cannot be made"),
+        pytest.raises(Unavailable, match="the folder cannot be created"),
         tracker.run("orchard", {}, sample_data()),
     ):
         raise AssertionError

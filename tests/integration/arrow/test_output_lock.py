@@ -42,7 +42,7 @@ def holding(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 import sys
 from pathlib import Path
 from adapters.arrow.open_by_suffix import open_sink
-from tests.integration.arrow.test_one_output import JOB
+from tests.integration.arrow.test_output_lock import JOB
 
 with open_sink(Path(sys.argv[1])).locked(JOB):
     print("has it", flush=True)

@@ -26,7 +26,7 @@ OTHER = replace(JOB, model="orchard/2")
 SCRIPT = """
 import sys
 from adapters.sql.sql_sink import SqlSink
-from tests.integration.sql.test_sql_reserving import JOB
+from tests.integration.sql.test_sql_job_lock import JOB
 
 with SqlSink(sys.argv[1]).locked(JOB):
     print("has it", flush=True)
@@ -92,7 +92,7 @@ def test_nothing_is_left_beside_an_sqlite_file(sqlite_url: str, tmp_path: Path) 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = SqlSink(f"sqlite:///{tmp_path}/file/x.db#scored")
-    with pytest.raises(Unavailable, match="cannot be made"), sink.locked(JOB):
+    with pytest.raises(Unavailable, match="cannot be created"), sink.locked(JOB):
         pytest.fail("it cannot be locked")
 
 
