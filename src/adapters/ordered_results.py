@@ -1,4 +1,4 @@
-"""Working on many items side by side and giving the results in order: what executors share."""
+"""Concurrent work on many items with results in order, shared by the executors."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -11,31 +11,31 @@ from application.ports import Item, Result
 def in_order(
     submit: Callable[[Item], "Future[Result]"],
     items: Iterable[Item],
-    at_once: int,
-    waiting: Callable[[], None] | None = None,
+    max_unfinished: int,
+    check: Callable[[], None] | None = None,
     seconds: float = 1.0,
 ) -> Generator[Result]:
-    """Yield the result of each item in order; at most `at_once` are unfinished at any time.
+    """Yield the results in the order of the items; at most `max_unfinished` are unfinished.
 
-    A slow item holds up none behind it: their results wait. When one has failed nothing more is
-    begun, and its error is raised at its turn. `waiting` is called whenever nothing has
-    ended for so many seconds; it may raise.
+    A slow item does not delay the items after it, only their results. After an error no further
+    item is submitted, and the error is raised in its turn. `check` is called whenever nothing has
+    finished for `seconds`; it may raise.
     """
     upcoming, failed = iter(items), False
     futures: deque[Future[Result]] = deque()
     unfinished: set[Future[Result]] = set()
     while True:
-        while not failed and len(unfinished) < at_once and (taken := [*islice(upcoming, 1)]):
-            futures.append(submit(taken[0]))
+        while not failed and len(unfinished) < max_unfinished and (item := [*islice(upcoming, 1)]):
+            futures.append(submit(item[0]))
             unfinished.add(futures[-1])
             failed = _any_failed(unfinished)
         if not futures:
             return
         while futures and futures[0].done():
             yield futures.popleft().result()
-        done, unfinished = wait(unfinished, waiting and seconds, FIRST_COMPLETED)
-        if waiting is not None and not done:
-            waiting()
+        done, unfinished = wait(unfinished, check and seconds, FIRST_COMPLETED)
+        if check is not None and not done:
+            check()
         failed = failed or _any_failed(done)
 
 

@@ -38,7 +38,7 @@ class MemorySource:
 
 
 def digest(table: Table) -> str:
-    """Return the SHA-256 of a table's names and values, however its columns are held."""
+    """Return the SHA-256 of column names and values, independent of their types."""
     content = [(name, plain(column).tolist()) for name, column in table.columns.items()]
     return sha256(repr(content).encode()).hexdigest()
 
@@ -54,7 +54,7 @@ def _of_kind(column: Column, kind: Kind | None) -> Column:
 
 
 class MemorySink:
-    """A `PredictionSink`; it fails for good once `fail_after` chunks were written, if given.
+    """A `PredictionSink`; it fails after `fail_after` chunks, if given.
 
     `tables` and `rejects` hold the published results by job id.
     """

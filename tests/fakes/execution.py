@@ -6,7 +6,7 @@ from application.ports import Item, Result
 
 
 class MemoryExecutor:
-    """An `Executor` that takes `workers` items at a time and works on the last of them first."""
+    """An `Executor` that takes `workers` items at a time and runs the last of them first."""
 
     def map(
         self,

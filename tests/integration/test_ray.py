@@ -25,7 +25,7 @@ from adapters.arrow.reading.parquet_source import ParquetSource
 from adapters.formats.manifest_file import read_manifest
 from adapters.local.thread_executor import ThreadExecutor
 from adapters.ray.ray_executor import RayExecutor
-from adapters.ray.worker_task import Sent
+from adapters.ray.worker_task import WorkerTask
 from adapters.sql.sql_sink import SqlSink
 from application.model.load_model import LoadModel
 from application.ports import Executor, PredictionSink, Runtime
@@ -186,7 +186,7 @@ def outputs(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> tuple[
         ("postgresql", "a node"),
     ],
 )
-def test_the_output_is_that_of_one_machine_whatever_is_lost_on_the_way(
+def test_the_output_is_that_of_one_machine_whatever_is_lost(
     unconnected: TwoNodes,
     job: Job,
     outputs: tuple[Output, Output],
@@ -216,11 +216,9 @@ def test_the_output_is_that_of_one_machine_whatever_is_lost_on_the_way(
     assert capfd.readouterr().out == "", "only the result may stand on stdout"
 
 
-def test_a_worker_that_is_lost_each_time_ends_the_job_with_the_place_told(
-    two_nodes: TwoNodes, tmp_path: Path
-) -> None:
+def test_a_worker_that_is_lost_each_time_ends_the_job(two_nodes: TwoNodes, tmp_path: Path) -> None:
     two_nodes.heal()
-    with pytest.raises(Unavailable, match=r"lost a worker at the same place 4 times"):
+    with pytest.raises(Unavailable, match=r"lost a worker for the same item 4 times"):
         list(RayExecutor(two_nodes.address).map(die, range(3), 2))
 
 
@@ -230,7 +228,7 @@ def die(item: int) -> int:
     return item
 
 
-def test_a_cluster_that_loses_its_cores_or_its_head_is_given_up() -> None:
+def test_a_cluster_without_cores_or_head_ends_the_job() -> None:
     coreless = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
     cluster: Any = Cluster(initialize_head=True, head_node_args=coreless)
     try:
@@ -251,7 +249,7 @@ def test_a_cluster_that_loses_its_cores_or_its_head_is_given_up() -> None:
 
 def given_up(address: str, head: list[int]) -> tuple[str, str]:
     """Return what is said where a cluster loses its only core, and then where its head goes."""
-    executor = RayExecutor(address, patience=2)
+    executor = RayExecutor(address, timeout=2)
 
     def items() -> Iterator[int]:
         yield 0
@@ -275,7 +273,7 @@ def take_down(item: int) -> int:
     return item
 
 
-def test_a_file_that_only_this_machine_has_is_told(two_nodes: TwoNodes, job: Job) -> None:
+def test_a_file_that_a_node_does_not_have_is_named(two_nodes: TwoNodes, job: Job) -> None:
     source = ParquetSource(job.source)
     chunk = next(source.plan(CHUNK))
     job.source.rename(job.folder / "elsewhere.parquet")
@@ -288,10 +286,10 @@ def read(order: tuple[ParquetSource, Chunk]) -> int:
     return len(source.read(chunk, {"height": None}))
 
 
-def test_a_folder_that_only_this_machine_has_is_told(two_nodes: TwoNodes, tmp_path: Path) -> None:
-    sent = Sent("a task", [ray.put(str)], tmp_path / "not there")
-    with pytest.raises(Unavailable, match=r"not there is not there on .*in a folder that all"):
-        list(RayExecutor(two_nodes.address).map(sent, range(3)))
+def test_a_folder_that_a_node_does_not_have_is_named(two_nodes: TwoNodes, tmp_path: Path) -> None:
+    task = WorkerTask("a task", [ray.put(str)], tmp_path / "not there")
+    with pytest.raises(Unavailable, match=r"not there does not exist on .*in a folder that all"):
+        list(RayExecutor(two_nodes.address).map(task, range(3)))
 
 
 @dataclass(frozen=True)
@@ -305,13 +303,13 @@ class Foreign:
         return item
 
 
-def test_a_worker_that_lacks_a_module_is_told(two_nodes: TwoNodes) -> None:
+def test_a_module_that_a_worker_does_not_have_is_named(two_nodes: TwoNodes) -> None:
     with pytest.raises(Unavailable, match=r"same release of modelport .*modelport_of_tomorrow"):
         list(RayExecutor(two_nodes.address).map(Foreign(), range(3)))
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "cluster", "1.2.3.4", ":6379"])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
+def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(Misconfigured, match=r"^RAY_ADDRESS: .* is not allowed; allowed: HOST:PORT"):
         list(RayExecutor(address).map(str, range(3)))
 
@@ -326,7 +324,7 @@ def trained(tmp_path: Path) -> Place:
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["a cluster", "a cluster of its own"])
-def test_the_command_runs_where_it_is_told(
+def test_the_command_uses_the_configured_cluster(
     two_nodes: TwoNodes, trained: Place, named: bool
 ) -> None:
     address = two_nodes.address if named else "local"
@@ -338,7 +336,7 @@ def test_the_command_runs_where_it_is_told(
     assert (trained / "ray.csv").read_bytes() == (trained / "local.csv").read_bytes()
 
 
-def test_a_cluster_that_is_not_there_is_unavailable(trained: Place) -> None:
+def test_a_cluster_that_does_not_answer_is_unavailable(trained: Place) -> None:
     ran = trained.having(RAY_ADDRESS="127.0.0.1:1").call("predict", "in.csv", "out.csv")
     assert (ran.code, ran.out) == (69, "")
-    assert "nothing answers for Ray at 127.0.0.1:1: Connection refused" in ran.err
+    assert "no Ray cluster answers at 127.0.0.1:1: Connection refused" in ran.err

@@ -1,4 +1,4 @@
-"""The way back from numbers to values, against which the encoding is held."""
+"""The inverse of the encoding of features."""
 
 from collections.abc import Sequence
 from math import isnan
@@ -8,7 +8,7 @@ from domain.data.schema import Schema
 
 
 def decoded(feature: Feature, number: float) -> float | int | str | bool | None:
-    """Return the value that a number stands for."""
+    """Return the value of an encoded number."""
     if isnan(number):
         return None
     match feature.kind:
@@ -25,6 +25,6 @@ def decoded(feature: Feature, number: float) -> float | int | str | bool | None:
 def decoded_record(
     schema: Schema, vector: Sequence[float]
 ) -> dict[str, float | int | str | bool | None]:
-    """Return the record that a vector stands for."""
+    """Return the record of an encoded vector."""
     pairs = zip(schema.features, vector, strict=True)
     return {feature.name: decoded(feature, number) for feature, number in pairs}

@@ -1,4 +1,4 @@
-"""A small table of houses, and the use cases over ports in memory to try them on."""
+"""A small table of houses, and the use cases on fakes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -62,7 +62,7 @@ RIDGE = TrainingSpec(Estimator.RIDGE, {"alpha": 50.0})
 
 
 def columns(rows: int = 60, seed: int = 0) -> dict[str, Column]:
-    """Return houses whose price follows from the features but for some noise."""
+    """Return houses whose price is a function of the features, with noise."""
     random = np.random.default_rng(seed)
     age, count = random.uniform(0, 100, rows), random.integers(1, 9, rows)
     place = random.integers(0, 2, rows)
@@ -79,20 +79,20 @@ def source(
     simulated: bool = False,
     changed: Mapping[str, Column] = MappingProxyType({}),
 ) -> MemorySource:
-    """Return houses as a source, with some columns exchanged."""
+    """Return houses as a source; some columns are replaced."""
     plain = MemorySource(Table.of({**columns(rows, seed), **changed}))
     version = DatasetVersion("houses.csv", plain.version.sha256, rows, simulated=simulated)
     return MemorySource(plain.table, version)
 
 
 def without(name: str) -> MemorySource:
-    """Return houses that lack a column."""
+    """Return houses without a column."""
     return MemorySource(Table.of({n: c for n, c in columns().items() if n != name}))
 
 
 @dataclass
 class World:
-    """The ports in memory, any of which may be exchanged, and the use cases over them."""
+    """The fakes, which a test may replace, and the use cases on them."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
     tracker: MemoryTracker = field(default_factory=MemoryTracker)
@@ -157,14 +157,14 @@ class World:
         return self.store.resolve(HOUSES).label
 
     def aliases(self) -> dict[str, int]:
-        """Return where the aliases of the houses point."""
+        """Return the version of each alias."""
         if not self.store.names():
             return {}
         return {alias: v.number for v in self.store.versions("houses") for alias in v.aliases}
 
 
 class RacingStore(MemoryStore):
-    """A store in which somebody else acts once, before another saves or moves some alias."""
+    """A store in which another process acts once, before a version is saved or an alias set."""
 
     def __init__(self, act: Callable[[MemoryStore], None], before: str = "champion") -> None:
         super().__init__()
@@ -188,7 +188,7 @@ class RacingStore(MemoryStore):
 
 
 class SpoiledStore(MemoryStore):
-    """A store that hands out some versions' bundles as `spoil` leaves them."""
+    """A store that returns damaged bundles of some versions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class SpoiledStore(MemoryStore):
 
 
 class FullStore(MemoryStore):
-    """A store that takes no new version while it is full."""
+    """A store that refuses new versions while it is full."""
 
     full = False
 
@@ -214,7 +214,7 @@ class FullStore(MemoryStore):
 
 
 class FlakyRun(MemoryRun):
-    """A run whose tracker is gone as soon as one of its methods is called."""
+    """A run whose tracker becomes unavailable at one of its methods."""
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         self._fail("log_metrics")
@@ -231,7 +231,7 @@ class FlakyRun(MemoryRun):
 
 
 class FlakyTracker(MemoryTracker):
-    """A tracker that goes away at one step."""
+    """A tracker that becomes unavailable at one step."""
 
     def __init__(self, step: str) -> None:
         super().__init__()
@@ -251,7 +251,7 @@ class FlakyTracker(MemoryTracker):
 
 @dataclass(frozen=True)
 class Skewed:
-    """A predictor that is off by a millionth."""
+    """A predictor with a relative error of a millionth."""
 
     sound: LinearPredictor
 
@@ -260,7 +260,7 @@ class Skewed:
 
 
 class SkewedRuntime(MemoryRuntime):
-    """A runtime whose serving form does not answer like the trained estimator."""
+    """A runtime whose serving form fails the parity check."""
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
         return Skewed(super().load(schema, files))
@@ -268,7 +268,7 @@ class SkewedRuntime(MemoryRuntime):
 
 @dataclass(frozen=True)
 class Gapless:
-    """A predictor that answers otherwise where a value is missing."""
+    """A predictor with other predictions for rows with missing values."""
 
     sound: LinearPredictor
 
@@ -277,14 +277,14 @@ class Gapless:
 
 
 class GaplessRuntime(MemoryRuntime):
-    """A runtime whose serving form has not learnt what to do about missing values."""
+    """A runtime whose serving form fails the parity check for rows with missing values."""
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
         return Gapless(super().load(schema, files))
 
 
 def with_file(name: str, content: bytes) -> Callable[[Bundle], Bundle]:
-    """Return what spoils a bundle by exchanging one of its files."""
+    """Return a function that replaces a file of a bundle."""
     return lambda bundle: Bundle({**bundle.files, name: content})
 
 

@@ -1,11 +1,11 @@
-"""Whether a value fits a JSON Schema: as much of the standard as describes a row."""
+"""Validation by JSON Schema, for the keywords that describe a row."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def fits(value: object, schema: Mapping[str, Any]) -> bool:
-    """Return whether a value fits; a keyword that is not known here is an error."""
+    """Return whether a value fits; an unknown keyword is an error."""
     return all(_holds(word, value, schema) for word in schema)
 
 
@@ -61,6 +61,6 @@ def _is(value: object, kind: str) -> bool:
 
 
 def number(value: object) -> float:
-    """Return a value that is known to be a number."""
+    """Return a value, which must be a number."""
     assert isinstance(value, int | float)
     return float(value)

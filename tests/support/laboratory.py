@@ -1,4 +1,4 @@
-"""Experiments over ports in memory, to try the use cases on."""
+"""Experiments on fakes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,9 +27,9 @@ BOOSTING = TrainingSpec()
 
 
 class CountingLearner(MemoryLearner):
-    """Least squares whatever is asked for; a learning rate far from 0.05 adds a bias.
+    """Fits least squares for any estimator; a learning rate other than 0.05 adds a bias.
 
-    `prices` are the targets of each fit, by which rows can be known again.
+    `prices` are the targets of each fit, which identify its rows.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class CountingLearner(MemoryLearner):
 
 @dataclass
 class Laboratory:
-    """Experiments over ports in memory."""
+    """The use cases of experiments on fakes."""
 
     learner: CountingLearner = field(default_factory=CountingLearner)
     results: MemoryResults = field(default_factory=MemoryResults)

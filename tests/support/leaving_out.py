@@ -1,4 +1,4 @@
-"""Leaving out a test for lack of something that a machine may not have."""
+"""Skips of tests that need something that a machine may not have."""
 
 import os
 from typing import NoReturn
@@ -9,7 +9,7 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
 def leave_out(reason: str) -> NoReturn:
-    """Skip the test that runs; in CI, where nothing may be lacking, fail it."""
+    """Skip the running test; in CI, where everything is installed, fail it."""
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""A container whose ports are all in memory, with a model of the orchard."""
+"""A container of fakes, with a model of the orchard."""
 
 from dependency_injector import providers
 
@@ -35,7 +35,7 @@ def orchard(store: MemoryStore | None = None, **settings: float) -> Container:
 
 
 def train(wired: Container, estimator: Estimator = Estimator.LINEAR) -> None:
-    """Train a model of the orchard, which becomes its champion if it is better."""
+    """Train a model of the orchard; it becomes champion if it is better."""
     wired.train_model()(wired.source(), wired.schema(), TrainingSpec(estimator))
 
 

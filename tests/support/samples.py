@@ -38,12 +38,12 @@ SCHEMA = Schema(
     ratios=(Ratio("growth", "height", "age"),),
 )
 
-# To the millisecond, as exact as every store keeps it.
+# In milliseconds, the precision of every store.
 CREATED = datetime(2026, 3, 4, 5, 6, 7, 891_000, tzinfo=UTC)
 
 
 def sample_table(rows: int = 60, seed: int = 0) -> Table:
-    """Return rows that fit `SCHEMA`, with the target, and with some ages missing."""
+    """Return rows that fit `SCHEMA`, with the target; some ages are missing."""
     random = np.random.default_rng(seed)
     height = random.uniform(0.5, 12.0, rows)
     age = random.integers(1, 40, rows).astype(np.float64)
@@ -63,15 +63,15 @@ def sample_table(rows: int = 60, seed: int = 0) -> Table:
 
 
 def sample_data(seed: int = 0, *, md5: str | None = "0123456789abcdef" * 2) -> DatasetVersion:
-    """Return the version of `sample_table`, as a file that DVC knows would have it."""
+    """Return the version of `sample_table`, with an MD5 as a file tracked by DVC has."""
     table = sample_table(seed=seed)
     return DatasetVersion(f"file:///data/orchard-{seed}.csv", digest(table), len(table), md5)
 
 
 def sample_bundle(seed: int = 0, name: str = NAME) -> Bundle:
-    """Return a whole, loadable bundle (for `MemoryRuntime`); another seed makes another one.
+    """Return a bundle that `MemoryRuntime` loads; each seed gives another bundle.
 
-    One of its files holds every byte there is.
+    One of its files contains every byte value.
     """
     table, spec = sample_table(seed=seed), TrainingSpec(Estimator.LINEAR, {}, Split(seed=seed))
     matrix, target = SCHEMA.encode_table(table).matrix, SCHEMA.encode_target(table)[0]

@@ -50,7 +50,7 @@ CELLS: st.SearchStrategy[Any] = st.one_of(
 
 @st.composite
 def features(draw: st.DrawFn, name: str = "x", kind: Kind | None = None) -> Feature:
-    """Draw a feature, with an example that fits or none."""
+    """Draw a feature, with a valid example or none."""
     kind = kind or draw(st.sampled_from(Kind))
     low, high = sorted(draw(st.tuples(NUMBERS, NUMBERS)))
     if kind is Kind.INTEGER:
@@ -91,7 +91,7 @@ def values(feature: Feature) -> st.SearchStrategy[Any]:
 
 @st.composite
 def schemas(draw: st.DrawFn) -> Schema:
-    """Draw a schema of up to five features, with ratios and coordinates where it has numbers."""
+    """Draw a schema of up to five features, with ratios and coordinates if it has numbers."""
     names = draw(st.lists(COLUMN_NAMES, min_size=4, max_size=8, unique=True))
     target, *others = names
     width = draw(st.integers(1, len(others) - 2))
@@ -142,7 +142,7 @@ def records(schema: Schema, *, min_size: int = 0, max_size: int = 8) -> st.Searc
 
 
 def objects(cells: list[Any]) -> NDArray[np.object_]:
-    """Return cells as a column of objects, whatever they are."""
+    """Return cells as an object column."""
     column = np.empty(len(cells), dtype=object)
     for row, cell in enumerate(cells):
         column[row] = cell
@@ -150,6 +150,6 @@ def objects(cells: list[Any]) -> NDArray[np.object_]:
 
 
 def table_of(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
-    """Return records as a table of object columns, absent values as None."""
+    """Return records as a table of object columns; missing values are None."""
     columns: dict[str, Column] = {n: objects([row.get(n) for row in rows]) for n in names}
     return Table(columns, len(rows))

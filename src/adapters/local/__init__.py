@@ -1,1 +1,1 @@
-"""This machine and its cores."""
+"""Batch jobs on the cores of this machine."""

@@ -1,4 +1,4 @@
-"""Runs tasks in processes of their own, for tasks that keep Python busy."""
+"""Runs tasks in worker processes, for tasks that hold the interpreter lock."""
 
 import os
 from collections.abc import Callable, Generator, Iterable
@@ -15,10 +15,10 @@ from domain.errors import Unavailable
 
 
 class ProcessExecutor:
-    """An `Executor` whose processes stay for the next tasks, since they take seconds to start.
+    """An `Executor` that keeps its processes for later tasks, since they take seconds to start.
 
-    They are started afresh rather than forked: a copy of a process with threads may hang. One
-    worker is the process that asks.
+    They are spawned: a fork of a process with threads may deadlock. With one worker the task runs
+    in this process.
     """
 
     def __init__(self) -> None:
@@ -34,31 +34,31 @@ class ProcessExecutor:
         if count == 1:
             yield from map(task, items)
             return
-        pool = self._pools.pop(count, None) or _started(count)
-        whole = False
+        pool = self._pools.pop(count, None) or _start_pool(count)
+        completed = False
         try:
             yield from in_order(lambda item: pool.submit(task, item), items, count)
-            whole = True
+            completed = True
         except BrokenProcessPool as error:
             raise Unavailable("a worker process ended before its task was done") from error
         finally:
-            if whole:
+            if completed:
                 self._pools[count] = pool
             else:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _started(count: int) -> ProcessPoolExecutor:
+def _start_pool(count: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, get_context("spawn"), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """Let this process end when the one that started it is killed; it would wait for ever."""
+    """End this process if its parent is killed; otherwise it would wait forever."""
     parent = parent_process()
     if parent is not None:
-        Thread(target=_follow, args=(parent,), daemon=True).start()
+        Thread(target=_exit_after, args=(parent,), daemon=True).start()
 
 
-def _follow(parent: BaseProcess) -> None:
+def _exit_after(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)

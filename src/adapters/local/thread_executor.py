@@ -11,9 +11,9 @@ from application.ports import Item, Result
 
 @dataclass(frozen=True)
 class ThreadExecutor:
-    """An `Executor` for tasks that spend their time where Python lets other threads run.
+    """An `Executor` for tasks that release the interpreter lock: reading, numpy, the model.
 
-    Reading, numpy and the model do. Nothing is copied: all threads share one task.
+    Nothing is copied: all threads share one task.
     """
 
     def map(
@@ -25,7 +25,7 @@ class ThreadExecutor:
         threads = workers or cpu_count() or 1
         pool = ThreadPoolExecutor(threads, "batch")
         try:
-            # One more for each thread, so that none waits while the next item is being found.
+            # Two items per thread, so that no thread waits for its next item.
             yield from in_order(lambda item: pool.submit(task, item), items, 2 * threads)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,1 +1,1 @@
-"""Many machines, by Ray."""
+"""Batch jobs on a Ray cluster."""

@@ -13,30 +13,29 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from adapters.ordered_results import in_order
-from adapters.ray.cluster import LOCAL, cores, head_answers, joined
-from adapters.ray.worker_task import Sent
+from adapters.ray.cluster import LOCAL, connected, cores, first_line, head_answers
+from adapters.ray.worker_task import WorkerTask
 from application.ports import Item, Result
 from domain.errors import Unavailable
 
 _RETRIES = 3
-_IMPORT_FAILED = "The remote function failed to import"  # all that Ray says of it
+_IMPORT_FAILED = "The remote function failed to import"  # Ray's only sign of this error
 _CANCEL_SECONDS = 60.0
-_PATIENCE_SECONDS = 300.0
-_HEADLESS_SECONDS = 20.0  # after 60, Ray ends the process itself, and nobody is told how to go on
+_TIMEOUT_SECONDS = 300.0
+_HEAD_TIMEOUT_SECONDS = 20.0  # after 60 Ray ends the process, without advice for the user
 
 
 @dataclass(frozen=True)
 class RayExecutor:
-    """An `Executor` that gives each item one core of a cluster.
+    """An `Executor` that runs each item on one core of a cluster.
 
-    `address` is as `joined` has it. The task is put into the object store once, and each worker
-    process fetches it once. Where a worker or its machine is lost, what it was at goes to another.
-    Where no machine with a core has been there for `patience` seconds, it is given up; a head that
-    does not answer is given 20 at most.
+    `address` is that of `connected`. The task is stored in the object store once; each worker
+    process fetches it once. If a worker or its machine is lost, its items run again elsewhere. The
+    job fails if the cluster has no core for `timeout` seconds, or its head does not answer for 20.
     """
 
     address: str = LOCAL
-    patience: float = _PATIENCE_SECONDS
+    timeout: float = _TIMEOUT_SECONDS
 
     def map(
         self,
@@ -44,100 +43,92 @@ class RayExecutor:
         items: Iterable[Item],
         workers: int | None = None,
     ) -> Generator[Result]:
-        with joined(self.address, workers):
-            sent = Sent(uuid4().hex, [ray.put(task)], Path.cwd())
-            # Where the cores set the limit, one more for each: none waits for its next item.
-            at_once = workers or 2 * max(1, cores())
-            calls = _Calls(ray.remote(max_retries=_RETRIES)(_run), sent)
-            patience = _Patience(self.patience)
+        with connected(self.address, workers):
+            remote = WorkerTask(uuid4().hex, [ray.put(task)], Path.cwd())
+            # Without a limit two items per core, so that no core waits for its next item.
+            max_unfinished = workers or 2 * max(1, cores())
+            calls = _Calls(ray.remote(max_retries=_RETRIES)(_run), remote)
+            check = _ClusterCheck(self.timeout)
             try:
-                yield from in_order(calls.begin, items, at_once, patience)
+                yield from in_order(calls.submit, items, max_unfinished, check)
             except RayError as error:
-                raise _meaning(error) from error
+                raise _cause(error) from error
             finally:
-                # Without a head nobody tells what has become of them; Ray ends the process soon.
-                calls.cancel(0.0 if patience.headless_since else _CANCEL_SECONDS)
+                # Without a head Ray cannot confirm the end of calls, and soon ends the process.
+                calls.cancel(0.0 if check.headless_since else _CANCEL_SECONDS)
 
 
 @dataclass
-class _Patience:
-    """Asked again and again while nothing ends: whether anybody is there who could work."""
+class _ClusterCheck:
+    """Checks, while no item finishes, that the cluster can still work."""
 
-    seconds: float
+    timeout: float
     coreless_since: float | None = None
     headless_since: float | None = None
 
     def __call__(self) -> None:
-        """Look at the cluster.
+        """Check head and cores.
 
         Raises:
-            Unavailable: for too long its head has not answered, or none of its nodes has had a
-                core.
+            Unavailable: the head has not answered, or no node has had a core, until the timeout.
         """
         now = monotonic()
         if not head_answers():
             self.headless_since = self.headless_since or now
-            self._require_sooner(
-                self.headless_since,
-                min(self.seconds, _HEADLESS_SECONDS),
-                "has no head that answers",
-            )
+            timeout = min(self.timeout, _HEAD_TIMEOUT_SECONDS)
+            self._require_recent(self.headless_since, timeout, "has no head that answers")
             return
         self.headless_since = None
         self.coreless_since = None if cores() else self.coreless_since or now
         if self.coreless_since is not None:
-            self._require_sooner(self.coreless_since, self.seconds, "has no node with a core")
+            self._require_recent(self.coreless_since, self.timeout, "has no node with a core")
 
-    def _require_sooner(self, since: float, seconds: float, what: str) -> None:
-        if monotonic() - since >= seconds:
+    def _require_recent(self, since: float, timeout: float, problem: str) -> None:
+        if monotonic() - since >= timeout:
             raise Unavailable(
-                f"the Ray cluster {what}, for {seconds:.0f} seconds now; mend it and run the same "
-                f"again, or on another engine: what is finished is kept"
+                f"the Ray cluster {problem}, for {timeout:.0f} seconds now; repair it and run the "
+                f"same again, or use another engine: finished chunks are kept"
             )
 
 
-def _meaning(error: RayError) -> BaseException:
-    """Return what the task has raised; where it did not come to that, what has become of it."""
+def _cause(error: RayError) -> BaseException:
+    """Return the error of the task; if the task did not run, what happened to the worker."""
     if not isinstance(error, RayTaskError):
         return Unavailable(
-            f"Ray has lost a worker at the same place {_RETRIES + 1} times, or for good "
-            f"({type(error).__name__}): {_first_line(error)}"
+            f"Ray has lost a worker for the same item {_RETRIES + 1} times, or permanently "
+            f"({type(error).__name__}): {first_line(error)}"
         )
     cause: BaseException = error.cause
     if isinstance(cause, RayError | ImportError) or _IMPORT_FAILED in str(cause):
         return Unavailable(
-            f"a worker of the Ray cluster cannot take the task, for which its machine needs the "
-            f"same release of modelport and its libraries: {_first_line(cause)}"
+            f"a worker of the Ray cluster cannot load the task; its machine needs the same release "
+            f"of modelport and its libraries: {first_line(cause)}"
         )
     return cause
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
-def _run(sent: Sent, item: Any) -> Any:
-    return sent(item)
+def _run(task: WorkerTask, item: Any) -> Any:
+    return task(item)
 
 
 @dataclass(frozen=True)
 class _Calls:
-    """What was begun on the cluster and is not finished."""
+    """The unfinished calls of a remote function."""
 
     function: Any
-    sent: Sent
-    under_way: "dict[Future[Any], ray.ObjectRef[Any]]" = field(default_factory=dict)
+    task: WorkerTask
+    unfinished: "dict[Future[Any], ray.ObjectRef[Any]]" = field(default_factory=dict)
 
-    def begin(self, item: Any) -> "Future[Any]":
-        reference = self.function.remote(self.sent, item)
+    def submit(self, item: Any) -> "Future[Any]":
+        reference = self.function.remote(self.task, item)
         future: Future[Any] = reference.future()
-        self.under_way[future] = reference
-        future.add_done_callback(lambda done: self.under_way.pop(done, None))
+        self.unfinished[future] = reference
+        future.add_done_callback(lambda done: self.unfinished.pop(done, None))
         return future
 
-    def cancel(self, seconds: float) -> None:
-        """Let nothing go on, and wait for that: what waits is dropped, what runs interrupted."""
-        for reference in [*self.under_way.values()]:
+    def cancel(self, timeout: float) -> None:
+        """Cancel waiting calls, interrupt running ones, and wait for their end."""
+        for reference in [*self.unfinished.values()]:
             with suppress(RayError):
                 ray.cancel(reference)
-        wait([*self.under_way], seconds)
+        wait([*self.unfinished], timeout)

@@ -1,4 +1,4 @@
-"""What runs in a worker process of a Ray cluster."""
+"""The task that runs in a worker process of a Ray cluster."""
 
 import os
 import socket
@@ -11,25 +11,25 @@ import ray
 
 from domain.errors import NotFound, Unavailable
 
-_held: dict[str, Callable[[Any], Any]] = {}
+_loaded: dict[str, Callable[[Any], Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A task on its way: `task` refers to it in the object store, `folder` is where it began."""
+class WorkerTask:
+    """A reference to a task in the object store; `folder` is the driver's working directory."""
 
     key: str
     task: Sequence["ray.ObjectRef[Any]"]
     folder: Path
 
     def __call__(self, item: Any) -> Any:
-        """Run the task for an item; a process fetches it, and loads what it needs, once."""
-        if self.key not in _held:
-            _held.clear()
-            _enter(self.folder)
-            _held[self.key] = ray.get(self.task[0])
+        """Run the task for an item. A process fetches the task only once."""
+        if self.key not in _loaded:
+            _loaded.clear()
+            _change_folder(self.folder)
+            _loaded[self.key] = ray.get(self.task[0])
         try:
-            return _held[self.key](item)
+            return _loaded[self.key](item)
         except NotFound as error:
             raise NotFound(
                 f"{error} on {socket.gethostname()}; what a job reads must be "
@@ -37,12 +37,12 @@ class Sent:
             ) from error
 
 
-def _enter(folder: Path) -> None:
-    """Go where relative paths mean what they mean to the program that sent the task."""
+def _change_folder(folder: Path) -> None:
+    """Make relative paths mean the same as on the driver."""
     try:
         os.chdir(folder)
     except OSError as error:
         raise Unavailable(
-            f"{folder} is not there on {socket.gethostname()} ({error.strerror}); a job must be "
-            f"started in a folder that all machines of the cluster share"
+            f"{folder} does not exist on {socket.gethostname()} ({error.strerror}); start the job "
+            f"in a folder that all machines of the cluster share"
         ) from error

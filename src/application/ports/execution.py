@@ -1,16 +1,14 @@
-"""The port that runs the tasks of a batch."""
+"""The port that runs the tasks of a batch job."""
 
 from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item")
-
-
 Result = TypeVar("Result")
 
 
 class Executor(Protocol):
-    """Where the tasks of a batch run: on the threads of a process, or on many machines."""
+    """Runs the tasks of a batch job: on threads, in processes, or on a cluster."""
 
     def map(
         self,
@@ -18,18 +16,18 @@ class Executor(Protocol):
         items: Iterable[Item],
         workers: int | None = None,
     ) -> Generator[Result]:
-        """Yield what a task returns for each item, in the order of the items.
+        """Yield the result of the task for each item, in the order of the items.
 
-        At most `workers` items are worked on at once (None: one per core). Items are taken when
-        they are needed, a few ahead; results are small, and wait for their turn. The task, the
-        items and the results are picklable. A task may be run again for an item where a worker
-        was lost, so it must leave the same as if it had run once.
+        At most `workers` items are processed at the same time (None: one per core). Items are taken
+        from the iterable on demand, a few in advance. Task, items and results are picklable, and
+        results are small. An item may be processed again if its worker is lost, so a task must be
+        idempotent.
 
-        The first error in the order of the items is raised as it is, after the results before it.
-        Then, and when the generator is closed, nothing more is begun, and nothing that was begun
-        is left running.
+        The first error, in the order of the items, is raised unchanged, after the results before
+        it. After an error, and when the generator is closed, no item is begun, and no item is still
+        running.
 
         Raises:
-            Unavailable: the workers cannot be reached, or are lost again and again.
+            Unavailable: the workers cannot be reached, or are lost repeatedly.
         """
         ...

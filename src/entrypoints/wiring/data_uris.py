@@ -21,10 +21,10 @@ _SECRETS = re.compile(r"(?<=://).*@|\?[^#]*")
 
 
 def open_source(settings: Settings, uri: str | None = None, *, with_md5: bool = True) -> DataSource:
-    """Return the source that a data URI names; without one, the one that is configured.
+    """Return the source of a data URI; default: the configured one.
 
-    Without the MD5 of a file, which only a model's record of its data asks for, a large one is
-    looked at in half the time.
+    Only the manifest of a model records the MD5 of a file; `with_md5=False` halves the time of
+    fingerprinting.
 
     Raises:
         Misconfigured: it is not a data URI.
@@ -48,13 +48,12 @@ def open_source(settings: Settings, uri: str | None = None, *, with_md5: bool = 
 def open_sink(
     settings: Settings, uri: str, file_format: str | None = None, partition_by: Sequence[str] = ()
 ) -> PredictionSink:
-    """Return the sink that a data URI names: a file, a folder, an object or a database table.
+    """Return the sink of a data URI: a file, a folder, an object or a database table.
 
-    The format of the files in a folder (None: Parquet), and the columns it is partitioned by, are
-    for folders only.
+    Only a folder has a file format (default: Parquet) and columns to partition by.
 
     Raises:
-        Misconfigured: nothing can be written there; says what can.
+        Misconfigured: it cannot be written; says what can.
     """
     scheme = _scheme(uri)
     if scheme in ("http", "https") or uri.startswith("sample:"):
@@ -66,8 +65,8 @@ def open_sink(
         return _open_folder_sink(_path(uri), file_format or "parquet", partition_by)
     if file_format or partition_by:
         raise Misconfigured(
-            f"{public_uri(uri)} has no files of its own, which --format and --partition-by are "
-            f"for; allowed with them: a folder on a disk, with a slash at its end"
+            f"{public_uri(uri)} is not a folder; --format and --partition-by are allowed only for "
+            f"a folder on a disk, with a slash at its end"
         )
     if scheme in ("", "file"):
         return _open_file_sink(_path(uri))
@@ -77,49 +76,49 @@ def open_sink(
 
 
 def cautions(source: str, target: str) -> list[str]:
-    """Return what a database does not do for a job that PostgreSQL and SQLite do."""
-    found = []
+    """Return warnings about guarantees that a database other than PostgreSQL and SQLite lacks."""
+    warnings = []
     if (name := _other_database(source)) is not None:
-        found.append(
-            f"{name} is read without a snapshot: a table that changes meanwhile ends the job (65)"
+        warnings.append(
+            f"{name} is read without a snapshot: the job fails (65) if the table changes meanwhile"
         )
     if (name := _other_database(target)) is not None:
-        found.append(
-            f"{name} is written without a lock: see to it that no other run of this job writes"
+        warnings.append(
+            f"{name} is written without a lock: make sure that no other run of this job writes"
         )
-    return found
+    return warnings
 
 
 def _other_database(uri: str) -> str | None:
-    """Return the name of a database that has neither snapshot nor lock here."""
+    """Return the name of a database that is neither PostgreSQL nor SQLite."""
     name = _scheme(uri).partition("+")[0]
     is_database = bool(name) and name not in ("file", "http", "https", "s3")
     return name if is_database and name not in ("postgresql", "sqlite") else None
 
 
 def public_uri(uri: str) -> str:
-    """Return a data URI without user, password and query, which may be secret."""
+    """Return a data URI without user, password and query, which may be secrets."""
     return uri if _scheme(uri) in ("", "file") else _SECRETS.sub("", uri)
 
 
 def require_apart(source: str, target: str) -> None:
-    """Check that the output would not replace the input.
+    """Check that the output does not replace or join the input.
 
     Raises:
-        Misconfigured: both are the same file, or the output would be among the input's.
+        Misconfigured: both are the same file, or the output would be one of the input files.
     """
     if {_scheme(source), _scheme(target)} <= {"", "file"}:
         path, output = _path(source), _path(target)
         same = path.exists() and output.exists() and path.samefile(output)
-        whole = output.resolve().as_posix() + ("/" if target.endswith("/") else "")
+        target_path = output.resolve().as_posix() + ("/" if target.endswith("/") else "")
         if path.is_dir():
             within = output.resolve().parent == path.resolve()
         else:
             is_pattern = has_magic(source) and not path.exists()
-            within = is_pattern and _would_hold(path.resolve().as_posix(), whole)
+            within = is_pattern and _matches(path.resolve().as_posix(), target_path)
     elif {_scheme(source), _scheme(target)} == {"s3"}:
         same = source == target
-        within = not same and _would_hold(f"{source}*" if source.endswith("/") else source, target)
+        within = not same and _matches(f"{source}*" if source.endswith("/") else source, target)
     else:
         return
     if same:
@@ -131,18 +130,20 @@ def require_apart(source: str, target: str) -> None:
         )
 
 
-def _would_hold(pattern: str, output: str) -> bool:
-    """Whether a pattern would take the output for data the next time."""
+def _matches(pattern: str, output: str) -> bool:
+    """Whether a pattern would match the output when it is read again."""
     folder, _, last = pattern.rpartition("/")
     parent, _, name = output.rstrip("/").rpartition("/")
-    fits = fnmatch(name, last)
+    name_matches = fnmatch(name, last)
     if "**" in folder:
-        return output.startswith(folder.partition("**")[0]) and (fits or output.endswith("/"))
-    return fits and parent.count("/") == folder.count("/") and fnmatch(parent, folder)
+        return output.startswith(folder.partition("**")[0]) and (
+            name_matches or output.endswith("/")
+        )
+    return name_matches and parent.count("/") == folder.count("/") and fnmatch(parent, folder)
 
 
 def leave_pandas_out() -> None:
-    """Keep Arrow, if it is loaded, from importing pandas: for a process that does but score."""
+    """Keep Arrow, if it is loaded, from importing pandas, for processes that only score."""
     if "pyarrow" in sys.modules:
         from adapters.arrow.without_pandas import leave_pandas_out as arrow_without
 
@@ -150,13 +151,13 @@ def leave_pandas_out() -> None:
 
 
 def fetch_reference_data(settings: Settings) -> Path:
-    """Return the path of the reference data, which is fetched and verified if it is not there."""
+    """Return the path of the reference data; download and verify it if there is none."""
     if REFERENCE_PATH.exists():
         return REFERENCE_PATH
     cached = _fetched(settings.data_url, settings.data_sha256, settings)
     try:
         REFERENCE_PATH.parent.mkdir(parents=True, exist_ok=True)
-        # Two processes may be here at once: each writes a file of its own, the last one stays.
+        # Two processes may do this concurrently: each writes its own file, the last one stays.
         partial = REFERENCE_PATH.with_suffix(f".{getpid()}.partial")
         shutil.copyfile(cached, partial)
         partial.replace(REFERENCE_PATH)
@@ -177,7 +178,7 @@ def _open_sample(rows: str) -> DataSource:
 
     if not re.fullmatch("[0-9]{1,12}", rows) or int(rows) < 1:
         raise Misconfigured(
-            f"sample:{rows} is not a sample; allowed: sample:ROWS, like sample:1000"
+            f"sample:{rows} is not a sample; allowed: sample:ROWS, such as sample:1000"
         )
     return SimulatedSource(int(rows))
 

@@ -31,7 +31,7 @@ def packed(path: Path, content: bytes = ROWS) -> Path:
 
 
 @pytest.mark.parametrize("name", ["rows.csv.gz", "ROWS.CSV.GZ", "rows.2024.csv.zst"])
-def test_a_compressed_file_is_the_data_set_that_is_in_it(tmp_path: Path, name: str) -> None:
+def test_a_compressed_file_is_the_dataset_in_it(tmp_path: Path, name: str) -> None:
     plain = tmp_path / "rows.csv"
     plain.write_bytes(ROWS)
     path = tmp_path / name
@@ -70,7 +70,7 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
         _ = open_source(path).version
 
 
-def test_the_unpacked_file_goes_with_its_source(tmp_path: Path, temporary: Path) -> None:
+def test_the_temporary_file_is_removed_with_its_source(tmp_path: Path, temporary: Path) -> None:
     source = CsvSource(packed(tmp_path / "rows.csv.gz"))
     assert source.version.rows == 60_000
     assert list(source.plan(100)) == list(source.plan(100))
@@ -79,7 +79,7 @@ def test_the_unpacked_file_goes_with_its_source(tmp_path: Path, temporary: Path)
     assert [*temporary.iterdir()] == []
 
 
-def test_a_copy_reads_what_was_unpacked_or_unpacks_itself(tmp_path: Path, temporary: Path) -> None:
+def test_a_copy_reads_the_temporary_file_or_makes_one(tmp_path: Path, temporary: Path) -> None:
     source = CsvSource(packed(tmp_path / "rows.csv.gz"))
     chunk = next(source.plan(3))
     sent = pickle.dumps(source)
@@ -104,7 +104,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
         list(source.plan(100))
 
 
-def test_where_nothing_can_be_unpacked_the_folder_is_named(
+def test_a_missing_temporary_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
@@ -113,6 +113,6 @@ def test_where_nothing_can_be_unpacked_the_folder_is_named(
 
 
 @pytest.mark.parametrize("name", ["rows.parquet.gz", "rows.gz", "rows.tsv.zst"])
-def test_other_compressed_files_are_refused_with_what_is_allowed(tmp_path: Path, name: str) -> None:
+def test_other_compressions_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Misconfigured, match=r"\.csv\.gz"):
         open_source(tmp_path / name)

@@ -95,7 +95,7 @@ def test_every_float_is_read_to_the_last_bit(numbers: list[float | None]) -> Non
     assert cells(found) == numbers
 
 
-def test_the_reference_data_are_read_as_they_are(housing_csv: Path) -> None:
+def test_the_reference_data_are_read(housing_csv: Path) -> None:
     source = CsvSource(housing_csv)
     version = source.version
     assert version.sha256 == sha256(housing_csv.read_bytes()).hexdigest()
@@ -113,7 +113,7 @@ def test_the_reference_data_are_read_as_they_are(housing_csv: Path) -> None:
     ]
 
 
-def test_the_version_names_the_uri_that_was_given(tmp_path: Path) -> None:
+def test_the_version_has_the_given_uri(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "x\n1\n")
     assert CsvSource(path).version.uri == str(path)
     assert CsvSource(path, "https://host/blocks.csv").version.uri == "https://host/blocks.csv"
@@ -129,7 +129,7 @@ def test_only_an_empty_cell_is_missing(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "nan", "-nan", "NA", "null", "N/A", "n/a", "#N/A", " "])
 @pytest.mark.parametrize("kind", [Kind.NUMBER, Kind.INTEGER])
-def test_words_for_nothing_are_not_missing_numbers(tmp_path: Path, text: str, kind: Kind) -> None:
+def test_words_such_as_null_are_not_missing(tmp_path: Path, text: str, kind: Kind) -> None:
     found = column(tmp_path, kind, "1", text, "")
     assert found.tolist() == [1.0, text, None]
     _, problems = Feature("x", kind, nullable=True).encode_column(found)
@@ -138,7 +138,7 @@ def test_words_for_nothing_are_not_missing_numbers(tmp_path: Path, text: str, ki
 
 @pytest.mark.parametrize("text", ["inf", "-Infinity", "INF", "1e400", "-1e999"])
 @pytest.mark.parametrize("beside", ["", "three"])
-def test_what_is_beyond_all_numbers_is_infinite(tmp_path: Path, text: str, beside: str) -> None:
+def test_numbers_beyond_float64_are_infinite(tmp_path: Path, text: str, beside: str) -> None:
     found = column(tmp_path, Kind.NUMBER, text, beside)
     assert abs(found[0]) == inf
     _, problems = Feature("x", Kind.NUMBER, nullable=True).encode_column(found)
@@ -146,7 +146,7 @@ def test_what_is_beyond_all_numbers_is_infinite(tmp_path: Path, text: str, besid
 
 
 @pytest.mark.parametrize("text", ["0x10", "1_000", "1,5", "1.2.3", "--1", "1e", "١", "true", "12a"])
-def test_a_cell_that_is_no_number_stays_text_among_numbers(tmp_path: Path, text: str) -> None:
+def test_a_cell_that_is_not_a_number_stays_text(tmp_path: Path, text: str) -> None:
     found = column(tmp_path, Kind.NUMBER, "1.25", text, "", " -2e3 ", "+.5")
     assert found.dtype == object
     assert found.tolist() == [1.25, text, None, -2000.0, 0.5]
@@ -192,7 +192,7 @@ def test_categories_are_coded(tmp_path: Path) -> None:
     assert len(found.values) == 3
 
 
-def test_one_bad_cell_leaves_the_other_columns_as_they_are(tmp_path: Path) -> None:
+def test_a_bad_cell_does_not_change_other_columns(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "a,b,c,d\n1,x,true,k\n2,2.5,,\n")
     source = CsvSource(path)
     kinds = {"a": Kind.INTEGER, "b": Kind.NUMBER, "c": Kind.BOOLEAN, "d": Kind.CATEGORY}
@@ -203,7 +203,7 @@ def test_one_bad_cell_leaves_the_other_columns_as_they_are(tmp_path: Path) -> No
     assert isinstance(table.column("d"), Coded)
 
 
-def test_columns_that_are_not_asked_for_may_hold_anything(tmp_path: Path) -> None:
+def test_unrequested_columns_may_hold_anything(tmp_path: Path) -> None:
     width = 3_000
     names = [f"junk {place}" for place in range(width)]
     names[1_234] = "x"
@@ -277,7 +277,7 @@ def test_a_row_of_another_width_is_a_violation(tmp_path: Path, row: str, count: 
     assert contents(table[1:]) == {"x": [5], "y": ["6"]}
 
 
-def test_the_types_of_the_other_rows_stay_what_they_are(tmp_path: Path) -> None:
+def test_a_violation_does_not_change_the_types_of_other_rows(tmp_path: Path) -> None:
     whole = CsvSource(csv_file(tmp_path, "x,y,z,k\n7,true,a,b\n8,false,c,d\n"))
     kinds = {"x": Kind.INTEGER, "y": Kind.BOOLEAN, "z": Kind.CATEGORY, "k": None}
     expected = whole.read(only_chunk(whole), kinds)
@@ -289,13 +289,13 @@ def test_the_types_of_the_other_rows_stay_what_they_are(tmp_path: Path) -> None:
     assert [type(c) for c in found.columns.values()] == [type(c) for c in expected.columns.values()]
 
 
-def test_a_row_that_swallowed_others_tells_over_how_many_lines(tmp_path: Path) -> None:
+def test_a_violation_tells_how_many_lines_a_row_has(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, 'x,y\n1,2\n3,"4\n5\n6",7\n8,9\n'))
     table = source.read(only_chunk(source), {"x": None})
     assert [(f.row, f.problem) for f in table.faults] == [(1, "has 3 cells over 3 lines")]
 
 
-def test_rows_of_another_width_are_all_there_is(tmp_path: Path) -> None:
+def test_all_rows_may_be_violations(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, "x,y\n1\n1,2,3\n"))
     table = source.read(only_chunk(source), {"x": Kind.NUMBER})
     assert (len(table), [fault.row for fault in table.faults]) == (2, [0, 1])
@@ -312,7 +312,7 @@ CELL = st.text('ab,"\n\r é', max_size=4)
 
 
 @given(st.lists(st.lists(CELL, min_size=1, max_size=4), min_size=1, max_size=8), st.integers(1, 5))
-def test_good_rows_and_faults_are_all_rows(rows: list[list[str]], rows_per_chunk: int) -> None:
+def test_valid_rows_and_violations_are_all_rows(rows: list[list[str]], rows_per_chunk: int) -> None:
     """The same rows, in order, as Python's own reader finds, and those of another width faults."""
     text = StringIO()
     csv.writer(text, lineterminator="\r\n").writerows([["x", "y"], *rows])
@@ -327,12 +327,12 @@ def test_good_rows_and_faults_are_all_rows(rows: list[list[str]], rows_per_chunk
     assert found == [[cell or None for cell in row] if len(row) == 2 else None for row in rows]
 
 
-def test_a_header_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableData, match="the header cannot be parsed: field larger"):
         _ = CsvSource(csv_file(tmp_path, "x" * 200_000 + "\n")).columns
 
 
-def test_a_quote_that_is_not_closed_is_named(tmp_path: Path) -> None:
+def test_an_unclosed_quote_is_refused(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, 'x,y\n1,2\n3,"4\n5,6\n'))
     with pytest.raises(UnreadableData, match="the row that begins at byte 8 does not end"):
         _ = source.version
@@ -345,7 +345,7 @@ def test_errors_never_repeat_the_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "nothing/nothing.csv", "", "blocks.csv/x.csv"])
-def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path, name: str) -> None:
     csv_file(tmp_path, "x\n1\n")
     source = CsvSource(tmp_path / name)
     with pytest.raises(NotFound, match="file"):
@@ -354,7 +354,7 @@ def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
         _ = source.columns
 
 
-def test_a_file_that_changes_after_the_first_look_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_changes_after_the_first_access_is_refused(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "x,y\n1,2\n3,4\n")
     source = CsvSource(path)
     _ = source.version
@@ -369,21 +369,21 @@ def test_a_file_that_changes_after_the_first_look_is_refused(tmp_path: Path) -> 
         list(source.plan(5))
 
 
-def test_a_plan_that_is_not_read_to_its_end_leaves_no_file_open(tmp_path: Path) -> None:
+def test_an_unfinished_plan_leaves_no_file_open(tmp_path: Path) -> None:
     plan = CsvSource(csv_file(tmp_path, "x\n1\n2\n3\n")).plan(1)
     assert next(plan).rows == 1
     del plan
     gc.collect()  # a file left open would be a warning, and so an error
 
 
-def test_no_columns_of_a_chunk_are_still_its_rows(tmp_path: Path) -> None:
+def test_a_chunk_without_columns_has_its_rows(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, "x,y\n1,2\n3,4\n"))
     table = source.read(only_chunk(source), {})
     assert isinstance(table, Table)
     assert len(table) == 2
 
 
-def test_text_that_is_handed_through_is_the_same_wherever_it_is_looked_at(tmp_path: Path) -> None:
+def test_unchanged_text_behaves_like_a_sequence(tmp_path: Path) -> None:
     source = CsvSource(csv_file(tmp_path, 'x,y\n007,1\n,2\n"a, b",3\nZürich,4\n007,5\n'))
     found = source.read(only_chunk(source), {"x": None}).column("x")
     assert isinstance(found, Coded)

@@ -43,7 +43,7 @@ def test_a_huge_cell_beside_the_needed_one(tmp_path: Path) -> None:
     assert found == {"needed": [1, 2, 3]}
 
 
-def test_latin_1_is_refused_with_the_line_as_an_editor_counts(tmp_path: Path) -> None:
+def test_latin_1_is_refused_with_its_line_number(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes('a,b\r\n"two\r\nlines",1\r\nZürich,2\r\n'.encode("latin-1"))
     with pytest.raises(UnreadableData, match=r"line 4: not UTF-8: byte 0xFC"):

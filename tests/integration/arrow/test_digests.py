@@ -25,14 +25,14 @@ def test_digests_are_those_of_all_bytes_in_order(size: int, block: int) -> None:
     assert digests.md5 == hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def test_digests_of_what_nobody_looks_at() -> None:
+def test_digests_of_a_whole_stream() -> None:
     content = bytes(9 << 20)
     digests = Digests(BytesIO(content))
     digests.read_all()
     assert digests.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_md5_can_be_left_out() -> None:
+def test_md5_is_optional() -> None:
     digests = Digests(BytesIO(b"rows"), with_md5=False)
     digests.read_all()
     assert digests.sha256 == hashlib.sha256(b"rows").hexdigest()
@@ -40,7 +40,7 @@ def test_md5_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
-def test_the_version_of_a_file_is_the_same_but_for_its_md5(tmp_path: Path, name: str) -> None:
+def test_without_md5_the_version_of_a_file_is_otherwise_the_same(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if path.suffix == ".parquet":
         parquet.write_table(pa.table({"x": [1, 2]}), path)

@@ -115,7 +115,7 @@ ROWS = st.lists(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @given(rows=ROWS, size=st.integers(1, 5))
-def test_what_is_written_is_read_back(
+def test_written_rows_are_read_back(
     suffix: str, rows: list[tuple[float | None, str | None]], size: int
 ) -> None:
     numbers, texts = (list(column) for column in zip(*rows, strict=True))
@@ -168,7 +168,7 @@ for index in range(2):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_killed_job_goes_on_where_it_stopped(tmp_path: Path, suffix: str) -> None:
+def test_a_killed_job_resumes(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     killed_while("sink.write_chunk(JOB, 2, part, [Deadly()])", path)
     assert not path.exists()
@@ -202,7 +202,7 @@ def test_rejects_are_one_line_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["rows", "rejects", "json"])
-def test_a_chunk_that_is_not_whole_does_not_count(tmp_path: Path, damage: str) -> None:
+def test_an_incomplete_chunk_does_not_count(tmp_path: Path, damage: str) -> None:
     sink = open_sink(tmp_path / "out.csv")
     for index in range(2):
         sink.write_chunk(JOB, index, table(x=np.array([1.0])), [REJECT])
@@ -255,7 +255,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert open_source(path).version.rows == 6_000
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = open_sink(tmp_path / "file" / "out.csv")
     with pytest.raises(
@@ -356,7 +356,7 @@ def copied(folder: Path, suffix: str) -> Path:
     return path
 
 
-def test_kept_columns_of_many_types_go_through_parquet_unchanged(tmp_path: Path) -> None:
+def test_kept_columns_of_many_types_are_unchanged_in_parquet(tmp_path: Path) -> None:
     found = parquet.read_table(copied(tmp_path, ".parquet"))
     assert found.to_pydict() == pa.table(KEPT).to_pydict()
     unchanged = {**{name: values.type for name, values in KEPT.items()}, "kind": pa.string()}

@@ -17,7 +17,7 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
-def test_files_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "in", b_csv="x\n3\n", a_csv="x\n1\n2\n"))
     chunks = list(source.plan(10))
     assert [(chunk.file, chunk.before_file, chunk.start) for chunk in chunks] == [
@@ -51,14 +51,14 @@ def test_the_names_of_files_are_part_of_the_version(tmp_path: Path) -> None:
     assert open_source(folder).version.sha256 != before.sha256
 
 
-def test_files_of_several_formats_are_refused_rather_than_left_out(tmp_path: Path) -> None:
+def test_files_of_several_formats_are_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "in", a_csv="x\n1\n", b_jsonl='{"x": 1}\n')
     with pytest.raises(Misconfigured, match=r"several formats, such as 'a\.csv' and 'b\.jsonl'"):
         open_source(folder)
     assert open_source(folder / "*.csv").version.rows == 1
 
 
-def test_a_folder_within_is_refused_rather_than_left_out(tmp_path: Path) -> None:
+def test_a_folder_in_a_folder_is_refused(tmp_path: Path) -> None:
     write(write(tmp_path / "in", a_csv="x\n1\n") / "more", b_csv="x\n1\n2\n")
     with pytest.raises(Misconfigured, match="the folder 'more'"):
         open_source(tmp_path / "in")
@@ -66,12 +66,12 @@ def test_a_folder_within_is_refused_rather_than_left_out(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["in", "in/*.csv", "absent/*.csv"])
-def test_nothing_to_read_is_not_found(tmp_path: Path, name: str) -> None:
+def test_a_folder_without_files_is_not_found(tmp_path: Path, name: str) -> None:
     write(tmp_path / "in")
     with pytest.raises(NotFound, match="no files"):
         open_source(tmp_path / name)
 
 
-def test_a_name_with_brackets_is_a_file_where_there_is_one(tmp_path: Path) -> None:
+def test_a_name_with_brackets_may_be_a_file(tmp_path: Path) -> None:
     write(tmp_path / "in", **{"a[1]_csv": "x\n1\n"})
     assert not isinstance(open_source(tmp_path / "in" / "a[1].csv"), FolderSource)

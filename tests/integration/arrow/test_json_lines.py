@@ -48,7 +48,7 @@ VALUES = st.one_of(
     st.integers(1, 9),
     st.sampled_from(["\n", "\r\n", "\n\n", "\n \n"]),
 )
-def test_values_of_any_kind_come_as_they_stand(values: list[Any], size: int, end: str) -> None:
+def test_values_without_a_kind_are_unchanged(values: list[Any], size: int, end: str) -> None:
     with TemporaryDirectory() as folder:
         content = "".join(json.dumps({"x": value}) + end for value in values)
         source = JsonLinesSource(lines_file(Path(folder), content))
@@ -114,9 +114,7 @@ def test_kinds(
     ],
 )
 @pytest.mark.parametrize("beside", ["1", '"one"'])
-def test_numbers_that_are_none_are_not_missing(
-    tmp_path: Path, text: str, problem: str, beside: str
-) -> None:
+def test_nan_in_text_is_not_missing(tmp_path: Path, text: str, problem: str, beside: str) -> None:
     found = column(tmp_path, Kind.NUMBER, "null", text, beside)
     _, problems = Feature("x", Kind.NUMBER, nullable=True).encode_column(found)
     assert problems[1] == problem
@@ -147,7 +145,7 @@ def test_a_key_that_is_given_twice_counts_with_its_last_value(tmp_path: Path) ->
     assert read_all(JsonLinesSource(path), {"x": Kind.NUMBER}, WHOLE) == {"x": [2.0, 3.0]}
 
 
-def test_keys_that_are_not_asked_for_may_hold_anything(tmp_path: Path) -> None:
+def test_unrequested_keys_may_hold_anything(tmp_path: Path) -> None:
     path = lines_file(tmp_path, '{"j": [{"a": 1}], "x": 1}\n{"j": "\\ud83d\\ude00", "x": 2}\n')
     assert read_all(JsonLinesSource(path), {"x": Kind.NUMBER}, WHOLE) == {"x": [1.0, 2.0]}
 
@@ -189,7 +187,7 @@ def test_a_line_that_is_not_an_object_is_a_violation(
     assert contents(table[np.array([0, 2])]) == {"x": [1.0, 4.0]}
 
 
-def test_a_file_whose_first_lines_are_no_objects_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_objects_at_its_beginning_is_refused(tmp_path: Path) -> None:
     source = JsonLinesSource(lines_file(tmp_path, "x,y\n1,2\n"))
     with pytest.raises(UnreadableData, match=r"blocks\.jsonl: row 1 is not JSON: Expecting value"):
         _ = source.columns
@@ -208,7 +206,7 @@ def test_a_line_longer_than_the_blocks_it_is_read_in(tmp_path: Path) -> None:
     assert read_all(JsonLinesSource(path), {"x": Kind.NUMBER}, 1) == {"x": [1.0, 2.0]}
 
 
-def test_a_file_that_is_not_there_or_changes(tmp_path: Path) -> None:
+def test_a_missing_or_changed_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="there is no file"):
         _ = JsonLinesSource(tmp_path / "nothing.jsonl").version
     source = JsonLinesSource(lines_file(tmp_path, '{"x": 1}\n'))

@@ -77,7 +77,7 @@ def test_two_processes_do_not_write_one_output_whatever_their_jobs(tmp_path: Pat
     assert [*path.parent.iterdir()] == []
 
 
-def test_a_killed_run_lets_go(tmp_path: Path) -> None:
+def test_a_killed_run_releases_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     with holding(path) as process:
         os.kill(process.pid, signal.SIGKILL)
@@ -87,7 +87,7 @@ def test_a_killed_run_lets_go(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
-def test_an_output_that_cannot_be_reserved_is_named(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = open_sink(tmp_path / "file" / "out.csv")
     with pytest.raises(Unavailable, match=r"out\.csv cannot be written"), sink.locked(JOB):
@@ -121,7 +121,7 @@ def test_a_file_that_was_changed_since_is_not_finished(
     assert sink.finished(JOB) is None
 
 
-def test_rejects_of_somebody_else_are_noticed(tmp_path: Path) -> None:
+def test_a_changed_rejects_file_is_not_finished(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "out.csv")
     sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
     sink.publish(JOB, 1)
@@ -147,7 +147,7 @@ def test_the_chunks_of_jobs_that_lost_the_output_are_removed(tmp_path: Path) -> 
     assert sorted(open_sink(neighbour).completed_chunks(OTHER)) == [0]
 
 
-def test_what_a_killed_run_left_beside_a_finished_output_is_removed(tmp_path: Path) -> None:
+def test_chunks_of_a_killed_run_are_removed_from_a_finished_output(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     sink = run(path)
     left = tmp_path / f".out.csv.{JOB.id}.parts"
@@ -157,7 +157,7 @@ def test_what_a_killed_run_left_beside_a_finished_output_is_removed(tmp_path: Pa
     assert not left.exists()
 
 
-def test_a_sink_that_was_sent_writes_only_where_it_sees_the_run_that_sent_it(
+def test_a_sink_in_a_worker_needs_the_lock_of_the_run(
     tmp_path: Path,
 ) -> None:
     sink, rows = open_sink(tmp_path / "out.csv"), Table.of({"x": np.arange(3.0)})

@@ -39,7 +39,7 @@ def column(folder: Path, values: Any, kind: Kind | None) -> Column:
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(1, 20))
-def test_chunks_may_lie_across_row_groups_of_any_size(groups: list[int], size: int) -> None:
+def test_chunks_may_span_row_groups(groups: list[int], size: int) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "blocks.parquet"
         schema = pa.schema([("x", pa.int64())])
@@ -94,7 +94,7 @@ def test_kinds(
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, WHOLE])
-def test_texts_are_coded_however_they_are_kept(tmp_path: Path, values: pa.Array, size: int) -> None:
+def test_text_of_any_arrow_type_is_coded(tmp_path: Path, values: pa.Array, size: int) -> None:
     source = ParquetSource(parquet_file(tmp_path, {"x": values}, row_group_size=2))
     assert read_all(source, {"x": Kind.CATEGORY}, size) == {"x": ["b", None, "a", "b"]}
     (chunk,) = source.plan(WHOLE)
@@ -124,13 +124,13 @@ def test_texts_are_coded_however_they_are_kept(tmp_path: Path, values: pa.Array,
         (pa.array([b"\x00\xff"]).dictionary_encode(), [b"\x00\xff"]),
     ],
 )
-def test_columns_without_a_kind_come_as_they_stand(
+def test_columns_without_a_kind_are_unchanged(
     tmp_path: Path, values: pa.Array, expected: list[Any]
 ) -> None:
     assert cells(column(tmp_path, values, None)) == expected
 
 
-def test_times_finer_than_python_can_hold_come_as_text(tmp_path: Path) -> None:
+def test_nanoseconds_are_read_as_text(tmp_path: Path) -> None:
     values = pa.array([1, 2_000], pa.timestamp("ns", "UTC"))
     assert cells(column(tmp_path, values, None)) == [
         "1970-01-01T00:00:00.000000001Z",
@@ -161,7 +161,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
             ask(ParquetSource(path))
 
 
-def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "blocks.parquet"
     path.write_text("x,y\n1,2\n")
     with pytest.raises(UnreadableData, match=r"blocks\.parquet is not valid Parquet"):
@@ -190,7 +190,7 @@ def test_a_column_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
         source.read(only_chunk(source), {"x": Kind.NUMBER})
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.parquet", tmp_path):
         with pytest.raises(NotFound):
             _ = ParquetSource(path).version

@@ -58,7 +58,7 @@ def test_rows_end_where_the_reader_of_the_standard_library_ends_them(
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(1, 9), max_size=4))
-def test_lines_of_json_end_at_line_feeds_and_blank_ones_do_not_count(
+def test_json_lines_end_at_line_feeds_and_blank_ones_are_skipped(
     content: bytes, sizes: list[int]
 ) -> None:
     text = content.removeprefix(b"\xef\xbb\xbf")
@@ -71,7 +71,7 @@ def test_lines_of_json_end_at_line_feeds_and_blank_ones_do_not_count(
     st.integers(1, 12),
     st.lists(st.integers(1, 9), max_size=4),
 )
-def test_chunks_hold_the_rows_in_order_and_say_where_they_are(
+def test_chunks_hold_the_rows_in_order_with_their_offsets(
     lengths: list[int], rows_per_chunk: int, sizes: list[int]
 ) -> None:
     content = "".join("x" * length + "\n" for length in lengths).encode()
@@ -96,7 +96,7 @@ def test_a_row_that_never_ends_is_refused_before_memory_is_full() -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1, 5, 6, 7, 8, 11, 12])
-def test_lines_are_counted_as_an_editor_counts_them(offset: int) -> None:
+def test_line_numbers_are_those_of_an_editor(offset: int) -> None:
     content = b"ab\r\n\r\rc\n\nd\re"
     shown = StringIO(content[:offset].decode() + "x", newline=None).read()
     assert lines.line_number(Dripping(content, [1]), offset) == 1 + shown.count("\n")

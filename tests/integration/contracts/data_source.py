@@ -91,9 +91,7 @@ class DataSourceContract:
         assert sum(chunk.rows for chunk in chunks) == source.version.rows
 
     @pytest.mark.parametrize("size", [7, 20])
-    def test_chunks_of_a_file_are_full_but_for_its_last(
-        self, source: DataSource, size: int
-    ) -> None:
+    def test_only_the_last_chunk_of_a_file_is_short(self, source: DataSource, size: int) -> None:
         chunks = list(source.plan(size))
         for chunk, following in pairwise(chunks):
             assert chunk.rows == size or following.file != chunk.file
@@ -116,7 +114,7 @@ class DataSourceContract:
             copy, order = pickle.loads(pickle.dumps((source, chunk)))
             assert contents(copy.read(order, kinds)) == expected[chunk.index]
 
-    def test_only_the_columns_asked_for_come_in_that_order(
+    def test_the_requested_columns_are_read_in_their_order(
         self, source: DataSource, kinds: Mapping[str, Kind]
     ) -> None:
         asked = dict([*kinds.items()][:0:-1])
@@ -138,7 +136,7 @@ class DataSourceContract:
             }
             assert form in allowed[kinds[name]], name
 
-    def test_a_column_that_is_not_there_is_refused(self, source: DataSource) -> None:
+    def test_a_missing_column_is_refused(self, source: DataSource) -> None:
         chunk = next(source.plan(1_000_000))
         with pytest.raises(InvalidData, match="'bathrooms'"):
             source.read(chunk, {"bathrooms": Kind.NUMBER})
@@ -166,18 +164,18 @@ class TableSourceContract(DataSourceContract):
     def test_the_rows_are_counted(self, source: DataSource) -> None:
         assert source.version.rows == len(source_table())
 
-    def test_what_was_put_in_comes_out_to_the_last_digit(self, source: DataSource) -> None:
+    def test_numbers_round_trip_to_the_last_digit(self, source: DataSource) -> None:
         expected = contents(source_table())
         assert read_all(source, KINDS, 13) == {name: expected[name] for name in KINDS}
 
-    def test_texts_are_handed_through_as_they_stand(self, source: DataSource) -> None:
+    def test_text_without_a_kind_is_unchanged(self, source: DataSource) -> None:
         assert read_all(source, {"note": None}, 13) == {"note": contents(source_table())["note"]}
 
-    def test_no_text_is_mistaken_for_a_missing_category(self, source: DataSource) -> None:
+    def test_only_null_is_a_missing_category(self, source: DataSource) -> None:
         notes = read_all(source, {"note": Kind.CATEGORY}, 13)["note"]
         assert notes == contents(source_table())["note"]
 
-    def test_texts_that_are_asked_for_as_numbers_stay_texts(self, source: DataSource) -> None:
+    def test_text_in_a_number_column_stays_text(self, source: DataSource) -> None:
         chunk = next(source.plan(1_000_000))
         column = source.read(chunk, {"note": Kind.NUMBER}).column("note")
         found = [note for note in cells(column) if isinstance(note, str)]

@@ -60,7 +60,7 @@ def most_at_once(spells: list[Spell]) -> int:
 
 class ExecutorContract:
     @pytest.mark.parametrize("workers", [1, 2, None])
-    def test_results_come_in_order_however_long_each_takes(
+    def test_results_are_in_the_order_of_the_items(
         self, executor: Executor, tmp_path: Path, workers: int | None
     ) -> None:
         spells = list(executor.map(Work(tmp_path), range(9), workers))
@@ -68,16 +68,16 @@ class ExecutorContract:
         assert Work(tmp_path).done == set(range(9))
 
     @pytest.mark.parametrize("workers", [1, 2])
-    def test_no_more_are_worked_on_at_once_than_was_said(
+    def test_at_most_workers_items_run_at_once(
         self, executor: Executor, tmp_path: Path, workers: int
     ) -> None:
         spells = list(executor.map(Work(tmp_path), range(8), workers))
         assert most_at_once(spells) <= workers
 
-    def test_without_items_there_is_nothing(self, executor: Executor, tmp_path: Path) -> None:
+    def test_without_items_there_are_no_results(self, executor: Executor, tmp_path: Path) -> None:
         assert list(executor.map(Work(tmp_path), [], 2)) == []
 
-    def test_items_are_taken_a_few_ahead(self, executor: Executor, tmp_path: Path) -> None:
+    def test_items_are_taken_on_demand(self, executor: Executor, tmp_path: Path) -> None:
         taken: list[int] = []
 
         def items() -> Iterator[int]:
@@ -93,7 +93,7 @@ class ExecutorContract:
         results.close()
 
     @pytest.mark.parametrize("error", ERRORS)
-    def test_an_error_comes_as_it_is_after_the_results_before_it(
+    def test_an_error_is_raised_unchanged_after_the_results_before_it(
         self, executor: Executor, tmp_path: Path, error: str
     ) -> None:
         results = executor.map(Work(tmp_path, error, frozenset({2, 3})), range(40), 2)
@@ -106,22 +106,20 @@ class ExecutorContract:
             assert raised.value.violations == _ROWS.violations
             assert raised.value.count == 17
 
-    def test_after_an_error_nothing_goes_on(self, executor: Executor, tmp_path: Path) -> None:
+    def test_after_an_error_nothing_is_running(self, executor: Executor, tmp_path: Path) -> None:
         work = Work(tmp_path, failing=frozenset({1}), seconds=0.1)
         with pytest.raises(InvalidData):
             list(executor.map(work, range(40), 2))
         self._require_rest(work)
 
-    def test_what_is_closed_does_not_go_on(self, executor: Executor, tmp_path: Path) -> None:
+    def test_closing_the_results_stops_the_work(self, executor: Executor, tmp_path: Path) -> None:
         work = Work(tmp_path, seconds=0.1)
         results = executor.map(work, range(40), 2)
         next(results)
         results.close()
         self._require_rest(work)
 
-    def test_an_error_of_what_is_to_be_done_ends_it(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
+    def test_an_error_of_the_items_is_raised(self, executor: Executor, tmp_path: Path) -> None:
         def items() -> Iterator[int]:
             yield from range(3)
             raise Unavailable("the file was taken away")

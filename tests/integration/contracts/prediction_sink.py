@@ -72,10 +72,10 @@ def expected(*tables: Table, rejects: Sequence[Reject] = ()) -> Written:
 
 
 class PredictionSinkContract:
-    def test_at_first_nothing_is_completed(self, reopened: Reopened) -> None:
+    def test_a_new_job_has_no_completed_chunks(self, reopened: Reopened) -> None:
         assert dict(reopened().completed_chunks(JOB)) == {}
 
-    def test_what_is_published_is_there_as_it_was_written(
+    def test_published_rows_are_those_that_were_written(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
@@ -88,9 +88,7 @@ class PredictionSinkContract:
         rejects = [reject(7), reject(9), reject(10)]
         assert found == expected(part(0), part(3), part(6, 1), rejects=rejects)
 
-    def test_an_interrupted_job_goes_on_where_it_stopped(
-        self, reopened: Reopened, read_back: ReadBack
-    ) -> None:
+    def test_an_interrupted_job_resumes(self, reopened: Reopened, read_back: ReadBack) -> None:
         first = reopened()
         first.write_chunk(JOB, 0, part(0), [reject(2)])
         first.write_chunk(JOB, 2, part(6), [])
@@ -121,7 +119,7 @@ class PredictionSinkContract:
         found = read_back(JOB, sink.publish(JOB, 2))
         assert found == expected(part(0, 2), part(3), rejects=[reject(3)])
 
-    def test_the_order_is_that_of_the_chunks_not_that_of_writing(
+    def test_rows_are_in_the_order_of_the_chunks(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink, order = reopened(), [11, 3, 0, 10, 7, 2, 9, 1, 5, 8, 4, 6]
@@ -131,7 +129,7 @@ class PredictionSinkContract:
         rejects = [reject(3 * index + 1) for index in sorted(order)]
         assert found == expected(*(part(3 * index) for index in sorted(order)), rejects=rejects)
 
-    def test_without_rejects_there_is_no_place_for_them(
+    def test_without_rejects_there_is_no_rejects_file(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
@@ -148,7 +146,7 @@ class PredictionSinkContract:
         assert sink.completed_chunks(JOB)[0] == ChunkReceipt(0, 0, 3)
         assert read_back(JOB, sink.publish(JOB, 2)) == expected(part(3), rejects=rejects)
 
-    def test_rejects_of_several_files_keep_their_places(
+    def test_rejects_of_several_files_name_file_and_row(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
@@ -159,7 +157,7 @@ class PredictionSinkContract:
         sink.write_chunk(JOB, 0, part(0), rejects)
         assert read_back(JOB, sink.publish(JOB, 1)) == expected(part(0), rejects=rejects)
 
-    def test_a_job_that_lacks_a_chunk_is_not_published(
+    def test_a_job_with_a_missing_chunk_is_not_published(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
@@ -182,9 +180,7 @@ class PredictionSinkContract:
             found.append(read_back(JOB, sink.publish(JOB, 2)))
         assert found[0] == found[1] == expected(part(0), part(3), rejects=[reject(4)])
 
-    def test_a_job_is_finished_when_it_is_published_and_not_before(
-        self, reopened: Reopened
-    ) -> None:
+    def test_a_job_is_finished_only_after_publishing(self, reopened: Reopened) -> None:
         sink = reopened()
         assert sink.finished(JOB) is None
         sink.write_chunk(JOB, 0, part(0), [reject(4), reject(5)])
@@ -196,7 +192,7 @@ class PredictionSinkContract:
         assert sink.finished(OTHER_JOB) is None
 
     @pytest.mark.parametrize("what", ["rows", "rejects"])
-    def test_what_was_removed_since_is_written_again(
+    def test_removed_rows_or_rejects_are_written_again(
         self,
         reopened: Reopened,
         read_back: ReadBack,
@@ -220,7 +216,7 @@ class PredictionSinkContract:
             part(0), part(3), rejects=[reject(4), reject(9)]
         )
 
-    def test_a_job_that_is_locked_is_refused_to_another_run(self, reopened: Reopened) -> None:
+    def test_a_locked_job_is_refused_to_another_run(self, reopened: Reopened) -> None:
         with reopened().locked(JOB):
             with pytest.raises(Conflict, match="another run"), reopened().locked(JOB):
                 pytest.fail("two runs at once")
@@ -229,13 +225,13 @@ class PredictionSinkContract:
         with reopened().locked(JOB):
             pass
 
-    def test_a_run_that_fails_lets_go(self, reopened: Reopened) -> None:
+    def test_a_run_that_fails_releases_the_lock(self, reopened: Reopened) -> None:
         with pytest.raises(Unavailable, match="full"), reopened().locked(JOB):
             raise Unavailable("full")
         with reopened().locked(JOB):
             reopened().write_chunk(JOB, 0, part(0), [])
 
-    def test_chunks_may_be_written_at_the_same_time(
+    def test_chunks_may_be_written_concurrently(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()
@@ -257,7 +253,7 @@ class PredictionSinkContract:
 class SharedSinkContract(PredictionSinkContract):
     """For sinks that outlive the process: a copy of one can write from anywhere."""
 
-    def test_copies_in_other_processes_write_to_the_same_place(
+    def test_copies_in_other_processes_write_to_the_same_output(
         self, reopened: Reopened, read_back: ReadBack
     ) -> None:
         sink = reopened()

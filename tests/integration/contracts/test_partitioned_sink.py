@@ -170,7 +170,7 @@ def test_too_many_values_are_refused_with_the_limit(output: Path) -> None:
     ("value", "problem"),
     [("__HIVE_DEFAULT_PARTITION__", "means missing"), ("ü" * 50, "has 305 bytes.* 255")],
 )
-def test_values_that_no_folder_can_stand_for_are_refused(
+def test_values_that_cannot_be_folder_names_are_refused(
     output: Path, value: str, problem: str
 ) -> None:
     table = Table.of({**part(0, 1).columns, "note": np.array([value], dtype=object)})

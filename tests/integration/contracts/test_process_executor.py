@@ -52,7 +52,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.slow
-def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
     marks = tmp_path / "marks"
@@ -76,7 +76,7 @@ class TestProcessExecutor(ExecutorContract):
     def executor(cls) -> Executor:
         return ProcessExecutor()
 
-    def test_a_process_that_ends_is_an_error_and_the_next_tasks_run(
+    def test_after_a_lost_process_the_next_tasks_run(
         self, executor: Executor, tmp_path: Path
     ) -> None:
         with pytest.raises(Unavailable, match="a worker process ended before its task was done"):

@@ -21,7 +21,7 @@ CELLS = st.lists(
 
 
 @given(CELLS, st.data())
-def test_a_fingerprint_does_not_depend_on_where_cells_are_cut(
+def test_a_fingerprint_does_not_depend_on_how_cells_are_divided(
     cells: list[Any], data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(cells)))
@@ -63,5 +63,5 @@ def test_equal_values_count_as_equal_whatever_their_type(one: Any, other: Any) -
         ([float("inf")], [float("-inf")]),
     ],
 )
-def test_different_values_are_told_apart(one: list[Any], other: list[Any]) -> None:
+def test_different_values_have_different_fingerprints(one: list[Any], other: list[Any]) -> None:
     assert canonical(one) != canonical(other)

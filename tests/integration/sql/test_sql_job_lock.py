@@ -74,7 +74,7 @@ def test_a_job_is_refused_to_a_second_process_until_the_first_ends(url: str) -> 
     wait_until(lambda: not is_taken(url), 30, lambda: "the lock is let go")
 
 
-def test_a_killed_process_lets_go(url: str) -> None:
+def test_a_killed_process_releases_the_lock(url: str) -> None:
     with holding(url) as process:
         assert is_taken(url)
         os.kill(process.pid, signal.SIGKILL)
@@ -82,14 +82,14 @@ def test_a_killed_process_lets_go(url: str) -> None:
         wait_until(lambda: not is_taken(url), 30, lambda: "the lock is let go")
 
 
-def test_nothing_is_left_beside_an_sqlite_file(sqlite_url: str, tmp_path: Path) -> None:
+def test_no_file_is_left_next_to_an_sqlite_file(sqlite_url: str, tmp_path: Path) -> None:
     sink = SqlSink(f"{sqlite_url}#scored")
     with sink.locked(JOB):
         sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
     assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sink = SqlSink(f"sqlite:///{tmp_path}/file/x.db#scored")
     with pytest.raises(Unavailable, match="cannot be created"), sink.locked(JOB):
@@ -103,7 +103,7 @@ def test_a_server_that_is_down_is_unavailable() -> None:
     assert "hush" not in str(raised.value)
 
 
-def test_a_session_that_was_cut_off_does_not_hide_the_error_of_the_job(postgres_url: str) -> None:
+def test_a_lost_session_does_not_hide_the_error_of_the_job(postgres_url: str) -> None:
     cut_off = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
 
     def job_that_fails() -> None:
@@ -115,7 +115,7 @@ def test_a_session_that_was_cut_off_does_not_hide_the_error_of_the_job(postgres_
         job_that_fails()
 
 
-def test_a_job_that_is_written_again_is_running_until_it_is_published(database_url: str) -> None:
+def test_a_job_that_is_written_again_is_running(database_url: str) -> None:
     sink, status = SqlSink(f"{database_url}#scored"), "SELECT status FROM scored_jobs"
     for index in range(2):
         sink.write_chunk(JOB, index, Table.of({"x": np.arange(3.0)}), [])
@@ -137,7 +137,7 @@ def test_a_database_that_no_other_process_can_reach_needs_no_lock() -> None:
         assert sink.completed_chunks(JOB) == {}
 
 
-def test_a_sink_that_was_sent_makes_no_file_where_it_does_not_see_the_run(
+def test_a_sink_in_a_worker_creates_no_file_without_the_lock(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     sink, rows = SqlSink(f"{sqlite_url}#scored"), Table.of({"x": np.arange(3.0)})

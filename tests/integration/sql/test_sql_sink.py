@@ -109,13 +109,13 @@ class TestSqlSink(SharedSinkContract):
 
 
 class TestWriting:
-    def test_rows_say_where_they_belong(self, sink: SqlSink, database_url: str) -> None:
+    def test_rows_have_job_chunk_and_index(self, sink: SqlSink, database_url: str) -> None:
         assert sink.write_chunk(JOB, 1, scored([4.5]), ()) == ChunkReceipt(1, 1, 0)
         assert sink.write_chunk(JOB, 0, scored([1.5, 2.5, 1 / 3]), REJECTS) == ChunkReceipt(0, 3, 2)
         found = rows_of(database_url, ALL)
         assert found == [*lines(JOB, 0, [1.5, 2.5, 1 / 3]), *lines(JOB, 1, [4.5])]
 
-    def test_every_fault_of_a_reject_is_a_line(self, sink: SqlSink, database_url: str) -> None:
+    def test_every_violation_of_a_reject_is_a_row(self, sink: SqlSink, database_url: str) -> None:
         sink.write_chunk(JOB, 0, scored([1.5]), REJECTS)
         words = {v: (v.field, v.problem, v.allowed) for v in (MISSING, TOO_OLD)}
         assert rows_of(database_url, FAULTS) == [
@@ -195,7 +195,7 @@ class TestWriting:
             },
         ]
 
-    def test_a_table_that_is_there_is_written_to(self, sink: SqlSink, database_url: str) -> None:
+    def test_an_existing_table_is_written_to(self, sink: SqlSink, database_url: str) -> None:
         execute(
             database_url,
             'CREATE TABLE scored (id INTEGER, job TEXT, chunk INTEGER, "row" INTEGER, '
@@ -225,16 +225,14 @@ class TestSealing:
         assert published.rejects is None
         assert "sesame" not in published.output
 
-    def test_rejects_are_reported_where_there_are_some(self, sink: SqlSink) -> None:
+    def test_rejects_are_reported(self, sink: SqlSink) -> None:
         sink.write_chunk(JOB, 0, scored([1.5]), ())
         sink.write_chunk(JOB, 1, scored([1.5]), REJECTS)
         rejects = sink.publish(JOB, 2).rejects
         assert rejects is not None
         assert rejects.endswith(f"#scored_rejects (job {JOB.id})")
 
-    def test_a_chunk_that_is_missing_keeps_the_job_open(
-        self, sink: SqlSink, database_url: str
-    ) -> None:
+    def test_a_missing_chunk_prevents_publishing(self, sink: SqlSink, database_url: str) -> None:
         sink.write_chunk(JOB, 0, scored([1.5]), ())
         sink.write_chunk(JOB, 2, scored([1.5]), ())
         with pytest.raises(Unavailable, match="chunk 1 of 3 is not written"):
@@ -256,7 +254,7 @@ class TestSealing:
 
 
 class TestResuming:
-    def test_nothing_is_made_by_asking(self, sink: SqlSink, database_url: str) -> None:
+    def test_a_query_creates_nothing(self, sink: SqlSink, database_url: str) -> None:
         assert sink.completed_chunks(JOB) == {}
         assert tables_of(database_url) == set()
 
@@ -269,9 +267,7 @@ class TestResuming:
 
 
 class TestRefusals:
-    def test_a_table_without_the_columns_is_left_alone(
-        self, sink: SqlSink, database_url: str
-    ) -> None:
+    def test_a_table_without_the_columns_is_refused(self, sink: SqlSink, database_url: str) -> None:
         execute(database_url, "CREATE TABLE scored (job TEXT, prediction TEXT)")
         with pytest.raises(
             Conflict,
@@ -281,7 +277,7 @@ class TestRefusals:
         assert rows_of(database_url, "SELECT * FROM scored") == []
         assert tables_of(database_url) == {"scored"}
 
-    def test_a_table_of_rejects_of_earlier_days_is_told_what_it_lacks(
+    def test_an_old_rejects_table_is_refused_with_the_missing_columns(
         self, sink: SqlSink, database_url: str
     ) -> None:
         sink.write_chunk(JOB, 0, scored([1.5]), ())
@@ -297,7 +293,7 @@ class TestRefusals:
             sink.write_chunk(JOB, 1, Table.of({"id": np.array(["x"], dtype=object)}), ())
         assert rows_of(database_url, "SELECT id FROM scored ORDER BY 1") == [(1,), (2,)]
 
-    def test_a_text_column_takes_every_kind_of_value(
+    def test_a_text_column_holds_every_type_of_value(
         self, sink: SqlSink, database_url: str
     ) -> None:
         kinds: list[list[Any]] = [[None, None], ["x", None], [1, 2], [0.5, None], [True, False]]
@@ -310,13 +306,11 @@ class TestRefusals:
         ]
 
     @pytest.mark.parametrize("name", ["job", "Row"])
-    def test_a_column_named_like_the_bookkeeping_is_refused(self, name: str) -> None:
+    def test_a_column_named_like_a_key_column_is_refused(self, name: str) -> None:
         with pytest.raises(InvalidData, match=f"column '{name}' cannot be written"):
             SqlSink("sqlite://#scored").write_chunk(JOB, 0, Table.of({name: np.array([1])}), ())
 
-    def test_a_chunk_that_fails_leaves_what_was_there(
-        self, sink: SqlSink, database_url: str
-    ) -> None:
+    def test_a_failed_chunk_leaves_the_earlier_one(self, sink: SqlSink, database_url: str) -> None:
         execute(
             database_url,
             'CREATE TABLE scored (job TEXT, chunk INTEGER, "row" INTEGER, sort TEXT, '
@@ -328,7 +322,7 @@ class TestRefusals:
         assert rows_of(database_url, ALL) == lines(JOB, 0, [1.5, 2.5])
         assert sink.completed_chunks(JOB) == {0: ChunkReceipt(0, 2, 1)}
 
-    def test_text_that_postgresql_cannot_keep_is_refused(self, postgres_url: str) -> None:
+    def test_text_that_postgresql_cannot_store_is_refused(self, postgres_url: str) -> None:
         sink = SqlSink(f"{postgres_url}#scored")
         with pytest.raises(InvalidData, match="NUL"):
             sink.write_chunk(JOB, 0, Table.of({"note": np.array(["a\0b"], dtype=object)}), ())
@@ -358,9 +352,7 @@ def _write(url: str, number: int, start: "multiprocessing.synchronize.Barrier") 
 
 
 @pytest.mark.slow
-def test_processes_that_write_at_once_do_not_disturb_each_other(
-    sink: SqlSink, database_url: str
-) -> None:
+def test_processes_can_write_concurrently(sink: SqlSink, database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(PROCESSES)
     url = f"{database_url}#scored"

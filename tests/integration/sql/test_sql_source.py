@@ -87,7 +87,7 @@ class TestSqlSourceByPosition(DataSourceContract):
 
 
 class TestReading:
-    def test_the_rows_come_in_order_of_the_key_with_every_value(self, database_url: str) -> None:
+    def test_rows_are_ordered_by_the_key(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         table = read_all(SqlSource(f"{database_url}#blocks"), KINDS)
         assert cells(table, "id") == [row[0] for row in IN_ORDER]
@@ -97,7 +97,7 @@ class TestReading:
         for position, name in ((3, "ocean"), (4, "coastal"), (5, "note")):
             assert cells(table, name) == [row[position] for row in IN_ORDER]
 
-    def test_whole_columns_come_in_the_type_of_their_kind(self, database_url: str) -> None:
+    def test_valid_columns_have_the_type_of_their_kind(self, database_url: str) -> None:
         make_blocks(database_url, [row for row in ROWS if row[1] is not None])
         source = SqlSource(f"{database_url}#blocks")
         (chunk,) = source.plan(100)
@@ -112,7 +112,7 @@ class TestReading:
             "note": object,
         }
 
-    def test_columns_of_no_kind_are_handed_through(self, database_url: str) -> None:
+    def test_columns_of_kind_none_are_unchanged(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         table = read_all(SqlSource(f"{database_url}#blocks"), dict.fromkeys(KINDS))
         for position, name in enumerate(KINDS):
@@ -128,7 +128,7 @@ class TestReading:
         np.testing.assert_array_equal(table.columns["amount"], [0.1, np.nan, 12345678901234567.25])
         assert table.columns["amount"].dtype == np.float64  # type: ignore[union-attr]
 
-    def test_dates_are_handed_through_as_text(self, database_url: str) -> None:
+    def test_dates_are_read_as_text(self, database_url: str) -> None:
         execute(
             database_url,
             "CREATE TABLE d (id INTEGER PRIMARY KEY, day DATE)",
@@ -137,7 +137,7 @@ class TestReading:
         table = read_all(SqlSource(f"{database_url}#d"), {"day": None})
         assert cells(table, "day") == ["2024-02-29", None]
 
-    def test_a_cell_that_does_not_fit_its_kind_is_kept_as_it_is(self, database_url: str) -> None:
+    def test_a_cell_that_does_not_fit_its_kind_is_unchanged(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         table = read_all(
             SqlSource(f"{database_url}#blocks"),
@@ -153,7 +153,7 @@ class TestReading:
         table = read_all(SqlSource(f"{sqlite_url}#blocks"), {"income": Kind.NUMBER}, 10)
         assert cells(table, "income") == [1.5, "many"]
 
-    def test_zero_and_one_are_booleans_where_one_is_asked_for(self, database_url: str) -> None:
+    def test_zero_and_one_can_be_booleans(self, database_url: str) -> None:
         execute(
             database_url,
             "CREATE TABLE b (id INTEGER PRIMARY KEY, flag INTEGER)",
@@ -163,7 +163,7 @@ class TestReading:
         assert cells(read_all(source, {"flag": Kind.BOOLEAN}), "flag") == [False, True]
         assert cells(read_all(source, {"flag": None}), "flag") == [0, 1]
 
-    def test_types_of_postgresql_alone_come_as_text(self, postgres_url: str) -> None:
+    def test_types_of_postgresql_are_read_as_text(self, postgres_url: str) -> None:
         execute(
             postgres_url,
             "CREATE TYPE ocean AS ENUM ('NEAR BAY', 'INLAND')",
@@ -191,7 +191,7 @@ class TestReading:
         assert source.version.rows == 0
         assert list(source.plan(10)) == []
 
-    def test_a_column_that_is_not_there_is_named(self, database_url: str) -> None:
+    def test_a_missing_column_is_named(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         source = SqlSource(f"{database_url}#blocks")
         (chunk,) = source.plan(100)
@@ -240,7 +240,7 @@ class TestOrder:
         read = [x for c in chunks for x in cells(source.read(c, {"id": None}), "id")]
         assert read == [row[0] for row in IN_ORDER]
 
-    def test_more_rows_than_are_fetched_at_once_are_cut_right(self, database_url: str) -> None:
+    def test_chunks_may_be_larger_than_a_fetch(self, database_url: str) -> None:
         rows = [(i * 3, i / 7, i, "INLAND", True, str(i)) for i in range(20_000)]
         make_blocks(database_url, rows)
         source = SqlSource(f"{database_url}#blocks")
@@ -308,14 +308,14 @@ class TestVersion:
         after = SqlSource(f"{database_url}#blocks").version
         assert before.sha256 != after.sha256
 
-    def test_the_version_stays_that_of_the_first_look(self, database_url: str) -> None:
+    def test_the_version_is_that_of_the_first_access(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         source = SqlSource(f"{database_url}#blocks")
         before = source.version
         execute(database_url, "DELETE FROM blocks WHERE id = 7")
         assert source.version is before
 
-    def test_the_uri_tells_no_password(self, postgres: Postgres, postgres_url: str) -> None:
+    def test_the_uri_has_no_password(self, postgres: Postgres, postgres_url: str) -> None:
         make_blocks(postgres_url, ROWS)
         uri = SqlSource(f"{postgres_url}?application_name=x&sslpassword=hush#blocks").version.uri
         assert uri.startswith(f"postgresql+psycopg://modelport@127.0.0.1:{postgres.port}/")
@@ -332,7 +332,7 @@ CHANGES = (
 class TestSnapshot:
     @pytest.mark.parametrize("key", [True, False])
     @pytest.mark.parametrize("change", CHANGES)
-    def test_everything_is_read_as_it_was_at_the_first_look(
+    def test_all_reads_see_the_state_of_the_first_access(
         self, database_url: str, change: str, key: bool
     ) -> None:
         make_blocks(database_url, IN_ORDER, key=key)
@@ -348,7 +348,7 @@ class TestSnapshot:
         assert there.version.sha256 == version.sha256
         assert SqlSource(f"{database_url}#blocks").version.rows < version.rows
 
-    def test_a_table_cannot_be_emptied_under_a_job(self, postgres_url: str) -> None:
+    def test_a_table_cannot_be_truncated_while_it_is_read(self, postgres_url: str) -> None:
         make_blocks(postgres_url, ROWS)
         source = SqlSource(f"{postgres_url}#blocks")
         assert source.version.rows == len(ROWS)
@@ -356,7 +356,7 @@ class TestSnapshot:
             execute(postgres_url, "SET lock_timeout = '100ms'", "TRUNCATE blocks")
         assert cells(read_all(source, {"id": None}), "id") == [row[0] for row in IN_ORDER]
 
-    def test_a_worker_whose_run_has_ended_says_so(self, database_url: str) -> None:
+    def test_a_worker_whose_run_has_ended_is_refused(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         source = SqlSource(f"{database_url}#blocks")
         chunk = next(source.plan(2))
@@ -365,7 +365,7 @@ class TestSnapshot:
         with pytest.raises(Unavailable, match=r"the snapshot that this job reads is gone"):
             there.read(chunk, KINDS)
 
-    def test_what_was_kept_for_reading_is_gone_afterwards(
+    def test_the_snapshot_is_released_with_the_source(
         self, sqlite_url: str, postgres_url: str
     ) -> None:
         for url in (sqlite_url, postgres_url):
@@ -453,7 +453,7 @@ class TestChanges:
         with pytest.raises(ChecksumMismatch, match="start again"):
             source.plan(2)
 
-    def test_a_change_of_a_column_that_is_not_read_does_no_harm(self, database_url: str) -> None:
+    def test_a_change_of_a_column_that_is_not_read_is_accepted(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         source = SqlSource(f"{database_url}#blocks")
         chunks = list(source.plan(2))
@@ -462,9 +462,7 @@ class TestChanges:
             row[0] for row in IN_ORDER
         ]
 
-    def test_writing_to_the_database_while_reading_is_not_locked_out(
-        self, database_url: str
-    ) -> None:
+    def test_reading_does_not_block_writing(self, database_url: str) -> None:
         make_blocks(database_url, ROWS)
         source = SqlSource(f"{database_url}#blocks")
         read = []
@@ -502,38 +500,38 @@ class TestRefusals:
         assert "hush" not in str(e.value)
 
     @pytest.mark.parametrize("url", ["no url#t", "postgresql://u:hush@h:port/db#t"])
-    def test_what_is_no_url_is_refused_without_repeating_it(self, url: str) -> None:
+    def test_an_invalid_url_is_refused_and_not_repeated(self, url: str) -> None:
         with pytest.raises(Misconfigured, match="not the URL of a database; expected") as e:
             SqlSource(url)
         assert "hush" not in str(e.value)
         assert e.value.__suppress_context__
 
-    def test_a_missing_driver_is_named_with_its_cure(self) -> None:
+    def test_a_missing_driver_is_named_with_its_extra(self) -> None:
         with pytest.raises(
             Misconfigured, match=r"driver 'asyncpg' cannot be imported.*modelport\[sql\]"
         ) as e:
             SqlSource("postgresql+asyncpg://u:hush@h/db#t")
         assert "hush" not in str(e.value)
 
-    def test_a_missing_table_is_answered_with_those_that_are_there(self, database_url: str) -> None:
+    def test_a_missing_table_is_refused_with_the_existing_ones(self, database_url: str) -> None:
         make_blocks(database_url, [])
         execute(database_url, "CREATE TABLE zones (id INTEGER)")
         with pytest.raises(NotFound, match=r"no table 'block'; tables there: blocks, zones$"):
             _ = SqlSource(f"{database_url}#block").columns
 
-    def test_a_missing_sqlite_file_is_not_made(self, tmp_path: Path) -> None:
+    def test_a_missing_sqlite_file_is_not_created(self, tmp_path: Path) -> None:
         path = tmp_path / "none.db"
         with pytest.raises(NotFound, match="there is no such file"):
             _ = SqlSource(f"sqlite:///{path}#t").version
         assert not path.exists()
 
-    def test_a_file_that_is_no_database_is_unreadable(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_a_database_is_unreadable(self, tmp_path: Path) -> None:
         path = tmp_path / "x.db"
         path.write_bytes(b"id,income\n" * 1000)
         with pytest.raises(UnreadableData, match="not a database"):
             _ = SqlSource(f"sqlite:///{path}#t").columns
 
-    def test_a_key_that_is_not_what_it_says_is_refused(self, sqlite_url: str) -> None:
+    def test_a_key_that_is_not_an_integer_is_refused(self, sqlite_url: str) -> None:
         execute(
             sqlite_url, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), ('two')"
         )

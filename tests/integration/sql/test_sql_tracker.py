@@ -42,7 +42,7 @@ class TestSqlTracker(TrackerContract):
         return read
 
 
-def test_a_run_is_running_until_it_is_left_and_tells_when(database_url: str) -> None:
+def test_a_run_has_a_status_and_times(database_url: str) -> None:
     times = iter([datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC), datetime(2026, 3, 4, 6, tzinfo=UTC)])
     tracker = SqlTracker(database_url, clock=lambda: next(times), new_id=lambda: "run-1")
     query = "SELECT id, status, started_at, ended_at FROM modelport_runs"
@@ -55,7 +55,7 @@ def test_a_run_is_running_until_it_is_left_and_tells_when(database_url: str) -> 
     assert str(ended).startswith("2026-03-04 06:00:00")
 
 
-def test_a_metric_that_is_no_number_is_null(database_url: str) -> None:
+def test_a_nan_metric_is_null(database_url: str) -> None:
     with SqlTracker(database_url).run("orchard", {}, sample_data()) as run:
         run.log_metrics({"r2": float("nan"), "rmse": float("inf")})
         run.log_metrics({})
@@ -63,7 +63,7 @@ def test_a_metric_that_is_no_number_is_null(database_url: str) -> None:
     assert found == [("r2", None), ("rmse", float("inf"))]
 
 
-def test_texts_are_kept_as_they_are_and_other_values_as_json(database_url: str) -> None:
+def test_parameters_are_text_or_json(database_url: str) -> None:
     params: dict[str, object] = {
         "kind": "ridge",
         "none": None,
@@ -90,7 +90,7 @@ def _record(url: str, start: "multiprocessing.synchronize.Barrier") -> None:
 
 
 @pytest.mark.slow
-def test_processes_that_start_at_once_make_the_tables_once(database_url: str) -> None:
+def test_processes_can_create_the_tables_concurrently(database_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(PROCESSES)
     workers = [
@@ -107,7 +107,7 @@ def test_processes_that_start_at_once_make_the_tables_once(database_url: str) ->
     assert len(rows_of(database_url, "SELECT value FROM modelport_metrics")) == PROCESSES
 
 
-def test_the_error_of_a_run_outlives_a_lost_tracker(database_url: str) -> None:
+def test_the_error_of_a_run_is_raised_when_the_tracker_is_lost(database_url: str) -> None:
     error = RuntimeError("the fit failed")
 
     def fail() -> None:
@@ -131,14 +131,14 @@ def test_a_server_that_is_down_is_unavailable() -> None:
     assert "hush" not in str(e.value)
 
 
-def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
+def test_the_folder_of_a_file_is_created(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new/runs/x.db"
     with SqlTracker(url).run("orchard", {}, sample_data()):
         pass
     assert rows_of(url, "SELECT status FROM modelport_runs") == [("finished",)]
 
 
-def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     tracker = SqlTracker(f"sqlite:///{tmp_path}/file/x.db")
     with (

@@ -12,65 +12,67 @@ from domain.errors import InvalidData
 
 @dataclass
 class Workers:
-    """Work that ends in an order of the test's choice, at the latest when it must."""
+    """Futures that finish in an order that the test draws."""
 
     data: st.DataObject
     fails: frozenset[int]
-    at_once: int
-    begun: list[int] = field(default_factory=list)
-    under_way: dict[int, Future[int]] = field(default_factory=dict)
+    max_unfinished: int
+    submitted: list[int] = field(default_factory=list)
+    unfinished: dict[int, Future[int]] = field(default_factory=dict)
     failed: bool = False
 
     def submit(self, item: int) -> "Future[int]":
-        assert not self.failed, "nothing is begun after a failure"
-        self.begun.append(item)
+        assert not self.failed, "nothing is submitted after a failure"
+        self.submitted.append(item)
         future: Future[int] = Future()
-        self.under_way[item] = future
-        assert len(self.under_way) <= self.at_once
-        must = len(self.under_way) == self.at_once
-        self._end(self.data.draw(st.integers(int(must), len(self.under_way))))
+        self.unfinished[item] = future
+        assert len(self.unfinished) <= self.max_unfinished
+        must = len(self.unfinished) == self.max_unfinished
+        self._end(self.data.draw(st.integers(int(must), len(self.unfinished))))
         return future
 
     def items(self, count: int) -> Iterator[int]:
         yield from range(count)
-        self._end(len(self.under_way))
+        self._end(len(self.unfinished))
 
     def _end(self, count: int) -> None:
         for _ in range(count):
-            item = self.data.draw(st.sampled_from([*self.under_way]))
-            future = self.under_way.pop(item)
+            item = self.data.draw(st.sampled_from([*self.unfinished]))
+            future = self.unfinished.pop(item)
             if item in self.fails:
                 self.failed = True
                 future.set_exception(InvalidData(f"item {item}"))
             else:
                 future.set_result(10 * item)
         if self.failed and count:
-            self.fails, rest = frozenset(), len(self.under_way)
+            self.fails, rest = frozenset(), len(self.unfinished)
             self._end(rest)
 
 
 @given(st.integers(0, 12), st.integers(1, 4), st.data())
-def test_results_come_in_order_in_whatever_order_the_work_ends(
-    count: int, at_once: int, data: st.DataObject
+def test_results_are_in_the_order_of_the_items(
+    count: int, max_unfinished: int, data: st.DataObject
 ) -> None:
-    workers = Workers(data, frozenset(), at_once)
-    found = list(in_order(workers.submit, workers.items(count), at_once))
+    workers = Workers(data, frozenset(), max_unfinished)
+    found = list(in_order(workers.submit, workers.items(count), max_unfinished))
     assert found == [10 * item for item in range(count)]
-    assert workers.begun == list(range(count))
+    assert workers.submitted == list(range(count))
 
 
 @given(st.integers(1, 12), st.integers(1, 4), st.data())
-def test_an_error_is_raised_at_its_turn(count: int, at_once: int, data: st.DataObject) -> None:
+def test_an_error_is_raised_in_its_turn(
+    count: int, max_unfinished: int, data: st.DataObject
+) -> None:
     failing = data.draw(st.integers(0, count - 1))
-    workers = Workers(data, frozenset({failing}), at_once)
-    results = in_order(workers.submit, workers.items(count), at_once)
+    workers = Workers(data, frozenset({failing}), max_unfinished)
+    results = in_order(workers.submit, workers.items(count), max_unfinished)
     found = [next(results) for _ in range(failing)]
     assert found == [10 * item for item in range(failing)]
     with pytest.raises(InvalidData, match=f"item {failing}$"):
         next(results)
 
 
-def test_items_are_taken_only_as_far_ahead_as_work_may_be_begun() -> None:
+def test_items_are_taken_on_demand() -> None:
     taken: list[int] = []
 
     def items() -> Iterator[int]:
@@ -88,19 +90,19 @@ def test_items_are_taken_only_as_far_ahead_as_work_may_be_begun() -> None:
     assert taken == [0, 1, 2]
 
 
-def test_who_waits_is_asked_whether_it_makes_sense() -> None:
-    begun: list[Future[int]] = []
+def test_the_check_runs_while_nothing_finishes() -> None:
+    submitted: list[Future[int]] = []
 
     def submit(item: int) -> "Future[int]":
-        begun.append(Future())
-        return begun[-1]
+        submitted.append(Future())
+        return submitted[-1]
 
-    def waiting() -> None:
-        if begun[0].done():
-            raise InvalidData("nobody comes")
-        begun[0].set_result(7)
+    def check() -> None:
+        if submitted[0].done():
+            raise InvalidData("no workers")
+        submitted[0].set_result(7)
 
-    results = in_order(submit, range(3), 2, waiting, 0.01)
+    results = in_order(submit, range(3), 2, check, 0.01)
     assert next(results) == 7
-    with pytest.raises(InvalidData, match="nobody comes"):
+    with pytest.raises(InvalidData, match="no workers"):
         next(results)

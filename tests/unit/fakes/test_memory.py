@@ -49,7 +49,7 @@ def test_the_version_of_a_source_follows_from_its_content(small_table: Table) ->
     assert MemorySource(renamed).version.sha256 != version.sha256
 
 
-def test_a_source_can_be_given_its_version(small_table: Table) -> None:
+def test_a_source_can_have_a_given_version(small_table: Table) -> None:
     version = DatasetVersion("sample:60", "ef" * 32, 60, simulated=True)
     assert MemorySource(small_table, version).version is version
 
@@ -70,7 +70,7 @@ def test_numbers_among_objects_are_read_as_numbers_if_all_of_them_are() -> None:
     assert untouched.tolist() == cells["good"]
 
 
-def test_a_column_that_a_source_lacks_is_refused(small_table: Table) -> None:
+def test_a_column_that_is_missing_in_a_source_is_refused(small_table: Table) -> None:
     source = MemorySource(small_table)
     with pytest.raises(InvalidData, match="no column 'girth'"):
         source.read(next(source.plan(10)), {"girth": None})
@@ -101,7 +101,7 @@ def test_a_chunk_that_is_written_again_is_replaced() -> None:
     np.testing.assert_array_equal(sink.tables[JOB.id].column("prediction"), [2.0])
 
 
-def test_a_sink_fails_after_so_many_chunks_and_keeps_those() -> None:
+def test_a_sink_can_fail_after_some_chunks_and_keeps_those() -> None:
     sink = MemorySink(fail_after=1)
     sink.write_chunk(JOB, 0, part(1.0), [])
     with pytest.raises(Unavailable, match="cannot write after 1 chunks"):
