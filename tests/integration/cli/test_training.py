@@ -171,7 +171,7 @@ def test_the_default_model_reaches_the_published_figures(default_model: Place) -
         (["--validation", "0.8"], "validation fraction: 0.8 is not from 0 to below 0.8"),
         (["--schema", "absent.toml"], "absent.toml"),
         (["--data", "data.xlsx"], "the suffix must be one of .csv, .parquet, .jsonl"),
-        (["--data", "sample:many"], "like sample:1000"),
+        (["--data", "sample:many"], "such as sample:1000"),
     ],
     ids=" ".join,
 )

@@ -26,7 +26,7 @@ def test_a_uri_is_shown_without_its_secrets(uri: str, shown: str) -> None:
 
 @pytest.mark.parametrize("rows", ["0", "-1", "", "1e3", "1.5", "ten", "9" * 13, "1#x", "١"])
 def test_a_sample_has_a_whole_number_of_rows(rows: str) -> None:
-    with pytest.raises(Misconfigured, match="like sample:1000"):
+    with pytest.raises(Misconfigured, match="such as sample:1000"):
         open_source(Settings(), f"sample:{rows}")
 
 
@@ -95,8 +95,8 @@ def test_an_object_must_not_become_part_of_its_input(target: str) -> None:
 
 def test_databases_without_snapshot_or_lock_are_told() -> None:
     assert cautions("mysql+pymysql://me:secret@host/db#in", "oracle://host/db#out") == [
-        "mysql is read without a snapshot: a table that changes meanwhile ends the job (65)",
-        "oracle is written without a lock: see to it that no other run of this job writes",
+        "mysql is read without a snapshot: the job fails (65) if the table changes meanwhile",
+        "oracle is written without a lock: make sure that no other run of this job writes",
     ]
 
 
