@@ -10,7 +10,8 @@ from adapters.arrow.reading.folder_source import FileSource, FolderSource, files
 from adapters.arrow.reading.json_lines_source import JsonLinesSource
 from adapters.arrow.reading.parquet_source import ParquetSource
 from adapters.arrow.writing.file_sink import FileSink
-from adapters.arrow.writing.output_layouts import PARQUET, FolderLayout, SingleFileLayout
+from adapters.arrow.writing.output_formats import format_of
+from adapters.arrow.writing.output_layouts import FolderLayout, SingleFileLayout
 from adapters.arrow.writing.partitions import PartitionedLayout
 from domain.errors import Misconfigured
 
@@ -77,23 +78,21 @@ def _open_file(path: Path, uri: str | None, *, with_md5: bool = False) -> FileSo
     return source(path, uri and _without_password(uri), with_md5=with_md5)
 
 
-def open_sink(path: Path) -> FileSink:
-    """Return the sink that writes a file.
+def open_sink(path: Path, suffix: str | None = None, by: Sequence[str] = ()) -> FileSink:
+    """Return the sink that writes a file, or a folder of files with a suffix.
+
+    A folder can be partitioned `by` columns.
 
     Raises:
-        Misconfigured: the suffix is not that of a format that can be written.
+        Misconfigured: the suffix is not that of a format that can be written, or a column is named
+            twice.
     """
-    return FileSink(SingleFileLayout(path))
-
-
-def open_folder_sink(path: Path, suffix: str = PARQUET, by: Sequence[str] = ()) -> FileSink:
-    """Return the sink that writes a folder of files, partitioned `by` columns if there are any.
-
-    Raises:
-        Misconfigured: the suffix is not that of a format that can be written.
-    """
-    layout = PartitionedLayout(path, tuple(by), suffix) if by else FolderLayout(path, suffix)
-    return FileSink(layout)
+    output_format = format_of(suffix or suffix_of(path), path)
+    if suffix is None:
+        return FileSink(SingleFileLayout(path, output_format))
+    if by:
+        return FileSink(PartitionedLayout(path, tuple(by), output_format))
+    return FileSink(FolderLayout(path, output_format))
 
 
 def _unknown_suffix(where: object) -> Misconfigured:

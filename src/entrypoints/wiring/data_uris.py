@@ -62,14 +62,14 @@ def open_sink(
             f"allowed: a path, s3://BUCKET/KEY or a database URL"
         )
     if scheme in ("", "file") and uri.endswith("/"):
-        return _open_folder_sink(_path(uri), file_format or "parquet", partition_by)
+        return _open_files(_path(uri), f".{file_format or 'parquet'}", partition_by)
     if file_format or partition_by:
         raise Misconfigured(
             f"{public_uri(uri)} is not a folder; --format and --partition-by are allowed only for "
             f"a folder on a disk, with a slash at its end"
         )
     if scheme in ("", "file"):
-        return _open_file_sink(_path(uri))
+        return _open_files(_path(uri))
     if scheme == "s3":
         return _open_object_sink(uri, settings)
     return _open_table_sink(uri)
@@ -191,17 +191,17 @@ def _open_table(uri: str) -> DataSource:
 
 
 @needs("train")
-def _open_file_sink(path: Path) -> PredictionSink:
+def _open_files(path: Path, suffix: str | None = None, by: Sequence[str] = ()) -> PredictionSink:
     from adapters.arrow.open_by_suffix import open_sink as open_sink_by_suffix
 
-    return open_sink_by_suffix(path)
+    return open_sink_by_suffix(path, suffix, by)
 
 
 @needs("objects")
 def _open_object_sink(uri: str, settings: Settings) -> PredictionSink:
     from adapters.objects.object_sink import ObjectSink
 
-    return ObjectSink.at(uri, settings.home / "objects", _open_file_sink)
+    return ObjectSink.at(uri, settings.home / "objects", _open_files)
 
 
 @needs("objects")
@@ -220,13 +220,6 @@ def _open_objects(uri: str, settings: Settings, with_md5: bool) -> DataSource:
             for each in listed(uri)
         ],
     )
-
-
-@needs("train")
-def _open_folder_sink(path: Path, file_format: str, by: Sequence[str]) -> PredictionSink:
-    from adapters.arrow.open_by_suffix import open_folder_sink
-
-    return open_folder_sink(path, f".{file_format}", by)
 
 
 @needs("sql")

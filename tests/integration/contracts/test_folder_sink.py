@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from adapters.arrow.open_by_suffix import open_folder_sink
+from adapters.arrow.open_by_suffix import open_sink
 from application.ports import PublishedOutput
 from domain.errors import Conflict
 from domain.scoring.batch_job import BatchJob
@@ -30,7 +30,7 @@ def output(tmp_path: Path) -> Path:
 class TestFolderSink(SharedSinkContract):
     @pytest.fixture
     def reopened(self, output: Path) -> Reopened:
-        return lambda: open_folder_sink(output)
+        return lambda: open_sink(output, ".parquet")
 
     @pytest.fixture
     def remove_rows(self, output: Path) -> Damage:
@@ -83,7 +83,7 @@ class TestFolderSink(SharedSinkContract):
 
 
 def test_the_files_may_have_another_format(output: Path) -> None:
-    sink = open_folder_sink(output, ".csv.zst")
+    sink = open_sink(output, ".csv.zst")
     sink.write_chunk(JOB, 0, part(0), [])
     sink.write_chunk(JOB, 1, part(3), [])
     sink.publish(JOB, 2)

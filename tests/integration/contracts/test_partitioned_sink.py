@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset
 
-from adapters.arrow.open_by_suffix import open_folder_sink
+from adapters.arrow.open_by_suffix import open_sink
 from adapters.arrow.writing.file_sink import FileSink
+from adapters.arrow.writing.output_formats import FORMATS
 from adapters.arrow.writing.partitions import PartitionedLayout
 from application.ports import PublishedOutput
 from domain.data.table import Table, plain
@@ -51,7 +52,7 @@ def rows_in(output: Path, file_format: str = "parquet") -> dict[str, list[Any]]:
 class TestPartitionedSink(SharedSinkContract):
     @pytest.fixture
     def reopened(self, output: Path) -> Reopened:
-        return lambda: open_folder_sink(output, by=["note"])
+        return lambda: open_sink(output, ".parquet", ["note"])
 
     @pytest.fixture
     def remove_rows(self, output: Path) -> Damage:
@@ -84,7 +85,7 @@ def names(output: Path) -> list[str]:
 def partitioned(
     output: Path, by: Sequence[str], suffix: str = ".parquet", rows_per_file: int = 1_000_000
 ) -> FileSink:
-    return FileSink(PartitionedLayout(output, tuple(by), suffix, rows_per_file))
+    return FileSink(PartitionedLayout(output, tuple(by), FORMATS[suffix], rows_per_file))
 
 
 def publish(sink: FileSink, *tables: Table) -> None:

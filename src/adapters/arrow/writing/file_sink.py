@@ -48,9 +48,9 @@ class FileSink:
 
         Raises:
             Conflict: another run holds the lock.
-            Misconfigured: the layout needs a column that the job does not keep.
+            Misconfigured, Conflict, Unavailable: the layout refuses the job; see `OutputLayout`.
         """
-        self._layout.require_columns(job)
+        self._layout.require_writable(job)
         with ExitStack() as held:
             try:
                 with writing(self._path):
@@ -72,7 +72,7 @@ class FileSink:
         )
 
     def completed_chunks(self, job: BatchJob) -> Mapping[int, ChunkReceipt]:
-        self._layout.require_replaceable()
+        self._layout.require_writable(job)
         with writing(self._path):
             found = [chunk.read_receipt() for chunk in chunks_in(self._folder(job))]
         return {receipt.index: receipt for receipt in found if receipt is not None}

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, TypeAlias
@@ -44,12 +45,13 @@ Merge: TypeAlias = Callable[[Sequence[ByteRange], BinaryIO], None]
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """`encode` returns the bytes of some rows.
+    """`encode` returns the bytes of some rows. Picklable.
 
     `merger` takes the encoded rows of a whole output and returns the function that merges some of
     them into one file.
     """
 
+    suffix: str
     encode: Callable[[Table], bytes]
     merger: Callable[[Sequence[ByteRange]], Merge]
 
@@ -182,27 +184,26 @@ def _grouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _always(merge: Merge) -> Callable[[Sequence[ByteRange]], Merge]:
-    """Return the `merger` of a text format, which needs no common types."""
-    return lambda _: merge
+def _same(merge: Merge, ranges: Sequence[ByteRange]) -> Merge:  # noqa: ARG001
+    """Return `merge`: a text format needs no common types."""
+    return merge
+
+
+def _compressed(suffix: str) -> Iterator[OutputFormat]:
+    encode_csv = partial(_encode_compressed_csv, suffix)
+    encode_json_lines = partial(_encode_compressed_json_lines, suffix)
+    yield OutputFormat(f".csv{suffix}", encode_csv, partial(_same, _merge_compressed_csv))
+    yield OutputFormat(f".jsonl{suffix}", encode_json_lines, partial(_same, concatenate))
 
 
 FORMATS: Mapping[str, OutputFormat] = MappingProxyType(
     {
-        ".csv": OutputFormat(_encode_csv, _always(_merge_csv)),
-        ".parquet": OutputFormat(_encode_arrow, _parquet_merger),
-        ".jsonl": OutputFormat(to_json_lines, _always(concatenate)),
-        **{
-            f".csv{suffix}": OutputFormat(
-                partial(_encode_compressed_csv, suffix), _always(_merge_compressed_csv)
-            )
-            for suffix in COMPRESSIONS
-        },
-        **{
-            f".jsonl{suffix}": OutputFormat(
-                partial(_encode_compressed_json_lines, suffix), _always(concatenate)
-            )
-            for suffix in COMPRESSIONS
-        },
+        each.suffix: each
+        for each in (
+            OutputFormat(".csv", _encode_csv, partial(_same, _merge_csv)),
+            OutputFormat(".parquet", _encode_arrow, _parquet_merger),
+            OutputFormat(".jsonl", to_json_lines, partial(_same, concatenate)),
+            *chain(*map(_compressed, COMPRESSIONS)),
+        )
     }
 )

@@ -8,8 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from adapters.arrow.reading.compressed_file import suffix_of
-from adapters.arrow.writing.output_formats import FORMATS, ByteRange, OutputFormat, format_of
+from adapters.arrow.writing.output_formats import FORMATS, ByteRange, OutputFormat
 from adapters.arrow.writing.receipts import FileContent
 from adapters.files.atomic_writes import replacing, sync_folder
 from domain.data.table import Table
@@ -33,19 +32,12 @@ class OutputLayout(Protocol):
         """Return the name of a job's chunks: two layouts do not share chunks."""
         ...
 
-    def require_columns(self, job: BatchJob) -> None:
-        """Check that the job keeps the columns that the layout needs.
+    def require_writable(self, job: BatchJob) -> None:
+        """Check that the layout fits the job, and that it would only replace an earlier output.
 
         Raises:
-            Misconfigured: it does not.
-        """
-        ...
-
-    def require_replaceable(self) -> None:
-        """Check that nothing but an earlier output is at the path.
-
-        Raises:
-            Conflict, Unavailable: something else is.
+            Misconfigured: the job does not keep a column that the layout needs.
+            Conflict, Unavailable: something else is at the path.
         """
         ...
 
@@ -60,37 +52,24 @@ class OutputLayout(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SingleFileLayout:
-    """One CSV, Parquet or JSON Lines file, as its suffix says; CSV and JSON also compressed.
-
-    Raises:
-        Misconfigured: no format with this suffix can be written.
-    """
+    """One file."""
 
     path: Path
-
-    def __post_init__(self) -> None:
-        _ = self._format
-
-    @property
-    def _format(self) -> OutputFormat:
-        return format_of(suffix_of(self.path), self.path)
+    format: OutputFormat
 
     def key(self, job: str) -> str:
         return job
 
-    def require_columns(self, job: BatchJob) -> None:
-        """Accept every job."""
-
-    def require_replaceable(self) -> None:
+    def require_writable(self, job: BatchJob) -> None:  # noqa: ARG002
         if self.path.is_dir():
             raise Unavailable(f"{self.path} is a directory; name a file to write")
 
     def encode(self, table: Table) -> bytes:
-        return self._format.encode(table)
+        return self.format.encode(table)
 
     def assemble(self, chunks: Sequence[Path], temporary: Path) -> FileContent:
         ranges = [*map(ByteRange, chunks)]
-        merge = self._format.merger(ranges)
+        merge = self.format.merger(ranges)
         return publish_file(self.path, temporary, lambda stream: merge(ranges, stream))
 
 
@@ -99,39 +78,27 @@ class FolderLayout:
     """A folder of `part-00000.parquet` and so on, one file per chunk, all with the same types.
 
     Rejects and receipt are next to the folder.
-
-    Raises:
-        Misconfigured: no format with this suffix can be written.
     """
 
     path: Path
-    suffix: str = PARQUET
-
-    def __post_init__(self) -> None:
-        _ = self._format
-
-    @property
-    def _format(self) -> OutputFormat:
-        return format_of(self.suffix, self.path)
+    format: OutputFormat
 
     def key(self, job: str) -> str:
-        return job if self.suffix == PARQUET else layout_key(job, self.suffix)
+        suffix = self.format.suffix
+        return job if suffix == PARQUET else layout_key(job, suffix)
 
-    def require_columns(self, job: BatchJob) -> None:
-        """Accept every job."""
-
-    def require_replaceable(self) -> None:
+    def require_writable(self, job: BatchJob) -> None:  # noqa: ARG002
         require_output_folder(self.path)
 
     def encode(self, table: Table) -> bytes:
-        return self._format.encode(table)
+        return self.format.encode(table)
 
     def assemble(self, chunks: Sequence[Path], temporary: Path) -> FileContent:
         files = {
-            f"part-{index:05d}{self.suffix}": [ByteRange(chunk)]
+            f"part-{index:05d}{self.format.suffix}": [ByteRange(chunk)]
             for index, chunk in enumerate(chunks)
         }
-        return publish_folder(self.path, temporary, self._format, files)
+        return publish_folder(self.path, temporary, self.format, files)
 
 
 def layout_key(job: str, *options: str) -> str:

@@ -16,9 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from adapters.arrow.writing.output_formats import ByteRange, OutputFormat, format_of
+from adapters.arrow.writing.output_formats import ByteRange, OutputFormat
 from adapters.arrow.writing.output_layouts import (
-    PARQUET,
     layout_key,
     publish_folder,
     require_output_folder,
@@ -43,36 +42,29 @@ class PartitionedLayout:
     rows of a single chunk are more. Rejects and receipt are next to the folder.
 
     Raises:
-        Misconfigured: no format with this suffix can be written, or a column is named twice.
+        Misconfigured: a column is named twice.
     """
 
     path: Path
     by: tuple[str, ...]
-    suffix: str = PARQUET
+    format: OutputFormat
     rows_per_file: int = 1_000_000
     _folders: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len({*self.by}) != len(self.by):
             raise Misconfigured(f"{self.path}/: a column to partition by is named twice")
-        _ = self._format
-
-    @property
-    def _format(self) -> OutputFormat:
-        return format_of(self.suffix, self.path)
 
     def key(self, job: str) -> str:
-        return layout_key(job, self.suffix, *self.by)
+        return layout_key(job, self.format.suffix, *self.by)
 
-    def require_columns(self, job: BatchJob) -> None:
+    def require_writable(self, job: BatchJob) -> None:
         missing = [name for name in self.by if name not in job.keep]
         if missing:
             raise Misconfigured(
                 f"{self.path}/ cannot be partitioned by {', '.join(map(repr, missing))}; "
                 f"allowed: columns of the input that are kept ({', '.join(job.keep) or 'none'})"
             )
-
-    def require_replaceable(self) -> None:
         require_output_folder(self.path)
 
     def encode(self, table: Table) -> bytes:
@@ -84,13 +76,13 @@ class PartitionedLayout:
         ends = np.searchsorted(folders[order], np.arange(len(names)), side="right").tolist()
         index, blocks = [], []
         for name, start, end in zip(names, [0, *ends], ends, strict=False):
-            block = self._format.encode(ordered[start:end])
+            block = self.format.encode(ordered[start:end])
             index.append((name, end - start, len(block)))
             blocks.append(block)
         return b"".join([json_line(index), *blocks])
 
     def assemble(self, chunks: Sequence[Path], temporary: Path) -> FileContent:
-        return publish_folder(self.path, temporary, self._format, self._files(chunks))
+        return publish_folder(self.path, temporary, self.format, self._files(chunks))
 
     def _files(self, chunks: Sequence[Path]) -> Mapping[str, Sequence[ByteRange]]:
         """Return the rows of each file, by its path in the folder."""
@@ -100,7 +92,7 @@ class PartitionedLayout:
                 found[name].append((block, rows))
         self._require_few(len(found))
         return {
-            f"{name}/part-{number:05d}{self.suffix}": blocks
+            f"{name}/part-{number:05d}{self.format.suffix}": blocks
             for name in sorted(found)
             for number, blocks in enumerate(_by_file(found[name], self.rows_per_file))
         }
