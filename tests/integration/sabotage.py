@@ -1,4 +1,4 @@
-"""Ports that break the machine they run on, once, and ports that tell what they did."""
+"""Ports that kill processes once, and ports that record what they did."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 @dataclass(frozen=True)
 class Harm:
-    """What is killed: the worker, or (from chunk `after` on) its node, but for those spared.
+    """What is killed: the worker, or (from chunk `node_from` on) its node unless it is spared.
 
     `marks` is a folder that remembers what has been done.
     """
@@ -35,7 +35,7 @@ class Harm:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def strike_after(self, index: int) -> None:
-        """Kill after a chunk was written, and before anybody is told of it."""
+        """Kill after a chunk was written, before its receipt is returned."""
         if index in self.after and self._first(f"after-{index}"):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.node_from is not None and index >= self.node_from:
@@ -46,7 +46,7 @@ class Harm:
         return {mark.name for mark in self.marks.iterdir()}
 
     def _strike_node(self, node: int) -> None:
-        if node == self.spared:  # wait for the other, so that it has something to lose
+        if node == self.spared:  # wait until the other node has work
             wait_until(lambda: "node" in self.done, 60, lambda: "the other node works too")
         elif self._first("node"):
             for process in (node, os.getpid()):
@@ -62,7 +62,7 @@ class Harm:
 
 @dataclass(frozen=True)
 class HarmfulSink:
-    """A sink whose writers get killed."""
+    """A sink whose writers are killed."""
 
     sink: PredictionSink
     harm: Harm
@@ -90,7 +90,7 @@ class HarmfulSink:
 
 @dataclass(frozen=True)
 class TellingRuntime:
-    """A runtime that leaves a mark for each model that it loads, with the process in its name."""
+    """A runtime that creates a file for each model that it loads, named by the process."""
 
     marks: Path
 
@@ -100,5 +100,5 @@ class TellingRuntime:
 
     @property
     def loads(self) -> list[int]:
-        """The processes in which a model was loaded, one for each time."""
+        """The process of each load of a model."""
         return sorted(int(mark.name.partition("-")[0]) for mark in self.marks.iterdir())

@@ -1,4 +1,4 @@
-"""A real Ray cluster of two nodes on this machine, and what becomes of a job when it breaks.
+"""A Ray cluster of two nodes on this machine, and jobs that lose workers, nodes and the head.
 
 One file, so that one process runs all of it and the cluster is started once.
 """
@@ -67,11 +67,11 @@ class TwoNodes:
         return int(self.cluster.head_node.all_processes["raylet"][0].process.pid)
 
     def connect(self) -> None:
-        """Connect this process, which saves each job in it that second."""
+        """Connect this process once, which saves each job a second."""
         ray.init(address=self.address, log_to_driver=False)
 
     def heal(self) -> None:
-        """Put another node in the place of one that was killed."""
+        """Replace a killed node."""
         for node in [*self.cluster.worker_nodes]:
             if node.any_processes_alive() and not node.all_processes["raylet"][0].process.poll():
                 return
@@ -82,7 +82,7 @@ class TwoNodes:
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[TwoNodes]:
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYTHONPATH", str(ROOT))  # what tests send, workers import
+        environment.setenv("PYTHONPATH", str(ROOT))  # workers import the tests
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         head = {**NODE, "include_dashboard": False, "_system_config": QUICK}
@@ -98,7 +98,7 @@ def two_nodes() -> Iterator[TwoNodes]:
 
 @pytest.fixture
 def unconnected(two_nodes: TwoNodes) -> Iterator[TwoNodes]:
-    """The cluster, to which a job connects by itself, as the program lets it."""
+    """The cluster; a job connects by itself, as the command does."""
     ray.shutdown()
     yield two_nodes
     two_nodes.connect()
@@ -112,7 +112,7 @@ class TestRayExecutor(ExecutorContract):
 
 @dataclass(frozen=True)
 class Job:
-    """Two thousand rows in a file, of which some break the schema, and a model for them."""
+    """Two thousand rows in a file, some with violations, and a model for them."""
 
     folder: Path
     store: MemoryStore
@@ -147,7 +147,7 @@ def job(tmp_path: Path) -> Job:
 
 @dataclass(frozen=True)
 class Output:
-    """A place to write to, and what is there."""
+    """A sink, and a function that returns what it wrote."""
 
     sink: PredictionSink
     content: Callable[[], Any]
@@ -168,7 +168,7 @@ def table_output(url: str, name: str) -> Output:
 
 @pytest.fixture
 def outputs(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> tuple[Output, Output]:
-    """Two places of a kind."""
+    """Two outputs of one kind."""
     if kind == "postgresql":
         url = request.getfixturevalue("postgres_url")
         return table_output(url, "here"), table_output(url, "there")
@@ -211,7 +211,7 @@ def test_the_output_is_that_of_one_machine_whatever_is_lost(
     loads = runtime.loads
     assert os.getpid() in loads, "the driver checks the model too"
     assert len({*loads}) == len(loads), "each process loads the model once"
-    # How many processes share a job in which nothing goes wrong is up to Ray.
+    # Without losses Ray decides how many processes share a job.
     assert len({*loads} - {os.getpid()}) >= (1 if lost == "nothing" else 2)
     assert capfd.readouterr().out == "", "only the result may stand on stdout"
 
@@ -238,7 +238,7 @@ def test_a_cluster_without_cores_or_head_ends_the_job() -> None:
             for processes in cluster.head_node.all_processes.values()
             for each in processes
         ]
-        # Ray may end a process that was connected to a head that is gone: not this one.
+        # Ray may end a process whose head is lost, so another process connects.
         with ProcessPoolExecutor(1, get_context("spawn")) as apart:
             without_cores, without_head = apart.submit(given_up, cluster.address, head).result()
     finally:
@@ -248,7 +248,7 @@ def test_a_cluster_without_cores_or_head_ends_the_job() -> None:
 
 
 def given_up(address: str, head: list[int]) -> tuple[str, str]:
-    """Return what is said where a cluster loses its only core, and then where its head goes."""
+    """Return the errors after the loss of the only core, and of the head."""
     executor = RayExecutor(address, timeout=2)
 
     def items() -> Iterator[int]:
@@ -294,7 +294,7 @@ def test_a_folder_that_a_node_does_not_have_is_named(two_nodes: TwoNodes, tmp_pa
 
 @dataclass(frozen=True)
 class Foreign:
-    """What a worker of another release cannot import."""
+    """A task that a worker of another release cannot import."""
 
     def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
         return import_module, ("modelport_of_tomorrow",)

@@ -1,4 +1,4 @@
-"""Compressed files: what is read, what is said of damaged ones, and what is left behind."""
+"""Compressed files: content, errors for damaged files, removal of temporary files."""
 
 import gzip
 import pickle

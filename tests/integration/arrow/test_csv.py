@@ -41,7 +41,7 @@ def only_chunk(source: CsvSource) -> Chunk:
 
 
 def column(folder: Path, kind: Kind, *texts: str) -> Any:
-    """Return what comes of cells of these texts; they are quoted where they need to be."""
+    """Return the column of a CSV file with these cells, quoted if necessary."""
     lines = StringIO(newline="")
     csv.writer(lines).writerows([["x", "y"], *([text, "1"] for text in texts)])
     source = CsvSource(csv_file(folder, lines.getvalue()))
@@ -313,7 +313,7 @@ CELL = st.text('ab,"\n\r é', max_size=4)
 
 @given(st.lists(st.lists(CELL, min_size=1, max_size=4), min_size=1, max_size=8), st.integers(1, 5))
 def test_valid_rows_and_violations_are_all_rows(rows: list[list[str]], rows_per_chunk: int) -> None:
-    """The same rows, in order, as Python's own reader finds, and those of another width faults."""
+    """The rows are those of Python's reader, in order; rows of another width are violations."""
     text = StringIO()
     csv.writer(text, lineterminator="\r\n").writerows([["x", "y"], *rows])
     found: list[list[str | None] | None] = []

@@ -1,4 +1,4 @@
-"""CSV as other programs write it, all quirks in one file."""
+"""A CSV file with the quirks of many programs."""
 
 from pathlib import Path
 

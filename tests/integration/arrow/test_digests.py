@@ -1,4 +1,4 @@
-"""Digests of a file that is read in blocks, on a thread beside the one that reads."""
+"""Digests of a file that is read in blocks, computed on a background thread."""
 
 import hashlib
 from dataclasses import replace

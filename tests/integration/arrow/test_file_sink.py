@@ -44,7 +44,7 @@ def table(**columns: Column) -> Table:
 
 
 def left_in(folder: Path) -> list[str]:
-    """Return the names of what is there but for receipts, which every output has."""
+    """Return the names of all files except receipts."""
     names = (path.name for path in folder.iterdir())
     return sorted(name for name in names if not name.endswith(".receipt.json"))
 
@@ -348,7 +348,7 @@ KEPT = {
 
 
 def copied(folder: Path, suffix: str) -> Path:
-    """Copy a Parquet file of many types, one row to a chunk."""
+    """Copy a Parquet file of many types, one row per chunk."""
     parquet.write_table(pa.table(KEPT), folder / "in.parquet")
     source = open_source(folder / "in.parquet")
     path = folder / f"out{suffix}"
@@ -427,7 +427,7 @@ def test_large_chunks_keep_row_groups_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_source_of_a_table_does_not_matter(tmp_path: Path) -> None:
-    """The numbers are the same whether they went through CSV, Parquet or JSON Lines."""
+    """Numbers are the same after CSV, Parquet and JSON Lines."""
     values = [0.1 + 0.2, 1e300, -5e-324, 1.0, None]
     path = tmp_path / "first.csv"
     write(path, [table(x=np.array(values, dtype=float), y=objects(["a"] * 5))])
@@ -441,7 +441,7 @@ def test_the_source_of_a_table_does_not_matter(tmp_path: Path) -> None:
 
 
 def dictionaries(path: Path, *tables: Table) -> dict[str, bool]:
-    """Return of each column of a Parquet file whether it has a dictionary, once it reads back."""
+    """Check that a Parquet file reads back; return which columns have a dictionary."""
     write(path, tables)
     whole = Table.concat(tables)
     kinds: dict[str, Kind | None] = dict.fromkeys(whole.columns)

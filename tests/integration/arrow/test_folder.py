@@ -1,4 +1,4 @@
-"""Folders and patterns: which files count, what is said of those that do not fit together."""
+"""Folders and patterns: which files count, and errors for files that differ."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ def lines_file(folder: Path, content: str | bytes) -> Path:
 
 
 def column(folder: Path, kind: Kind | None, *values: str) -> Column:
-    """Return what comes of values written like this; an empty one is a key left out."""
+    """Return the column of a JSON Lines file with these values; an empty one has no key."""
     rows = [f'{{"x": {value}, "y": 1}}' if value else '{"y": 1}' for value in values]
     source = JsonLinesSource(lines_file(folder, "\n".join(rows)))
     (chunk,) = source.plan(WHOLE)

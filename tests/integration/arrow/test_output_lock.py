@@ -1,4 +1,4 @@
-"""Whose an output file is: one run at a time, and the receipt that tells afterwards."""
+"""The lock and the receipt of an output file."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Rows are cut where Arrow and Python's own reader see them end, wherever blocks are cut."""
+"""Rows end where Arrow's and Python's readers end them, for any division into blocks."""
 
 import csv
 from io import BytesIO, StringIO
@@ -15,7 +15,7 @@ PIECES = ["a", "é", '"', ",", "\n", "\r", "\r\n", '""', '","', '"\n"', ' "']
 
 
 class Dripping:
-    """A stream that hands out a few bytes at a time, however many are asked for."""
+    """A stream that returns a few bytes per call."""
 
     def __init__(self, content: bytes, sizes: list[int]) -> None:
         self._stream = BytesIO(content)

@@ -1,4 +1,4 @@
-"""What every data source must do.
+"""The contract of every data source.
 
 `DataSourceContract` holds for any source: a subclass provides the fixtures `source`, with at least
 thirty rows, and `kinds`, its columns and the kind of each. `TableSourceContract` holds for those

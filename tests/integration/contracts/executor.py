@@ -1,4 +1,4 @@
-"""What every executor must do. A subclass provides the fixture `executor`."""
+"""The contract of every executor. A subclass provides the fixture `executor`."""
 
 import time
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Spell:
 
 @dataclass(frozen=True)
 class Work:
-    """A task that takes a while, and leaves a mark in a folder when it is done.
+    """A slow task that creates a file in a folder when it is done.
 
     The first item takes longest; `failing` ones raise an error at once.
     """

@@ -1,6 +1,6 @@
-"""What every prediction sink must do.
+"""The contract of every prediction sink.
 
-A subclass provides the fixtures `reopened`, which returns a sink on the same place as another
+A subclass provides the fixtures `reopened`, which returns a sink on the same output as another
 process would, `read_back`, which returns the rows and the rejects that a job left there, and
 `remove_rows` and `remove_rejects`, which take some of what a published job left.
 """
@@ -28,7 +28,7 @@ VALUES = (452600.0, 0.1 + 0.2, 1e-300, -1.5, 1e21, 123456.789012345, 3.0)
 
 @dataclass(frozen=True)
 class Written:
-    """What a job left: the rows by column, in order, and the mappings of the rejects."""
+    """The output of a job: rows by column, in order, and mappings of the rejects."""
 
     rows: dict[str, list[Any]]
     rejects: list[dict[str, Any]]
@@ -219,9 +219,9 @@ class PredictionSinkContract:
     def test_a_locked_job_is_refused_to_another_run(self, reopened: Reopened) -> None:
         with reopened().locked(JOB):
             with pytest.raises(Conflict, match="another run"), reopened().locked(JOB):
-                pytest.fail("two runs at once")
+                pytest.fail("two concurrent runs")
             with pytest.raises(Conflict), reopened().locked(JOB):
-                pytest.fail("the second try has let go of the lock of the first run")
+                pytest.fail("the second attempt released the lock of the first run")
         with reopened().locked(JOB):
             pass
 
@@ -251,7 +251,7 @@ class PredictionSinkContract:
 
 
 class SharedSinkContract(PredictionSinkContract):
-    """For sinks that outlive the process: a copy of one can write from anywhere."""
+    """For sinks whose copies in other processes write to the same output."""
 
     def test_copies_in_other_processes_write_to_the_same_output(
         self, reopened: Reopened, read_back: ReadBack

@@ -45,7 +45,7 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
 
 
 def _unpacked(path: Path) -> Path:
-    """Return a file beside all others that holds what is in a compressed one."""
+    """Decompress a file into another folder and return the copy."""
     plain = path.parent.parent / path.stem
     with pa.input_stream(path, compression="gzip" if path.suffix == ".gz" else "zstd") as stream:
         plain.write_bytes(stream.read())

@@ -40,7 +40,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def rows_in(output: Path, file_format: str = "parquet") -> dict[str, list[Any]]:
-    """Return the columns as the usual reader has them, by the number of the row."""
+    """Return the columns as pyarrow reads them, ordered by id."""
     types = {"schema": pa.schema(_TYPES), "format": file_format}
     found = dataset.dataset(output, partitioning=_NOTE, **types)
     columns: dict[str, list[Any]] = (

@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 
 
 class Ending(Work):
-    """A task that takes its process with it."""
+    """A task that ends its process."""
 
     def __call__(self, item: int) -> Spell:
         os._exit(9)
@@ -24,7 +24,7 @@ class Ending(Work):
 
 @dataclass(frozen=True)
 class Naming:
-    """A task that says which process works on it, and never ends."""
+    """A task that reports its process and never ends."""
 
     folder: Path
 

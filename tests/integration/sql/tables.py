@@ -1,4 +1,4 @@
-"""Making and looking into tables without the adapters under test."""
+"""Creating and reading tables without the adapters under test."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from tests.integration.contracts.data_source import contents
 
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
-    """A connection in a transaction, closed for good afterwards."""
+    """A connection in a transaction, closed afterwards."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     with engine.begin() as connection:
         yield connection
 
 
 def execute(url: str, *statements: str) -> None:
-    """Run statements as they stand."""
+    """Run statements unchanged."""
     with connected(url) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
@@ -32,13 +32,13 @@ def rows_of(url: str, query: str) -> list[tuple[Any, ...]]:
 
 
 def tables_of(url: str) -> set[str]:
-    """Return the names of the tables that are there."""
+    """Return the names of all tables."""
     with connected(url) as connection:
         return {*sa.inspect(connection).get_table_names()}
 
 
 def make_blocks(url: str, rows: Sequence[Sequence[Any]], *, key: bool = True) -> None:
-    """Make the table `blocks`: id, income, age, ocean, coastal, note."""
+    """Create the table `blocks`: id, income, age, ocean, coastal, note."""
     table = sa.Table(
         "blocks",
         sa.MetaData(),
@@ -58,7 +58,7 @@ def make_blocks(url: str, rows: Sequence[Sequence[Any]], *, key: bool = True) ->
 
 
 def put(url: str, name: str, table: Table, key: str) -> None:
-    """Make a table with these rows, the types of its columns following from the values."""
+    """Create a table with these rows; the values decide the types of its columns."""
     columns = contents(table)
     types = {float: sa.Double, int: sa.BigInteger, bool: sa.Boolean, str: sa.Text}
     made = sa.Table(name, sa.MetaData())

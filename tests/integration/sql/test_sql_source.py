@@ -407,7 +407,7 @@ except Unavailable as error:
 
 
 class TestChanges:
-    """What is done about changes where a database keeps no snapshot."""
+    """Changes of a table in a database without snapshots."""
 
     @pytest.fixture
     def database_url(self, tmp_path: Path) -> str:

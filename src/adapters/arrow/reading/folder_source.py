@@ -39,7 +39,7 @@ class FolderSource:
         digest = sha256(json.dumps(files).encode()).hexdigest()
         return DatasetVersion(self._uri, digest, sum(v.rows for v in found))
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns of the first file; the other files have the same, in any order.
 
