@@ -19,7 +19,6 @@ from domain import errors
 from entrypoints.cli.command_table import SUMMARIES, load_command
 from entrypoints.cli.command_table import app as cli
 from entrypoints.errors import DONE, INTERNAL, OUTCOMES, REFUSED, USAGE, ErrorOutcome
-from entrypoints.http.api.openapi import openapi_document
 from entrypoints.http.app import create_app
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import build_container
@@ -180,9 +179,8 @@ def _http() -> Iterator[str]:
     settings = Settings.model_validate(
         {"variant": Variant.API_BASELINE, variables()["schema_file"]: SCHEMA_FILE}
     )
-    app = create_app(build_container(settings))
-    limits = settings.max_rows, settings.max_explained_rows
-    document = openapi_document(app, builders.schema(settings), *limits)
+    app = create_app(build_container(settings)).api_for(builders.schema(settings))
+    document = app.openapi()
     yield from [
         "# HTTP",
         "",
@@ -236,7 +234,7 @@ def _object(schema: dict[str, Any]) -> Iterator[str]:
     required = schema.get("required", ())
     rows = [
         (f"`{name}`", _type(field), "yes" if name in required else "no", _meaning(field))
-        for name, field in schema["properties"].items()
+        for name, field in schema.get("properties", {}).items()
     ]
     yield from _table(("field", "type", "required", "meaning"), rows)
 
@@ -245,18 +243,16 @@ def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
-    kind = schema["type"]
-    words = " or ".join(kind) if isinstance(kind, list) else str(kind)
-    return f"{words} of {_type(schema['items'])}" if "items" in schema else words
+    if "anyOf" in schema:
+        return " or ".join(map(_type, schema["anyOf"]))
+    words = str(schema.get("type", "any"))
+    return f"{words} of {_type(schema['items'])}" if schema.get("items") else words
 
 
 def _meaning(field: dict[str, Any]) -> str:
     parts = [field["description"]] if "description" in field else []
     if "minItems" in field:
         parts.append(f"From {field['minItems']:,} to {field['maxItems']:,}.")
-    properties = field.get("items", {}).get("properties")
-    if properties:
-        parts.append("Fields: " + ", ".join(f"`{name}`" for name in properties) + ".")
     return " ".join(parts)
 
 

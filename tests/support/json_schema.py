@@ -5,15 +5,38 @@ from typing import Any
 
 
 def fits(value: object, schema: Mapping[str, Any]) -> bool:
-    """Return whether a value fits; an unknown keyword is an error."""
-    return all(_holds(word, value, schema) for word in schema)
+    """Return whether a value fits; an unknown keyword is an error.
+
+    References are looked up in `$defs` of the schema.
+    """
+    return _fits(value, schema, schema.get("$defs", {}))
 
 
-def _holds(word: str, value: object, schema: Mapping[str, Any]) -> bool:
+def resolved(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a component of an OpenAPI document, with all components as its `$defs`."""
+    schemas = document["components"]["schemas"]
+    return {**schemas[name], "$defs": schemas}
+
+
+def _fits(value: object, schema: Mapping[str, Any], defined: Mapping[str, Any]) -> bool:
+    return all(_holds(word, value, schema, defined) for word in schema)
+
+
+def _holds(word: str, value: object, schema: Mapping[str, Any], defined: Mapping[str, Any]) -> bool:
     wanted = schema[word]
     match word:
-        case "title" | "description" | "example" | "examples":
+        case "title" | "description" | "default" | "example" | "examples" | "$defs":
             return True
+        case "$ref":
+            return _fits(value, defined[wanted.rpartition("/")[2]], defined)
+        case "anyOf":
+            return any(_fits(value, each, defined) for each in wanted)
+        case "const":
+            return bool(value == wanted)
+        case "minItems":
+            return not isinstance(value, list) or len(value) >= wanted
+        case "maxItems":
+            return not isinstance(value, list) or len(value) <= wanted
         case "type":
             kinds = wanted if isinstance(wanted, list) else [wanted]
             return any(_is(value, kind) for kind in kinds)
@@ -27,15 +50,17 @@ def _holds(word: str, value: object, schema: Mapping[str, Any]) -> bool:
             return isinstance(value, dict) and all(name in value for name in wanted)
         case "properties":
             return isinstance(value, dict) and all(
-                fits(value[name], each) for name, each in wanted.items() if name in value
+                _fits(value[name], each, defined) for name, each in wanted.items() if name in value
             )
         case "additionalProperties":
-            others = {*value} - {*schema["properties"]} if isinstance(value, dict) else {None}
+            others = (
+                {*value} - {*schema.get("properties", {})} if isinstance(value, dict) else {None}
+            )
             if wanted is False or not isinstance(value, dict):
                 return not others
-            return all(fits(value[name], wanted) for name in others)
+            return wanted is True or all(_fits(value[name], wanted, defined) for name in others)
         case "items":
-            return isinstance(value, list) and all(fits(each, wanted) for each in value)
+            return isinstance(value, list) and all(_fits(each, wanted, defined) for each in value)
         case _:
             raise AssertionError(f"unknown keyword {word}")
 

@@ -15,7 +15,7 @@ from tests.support.samples import NAME, SCHEMA, sample_table
 ORCHARD = ModelRef(NAME)
 
 
-def orchard(store: MemoryStore | None = None, **settings: float) -> Container:
+def orchard(store: MemoryStore | None = None, **settings: object) -> Container:
     """Return a container for the orchard, without a model."""
     wired = build_container(Settings.model_validate({"model": NAME, **settings}))
     held = providers.Object(store or MemoryStore())
@@ -39,7 +39,7 @@ def train(wired: Container, estimator: Estimator = Estimator.LINEAR) -> None:
     wired.train_model()(wired.source(), wired.schema(), TrainingSpec(estimator))
 
 
-def planted(**settings: float) -> Container:
+def planted(**settings: object) -> Container:
     """Return a container for the orchard, with a champion."""
     wired = orchard(None, **settings)
     train(wired)

@@ -52,7 +52,7 @@ CELLS: st.SearchStrategy[Any] = st.one_of(
 def features(draw: st.DrawFn, name: str = "x", kind: Kind | None = None) -> Feature:
     """Draw a feature, with a valid example or none."""
     kind = kind or draw(st.sampled_from(Kind))
-    low, high = sorted(draw(st.tuples(NUMBERS, NUMBERS)))
+    low, high = (bound + 0.0 for bound in sorted(draw(st.tuples(NUMBERS, NUMBERS))))
     if kind is Kind.INTEGER:
         low, high = float(floor(low)), float(ceil(high))
     ranged = kind in (Kind.NUMBER, Kind.INTEGER)

@@ -56,8 +56,7 @@ class Predictions:
 class PredictOne:
     """Checks rows against the model's schema and predicts; `model` gives the one to ask.
 
-    Rows come as records by the call itself, or as columns by `table`: the same rules, the same
-    answers to the last bit.
+    Records and tables are encoded by the same rules, to the same rows.
     """
 
     model: Callable[[], LoadedModel]
@@ -74,26 +73,37 @@ class PredictOne:
         """
         self.admit(len(records))
         model = self.model()
-        model.require(extras)
-        return answer(model, model.manifest.schema.encode_records(records), extras)
+        return answer(model, self.encode(records, model, extras), extras)
 
-    def table(
-        self, table: Table, model: LoadedModel, extras: PredictionOptions = PLAIN
-    ) -> Predictions:
-        """Return one prediction per row of a table that was read by the schema of this model.
+    def encode(
+        self, records: Sequence[object], model: LoadedModel, extras: PredictionOptions = PLAIN
+    ) -> Matrix:
+        """Return records as rows of this model, shape (rows, features).
 
         Raises:
-            InvalidRows: a field is not allowed; all of them are named, none is scored.
-            InvalidData: there are no rows, a feature has no column, or the model cannot answer
-                what else is asked for.
-            TooLarge: there are too many.
+            InvalidRows, InvalidData, TooLarge: as the call does.
+        """
+        self.admit(len(records))
+        model.require(extras)
+        return model.manifest.schema.encode_records(records)
+
+    def encode_table(
+        self, table: Table, model: LoadedModel, extras: PredictionOptions = PLAIN
+    ) -> Matrix:
+        """Return a table as rows of this model, shape (rows, features).
+
+        Raises:
+            InvalidRows: a field is not allowed; all of them are named.
+            InvalidData: there are no rows, a feature has no column, or the model does not support
+                an option.
+            TooLarge: there are too many rows.
         """
         self.admit(len(table))
         model.require(extras)
         encoded = model.manifest.schema.encode_table(table)
         if encoded.violations:
             raise InvalidRows(encoded.violations)
-        return answer(model, encoded.matrix, extras)
+        return encoded.matrix
 
     def admit(self, rows: int) -> None:
         """Check a number of rows, as can be done before any of them is read.

@@ -1,27 +1,25 @@
-"""One call of the model for all requests that are there at the same moment.
+"""Adaptive batching: one call of the model for all requests that wait at the same moment.
 
-Requests that arrive while the event loop is busy are answered by one call of the model; one that
-arrives alone is answered at once, for nothing is waited for. A row's prediction does not depend
-on the rows beside it (see `Predictor`), so every caller gets what it would have got alone.
+Requests that arrive while the event loop is busy share one call of the model. A single request is
+answered at once: no request waits for others. The prediction of a row does not depend on the other
+rows of the call (see `Predictor`), so batching changes no answer.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TypeAlias
 
 import numpy as np
 
 from application.model.load_model import LoadedModel
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
-from entrypoints.http.fast_path.row_reader import Rows
 
-_Waiting = tuple[LoadedModel, Rows, "Future[Vector]"]
+# The encoded features of each row, in order of the schema; None or NaN is a missing value.
+Rows: TypeAlias = Sequence[Sequence[float | None]] | Matrix
 
-
-def ask(model: LoadedModel, rows: Rows) -> Vector:
-    """Return the predictions for some rows, at once; shape (rows,)."""
-    return model.predictor.predict(to_matrix(rows))
+_Waiting: TypeAlias = tuple[LoadedModel, Rows, "Future[Vector]"]
 
 
 def to_matrix(rows: Rows) -> Matrix:
@@ -29,7 +27,7 @@ def to_matrix(rows: Rows) -> Matrix:
     return np.asarray(rows, dtype=np.float64)
 
 
-def _together(parts: Sequence[Rows]) -> Rows:
+def _concatenate(parts: Sequence[Rows]) -> Rows:
     if len(parts) == 1:
         return parts[0]
     if any(isinstance(rows, np.ndarray) for rows in parts):
@@ -38,9 +36,9 @@ def _together(parts: Sequence[Rows]) -> Rows:
 
 
 class AdaptiveBatcher:
-    """Gathers the rows of concurrent requests; lives on one event loop.
+    """Collects the rows of concurrent requests; lives on one event loop.
 
-    `calls` counts how often the rows that had gathered were answered.
+    `calls` counts the batches.
     """
 
     def __init__(self) -> None:
@@ -49,38 +47,38 @@ class AdaptiveBatcher:
         self.calls = 0
 
     def predict(self, model: LoadedModel, rows: Rows) -> "Future[Vector]":
-        """Return the predictions to come for these rows, by this model."""
+        """Return the future predictions of a model for rows; shape (rows,)."""
         loop: AbstractEventLoop = get_running_loop()
-        answer: Future[Vector] = loop.create_future()
+        future: Future[Vector] = loop.create_future()
         if not self._waiting:
-            loop.call_soon(self._answer_all)
-        self._waiting.append((model, rows, answer))
-        return answer
+            loop.call_soon(self._predict_all)
+        self._waiting.append((model, rows, future))
+        return future
 
     def take_peak(self) -> int:
-        """Return how many requests waited together at most since this was last asked."""
+        """Return the largest number of requests in one batch since the last call."""
         peak, self._peak = self._peak, 0
         return peak
 
-    def _answer_all(self) -> None:
+    def _predict_all(self) -> None:
         waiting, self._waiting = self._waiting, []
         self.calls += 1
         self._peak = max(self._peak, len(waiting))
         for _, group in groupby(waiting, key=lambda request: id(request[0])):
-            _answer([*group])
+            _predict_batch([*group])
 
 
-def _answer(requests: list[_Waiting]) -> None:
+def _predict_batch(requests: list[_Waiting]) -> None:
     model = requests[0][0]
     try:
-        values = ask(model, _together([rows for _, rows, _ in requests]))
-    except Exception as error:  # noqa: BLE001 - whatever it is, each caller must hear of it
-        for _, _, answer in requests:
-            if not answer.done():
-                answer.set_exception(error)
+        values = model.predictor.predict(to_matrix(_concatenate([rows for _, rows, _ in requests])))
+    except Exception as error:  # noqa: BLE001 - every caller gets the error, whatever it is
+        for _, _, future in requests:
+            if not future.done():
+                future.set_exception(error)
         return
     start = 0
-    for _, part, answer in requests:
-        if not answer.done():
-            answer.set_result(values[start : start + len(part)])
-        start += len(part)
+    for _, rows, future in requests:
+        if not future.done():
+            future.set_result(values[start : start + len(rows)])
+        start += len(rows)

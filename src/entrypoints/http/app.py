@@ -1,30 +1,20 @@
-"""The application: routes, error handlers, and the loading of the model."""
+"""The ASGI application of a server process: middleware, fast path and ordinary routes."""
 
 import gc
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from time import monotonic
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.routing import Route
+from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from application.serving.served_model import ServedModel
-from domain.errors import ModelportError
-from entrypoints.http import problem_details as problems
-from entrypoints.http.api.explain_endpoint import ExplainEndpoint
-from entrypoints.http.api.openapi import openapi_document
-from entrypoints.http.api.routes import router
+from domain.data.schema import Schema
 from entrypoints.http.background_tasks import BackgroundTasks, ServerMetrics
 from entrypoints.http.data_plane import DataPlane
-from entrypoints.http.error_responses import on_http_error
-from entrypoints.http.fast_path.predict_endpoint import PredictEndpoint
+from entrypoints.http.fastapi_app import fastapi_app
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.authentication import Authenticator
 from entrypoints.http.middleware.limits import Limits
@@ -32,116 +22,96 @@ from entrypoints.http.middleware.pipeline import RequestPipeline
 from entrypoints.http.middleware.prometheus_text import MetricsFolder
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
-from entrypoints.http.protocols.protocol_table import ProtocolTable
-from entrypoints.http.route_table import Protocol, route_of
 from entrypoints.http.uvicorn.connection import Timeouts
 from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
-from entrypoints.wiring.settings import AccessLogKind, load_settings
+from entrypoints.wiring.settings import Accelerators, AccessLogKind, load_settings
 
-_NEW_OBJECTS_WORTH_A_LOOK = 10_000
+_MIN_NEW_OBJECTS = 10_000
 
 
-class Application(FastAPI):
-    """A FastAPI application that answers predictions before it looks for a route.
+class Application:
+    """Answers each request by the fast path, or by the FastAPI application of the served schema."""
 
-    Every request passes the middleware first. What is posted to a path of `endpoints`, and other
-    protocols than its own, it only describes: they are answered by applications of their own.
-    """
-
-    endpoints: Mapping[str, ASGIApp]
-    protocols: Mapping[Protocol, ASGIApp]
-    pipeline: RequestPipeline
+    def __init__(self, container: Container) -> None:
+        settings, traces = container.settings(), container.traces()
+        self._container = container
+        self._serving: ServedModel = container.serving()
+        self._plane = DataPlane(self._serving, container.predict_one(), settings.max_body_bytes)
+        self._api: tuple[Schema | None, FastAPI] | None = None
+        authenticator = Authenticator(container.key_store(), now)
+        limits, requests = Limits(settings.max_in_flight, monotonic), RequestMetrics()
+        access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
+        tracing = None if traces is None else Tracing(traces)
+        folder = None if settings.metrics_dir is None else MetricsFolder(settings.metrics_dir)
+        self.pipeline = RequestPipeline(
+            _accelerated(self._plane, self._ordinary, settings.accelerators),
+            authenticator,
+            limits,
+            requests,
+            access_log=access_log,
+            tracing=tracing,
+        )
+        batcher = self._plane.batcher
+        self._metrics = ServerMetrics(
+            requests, self._serving, limits, batcher, authenticator, access_log, folder, now
+        )
+        self._background = BackgroundTasks(self._metrics, tracing, settings.poll_seconds)
+        self._timeouts = Timeouts(settings.header_seconds, settings.body_seconds)
+        self._lifespan = Router(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or one event of the server's life."""
         if scope["type"] == "http":
             await self.pipeline(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await self._lifespan(scope, receive, send)
 
-    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Answer one request that has passed the middleware."""
-        endpoint = self.endpoints.get(scope["path"]) if scope["method"] == "POST" else None
-        if endpoint is not None:
-            return endpoint(scope, receive, send)
-        application = self.protocols.get(route_of(scope["path"]).protocol)
-        if application is not None:
-            return application(scope, receive, send)
-        return super().__call__(scope, receive, send)
+    def api(self) -> FastAPI:
+        """Return the FastAPI application for the schema that is served now."""
+        model = self._serving.state.model
+        schema = None if model is None else model.manifest.schema
+        if self._api is None or self._api[0] is not schema:
+            self._api = schema, self.api_for(schema)
+        return self._api[1]
+
+    def api_for(self, schema: Schema | None) -> FastAPI:
+        """Return a FastAPI application for a schema; None stands for a server without a model."""
+        return fastapi_app(
+            self._plane,
+            self._container.explain_served,
+            self._metrics.endpoint,
+            schema,
+            self._container.settings().max_explained_rows,
+        )
+
+    def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.api()(scope, receive, send)
+
+    @asynccontextmanager
+    async def _running(self, _: object) -> AsyncIterator[dict[str, Timeouts]]:
+        async with self._background.running():
+            yield {"timeouts": self._timeouts}
 
 
 def create_app(container: Container) -> Application:
     """Return the application for a container; the model is loaded when the server starts."""
-    settings = container.settings()
-    app = Application(
-        title="modelport",
-        version=version("modelport"),
-        description="Predictions by a governed model. `GET /model` says which, and what made it.",
-        lifespan=_lifespan,
-        docs_url=None,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-    )
-    app.state.serving = container.serving()
-    plane = DataPlane(container.serving(), container.predict_one(), settings.max_body_bytes)
-    predict, spoken = PredictEndpoint(plane), ProtocolTable.of(plane)
-    app.endpoints = {"/predict": predict, **spoken.endpoints}
-    app.protocols = spoken.applications
-    _add_middleware(app, container, plane)
-    app.include_router(router)
-    # For other methods than POST the router answers that they are not allowed.
-    app.routes.append(Route("/predict", predict, methods=["POST"], include_in_schema=False))
-    explain = ExplainEndpoint(container.explain_served, settings.max_body_bytes)
-    app.routes.append(Route("/explain", explain.answer, methods=["POST"], include_in_schema=False))
-    app.add_exception_handler(ModelportError, problems.on_error)
-    app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(ClientDisconnect, problems.on_disconnect)
-    app.add_exception_handler(Exception, problems.on_error)
-    _describe(app, settings.max_rows, settings.max_explained_rows)
-    return app
+    return Application(container)
 
 
 def from_environment() -> Application:
     """Return the application for the settings in force: what each server process calls."""
     app = create_app(build_container(load_settings()))
-    # What is there now stays: the collector of cycles need not look at it again and again, nor so
-    # often at what requests leave behind, which is next to nothing.
+    # The objects that exist now stay, and requests leave few behind: the garbage collector need not
+    # look at the former again, nor often at the latter.
     gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS_WORTH_A_LOOK)
+    gc.set_threshold(_MIN_NEW_OBJECTS)
     return app
 
 
-def _add_middleware(app: Application, container: Container, plane: DataPlane) -> None:
-    settings, serving, traces = container.settings(), container.serving(), container.traces()
-    authenticator = Authenticator(container.key_store(), now)
-    limits, requests = Limits(settings.max_in_flight, monotonic), RequestMetrics()
-    access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
-    tracing = None if traces is None else Tracing(traces)
-    folder = None if settings.metrics_dir is None else MetricsFolder(settings.metrics_dir)
-    app.pipeline = RequestPipeline(
-        app.answer, authenticator, limits, requests, access_log=access_log, tracing=tracing
-    )
-    metrics = ServerMetrics(
-        requests, serving, limits, plane.batcher, authenticator, access_log, folder, now
-    )
-    app.state.background = BackgroundTasks(metrics, tracing, settings.poll_seconds)
-    app.state.timeouts = Timeouts(settings.header_seconds, settings.body_seconds)
-    app.routes.append(Route("/metrics", metrics.endpoint, include_in_schema=False))
+def _accelerated(plane: DataPlane, ordinary: ASGIApp, accelerators: Accelerators) -> ASGIApp:
+    if accelerators is Accelerators.NONE:
+        return ordinary
+    from entrypoints.http.fast_path.fast_path import FastPath
 
-
-def _describe(app: FastAPI, max_rows: int, max_explained: int) -> None:
-    serving: ServedModel = app.state.serving
-
-    def openapi() -> dict[str, Any]:
-        schema = serving.model().manifest.schema if serving.ready else None
-        return openapi_document(app, schema, max_rows, max_explained)
-
-    app.openapi = openapi  # type: ignore[method-assign]
-    patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Timeouts]]:
-    async with app.state.background.running():
-        yield {"timeouts": app.state.timeouts}
+    return FastPath(plane, ordinary).answer

@@ -1,17 +1,9 @@
-"""Reading the body of a request, within bounds, as JSON."""
-
-from collections.abc import Mapping
-from typing import Any
+"""The body of a request, read within its limit."""
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from domain.errors import InvalidData
-from domain.scoring.prediction import PredictionOptions
-from entrypoints.http.problem_details import UnsupportedMediaType, too_long
-from entrypoints.strict_json import read_json
-
-_FIELDS = {"data", "interval", "extrapolates"}
+from entrypoints.http.error_responses import UnsupportedMediaType, body_too_large
 
 
 def header(scope: Scope, name: bytes) -> bytes:
@@ -22,19 +14,26 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
+def is_json(scope: Scope) -> bool:
+    """Whether the body is announced as JSON."""
+    announced = header(scope, b"content-type")
+    return announced == b"application/json" or _media_type(announced) == b"application/json"
+
+
 def require_json(scope: Scope) -> None:
-    """Check what the body is said to be.
+    """Check that the body is announced as JSON.
 
     Raises:
-        UnsupportedMediaType: something else than JSON.
+        UnsupportedMediaType: it is announced as something else.
     """
-    said = header(scope, b"content-type")
-    if said != b"application/json" and _media_type(said) != b"application/json":
+    if not is_json(scope):
         raise UnsupportedMediaType
 
 
-def _media_type(content_type: bytes) -> bytes:
-    return content_type.partition(b";")[0].strip().lower()
+def exceeds(scope: Scope, max_bytes: int) -> bool:
+    """Whether more bytes are announced than allowed: a hint only, the bytes received count."""
+    announced = header(scope, b"content-length")
+    return announced.isdigit() and int(announced[:20]) > max_bytes
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
@@ -42,12 +41,10 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
 
     Raises:
         TooLarge: it has more bytes than allowed; the rest is not read.
-        ClientDisconnect: the caller hung up before it was whole.
+        ClientDisconnect: the caller disconnected before the end of the body.
     """
-    # Only a hint to refuse early: what counts is what comes.
-    announced = header(scope, b"content-length")
-    if announced.isdigit() and int(announced[:20]) > max_bytes:
-        raise too_long(max_bytes)
+    if exceeds(scope, max_bytes):
+        raise body_too_large(max_bytes)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -57,34 +54,10 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > max_bytes:
-            raise too_long(max_bytes)
+            raise body_too_large(max_bytes)
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
-def read_question(content: bytes) -> tuple[list[Any], PredictionOptions]:
-    """Return the list under `data`, and what else is asked for.
-
-    Raises:
-        UnreadableData: the body is not JSON; says where.
-        InvalidData: it is JSON of another form.
-    """
-    body = read_json(content, "the body")
-    allowed = 'allowed: {"data": [{…}, …]}'
-    if not isinstance(body, dict) or "data" not in body:
-        raise InvalidData(f"the body is not an object with the field 'data'; {allowed}")
-    if not body.keys() <= _FIELDS:
-        more = 'with "interval" and "extrapolates" if wanted'
-        raise InvalidData(f"the body has unknown fields beside 'data'; {allowed}, {more}")
-    if not isinstance(body["data"], list):
-        raise InvalidData(f"'data' is not a list; {allowed}")
-    return body["data"], _extras(body)
-
-
-def _extras(body: Mapping[str, object]) -> PredictionOptions:
-    interval, extrapolates = body.get("interval"), body.get("extrapolates", False)
-    if isinstance(interval, bool) or not isinstance(interval, float | int | None):
-        raise InvalidData("interval: is not a number; allowed: a level such as 0.9")
-    if not isinstance(extrapolates, bool):
-        raise InvalidData("extrapolates: is not true or false")
-    return PredictionOptions(interval, extrapolates)
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""Where a request goes: the name that log and metrics give to a path, and who may go there."""
+"""The routes as log and metrics name them, with their protocol, scope and headers."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +9,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Protocol(Enum):
-    """Whose form an error has."""
+    """The protocol of a route: it decides the form of errors."""
 
     NATIVE = "native"
     V2 = "v2"
@@ -24,7 +24,7 @@ _POLICY = (
     b"base-uri 'none'; frame-ancestors 'none'"
 )
 
-# The page is made of files of this server and of one script that stands in the page itself.
+# The page consists of files of this server and of one inline script.
 _PAGE: Headers = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", _POLICY),
@@ -34,7 +34,7 @@ _PAGE: Headers = (
 
 @dataclass(frozen=True, slots=True)
 class RouteInfo:
-    """Some paths with one name. `needs` is None where everybody may go, however busy it is."""
+    """Paths with one name; without a scope in `needs` they are open, and no limit applies."""
 
     name: str
     needs: Scope | None = Scope.PREDICT
@@ -46,8 +46,8 @@ class RouteInfo:
 _V2_MODEL = "/v2/models/{model}"
 
 _EXACT = {
-    place.name: place
-    for place in (
+    route.name: route
+    for route in (
         RouteInfo("/predict"),
         RouteInfo("/explain"),
         RouteInfo("/model"),
@@ -74,7 +74,7 @@ _OTHER = RouteInfo("other")
 
 
 def route_of(path: str) -> RouteInfo:
-    """Return the place of a path; there are few places, whatever paths callers think of."""
+    """Return the route of a path; the number of routes does not depend on the callers."""
     return _EXACT.get(path) or _further(path)
 
 

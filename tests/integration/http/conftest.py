@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from entrypoints.wiring.settings import Accelerators
 from tests.integration.processes import START_SECONDS
 from tests.integration.program import Place, Server, place, serving
 from tests.support.waiting import wait_until
@@ -37,4 +38,11 @@ def ready(server: Server, times: int = 1) -> Server:
 def server(_served: Place) -> Iterator[Server]:
     """A server that is ready."""
     with serving(_served) as server:
+        yield ready(server)
+
+
+@pytest.fixture(scope="module", params=Accelerators)
+def either_server(_served: Place, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server that is ready, with the accelerators and without."""
+    with serving(_served.having(MODELPORT_ACCELERATORS=request.param)) as server:
         yield ready(server)

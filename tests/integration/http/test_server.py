@@ -78,16 +78,16 @@ def received(connection: socket.socket) -> bytes:
     return answer
 
 
-def test_every_endpoint_answers(server: Server) -> None:
-    status, answer = ask(server, "/predict", BODY)
+def test_every_endpoint_answers(either_server: Server) -> None:
+    status, answer = ask(either_server, "/predict", BODY)
     assert (status, answer["model"], len(answer["predictions"])) == (200, "housing/1", 1)
-    assert ask(server, "/health") == (200, {"status": "ok"})
-    assert ask(server, "/health/live") == (200, {"live": True})
-    status, state = ask(server, "/health/ready")
+    assert ask(either_server, "/health") == (200, {"status": "ok"})
+    assert ask(either_server, "/health/live") == (200, {"live": True})
+    status, state = ask(either_server, "/health/ready")
     assert (status, state["ready"], state["model"]) == (200, True, "housing/1")
-    status, model = ask(server, "/model")
+    status, model = ask(either_server, "/model")
     assert (status, model["data"]["simulated"]) == (200, True)
-    status, document = ask(server, "/openapi.json")
+    status, document = ask(either_server, "/openapi.json")
     row = document["components"]["schemas"]["Row"]
     assert (status, [*row["properties"]]) == (200, [*ROW])
     assert row["properties"]["median_income"]["description"].endswith(
@@ -95,23 +95,26 @@ def test_every_endpoint_answers(server: Server) -> None:
     )
 
 
-def test_the_answer_is_that_of_the_command_line(server: Server, served: Place) -> None:
+def test_the_answer_is_that_of_the_command_line(either_server: Server, served: Place) -> None:
     alone = served.good("predict-one", json.dumps(ROW), "--json").document
     assert alone.pop("extrapolates") == [[]]  # a server tells that only where it is asked
-    assert ask(server, "/predict", BODY) == (200, alone)
+    assert ask(either_server, "/predict", BODY) == (200, alone)
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "1.5", "9" * 40])
-def test_a_length_that_is_none_is_the_caller_s_fault(server: Server, length: str) -> None:
-    answer = exchange(server, head(f"Content-Length: {length}", "Connection: close"), BODY)
+def test_a_length_that_is_none_is_the_caller_s_fault(either_server: Server, length: str) -> None:
+    answer = exchange(either_server, head(f"Content-Length: {length}", "Connection: close"), BODY)
     assert answer.split(b" ")[1].startswith(b"4"), answer
-    assert ask(server, "/predict", BODY)[0] == 200
+    assert ask(either_server, "/predict", BODY)[0] == 200
 
 
-def test_a_body_in_pieces_is_read_whole(server: Server) -> None:
+def test_a_body_in_pieces_is_read_whole(either_server: Server) -> None:
     pieces = (b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:10], BODY[10:]))
     answer = exchange(
-        server, head("Transfer-Encoding: chunked", "Connection: close"), *pieces, b"0\r\n\r\n"
+        either_server,
+        head("Transfer-Encoding: chunked", "Connection: close"),
+        *pieces,
+        b"0\r\n\r\n",
     )
     assert answer.startswith(b"HTTP/1.1 200 ")
 
@@ -127,12 +130,12 @@ def test_a_body_in_pieces_without_end_is_cut_off(served: Place) -> None:
         assert b"application/problem+json" in answer
 
 
-def test_a_caller_who_hangs_up_is_no_fault(server: Server) -> None:
-    with connected(server) as connection:
+def test_a_caller_who_hangs_up_is_no_fault(either_server: Server) -> None:
+    with connected(either_server) as connection:
         connection.sendall(head("Content-Length: 1000") + BODY[:10])
-    assert ask(server, "/predict", BODY)[0] == 200
-    assert "Traceback" not in server.said()
-    assert "Exception" not in server.said()
+    assert ask(either_server, "/predict", BODY)[0] == 200
+    assert "Traceback" not in either_server.said()
+    assert "Exception" not in either_server.said()
 
 
 def test_on_sigterm_a_request_in_flight_is_finished(served: Place) -> None:

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from adapters.formats.manifest_file import read_manifest
+from entrypoints.wiring.settings import Accelerators
 from tests.integration.processes import START_SECONDS
 from tests.integration.program import Place, place, serving
 from tests.support.waiting import wait_until
@@ -50,10 +51,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return made
 
 
-@pytest.fixture(scope="package")
-def server(home: Place) -> Iterator[Asked]:
-    """The server, ready."""
-    with serving(home) as running:
+@pytest.fixture(scope="package", params=Accelerators)
+def server(home: Place, request: pytest.FixtureRequest) -> Iterator[Asked]:
+    """The server, ready, with the accelerators and without."""
+    with serving(home.having(MODELPORT_ACCELERATORS=request.param)) as running:
         wait_until(lambda: _is_ready(running.url), START_SECONDS, running.said)
         yield Asked(running.url, ROWS, _predictions(running.url))
 

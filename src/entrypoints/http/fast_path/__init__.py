@@ -1,1 +1,1 @@
-"""The accelerator before the ordinary routes: plain requests, straight to the model."""
+"""The fast path: answers plain requests before a route is looked for, and leaves the rest."""

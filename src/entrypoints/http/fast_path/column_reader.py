@@ -1,7 +1,6 @@
-"""The quick way to read columns: many rows at a time, checked by their least and greatest number.
+"""Reads columns fast, checked by their minimum and maximum, and answers only whether it accepts.
 
-It says only yes or no, as `row_reader` does for few rows, and gives the vectors that
-`Schema.encode_records` and `Schema.encode_table` give, which look at one thing after the other.
+It gives the same rows as `Schema.encode_records` and `Schema.encode_table`.
 """
 
 import struct
@@ -16,21 +15,21 @@ from domain.data.feature import MISSING, Feature, Kind, Vector
 from domain.data.schema import Matrix, Schema
 from domain.data.table import Coded, Table
 
-# From the values of a column, as JSON has them, to their numbers; raises one of these for a no.
+# From the JSON values of a column to their numbers; raises one of `_NO` if it does not accept them.
 _Numbers: TypeAlias = Callable[[Sequence[Any]], Sequence[float]]
 _NO = (KeyError, TypeError, OverflowError, struct.error)
 
-# Which types of numpy hold the values of a kind as they are.
+# The kinds of numpy's types that hold the values of a feature.
 _FORMS = {Kind.NUMBER: "iuf", Kind.INTEGER: "iuf", Kind.BOOLEAN: "b", Kind.CATEGORY: ""}
 
-# Stands for a text that is no category; beyond every limit, should a row have it.
+# Stands for a text that is not a category: it is beyond every limit.
 _UNKNOWN = float("inf")
 
 _LARGEST = sys.float_info.max
 
 
 class ColumnReader:
-    """Reads columns of values, or of a table, for one schema."""
+    """Reads columns for one schema."""
 
     def __init__(self, schema: Schema) -> None:
         self._features = schema.features
@@ -45,7 +44,7 @@ class ColumnReader:
         """
         try:
             numbers = [of(column) for of, column in zip(self._numbers, columns, strict=True)]
-            # All of them are known to be numbers: numpy would look at the type of each.
+            # All are known to be numbers; numpy would check the type of each again.
             packed = struct.pack(
                 f"{len(numbers) * len(numbers[0])}d", *chain.from_iterable(numbers)
             )
@@ -59,12 +58,12 @@ class ColumnReader:
         There is at least one row.
         """
         columns = np.empty((len(self._features), len(table)))
-        for place, feature in enumerate(self._features):
+        for position, feature in enumerate(self._features):
             column = table.columns.get(feature.name)
             if isinstance(column, Coded):
-                columns[place] = _of_texts(column, self._codes[place])
+                columns[position] = _of_texts(column, self._codes[position])
             elif column is not None and column.dtype.kind in _FORMS[feature.kind]:
-                columns[place] = column
+                columns[position] = column
             else:
                 return None
         return None if table.faults else self._allowed(columns)
@@ -74,7 +73,7 @@ class ColumnReader:
 
 
 class Limits:
-    """Which numbers may stand for the values of each feature, asked of whole columns."""
+    """The range of each feature, checked for whole columns."""
 
     def __init__(self, schema: Schema) -> None:
         features = schema.features
@@ -83,19 +82,22 @@ class Limits:
         self._integers = [i for i, f in enumerate(features) if f.kind is Kind.INTEGER]
 
     def allow(self, columns: Matrix) -> bool:
-        """Whether all rows fit; shape (features, rows), at least one row, NaN where missing."""
+        """Whether all rows are in range.
+
+        `columns` has the shape (features, rows), at least one row, and NaN where missing.
+        """
         inside = (columns.min(axis=1) >= self._low) & (columns.max(axis=1) <= self._high)
         if not inside.all():
-            doubtful = np.flatnonzero(~inside).tolist()
-            if not all(self._allow_known(place, columns[place]) for place in doubtful):
+            outside = np.flatnonzero(~inside).tolist()
+            if not all(self._allow_present(i, columns[i]) for i in outside):
                 return False
-        return all(_are_whole(columns[place]) for place in self._integers)
+        return all(_are_whole(columns[i]) for i in self._integers)
 
-    def _allow_known(self, place: int, column: Vector) -> bool:
-        """Whether the numbers of a column fit if some are missing, of which there is no least."""
-        known = column[~np.isnan(column)]
-        inside = (known >= self._low[place]) & (known <= self._high[place])
-        return self._nullable[place] and bool(inside.all())
+    def _allow_present(self, position: int, column: Vector) -> bool:
+        """Whether a column with missing values is allowed: the comparison with NaN is false."""
+        present = column[~np.isnan(column)]
+        inside = (present >= self._low[position]) & (present <= self._high[position])
+        return self._nullable[position] and bool(inside.all())
 
 
 def _are_whole(column: Vector) -> bool:

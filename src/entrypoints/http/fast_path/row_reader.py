@@ -1,8 +1,8 @@
-"""The quick way to read rows, that says only yes or no.
+"""Reads rows of JSON fast, and answers only whether it accepts them.
 
-It accepts what `Schema.encode_records` accepts and gives the same vectors; what it does not
-accept is read again the thorough way, which finds the words for what is wrong. Few rows are read
-by a validator compiled from the schema, many by a `ColumnReader`.
+It accepts a subset of what `Schema.encode_records` accepts and gives the same rows; the ordinary
+route decides on the rest. Few rows are read by a validator compiled from the schema, many by a
+`ColumnReader`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,20 +13,18 @@ from typing import Any, TypeAlias
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema, from_json
 
 from domain.data.feature import Feature, Kind
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Schema
 from domain.scoring.prediction import PLAIN, PredictionOptions
+from entrypoints.http.adaptive_batching import Rows
 from entrypoints.http.fast_path.column_reader import ColumnReader
 
-# The numbers of each row, in order of the features: None, of which numpy makes NaN, is missing.
-Rows: TypeAlias = Sequence[Sequence[float | None]] | Matrix
-
-# A longer body than this, some forty rows, is read in less time a column at a time.
+# A longer body, some forty rows, is read faster column by column.
 MANY_BYTES = 8_192
 
 _Record: TypeAlias = dict[str, Any]
 _Values: TypeAlias = Callable[[_Record], tuple[Any, ...]]
 
-_EXTRAS = {
+_OPTIONS = {
     "interval": core_schema.typed_dict_field(
         core_schema.float_schema(strict=True, allow_inf_nan=False), required=False
     ),
@@ -37,10 +35,7 @@ _EXTRAS = {
 
 
 class RowReader:
-    """Reads `{"data": [{…}, …]}` for one schema, with what else may be asked for.
-
-    `columns` reads the rows of a table.
-    """
+    """Reads `{"data": [{…}, …]}` and the options for one schema; `columns` reads tables."""
 
     def __init__(self, schema: Schema) -> None:
         row = core_schema.typed_dict_schema(
@@ -53,7 +48,7 @@ class RowReader:
             extra_behavior="forbid",
         )
         rows = core_schema.typed_dict_field(core_schema.list_schema(row))
-        body = core_schema.typed_dict_schema({"data": rows, **_EXTRAS}, extra_behavior="forbid")
+        body = core_schema.typed_dict_schema({"data": rows, **_OPTIONS}, extra_behavior="forbid")
         self._validate = SchemaValidator(body).validate_json
         self._names = schema.names
         self._known = {*schema.names}
@@ -66,33 +61,31 @@ class RowReader:
         self.columns = ColumnReader(schema)
 
     def read(self, body: bytes) -> tuple[Rows, PredictionOptions] | None:
-        """Return the rows, or None where the thorough way has to decide."""
+        """Return rows and options, or None where the ordinary route has to decide."""
         many = len(body) > MANY_BYTES
-        question = _question(body) if many else self._valid(body)
-        if question is None:
+        request = _parse(body) if many else self._validated(body)
+        if request is None:
             return None
-        records = question["data"]
-        # Each name is followed by a colon. More colons than names: a text holds one, or an object
-        # has a name twice.
+        records = request["data"]
+        # Each name is followed by a colon. If there are more colons than names, a text holds one or
+        # an object has a name twice.
         named = sum(map(len, records))
-        if body.count(b":") != len(question) + named:
+        if body.count(b":") != len(request) + named:
             return None
         values = self._values if named == len(records) * len(self._names) else self._values_of_some
         rows = self._of_many(records, values) if many else self._of_few(records, values)
         if rows is None:
             return None
-        if len(question) == 1:
+        if len(request) == 1:
             return rows, PLAIN
-        return rows, PredictionOptions(
-            question.get("interval"), question.get("extrapolates", False)
-        )
+        return rows, PredictionOptions(request.get("interval"), request.get("extrapolates", False))
 
-    def _valid(self, body: bytes) -> dict[str, Any] | None:
+    def _validated(self, body: bytes) -> dict[str, Any] | None:
         try:
-            question: dict[str, Any] = self._validate(body)
+            request: dict[str, Any] = self._validate(body)
         except ValidationError:
             return None
-        return question
+        return request
 
     def _values_of_some(self, record: _Record) -> tuple[Any, ...]:
         if not record.keys() <= self._known:
@@ -100,7 +93,7 @@ class RowReader:
         return tuple(record.get(name) for name in self._names)
 
     def _of_few(self, records: Sequence[_Record], values: _Values) -> Rows | None:
-        """Return rows that are valid, unless one of their integers is none.
+        """Return valid rows, or None if an integer is not whole.
 
         The validator would take 1e-270 for a multiple of one.
         """
@@ -117,33 +110,33 @@ class RowReader:
         return self.columns.read(zip(*rows, strict=True))
 
 
-def _question(body: bytes) -> dict[str, Any] | None:
-    """Return a body of the form of a question with some objects as its rows, else None."""
+def _parse(body: bytes) -> dict[str, Any] | None:
+    """Return a body if it has the form of a request for at least one row, else None."""
     try:
-        question = from_json(body, allow_inf_nan=False)
+        request = from_json(body, allow_inf_nan=False)
     except ValueError:
         return None
-    if not isinstance(question, dict) or not question.keys() <= {"data", *_EXTRAS}:
+    if not isinstance(request, dict) or not request.keys() <= {"data", *_OPTIONS}:
         return None
-    records = question.get("data")
+    records = request.get("data")
     if not isinstance(records, list) or {*map(type, records)} != {dict}:
         return None
-    if len(question) > 1 and not _are_extras(question):
+    if len(request) > 1 and not _are_options(request):
         return None
-    return question
+    return request
 
 
-def _are_extras(question: Mapping[str, Any]) -> bool:
-    interval = question.get("interval", 0.0)
+def _are_options(request: Mapping[str, Any]) -> bool:
+    interval = request.get("interval", 0.0)
     return (
         type(interval) in (int, float)
         and -inf < interval < inf
-        and type(question.get("extrapolates", False)) is bool
+        and type(request.get("extrapolates", False)) is bool
     )
 
 
 def _taker(names: Sequence[str]) -> _Values:
-    """Return what takes the values of some names, always as a tuple."""
+    """Return a function from a record to the values of some names, always a tuple."""
     if len(names) > 1:
         return itemgetter(*names)
     return lambda record: tuple(record[name] for name in names)

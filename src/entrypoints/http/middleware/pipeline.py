@@ -11,7 +11,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from entrypoints.http.error_responses import refuse
+from entrypoints.http.error_responses import refusal
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.authentication import Authenticator, Denied
 from entrypoints.http.middleware.limits import Limits, unavailable
@@ -63,7 +63,7 @@ class RequestPipeline:
         try:
             context.key = self._admit(context.route, token, scope)
         except Denied as denied:
-            response = refuse(context.route, denied.status, denied.detail, denied.headers)
+            response = refusal(context.route.protocol, denied.status, denied.detail, denied.headers)
             await response(scope, receive, context.send)
             self._record(context, perf_counter() - start, scope)
             return

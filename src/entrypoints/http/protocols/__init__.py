@@ -1,1 +1,1 @@
-"""Other people's protocols, spoken over the same data plane as our own API."""
+"""Protocols of other servers, over the same data plane as the native API."""

@@ -1,4 +1,4 @@
-"""Columns of a table from values that JSON can hold, and the columns that a schema asks for."""
+"""Columns of a table from JSON values, and the columns that a schema requires."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def to_column(values: Sequence[Any]) -> Column:
 
 
 def to_codes(values: Sequence[str | bytes | None]) -> Coded:
-    """Return texts, each of which is decoded once.
+    """Return texts as a coded column; each distinct text is decoded once.
 
     Raises:
         UnicodeDecodeError: a text is not UTF-8.
@@ -47,7 +47,7 @@ def to_objects(values: Sequence[Any]) -> NDArray[np.object_]:
 
 
 def to_table(columns: Mapping[str, Column], schema: Schema, rows: int) -> Table:
-    """Return the columns of the features; a nullable feature that has none is missing throughout.
+    """Return the table of the features; a nullable feature without a column is missing in all rows.
 
     Raises:
         InvalidData: another feature has no column.
@@ -55,24 +55,24 @@ def to_table(columns: Mapping[str, Column], schema: Schema, rows: int) -> Table:
     require_features(columns, schema)
     names = schema.names
     if len(columns) < len(names):
-        nothing = Coded(np.full(rows, -1, dtype=np.int32), ())
-        return Table({name: columns.get(name, nothing) for name in names}, rows)
+        missing = Coded(np.full(rows, -1, dtype=np.int32), ())
+        return Table({name: columns.get(name, missing) for name in names}, rows)
     return Table({name: columns[name] for name in names}, rows)
 
 
 def require_features(names: Collection[str], schema: Schema) -> None:
-    """Check that the features which must have a value are among these names.
+    """Check that every feature that is not nullable is among these names.
 
     Raises:
-        InvalidData: one is not; the names themselves are not repeated.
+        InvalidData: one is not; the given names are not repeated.
     """
-    lacking = [f.name for f in schema.features if not f.nullable and f.name not in names]
-    if lacking:
-        raise InvalidData(f"{', '.join(map(repr, lacking))} missing; needed: {needs(schema)}")
+    absent = [f.name for f in schema.features if not f.nullable and f.name not in names]
+    if absent:
+        raise InvalidData(f"{', '.join(map(repr, absent))} missing; needed: {needs(schema)}")
 
 
 def needs(schema: Schema) -> str:
-    """Return what a row consists of, in words."""
+    """Return the features of a row as text."""
     return ", ".join(map(_need, schema.features))
 
 

@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from entrypoints.http.error_responses import refuse
+from entrypoints.http.error_responses import refusal
 from entrypoints.http.middleware.request_context import CLOSED_WITH, STOPPING
 from entrypoints.http.route_table import route_of
 
@@ -154,7 +154,7 @@ class Connection(HttpToolsProtocol):
 
 def _response(path: str, status: HTTPStatus, detail: str) -> bytes:
     """Return a complete response, with the error format of the path's protocol."""
-    response = refuse(route_of(path), status, detail)
+    response = refusal(route_of(path).protocol, status, detail)
     headers = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
     head = f"HTTP/1.1 {status} {status.phrase}\r\n{headers}connection: close\r\n\r\n"
     return head.encode() + bytes(response.body)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import PredictOne
+from application.scoring.predict_one import PredictOne, answer
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.data.table import Coded, Table
@@ -84,9 +84,8 @@ def test_rows_beyond_the_training_data_are_told_by_feature(predict: PredictOne) 
 def test_columns_get_the_same_intervals_as_records(predict: PredictOne, model: LoadedModel) -> None:
     extras = PredictionOptions(0.9, extrapolates=True)
     places = [{**HOUSE, "place": place} for place in ("sea", "land", "sea")]
-    assert (
-        predict.table(houses(), model, extras).to_mapping() == predict(places, extras).to_mapping()
-    )
+    matrix = predict.encode_table(houses(), model, extras)
+    assert answer(model, matrix, extras).to_mapping() == predict(places, extras).to_mapping()
 
 
 def test_a_model_without_intervals_says_so() -> None:
@@ -153,37 +152,26 @@ def test_limits_are_checked_before_a_model_is_asked_for() -> None:
         predict([HOUSE])
 
 
-def test_a_table_is_answered_as_its_rows_are_to_the_last_bit(
-    predict: PredictOne, model: LoadedModel
-) -> None:
-    answer = predict.table(houses(age=np.nan), model)
+def test_a_table_is_encoded_as_its_records(predict: PredictOne, model: LoadedModel) -> None:
     rows = [{"rooms": 4, "place": place} for place in ("sea", "land", "sea")]
-    assert answer.model == "houses/1"
-    assert answer.values == predict(rows).values
-    assert answer.vector.dtype == np.float64
-
-
-def test_a_table_is_answered_by_the_model_that_it_was_read_for(model: LoadedModel) -> None:
-    def none_any_more() -> Any:
-        raise Unavailable("not ready")
-
-    assert PredictOne(none_any_more, max_rows=3).table(houses(), model).model == "houses/1"
+    matrix = predict.encode_table(houses(age=np.nan), model)
+    np.testing.assert_array_equal(matrix, predict.encode(rows, model), strict=True)
 
 
 def test_a_table_has_the_limits_of_records(predict: PredictOne, model: LoadedModel) -> None:
     with pytest.raises(TooLarge, match=r"^4 rows in one request; allowed: 3$"):
-        predict.table(houses((0, 0, 0, 0)), model)
+        predict.encode_table(houses((0, 0, 0, 0)), model)
     with pytest.raises(InvalidData, match=r"there are no rows to predict"):
-        predict.table(houses(()), model)
+        predict.encode_table(houses(()), model)
 
 
 def test_one_bad_row_of_a_table_refuses_all(predict: PredictOne, model: LoadedModel) -> None:
     with pytest.raises(InvalidRows) as error:
-        predict.table(houses((0, 2, 2)), model)
+        predict.encode_table(houses((0, 2, 2)), model)
     assert [(v.row, v.field) for v in error.value.violations] == [(1, "place"), (2, "place")]
     assert "moon" not in str(error.value)
 
 
 def test_a_table_that_lacks_a_feature_is_refused(predict: PredictOne, model: LoadedModel) -> None:
     with pytest.raises(InvalidData, match="no column 'rooms', 'place'"):
-        predict.table(Table.of({"age": np.ones(1)}), model)
+        predict.encode_table(Table.of({"age": np.ones(1)}), model)

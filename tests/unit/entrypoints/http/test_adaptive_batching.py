@@ -11,8 +11,7 @@ from application.model.load_model import LoadedModel
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.errors import Unavailable
-from entrypoints.http.adaptive_batching import AdaptiveBatcher, ask, to_matrix
-from entrypoints.http.fast_path.row_reader import Rows
+from entrypoints.http.adaptive_batching import AdaptiveBatcher, Rows, to_matrix
 from tests.support.orchard import ORCHARD, planted
 
 LOADED = planted().load_model()(ORCHARD)
@@ -54,7 +53,7 @@ def test_concurrent_callers_each_get_what_they_would_have_got_alone(requests: li
 
     answers = asyncio.run(together())
     assert predictor.calls == [sum(map(len, requests))]
-    alone = [ask(served, rows).tobytes() for rows in requests]
+    alone = [predictor.predict(to_matrix(rows)).tobytes() for rows in requests]
     assert [answer.tobytes() for answer in answers] == alone
 
 

@@ -18,6 +18,7 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from entrypoints.http.app import create_app
 from entrypoints.wiring.container import Container
+from entrypoints.wiring.settings import Accelerators
 from tests.fakes.model import LinearPredictor, MemoryRuntime, MemoryStore
 from tests.support.json_schema import fits
 from tests.support.orchard import ORCHARD, orchard, planted, train
@@ -41,9 +42,14 @@ def is_ready(client: TestClient) -> bool:
     return ready.status_code == 200 and not ready.json()["degraded"]
 
 
+@pytest.fixture(scope="module", params=Accelerators)
+def accelerators(request: pytest.FixtureRequest) -> Accelerators:
+    return Accelerators(request.param)
+
+
 @pytest.fixture(scope="module")
-def wired() -> Container:
-    return planted(max_rows=MAX_ROWS, max_body_bytes=MAX_BYTES)
+def wired(accelerators: Accelerators) -> Container:
+    return planted(max_rows=MAX_ROWS, max_body_bytes=MAX_BYTES, accelerators=accelerators)
 
 
 @pytest.fixture(scope="module")
@@ -441,8 +447,8 @@ class FaultyRuntime(MemoryRuntime):
         return Faulty(super().load(schema, files))
 
 
-def test_a_fault_of_the_program_is_told_without_its_traceback() -> None:
-    wired = planted()
+def test_an_internal_error_has_no_traceback(accelerators: Accelerators) -> None:
+    wired = planted(accelerators=accelerators)
     wired.runtime.override(providers.Object(FaultyRuntime()))
     with client_of(wired) as client:
         wait_until(lambda: is_ready(client), 20, lambda: client.get("/health/ready").text)
@@ -469,8 +475,8 @@ class OverflowingRuntime(MemoryRuntime):
 
 
 @pytest.mark.parametrize("rows", [2, 100])
-def test_what_is_no_number_is_no_answer(rows: int) -> None:
-    wired = planted()
+def test_a_prediction_that_is_not_finite_is_an_error(rows: int, accelerators: Accelerators) -> None:
+    wired = planted(accelerators=accelerators)
     wired.runtime.override(providers.Object(OverflowingRuntime()))
     data = [ROW, {**ROW, "height": HIGHEST}, *[ROW] * (rows - 2)]
     with client_of(wired) as client:
@@ -479,9 +485,9 @@ def test_what_is_no_number_is_no_answer(rows: int) -> None:
     assert (entry["row"], entry["problem"]) == (1, "has no finite prediction")
 
 
-def test_before_there_is_a_model_nothing_is_predicted_and_then_it_is() -> None:
+def test_a_server_predicts_once_there_is_a_model(accelerators: Accelerators) -> None:
     store = MemoryStore()
-    wired = orchard(store, poll_seconds=0.05)
+    wired = orchard(store, poll_seconds=0.05, accelerators=accelerators)
     with client_of(wired) as client:
         wait_until(
             lambda: "no model 'orchard'" in client.get("/health/ready").text,
@@ -498,7 +504,7 @@ def test_before_there_is_a_model_nothing_is_predicted_and_then_it_is() -> None:
         assert client.get("/health").status_code == 200
         assert client.get("/health/live").status_code == 200
         early = client.get("/openapi.json").json()
-        assert early["components"]["schemas"]["Row"] == {"type": "object"}
+        assert not early["components"]["schemas"]["Row"].get("properties")
         train(wired)
         wait_until(lambda: is_ready(client), 20, lambda: client.get("/health/ready").text)
         assert client.post("/predict", json={"data": [ROW]}).status_code == 200

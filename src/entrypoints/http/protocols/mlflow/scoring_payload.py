@@ -1,8 +1,8 @@
-"""The rows in a body of MLflow's scoring contract: four forms in JSON, and CSV.
+"""The rows in a body of MLflow's scoring protocol: four forms in JSON, and CSV.
 
-Other columns than the features are ignored, as MLflow ignores them, so that a whole table may be
-sent, target included. Rows that are lists without names are in the order of the schema. In JSON
-null and NaN are missing values; in CSV an empty cell is one.
+Columns that are not features are ignored, as MLflow does, so that a whole table may be sent, target
+included. Rows that are lists without names are in the order of the schema. A missing value is null
+or NaN in JSON, and an empty cell in CSV.
 """
 
 import csv
@@ -21,7 +21,7 @@ from entrypoints.strict_json import read_json
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
-# Checks how many rows there are, before they are read.
+# Checks the number of rows before they are read.
 Admit: TypeAlias = Callable[[int], None]
 
 _ALLOWED = f"allowed: an object with one of {', '.join(FORMS)}"
@@ -36,7 +36,7 @@ def read_json_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
 
     Raises:
         UnreadableData: it is not JSON; says where.
-        InvalidData: it is of no form that MLflow has, or lacks a feature; says what and where.
+        InvalidData: it has none of the forms, or lacks a feature; says what and where.
         TooLarge: there are too many rows.
     """
     form, value = _form(read_json(content, "the body", nan=True))
@@ -65,12 +65,12 @@ def read_csv_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
     header, *rows = _cells(content)
     _require_once(header, "the header")
     admit(len(rows))
-    place = {name: position for position, name in enumerate(header)}
-    require_features(place, schema)
+    positions = {name: position for position, name in enumerate(header)}
+    require_features(positions, schema)
     columns = {
-        f.name: to_column([_value(row[place[f.name]], f) for row in rows])
+        f.name: to_column([_value(row[positions[f.name]], f) for row in rows])
         for f in schema.features
-        if f.name in place
+        if f.name in positions
     }
     return to_table(columns, schema, len(rows))
 
@@ -151,7 +151,7 @@ def _require_once(names: Sequence[str], where: str) -> None:
 
 
 def _cells(content: bytes) -> list[list[str]]:
-    """Return the header and the rows, all of one length; empty lines are none."""
+    """Return the header and the rows, all of one length; empty lines are skipped."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -175,7 +175,7 @@ def _cells(content: bytes) -> list[list[str]]:
 
 
 def _value(cell: str, feature: Feature) -> float | bool | str | None:
-    """Return what a cell says; the cell itself if that is nothing of the feature's kind."""
+    """Return the value of a cell; the cell itself if it has no value of the feature's kind."""
     if not cell:
         return None
     if feature.kind is Kind.CATEGORY:

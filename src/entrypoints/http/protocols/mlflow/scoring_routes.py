@@ -1,97 +1,102 @@
-"""MLflow's scoring contract: what `mlflow models serve` answers, for programs that ask it."""
+"""MLflow's scoring protocol: what `mlflow models serve` answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import csv
+from collections.abc import Callable
 from functools import partial
-from http import HTTPStatus
 from importlib.metadata import version
+from io import StringIO
+from typing import Any
 
+from fastapi import APIRouter
 from pydantic_core import to_json
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 
 from application.model.load_model import LoadedModel
 from application.scoring.predict_one import Predictions
-from application.serving.served_model import ServedModel
+from domain.data.schema import Schema
+from domain.data.table import Table
+from entrypoints.http.api_route import ApiRoute
 from entrypoints.http.data_plane import DataPlane
+from entrypoints.http.openapi_responses import errors_of, reference, with_key
+from entrypoints.http.protocols.mlflow.scoring_models import MlflowRequest, MlflowResponse
 from entrypoints.http.protocols.mlflow.scoring_payload import read_csv_rows, read_json_rows
-from entrypoints.http.protocols.protocol_app import Asked, Endpoint, Question, protocol, score
-from entrypoints.http.request_body import header, read_body
+from entrypoints.http.protocols.table_scoring import Decode, Present, score
+from entrypoints.http.request_body import header
+from entrypoints.http.route_table import Protocol
 
-PATHS = ("/ping", "/version", "/invocations")
 MODEL_HEADER = "Modelport-Model"
 
 _READERS = {"application/json": read_json_rows, "text/csv": read_csv_rows}
-_CODES = {
-    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
-    HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
-    HTTPStatus.NOT_FOUND: "ENDPOINT_NOT_FOUND",
-    HTTPStatus.TOO_MANY_REQUESTS: "REQUEST_LIMIT_EXCEEDED",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
-    HTTPStatus.SERVICE_UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
+_NOT_READY = {503: "No model is ready; says why."}
+_ERRORS = {
+    400: "The body is not what the protocol or the schema asks for; says what and where.",
+    413: "Too many rows or bytes.",
+    415: "The body is of another content type, or compressed.",
+    **_NOT_READY,
 }
 
 
-# A longer body is read and answered on a thread: some 200 rows, which take a millisecond or two.
-_BYTES_WORTH_A_THREAD = 16_384
+def mlflow_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
+    """Return the routes of the protocol; the examples are rows of the schema."""
+    router = APIRouter(route_class=ApiRoute, tags=["MLflow scoring"])
 
-
-def invocations(plane: DataPlane) -> Endpoint:
-    """Return what answers at `/invocations`."""
-    return Endpoint(form, _Invocations(plane))
-
-
-def mlflow(plane: DataPlane, invocations: Endpoint) -> Starlette:
-    """Return the application that answers at `PATHS`."""
-    endpoints = _Endpoints(plane.serving)
-    routes = [
-        Route("/ping", endpoints.ping),
-        Route("/version", endpoints.server_version),
-        Route("/invocations", invocations, methods=["POST"]),
-    ]
-    return protocol(routes, form)
-
-
-def form(status: HTTPStatus, text: str) -> Mapping[str, str]:
-    """Return an error as this protocol has it."""
-    return {"error_code": _CODES.get(status, "BAD_REQUEST"), "message": text}
-
-
-@dataclass(frozen=True)
-class _Invocations:
-    plane: DataPlane
-
-    async def __call__(self, scope: Scope, receive: Receive) -> Response:
-        plane = self.plane
+    @router.post(
+        "/invocations",
+        summary="Predict",
+        response_model=MlflowResponse,
+        response_description="Done.",
+        **with_key(Protocol.MLFLOW, _ERRORS, body=True, requestBody=_request_body(schema)),
+    )
+    async def invocations(request: Request) -> Response:
+        """Return one prediction per row, in any of MLflow's forms."""
         model = plane.serving.model()
-        media_type = _media_type(header(scope, b"content-type"))
-        content = await read_body(scope, receive, plane.max_body_bytes)
-        read = partial(self._read, model, media_type, content)
-        question = Question(model, len(content), read)
-        return await score(plane, scope, question, _BYTES_WORTH_A_THREAD)
+        decode = invocations_decoder(request.scope, plane.predict_one.admit)
+        return await score(plane, request, model, decode)
 
-    def _read(self, model: LoadedModel, media_type: str, content: bytes) -> Asked:
-        reader = _READERS[media_type]
-        return reader(content, model.manifest.schema, self.plane.predict_one.admit), _answer
-
-
-@dataclass(frozen=True)
-class _Endpoints:
-    serving: ServedModel
-
-    async def ping(self, _: Request) -> Response:
-        self.serving.model()
+    @router.get(
+        "/ping",
+        summary="Whether it answers",
+        response_class=PlainTextResponse,
+        response_description="Done.",
+        responses=errors_of(Protocol.MLFLOW, _NOT_READY),
+    )
+    async def ping() -> Response:
+        """Answer 200 once a model has passed every check."""
+        plane.serving.model()
         return PlainTextResponse("\n")
 
-    async def server_version(self, _: Request) -> Response:
+    @router.get(
+        "/version",
+        summary="The version",
+        response_class=PlainTextResponse,
+        response_description="Done.",
+    )
+    async def server_version() -> Response:
+        """Return the version of modelport."""
         return PlainTextResponse(version("modelport"))
 
+    return router
 
-def _answer(predictions: Predictions) -> Response:
+
+def invocations_decoder(scope: Scope, admit: Callable[[int], None]) -> Decode:
+    """Return what decodes the body of a request with these headers; `admit` checks its rows.
+
+    Raises:
+        HTTPException: the body is announced as another content type.
+    """
+    return partial(_decode, _media_type(header(scope, b"content-type")), admit)
+
+
+def _decode(
+    media_type: str, admit: Callable[[int], None], model: LoadedModel, content: bytes
+) -> tuple[Table, Present]:
+    return _READERS[media_type](content, model.manifest.schema, admit), _present
+
+
+def _present(predictions: Predictions) -> Response:
     content = to_json({"predictions": predictions.values})
     headers = {MODEL_HEADER: predictions.model}
     return Response(content, headers=headers, media_type="application/json")
@@ -100,11 +105,23 @@ def _answer(predictions: Predictions) -> Response:
 def _media_type(content_type: bytes) -> str:
     """Return the type of the body, which may name UTF-8 as its charset and nothing else."""
     media_type, *parameters = content_type.decode("latin-1").lower().split(";")
-    meant = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
-    if media_type.strip() not in _READERS or not meant <= {"charset=utf-8"}:
+    given = {parameter.strip().replace('"', "") for parameter in parameters} - {""}
+    if media_type.strip() not in _READERS or not given <= {"charset=utf-8"}:
         allowed = " or ".join(_READERS)
         raise HTTPException(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            415,
             f"the body is of another content type; allowed: {allowed}, with charset=utf-8 or none",
         )
     return media_type.strip()
+
+
+def _request_body(schema: Schema | None) -> dict[str, Any]:
+    as_json: dict[str, Any] = {"schema": reference(MlflowRequest)}
+    as_csv: dict[str, Any] = {"schema": {"type": "string"}}
+    if schema is not None:
+        as_json["example"] = {"dataframe_records": [schema.example]}
+        text = StringIO()
+        rows: list[list[Any]] = [[*schema.example.keys()], [*schema.example.values()]]
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        as_csv["example"] = text.getvalue()
+    return {"required": True, "content": {"application/json": as_json, "text/csv": as_csv}}

@@ -1,6 +1,6 @@
-"""The quick way to read a tensor of texts: those of a category, many of which are the same.
+"""Reads a tensor of categories fast, since few distinct texts are repeated.
 
-It says nothing of what is wrong: what it does not read is read the thorough way, by `from_bytes`.
+What it does not accept is read by `from_bytes`, which reports errors.
 """
 
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ from domain.data.table import Coded
 
 _PREFIX = 4
 
-# Fewer texts than this are read one by one in less time.
-_MANY = 32
+# Fewer texts are read faster one by one.
+_MIN_TEXTS = 32
 
-# For as many categories what they look like is kept.
-_KEPT = 256
+_MAX_CACHED = 256
 
 
 def read_categories(content: memoryview, categories: tuple[str, ...], count: int) -> Coded | None:
-    """Return so many texts, all of them categories, or None where `from_bytes` has to decide."""
-    return _looks_of(categories).read(bytes(content), count) if count >= _MANY else None
+    """Return `count` texts if all are categories, or None where `from_bytes` has to decide."""
+    return _categories(categories).read(bytes(content), count) if count >= _MIN_TEXTS else None
 
 
-class _Looks:
-    """What categories look like in a tensor: the length in four bytes, little-endian, and the text.
+class _Categories:
+    """Categories as bytes of a tensor: the length in four bytes, little-endian, and the text.
 
-    Where a text begins is guessed from the three zeros in the length of a short one, and which it
-    is from the sum of its bytes; whether all guesses are right is found out by writing them down.
+    The three zero bytes in the length of a short text mark its start, and the sum of its bytes
+    selects the category. The guess is verified: the selected categories are written again and
+    compared with the content.
     """
 
     def __init__(self, categories: Sequence[str]) -> None:
@@ -51,6 +51,6 @@ class _Looks:
         return Coded(codes, self._values) if written == content else None
 
 
-@lru_cache(_KEPT)
-def _looks_of(categories: tuple[str, ...]) -> _Looks:
-    return _Looks(categories)
+@lru_cache(_MAX_CACHED)
+def _categories(categories: tuple[str, ...]) -> _Categories:
+    return _Categories(categories)

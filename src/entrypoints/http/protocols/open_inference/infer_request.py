@@ -1,7 +1,7 @@
-"""An inference request of the Open Inference Protocol, taken apart but not yet understood.
+"""An inference request of the Open Inference Protocol, parsed into tensors.
 
-The body is JSON; with the binary tensor data extension, the content of some tensors follows the
-JSON, in the order of the inputs, and a header says how long the JSON is.
+The body is JSON. With the binary tensor data extension, the content of some tensors follows the
+JSON, in the order of the inputs, and a header holds the length of the JSON.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ _OUTPUT = {"name", "parameters"}
 _LONGEST = 2**31 - 1
 _LONGEST_DIGITS = 10
 
-# So many headers of up to so many bytes are remembered: a few megabytes, whoever sends what.
-_KEPT = 64
-_MOST_KEPT_BYTES = 4_096
+# The cache of parsed headers: a few megabytes at most.
+_MAX_CACHED_HEADERS = 64
+_MAX_CACHED_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Tensor:
     content: list[Any] | memoryview
 
     def known(self, categories: tuple[str, ...]) -> Coded | None:
-        """Return the elements if that is quick: many texts in bytes, all of them categories."""
+        """Return the elements where that is fast: many texts in bytes, all of them categories."""
         if not categories or isinstance(self.content, list):
             return None
         return read_categories(self.content, categories, prod(self.shape))
@@ -56,7 +56,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """What is asked; `binary` tells in which form the prediction is wanted."""
+    """The inputs; `binary` tells whether the prediction is wanted in bytes."""
 
     id: str | None
     inputs: tuple[Tensor, ...]
@@ -65,7 +65,7 @@ class InferRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Described:
-    """An input without its content if that is in bytes: then these are its part of the bytes."""
+    """An input; content in bytes is given by its position after the JSON."""
 
     where: str
     name: str
@@ -79,18 +79,18 @@ _Parsed: TypeAlias = tuple[str | None, tuple[_Described, ...], bool]
 
 
 def read_request(content: bytes, header: str | None) -> InferRequest:
-    """Take a body apart; `header` is the length of its JSON as the caller announces it.
+    """Return the request in a body; `header` is the announced length of its JSON.
 
     Raises:
-        UnreadableData: the JSON is none; says where.
-        InvalidData: something is not of the form that the protocol has; says what and where.
+        UnreadableData: the JSON cannot be parsed; says where.
+        InvalidData: the request does not conform to the protocol; says what and where.
     """
     if header is None:
         identifier, described, binary = _parse(content, 0, "the body")
     else:
         end = _header_length(header, len(content))
-        # A client mostly writes the same header again: only the bytes after it are others.
-        parse = _parse_again if end <= _MOST_KEPT_BYTES else _parse
+        # Most clients send the same header again, before other bytes.
+        parse = _parse_cached if end <= _MAX_CACHED_BYTES else _parse
         identifier, described, binary = parse(content[:end], len(content) - end, "the JSON header")
         content = content[end:]
     rest = memoryview(content)
@@ -105,7 +105,7 @@ def _content(described: list[Any] | slice, rest: memoryview) -> list[Any] | memo
 
 
 def _parse(text: bytes, size: int, where: str) -> _Parsed:
-    """Read the JSON of a request that is followed by so many bytes."""
+    """Parse the JSON of a request that is followed by `size` bytes."""
     body = read_json(text, where, nan=True)
     _require_object(body, "the request", _REQUEST, {"inputs"})
     identifier = body.get("id")
@@ -114,7 +114,7 @@ def _parse(text: bytes, size: int, where: str) -> _Parsed:
     return identifier, _inputs(body["inputs"], size), _wants_binary(body)
 
 
-_parse_again = lru_cache(_KEPT)(_parse)
+_parse_cached = lru_cache(_MAX_CACHED_HEADERS)(_parse)
 
 
 def _header_length(header: str, size: int) -> int:
@@ -201,9 +201,9 @@ def _require_object(item: object, where: str, known: set[str], needed: set[str])
     allowed = f"allowed: an object with {', '.join(sorted(known))}"
     if not isinstance(item, dict):
         raise InvalidData(f"{where}: is not an object; {allowed}")
-    lacking = sorted(needed - item.keys())
-    if lacking:
-        raise InvalidData(f"{where}: has no {', '.join(lacking)}; {allowed}")
+    absent = sorted(needed - item.keys())
+    if absent:
+        raise InvalidData(f"{where}: has no {', '.join(absent)}; {allowed}")
     unknown = len(item.keys() - known)
     raise InvalidData(f"{where}: has {unknown} unknown fields; {allowed}")
 

@@ -13,18 +13,20 @@ from entrypoints.http.protocols.open_inference.metadata import DATATYPE
 from entrypoints.http.protocols.open_inference.tensors import FLOATS
 
 
-def answer(asked: InferRequest, predictions: Predictions, version: ModelVersion) -> Response:
-    """Return the predictions in the form that was asked for, with the version that made them."""
+def infer_response(
+    request: InferRequest, predictions: Predictions, version: ModelVersion
+) -> Response:
+    """Return the predictions in the requested form, with the model version."""
     output: dict[str, Any] = {
         "name": PREDICTION,
         "datatype": DATATYPE,
         "shape": [len(predictions.vector)],
     }
     body: dict[str, Any] = {"model_name": version.name, "model_version": str(version.number)}
-    if asked.id is not None:
-        body["id"] = asked.id
+    if request.id is not None:
+        body["id"] = request.id
     body["outputs"] = [output]
-    if not asked.binary:
+    if not request.binary:
         output["data"] = predictions.values
         return Response(json.dumps(body), media_type="application/json")
     content = np.asarray(predictions.vector, dtype=FLOATS[DATATYPE]).tobytes()

@@ -1,35 +1,34 @@
-"""The Open Inference Protocol V2 over HTTP: what KServe, Triton and their clients speak."""
+"""The Open Inference Protocol V2 over HTTP, which KServe, Triton and their clients use."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
-from starlette.applications import Starlette
+from fastapi import APIRouter
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 
 from application.model.load_model import LoadedModel
 from application.serving.served_model import ServedModel
+from domain.data.feature import Feature, Kind
+from domain.data.schema import Schema
+from domain.data.table import Table
 from domain.errors import InvalidData, NotFound, Unavailable
+from entrypoints.http.api_route import ApiRoute
 from entrypoints.http.data_plane import DataPlane
+from entrypoints.http.error_responses import retry_headers
+from entrypoints.http.openapi_responses import errors_of, reference, with_key
+from entrypoints.http.protocols.open_inference import inference_models as models
 from entrypoints.http.protocols.open_inference.infer_request import HEADER, read_request
-from entrypoints.http.protocols.open_inference.infer_response import answer
-from entrypoints.http.protocols.open_inference.inputs import read_table
+from entrypoints.http.protocols.open_inference.infer_response import infer_response
+from entrypoints.http.protocols.open_inference.inputs import datatypes, read_table
 from entrypoints.http.protocols.open_inference.metadata import model_metadata, server_metadata
-from entrypoints.http.protocols.protocol_app import (
-    Asked,
-    Endpoint,
-    Question,
-    protocol,
-    refusal,
-    score,
-)
-from entrypoints.http.request_body import read_body
+from entrypoints.http.protocols.table_scoring import Decode, Present, score
+from entrypoints.http.route_table import Protocol
 
 _MODEL = "/v2/models/{model}"
 _VERSION = f"{_MODEL}/versions/{{version}}"
@@ -37,123 +36,180 @@ _VERSION = f"{_MODEL}/versions/{{version}}"
 # Clients of the protocol name any of these, or nothing at all.
 _MEDIA_TYPES = ("", "application/json", "application/octet-stream")
 
+_NOT_READY = {503: "No model is ready; says why."}
+_NOT_HERE = {404: "Another model, or another version, answers here.", **_NOT_READY}
+_ERRORS = {
+    400: "The body is not what the protocol or the schema asks for; says what and where.",
+    413: "Too many rows or bytes.",
+    415: "The body is of another content type, or compressed.",
+    **_NOT_HERE,
+}
 
-# A longer body is read and answered on a thread: some 1,200 rows in bytes, or 400 in JSON, which
-# take some two milliseconds.
-_BYTES_WORTH_A_THREAD = 98_304
 
+def open_inference_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
+    """Return the routes below `/v2`; the example is a row of the schema."""
+    router = APIRouter(route_class=ApiRoute, tags=["Open Inference Protocol V2"])
+    _add_server_routes(router, plane.serving)
+    _add_model_routes(router, plane.serving)
 
-def infer(plane: DataPlane) -> Endpoint:
-    """Return what answers inference requests."""
-    return Endpoint(form, _Infer(plane))
+    async def infer(request: Request) -> Response:
+        model = _served(plane.serving, **request.path_params)
+        decode = infer_decoder(request.scope, plane.predict_one.admit)
+        return await score(plane, request, model, decode)
 
-
-def v2(plane: DataPlane, infer: Endpoint) -> Starlette:
-    """Return the application that answers below `/v2`."""
-    endpoints = _Endpoints(plane.serving)
-    routes = [
-        Route("/v2", endpoints.server),
-        Route("/v2/health/live", endpoints.live),
-        Route("/v2/health/ready", endpoints.ready),
-    ]
     for path in (_MODEL, _VERSION):
-        routes += [
-            Route(path, endpoints.model),
-            Route(f"{path}/ready", endpoints.model_ready),
-            Route(f"{path}/infer", infer, methods=["POST"]),
-        ]
-    return protocol(routes, form)
+        router.post(
+            f"{path}/infer",
+            summary="Predict",
+            description="Return one prediction per row. Tensors stand in the JSON or, in binary "
+            f"form, after it;\nthen `{HEADER}` says how many bytes the JSON has.",
+            response_model=models.V2Response,
+            response_description="Done.",
+            **with_key(Protocol.V2, _ERRORS, body=True, **_infer_operation(path, schema)),
+        )(infer)
+    return router
 
 
-def form(_: HTTPStatus, text: str) -> Mapping[str, str]:
-    """Return an error as this protocol has it."""
-    return {"error": text}
-
-
-@dataclass(frozen=True)
-class _Infer:
-    plane: DataPlane
-
-    async def __call__(self, scope: Scope, receive: Receive) -> Response:
-        plane = self.plane
-        # Without parameters the path is the one that means the model here.
-        model = _asked_for(plane.serving, scope.get("path_params", {}))
-        headers = Headers(scope=scope)
-        _require_plain(headers)
-        content = await read_body(scope, receive, plane.max_body_bytes)
-        read = partial(self._read, model, content, _header(headers))
-        question = Question(model, len(content), read)
-        return await score(plane, scope, question, _BYTES_WORTH_A_THREAD)
-
-    def _read(self, model: LoadedModel, content: bytes, header: str | None) -> Asked:
-        asked = read_request(content, header)
-        table = read_table(asked.inputs, model.manifest.schema, self.plane.predict_one.admit)
-        return table, lambda predictions: answer(asked, predictions, model.version)
-
-
-@dataclass(frozen=True)
-class _Endpoints:
-    serving: ServedModel
-
-    async def server(self, _: Request) -> Response:
-        return JSONResponse(server_metadata())
-
-    async def live(self, _: Request) -> Response:
-        return JSONResponse({"live": True})
-
-    async def ready(self, _: Request) -> Response:
-        try:
-            self.serving.model()
-        except Unavailable as error:
-            return refusal(_not_ready, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        return JSONResponse({"ready": True})
-
-    async def model(self, request: Request) -> Response:
-        return JSONResponse(model_metadata(_asked_for(self.serving, request.path_params)))
-
-    async def model_ready(self, request: Request) -> Response:
-        model = _asked_for(self.serving, request.path_params)
-        return JSONResponse({"name": model.version.name, "ready": True})
-
-
-def _asked_for(serving: ServedModel, path: Mapping[str, str]) -> LoadedModel:
-    """Return the model that the parameters of a path name.
+def infer_decoder(scope: Scope, admit: Callable[[int], None]) -> Decode:
+    """Return what decodes the body of a request with these headers; `admit` checks its rows.
 
     Raises:
-        NotFound: it is not the model, or not the version, that answers here.
-        Unavailable: it is not loaded yet.
+        HTTPException: the body is of another content type, or compressed.
+        InvalidData: the length of the JSON is announced twice.
     """
-    name = serving.ref.name
-    if path.get("model", name) != name:
-        raise NotFound(f"there is no model of this name; the model here is {name!r}")
-    model = serving.model()
-    number = str(model.version.number)
-    if path.get("version", number) != number:
-        raise NotFound(f"this version of {name!r} is not here; version {number} is")
-    return model
-
-
-def _not_ready(_: HTTPStatus, text: str) -> Mapping[str, str | bool]:
-    return {"ready": False, "error": text}
-
-
-def _require_plain(headers: Headers) -> None:
-    """Check that the body is of a type that can be read, and not compressed."""
+    headers = Headers(scope=scope)
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
         allowed = " or ".join(_MEDIA_TYPES[1:])
-        raise _unsupported(f"the body is of another content type; allowed: {allowed}")
+        raise HTTPException(415, f"the body is of another content type; allowed: {allowed}")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise _unsupported("the body has a content encoding; allowed: none")
+        raise HTTPException(415, "the body has a content encoding; allowed: none")
+    lengths = headers.getlist(HEADER)
+    if len(lengths) > 1:
+        raise InvalidData(f"{HEADER}: stands there {len(lengths)} times; allowed: once")
+    return partial(_decode, lengths[0] if lengths else None, admit)
 
 
-def _unsupported(text: str) -> HTTPException:
-    return HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
+def _decode(
+    header: str | None, admit: Callable[[int], None], model: LoadedModel, content: bytes
+) -> tuple[Table, Present]:
+    request = read_request(content, header)
+    table = read_table(request.inputs, model.manifest.schema, admit)
+    return table, lambda predictions: infer_response(request, predictions, model.version)
 
 
-def _header(headers: Headers) -> str | None:
-    """Return the length of the JSON as the caller announces it, once at most."""
-    given = headers.getlist(HEADER)
-    if len(given) > 1:
-        raise InvalidData(f"{HEADER}: stands there {len(given)} times; allowed: once")
-    return given[0] if given else None
+def _add_server_routes(router: APIRouter, serving: ServedModel) -> None:
+    @router.get(
+        "/v2",
+        summary="The server",
+        response_model=models.V2Server,
+        response_description="Done.",
+        **with_key(Protocol.V2, {}),
+    )
+    async def server() -> Response:
+        """Return name, version and extensions."""
+        return JSONResponse(server_metadata())
+
+    @router.get(
+        "/v2/health/live",
+        summary="Whether the server is alive",
+        response_model=models.V2Live,
+        response_description="Done.",
+    )
+    async def v2_live() -> Response:
+        """Answer if it can."""
+        return JSONResponse({"live": True})
+
+    @router.get(
+        "/v2/health/ready",
+        summary="Whether predictions are answered",
+        response_model=models.V2Ready,
+        response_description="Done.",
+        responses=errors_of(Protocol.V2, _NOT_READY),
+    )
+    async def v2_ready() -> Response:
+        """Answer 200 once a model has passed every check, 503 with the reason until then."""
+        try:
+            serving.model()
+        except Unavailable as error:
+            body = {"ready": False, "error": str(error)}
+            return JSONResponse(body, 503, retry_headers(HTTPStatus.SERVICE_UNAVAILABLE))
+        return JSONResponse({"ready": True})
+
+
+def _add_model_routes(router: APIRouter, serving: ServedModel) -> None:
+    async def v2_model(request: Request) -> Response:
+        return JSONResponse(model_metadata(_served(serving, **request.path_params)))
+
+    async def v2_model_ready(request: Request) -> Response:
+        model = _served(serving, **request.path_params)
+        return JSONResponse({"name": model.version.name, "ready": True})
+
+    for path in (_MODEL, _VERSION):
+        router.get(
+            path,
+            summary="The model",
+            description="Return name, version and tensors.",
+            response_model=models.V2Model,
+            response_description="Done.",
+            **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path)),
+        )(v2_model)
+        router.get(
+            f"{path}/ready",
+            summary="Whether the model answers",
+            description="Answer 200 if this model, in this version, answers here.",
+            response_model=models.V2ModelReady,
+            response_description="Done.",
+            responses=errors_of(Protocol.V2, _NOT_HERE),
+            openapi_extra={"parameters": _path_parameters(path)},
+        )(v2_model_ready)
+
+
+def _served(serving: ServedModel, model: str, version: str | None = None) -> LoadedModel:
+    """Return the served model, which the parameters of a path must name.
+
+    Raises:
+        NotFound: it has another name, or another version number.
+        Unavailable: it is not loaded yet.
+    """
+    name = serving.ref.name
+    if model != name:
+        raise NotFound(f"there is no model of this name; the model here is {name!r}")
+    served = serving.model()
+    number = str(served.version.number)
+    if version not in (None, number):
+        raise NotFound(f"this version of {name!r} is not here; version {number} is")
+    return served
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    """Describe them; as parameters of a function FastAPI would add an error that never occurs."""
+    names = [name for name in ("model", "version") if f"{{{name}}}" in path]
+    return [
+        {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
+        for name in names
+    ]
+
+
+def _infer_operation(path: str, schema: Schema | None) -> dict[str, Any]:
+    """Return the parts of the operation that FastAPI cannot derive."""
+    body: dict[str, Any] = {"schema": reference(models.V2Request)}
+    if schema is not None:
+        body["example"] = {"inputs": [_example(feature) for feature in schema.features]}
+    length = {"in": "header", "name": HEADER, "required": False}
+    binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        "parameters": [
+            *_path_parameters(path),
+            {**length, "schema": {"type": "integer", "minimum": 0}},
+        ],
+        "requestBody": {"required": True, "content": {"application/json": body}},
+        "responses": {"200": {"content": binary}},
+    }
+
+
+def _example(feature: Feature) -> dict[str, Any]:
+    value = feature.sample
+    if feature.kind is Kind.INTEGER and value is not None:
+        value = int(value)
+    return {"name": feature.name, "datatype": datatypes(feature)[0], "shape": [1], "data": [value]}

@@ -21,15 +21,15 @@ from entrypoints.http.protocols.json_columns import needs, to_objects, to_table
 from entrypoints.http.protocols.open_inference.infer_request import Tensor
 from entrypoints.http.protocols.open_inference.tensors import BOOL, BYTES, FLOATS, NUMBERS
 
-TOGETHER = "features"
+ALL_FEATURES = "features"
 
 _NUMERIC = (Kind.NUMBER, Kind.INTEGER)
 
 
 def datatypes(feature: Feature) -> tuple[str, ...]:
-    """Return the datatypes that a feature is taken in; the first one is its own.
+    """Return the datatypes that are accepted for a feature; the first one is in the metadata.
 
-    A missing value is NaN, so that a number that may be missing is a float.
+    A missing value is NaN, so a nullable number is a float.
     """
     return _datatypes(feature.kind, feature.nullable)
 
@@ -47,16 +47,16 @@ def _datatypes(kind: Kind, nullable: bool) -> tuple[str, ...]:
             return ("FP64", *(name for name in NUMBERS if name != "FP64"))
 
 
-def may_come_together(schema: Schema) -> bool:
-    """Whether all features fit into one tensor of numbers."""
-    return TOGETHER not in schema.names and all(f.kind in _NUMERIC for f in schema.features)
+def fits_one_tensor(schema: Schema) -> bool:
+    """Whether one tensor of numbers can hold all features."""
+    return ALL_FEATURES not in schema.names and all(f.kind in _NUMERIC for f in schema.features)
 
 
 def read_table(inputs: Sequence[Tensor], schema: Schema, admit: Callable[[int], None]) -> Table:
-    """Return the features as columns, once their number of rows is admitted.
+    """Return the features as columns; `admit` checks the number of rows first.
 
     Raises:
-        InvalidData: a tensor is not what the schema asks for; says which and why.
+        InvalidData: a tensor does not fit the schema; says which and why.
         TooLarge: there are too many rows.
     """
     rows = inputs[0].shape[0] if inputs else 0
@@ -64,8 +64,8 @@ def read_table(inputs: Sequence[Tensor], schema: Schema, admit: Callable[[int], 
     for tensor in inputs:
         if tensor.shape[0] != rows:
             raise InvalidData(f"{tensor.where}: has another number of rows than inputs[0]")
-    if [tensor.name for tensor in inputs] == [TOGETHER] and may_come_together(schema):
-        return _apart(inputs[0], schema)
+    if [tensor.name for tensor in inputs] == [ALL_FEATURES] and fits_one_tensor(schema):
+        return _split(inputs[0], schema)
     columns: dict[str, Column] = {}
     features = {feature.name: feature for feature in schema.features}
     for tensor in inputs:
@@ -79,7 +79,7 @@ def read_table(inputs: Sequence[Tensor], schema: Schema, admit: Callable[[int], 
 
 
 def _allowed(schema: Schema) -> str:
-    together = f", or all of them in {TOGETHER!r}" if may_come_together(schema) else ""
+    together = f", or all of them in {ALL_FEATURES!r}" if fits_one_tensor(schema) else ""
     return needs(schema) + together
 
 
@@ -96,8 +96,8 @@ def _column(tensor: Tensor, feature: Feature) -> Column:
     return column
 
 
-def _apart(tensor: Tensor, schema: Schema) -> Table:
-    where, width = f"{tensor.where} {TOGETHER!r}", len(schema.features)
+def _split(tensor: Tensor, schema: Schema) -> Table:
+    where, width = f"{tensor.where} {ALL_FEATURES!r}", len(schema.features)
     if tensor.shape[1:] != (width,):
         raise InvalidData(f"{where}: shape: allowed: [rows, {width}]: {', '.join(schema.names)}")
     _require_datatype(tensor, tuple(NUMBERS), where)
@@ -123,7 +123,7 @@ def _without_empty(column: Coded) -> Coded:
 
 
 def _booleans(column: NDArray[Any]) -> Column:
-    """Return 0 and 1 as what they stand for, NaN as missing and the rest as it is."""
+    """Return 0 and 1 as booleans, NaN as missing and other numbers unchanged."""
     words = {0.0: False, 1.0: True}
     values = [None if isnan(value) else words.get(value, value) for value in column.tolist()]
     return to_objects(values)

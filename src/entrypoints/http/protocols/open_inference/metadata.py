@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol tells of the server and of the model."""
+"""Metadata of the server and of the model, as the Open Inference Protocol has it."""
 
 from importlib.metadata import version
 from typing import Any
@@ -14,7 +14,7 @@ DATATYPE = "FP64"
 
 
 def server_metadata() -> dict[str, Any]:
-    """Return who answers, and in which extensions of the protocol."""
+    """Return name, version and extensions of the server."""
     return {"name": "modelport", "version": version("modelport"), "extensions": [*EXTENSIONS]}
 
 

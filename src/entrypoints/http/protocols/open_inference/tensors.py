@@ -1,7 +1,7 @@
-"""The content of a tensor of the Open Inference Protocol, as JSON or as bytes, as a column.
+"""Columns from the content of tensors of the Open Inference Protocol, in JSON or in bytes.
 
-Bytes are little-endian, row-major; each text is preceded by its length in four bytes. In JSON the
-elements stand in one list or in a list for each row, and null is a missing one.
+Bytes are little-endian and row-major; each text follows its length in four bytes. In JSON the
+elements are one list, or a list per row, and null is a missing value.
 """
 
 from collections.abc import Mapping, Sequence

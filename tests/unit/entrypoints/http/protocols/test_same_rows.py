@@ -15,7 +15,7 @@ from domain.data.table import Table
 from domain.errors import InvalidData
 from entrypoints.http.protocols.mlflow.scoring_payload import read_csv_rows, read_json_rows
 from entrypoints.http.protocols.open_inference.infer_request import read_request
-from entrypoints.http.protocols.open_inference.inputs import may_come_together, read_table
+from entrypoints.http.protocols.open_inference.inputs import fits_one_tensor, read_table
 from tests.support.strategies import features, records, schemas
 from tests.unit.entrypoints.http.protocols.wire import (
     Message,
@@ -104,7 +104,7 @@ def test_tensors_may_come_in_any_order_and_as_columns_of_one(case: Case, random:
 @given(numeric_cases(), st.booleans())
 def test_numbers_may_come_in_one_tensor(case: Case, binary: bool) -> None:
     schema, rows = case
-    assert may_come_together(schema)
+    assert fits_one_tensor(schema)
     values = [np.nan if row[n] is None else row[n] for row in rows for n in schema.names]
     together = [tensor("features", "FP64", values, len(schema.names))]
     message = as_binary(together) if binary else as_json(together)

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.types import ASGIApp
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import Predictions, PredictOne
+from application.scoring.predict_one import PredictOne
+from domain.data.schema import Matrix
 from domain.data.table import Table
 from domain.scoring.prediction import PLAIN, PredictionOptions
-from entrypoints.http.data_plane import WRONG_BYTES_WORTH_A_THREAD, DataPlane
-from entrypoints.http.fast_path.predict_endpoint import PredictEndpoint
-from entrypoints.http.protocols.protocol_table import ProtocolTable
-from tests.support.orchard import planted
+from entrypoints.http.api_route import MAX_BYTES_ON_LOOP
+from entrypoints.http.data_plane import DataPlane
+from entrypoints.wiring.settings import Accelerators
+from tests.support.asgi import JSON, Answer, application, data_plane, post
+from tests.support.orchard import ORCHARD, planted
 from tests.support.samples import SCHEMA
 from tests.support.strategies import records
 from tests.unit.entrypoints.http.protocols.wire import (
@@ -34,9 +35,9 @@ from tests.unit.entrypoints.http.protocols.wire import (
 )
 
 INFER = "/v2/models/orchard/infer"
-JSON = {"content-type": "application/json"}
-SERVING = planted().serving()
-SERVING.refresh()
+MODEL = planted().load_model()(ORCHARD)
+PLANE = data_plane(MODEL)
+APPS = {kind: application(PLANE, kind) for kind in Accelerators}
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,9 @@ class Request:
     headers: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Any
-    content: bytes
-
-
-def plane(predict: PredictOne | None = None) -> DataPlane:
-    return DataPlane(SERVING, predict or PredictOne(SERVING.model, 1000), 10_000_000)
+@pytest.fixture(params=Accelerators)
+def accelerators(request: pytest.FixtureRequest) -> Accelerators:
+    return Accelerators(request.param)
 
 
 def inferring(message: Message) -> Request:
@@ -77,89 +70,86 @@ def requests(rows: Rows) -> list[Request]:
     ]
 
 
-def ask(plane: DataPlane, asked: Sequence[Request]) -> list[Answer]:
-    """Return the answers to requests that are sent at the same moment."""
-    endpoints: dict[str, ASGIApp] = {**ProtocolTable.of(plane).endpoints}
-    endpoints["/predict"] = PredictEndpoint(plane)
+def ask(
+    accelerators: Accelerators, asked: Sequence[Request], plane: DataPlane | None = None
+) -> list[Answer]:
+    """Return the responses to requests that are sent at the same moment."""
+    app = APPS[accelerators] if plane is None else application(plane, accelerators)
 
     async def together() -> list[Answer]:
-        return await asyncio.gather(*(_post(endpoints[r.path], r) for r in asked))
+        return await asyncio.gather(*(post(app, r.path, r.content, r.headers) for r in asked))
 
     return asyncio.run(together())
 
 
-async def _post(endpoint: ASGIApp, request: Request) -> Answer:
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": request.content}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    given = [(n.lower().encode(), v.encode()) for n, v in request.headers.items()]
-    await endpoint({"type": "http", "path": request.path, "headers": given}, receive, send)
-    return Answer(sent[0]["status"], sent[0]["headers"], sent[1]["body"])
-
-
+@pytest.mark.parametrize("kind", Accelerators)
 @given(st.lists(records(SCHEMA, min_size=1, max_size=3), min_size=1, max_size=4), st.data())
-def test_concurrent_callers_each_get_what_they_would_have_got_alone(
-    callers: list[Rows], data: st.DataObject
+def test_concurrent_callers_each_get_what_they_get_alone(
+    kind: Accelerators, callers: list[Rows], data: st.DataObject
 ) -> None:
     asked = [data.draw(st.sampled_from(requests(rows))) for rows in callers]
-    shared = plane()
-    answers = ask(shared, asked)
-    assert shared.batcher.calls == 1
+    before = PLANE.batcher.calls
+    answers = ask(kind, asked)
+    assert PLANE.batcher.calls == before + 1
     assert [answer.status for answer in answers] == [200] * len(asked)
-    assert answers == [ask(plane(), [request])[0] for request in asked]
+    assert answers == [ask(kind, [request])[0] for request in asked]
 
 
-def test_who_asks_wrongly_is_told_and_does_not_disturb_the_others() -> None:
+def test_an_invalid_request_is_rejected_and_does_not_disturb_the_others(
+    accelerators: Accelerators,
+) -> None:
     good, wrong = requests([SCHEMA.example]), requests([{**SCHEMA.example, "height": -1.0}])
-    answers = ask(plane(), [request for pair in zip(good, wrong, strict=True) for request in pair])
+    asked = [request for pair in zip(good, wrong, strict=True) for request in pair]
+    answers = ask(accelerators, asked)
     assert [answer.status for answer in answers[::2]] == [200] * len(good)
     assert [answer.status for answer in answers[1::2]] == [422] + [400] * (len(wrong) - 1)
     assert all(b"height" in answer.content for answer in answers[1::2])
-    assert answers[::2] == [ask(plane(), [request])[0] for request in good]
+    assert answers[::2] == [ask(accelerators, [request])[0] for request in good]
 
 
 @dataclass(frozen=True)
 class Watched(PredictOne):
-    """Notes on which threads the thorough way was gone."""
+    """Keeps the threads on which tables were checked."""
 
-    def table(
+    def encode_table(
         self, table: Table, model: LoadedModel, extras: PredictionOptions = PLAIN
-    ) -> Predictions:
+    ) -> Matrix:
         THREADS.append(current_thread())
-        return super().table(table, model, extras)
+        return super().encode_table(table, model, extras)
 
 
 THREADS: list[Any] = []
 
 
 @pytest.mark.parametrize(("count", "on_the_loop"), [(1, True), (950, False)])
-def test_a_wrong_request_that_is_large_is_read_beside_the_event_loop(
-    count: int, on_the_loop: bool
+def test_a_large_invalid_request_is_checked_on_a_thread(
+    accelerators: Accelerators, count: int, on_the_loop: bool
 ) -> None:
     rows = [{**SCHEMA.example, "height": -1.0}] * count
     for request in requests(rows)[1:]:
         THREADS.clear()
-        assert (len(request.content) > WRONG_BYTES_WORTH_A_THREAD) is not on_the_loop
-        (answer,) = ask(plane(Watched(SERVING.model, 1000)), [request])
+        assert (len(request.content) > MAX_BYTES_ON_LOOP) is not on_the_loop
+        plane = data_plane(MODEL)
+        plane.predict_one = Watched(lambda: MODEL, 1000)
+        (answer,) = ask(accelerators, [request], plane)
         assert answer.status == 400
         assert [thread is main_thread() for thread in THREADS] == [on_the_loop]
 
 
 @pytest.mark.parametrize("padding", [0, 200_000])
-def test_a_body_of_any_length_is_answered_alike(padding: int) -> None:
+def test_a_body_of_any_length_gets_the_same_predictions(
+    accelerators: Accelerators, padding: int
+) -> None:
     first, *others = [
-        json.loads(answer.content)
+        answer.document
         for request in requests([SCHEMA.example] * 3)[:-1]
-        for answer in ask(plane(), [replace(request, content=request.content + b" " * padding)])
+        for answer in ask(
+            accelerators, [replace(request, content=request.content + b" " * padding)]
+        )
         if request.headers.get(HEADER) is None
     ]
-    assert [_told(other) for other in others] == [first["predictions"]] * len(others)
+    assert [_predictions(other) for other in others] == [first["predictions"]] * len(others)
 
 
-def _told(document: Any) -> Any:
+def _predictions(document: Any) -> Any:
     return document["outputs"][0]["data"] if "outputs" in document else document["predictions"]

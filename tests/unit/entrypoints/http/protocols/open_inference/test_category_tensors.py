@@ -39,7 +39,7 @@ def tensors(draw: st.DrawFn) -> tuple[tuple[str, ...], bytes, int]:
 
 
 @given(tensors())
-def test_what_is_read_quickly_is_what_is_read_thoroughly(case: Any) -> None:
+def test_what_is_accepted_is_what_from_bytes_reads(case: Any) -> None:
     categories, content, count = case
     quick = read_categories(memoryview(content), categories, count)
     try:

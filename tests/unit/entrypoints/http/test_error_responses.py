@@ -3,16 +3,22 @@ from http import HTTPStatus
 
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from domain import errors
 from entrypoints.errors import OUTCOMES
-from entrypoints.http import problem_details as problems
+from entrypoints.http.error_responses import error_response, problem
+from entrypoints.http.route_table import Protocol
+
+
+def native(error: Exception) -> JSONResponse:
+    return error_response(Protocol.NATIVE, error)
 
 
 @pytest.mark.parametrize("kind", OUTCOMES, ids=lambda kind: kind.__name__)
 def test_every_error_is_a_problem_document(kind: type[errors.ModelportError]) -> None:
     error = errors.InvalidRows([]) if kind is errors.InvalidRows else kind("it went wrong")
-    answer = problems.from_error(error)
+    answer = native(error)
     document = json.loads(bytes(answer.body))
     assert answer.media_type == "application/problem+json"
     assert answer.headers["content-type"] == "application/problem+json"
@@ -24,7 +30,7 @@ def test_every_error_is_a_problem_document(kind: type[errors.ModelportError]) ->
 
 def test_rows_that_break_the_schema_are_listed_by_field() -> None:
     violations = [errors.Violation(2, "age", "is missing", "a number")]
-    document = json.loads(bytes(problems.from_error(errors.InvalidRows(violations)).body))
+    document = json.loads(bytes(native(errors.InvalidRows(violations)).body))
     assert document["detail"] == "1 field of the request breaks the schema"
     assert document["errors"] == [
         {"row": 2, "field": "age", "problem": "is missing", "allowed": "a number"}
@@ -33,27 +39,27 @@ def test_rows_that_break_the_schema_are_listed_by_field() -> None:
 
 def test_of_very_many_violations_the_first_are_listed() -> None:
     violations = [errors.Violation(row, "age", "is missing", "a number") for row in range(5_000)]
-    document = json.loads(bytes(problems.from_error(errors.InvalidRows(violations)).body))
+    document = json.loads(bytes(native(errors.InvalidRows(violations)).body))
     assert document["detail"].startswith("5000 fields of the request break the schema; the first")
     assert [entry["row"] for entry in document["errors"]] == [*range(100)]
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS])
 def test_what_passes_says_when_to_try_again(status: HTTPStatus) -> None:
-    assert int(problems.problem(status, "t", "d").headers["retry-after"]) > 0
-    assert "retry-after" not in problems.problem(422, "t", "d").headers
+    assert int(problem(status, "t", "d").headers["retry-after"]) > 0
+    assert "retry-after" not in problem(HTTPStatus.UNPROCESSABLE_ENTITY, "t", "d").headers
 
 
 def test_a_fault_of_the_program_is_told_to_the_log_and_not_to_the_caller(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    answer = problems.present(ZeroDivisionError("secret"))
+    answer = native(ZeroDivisionError("secret"))
     assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert b"secret" not in bytes(answer.body)
     assert "ZeroDivisionError: secret" in caplog.text
 
 
 def test_an_unknown_path_is_a_problem_too() -> None:
-    answer = problems.present(HTTPException(HTTPStatus.NOT_FOUND, headers={"X-Why": "because"}))
+    answer = native(HTTPException(HTTPStatus.NOT_FOUND, headers={"X-Why": "because"}))
     assert json.loads(bytes(answer.body))["title"] == "Not Found"
     assert answer.headers["x-why"] == "because"

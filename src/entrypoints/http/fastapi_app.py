@@ -1,0 +1,77 @@
+"""The FastAPI application for one schema: all routes, and the OpenAPI document."""
+
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from application.scoring.explain_rows import ExplainRows
+from domain.data.schema import Schema
+from entrypoints.http.api.prediction_routes import prediction_router
+from entrypoints.http.api.row_models import row_models
+from entrypoints.http.api.service_routes import service_router
+from entrypoints.http.data_plane import DataPlane
+from entrypoints.http.error_responses import error_response
+from entrypoints.http.openapi_responses import ERROR_MODELS
+from entrypoints.http.protocols.mlflow.scoring_models import MlflowRequest
+from entrypoints.http.protocols.mlflow.scoring_routes import mlflow_router
+from entrypoints.http.protocols.open_inference.inference_models import V2Request
+from entrypoints.http.protocols.open_inference.inference_routes import open_inference_router
+from entrypoints.http.route_table import route_of
+
+# FastAPI finds a model in the types of a route; these stand for bodies of several media types.
+_REFERENCED = (*ERROR_MODELS, MlflowRequest, V2Request)
+
+
+class DocumentedApi(FastAPI):
+    """A FastAPI application whose document also holds the models that routes refer to by name."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            components = super().openapi()["components"]
+            _, referenced = models_json_schema(
+                [(model, "validation") for model in _REFERENCED],
+                ref_template="#/components/schemas/{model}",
+            )
+            schemas = {**components["schemas"], **referenced["$defs"]}
+            components["schemas"] = dict(sorted(schemas.items()))
+        return super().openapi()
+
+
+def fastapi_app(
+    plane: DataPlane,
+    explain: Callable[[], ExplainRows],
+    show_metrics: Callable[[Request], Awaitable[Response]],
+    schema: Schema | None,
+    max_explained_rows: int,
+) -> FastAPI:
+    """Return the application for the served schema; None stands for a server without a model."""
+    app = DocumentedApi(
+        title="modelport",
+        version=version("modelport"),
+        description="Predictions by a governed model. `GET /model` says which, and what made it.",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.plane = plane
+    models = row_models(schema, plane.predict_one.max_rows, max_explained_rows)
+    app.include_router(prediction_router(plane, explain, models, schema))
+    app.include_router(mlflow_router(plane, schema))
+    app.include_router(open_inference_router(plane, schema))
+    app.include_router(service_router(plane.serving, show_metrics))
+    app.add_exception_handler(HTTPException, _on_http_error)
+    patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
+    return app
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Answer for a path or method that no route takes."""
+    return error_response(route_of(request.scope["path"]).protocol, error)
