@@ -15,15 +15,13 @@ _STOP_SECONDS = 20.0
 _LOOK_SECONDS = 0.01
 _MEMORY_SECONDS = 0.2
 _LAST_WORDS = 3_000
-_BESIDE = b"adapters.process.child"
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Megabytes (10⁶ bytes) of a process and its descendants.
 
-    `pss` adds up all of them, a page that several share counted once; `rss` is the largest one's,
-    apart from the process in which modelport keeps MLflow, which answers nobody.
+    `pss` adds up all of them, a page that several share counted once; `rss` is the largest one's.
     """
 
     pss: float
@@ -127,16 +125,9 @@ def last_words(log: Path) -> str:
 
 def memory(pid: int) -> Memory:
     """Return what a process and its descendants hold now."""
-    held = {member: _rollup(member) for member in tree(pid)}
-    answering = [part.rss for member, part in held.items() if _BESIDE not in _command(member)]
-    return Memory(sum(part.pss for part in held.values()), max(answering, default=0.0))
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
+    held = [_rollup(member) for member in tree(pid)]
+    largest = max((part.rss for part in held), default=0.0)
+    return Memory(sum(part.pss for part in held), largest)
 
 
 def tree(pid: int) -> list[int]:

@@ -6,6 +6,7 @@ from threading import Lock
 
 import numpy as np
 
+from adapters.formats.manifest_file import read_manifest
 from domain.data.feature import Vector
 from domain.data.mapping_reader import Reader
 from domain.data.schema import Matrix, Schema
@@ -14,7 +15,8 @@ from domain.errors import (
     Misconfigured,
 )
 from domain.features.encoding import ENCODING, FeatureEncoding
-from domain.model.bundle import NUMERIC, Bundle
+from domain.model.bundle import NUMERIC, Bundle, verified_manifest
+from domain.model.manifest import Manifest
 from domain.model.not_found import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.model.reference import ModelRef, ModelVersion
 from domain.scoring.explanation import FeatureContributions, shares
@@ -63,6 +65,10 @@ class MemoryStore:
             self._versions[name] = [*versions, version]
             self._aliases.setdefault(name, {})
             return version
+
+    def manifest(self, version: ModelVersion) -> Manifest:
+        content = self.load(version).files[Bundle.MANIFEST]
+        return verified_manifest(content, version.bundle_id, read_manifest)
 
     def load(self, version: ModelVersion) -> Bundle:
         registered = self.resolve(ModelRef(version.name, None, version.number))

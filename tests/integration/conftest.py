@@ -59,9 +59,9 @@ def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with the tables of an empty MLflow, which takes seconds to make; to copy."""
 
     def make(home: Path) -> None:
-        from adapters.mlflow.client import Mlflow
+        from adapters.mlflow.mlflow_connection import MlflowConnection
 
-        with Mlflow(f"sqlite:///{home / 'empty.db'}", home).client():
+        with MlflowConnection(f"sqlite:///{home / 'empty.db'}", home).client():
             pass
 
     return made_once(tmp_path_factory, "mlflow-tables", make) / "empty.db"
@@ -84,9 +84,9 @@ def mlflow_process(mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def mlflow_server(mlflow_process: str) -> str:
     """The address of an MLflow server without registered models; experiments may be there."""
-    from adapters.mlflow.client import Mlflow, pages
+    from adapters.mlflow.mlflow_connection import MlflowConnection, pages
 
-    with Mlflow(mlflow_process, Path()).client() as client:
+    with MlflowConnection(mlflow_process, Path()).client() as client:
         for model in list(pages(client.search_registered_models)):
             client.delete_registered_model(model.name)
     return mlflow_process

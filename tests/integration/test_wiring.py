@@ -19,7 +19,7 @@ from adapters.local.thread_executor import ThreadExecutor
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.mlflow_tracker import MlflowTracker
 from adapters.mlflow.rest.http_model_store import HttpStore
-from adapters.mlflow.tables.sqlite_reads import TableReads
+from adapters.mlflow.tables.sqlite_model_store import SqliteModelStore
 from adapters.no_tracker import NoTracker
 from adapters.onnx.onnx_runtime import OnnxRuntime
 from adapters.ray.ray_executor import RayExecutor
@@ -46,7 +46,7 @@ TRACKERS: dict[TrackerKind, type] = {
 }
 STORES: dict[StoreKind, type] = {
     StoreKind.FILE: FileStore,
-    StoreKind.MLFLOW: TableReads,
+    StoreKind.MLFLOW: SqliteModelStore,
     StoreKind.HTTP: HttpStore,
 }
 
@@ -79,6 +79,31 @@ def test_every_provider_resolves_in_every_configuration(
     assert type(resolved["tracker"]) is TRACKERS[given.tracker_kind]
     assert type(resolved["store"]) is STORES[given.store_kind]
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "given", "variables", "store"),
+    [
+        ("http://127.0.0.1:9", {}, {}, HttpStore),
+        ("http://127.0.0.1:9", {"accelerators": "none"}, {}, MlflowStore),
+        ("http://127.0.0.1:9", {}, {"MLFLOW_TRACKING_USERNAME": "ann"}, MlflowStore),
+        ("https://127.0.0.1:9", {}, {"REQUESTS_CA_BUNDLE": "ca.pem"}, MlflowStore),
+        ("postgresql+psycopg://127.0.0.1:9/mlflow", {}, {}, MlflowStore),
+    ],
+)
+def test_mlflow_is_read_without_its_client_where_that_is_enough(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uri: str,
+    given: dict[str, Any],
+    variables: dict[str, str],
+    store: type,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    wired = build_container(settings(tmp_path, MLFLOW_TRACKING_URI=uri, **given))
+    assert type(wired.store()) is store
 
 
 def test_the_setting_selects_the_engine(tmp_path: Path) -> None:

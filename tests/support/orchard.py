@@ -20,7 +20,6 @@ def orchard(store: MemoryStore | None = None, **settings: object) -> Container:
     wired = build_container(Settings.model_validate({"model": NAME, **settings}))
     held = providers.Object(store or MemoryStore())
     wired.store.override(held)
-    wired.served_store.override(held)
     wired.bundle_cache.override(providers.Object(MemoryBundleCache()))
     wired.tracker.override(providers.Object(MemoryTracker()))
     wired.learner.override(providers.Object(MemoryLearner()))

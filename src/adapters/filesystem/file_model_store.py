@@ -2,17 +2,20 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.files.atomic_writes import create_file, os_errors_as_unavailable, replace_file
 from adapters.files.locks import locked
 from adapters.filesystem.bundle_folders import read_bundle, write_bundle
+from adapters.formats.manifest_file import read_manifest
 from domain.canonical_json import json_bytes
 from domain.data.mapping_reader import Reader
 from domain.errors import ArtefactRejected, Misconfigured
-from domain.model.bundle import Bundle
+from domain.model.bundle import Bundle, verified_manifest
+from domain.model.manifest import Manifest
 from domain.model.not_found import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.model.reference import ModelRef, ModelVersion
 
@@ -79,19 +82,17 @@ class FileStore:
             create_file(self._version_file(name, number), record)
             return self._version(name, number, aliases)
 
+    def manifest(self, version: ModelVersion) -> Manifest:
+        with self._reading_bundle(version) as folder:
+            content = (folder / Bundle.MANIFEST).read_bytes()
+        return verified_manifest(content, version.bundle_id, read_manifest)
+
     def load(self, version: ModelVersion) -> Bundle:
-        registered = self.resolve(ModelRef(version.name, None, version.number))
-        folder = self._bundles / registered.bundle_id
-        with os_errors_as_unavailable(folder):
-            try:
-                return read_bundle(folder)
-            except (FileNotFoundError, IsADirectoryError) as error:
-                raise ArtefactRejected(
-                    f"{error.filename}: the bundle is not whole: {error.strerror}"
-                ) from error
+        with self._reading_bundle(version) as folder:
+            return read_bundle(folder)
 
     def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
-        ref = ModelRef(version.name, None, version.number)
+        ref = _ref(version)
         with os_errors_as_unavailable(self._root), locked(self._lock):
             kept = self.resolve(ref)
             record = _record(kept.bundle_id, kept.created_at, {**kept.details, **details})
@@ -107,6 +108,20 @@ class FileStore:
                 raise alias_moved(name, alias, aliases.get(alias), expected)
             moved = dict(sorted({**aliases, alias: to}.items()))
             replace_file(self._aliases_file(name), json_bytes(moved))
+
+    @contextmanager
+    def _reading_bundle(self, version: ModelVersion) -> Iterator[Path]:
+        """Yield the folder of a bundle; a file that does not exist there is an error."""
+        folder = self._bundles / version.bundle_id
+        with os_errors_as_unavailable(folder):
+            if not self._version_file(version.name, version.number).exists():
+                raise unknown_version(_ref(version), self._known(version.name))
+            try:
+                yield folder
+            except (FileNotFoundError, IsADirectoryError) as error:
+                raise ArtefactRejected(
+                    f"{error.filename}: the bundle is incomplete: {error.strerror}"
+                ) from error
 
     def _known(self, name: str) -> list[int]:
         numbers = self._numbers(name)
@@ -151,6 +166,10 @@ class FileStore:
 
     def _aliases_file(self, name: str) -> Path:
         return self._registry / name / "aliases.json"
+
+
+def _ref(version: ModelVersion) -> ModelRef:
+    return ModelRef(version.name, None, version.number)
 
 
 def _record(bundle_id: str, created_at: datetime, details: Mapping[str, str]) -> bytes:

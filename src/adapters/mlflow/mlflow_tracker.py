@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from adapters.files.atomic_writes import plain_name
-from adapters.mlflow.client import Mlflow
+from adapters.mlflow.mlflow_connection import MlflowConnection
 from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.errors import ModelportError
@@ -20,7 +20,7 @@ from domain.errors import ModelportError
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
-# What MLflow takes of parameters at once, and of a digest.
+# MLflow's limits: parameters in one request, characters of a digest.
 _PARAMS = 100
 _DIGEST = 32
 
@@ -31,24 +31,24 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class MlflowRun:
-    """A `Run`: what is logged is there at once; MLflow keeps the earlier values of a metric."""
+    """A `Run` that logs at once; MLflow keeps the earlier values of a metric."""
 
     id: str
-    mlflow: Mlflow
+    connection: MlflowConnection
     clock: Callable[[], datetime]
     steps: Iterator[int] = field(default_factory=count)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
-        # Of two values in one millisecond MLflow shows the one of the later step.
+        # Of two values with the same millisecond MLflow shows the one with the higher step.
         at, step = int(self.clock().timestamp() * 1000), next(self.steps)
         logged = [Metric(name, float(value), at, step) for name, value in metrics.items()]
-        with self.mlflow.client() as client:
+        with self.connection.client() as client:
             client.log_batch(self.id, metrics=logged)
 
     def log_artifact(self, name: str, content: bytes) -> None:
-        with self.mlflow.client() as client, TemporaryDirectory() as folder:
+        with self.connection.client() as client, TemporaryDirectory() as folder:
             file = Path(folder) / plain_name(name)
             file.write_bytes(content)
             client.log_artifact(self.id, str(file))
@@ -56,38 +56,38 @@ class MlflowRun:
     def log_tags(self, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        with self.mlflow.client() as client:
+        with self.connection.client() as client:
             client.log_batch(self.id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record the parameters, nested ones by `outer.inner`."""
+        """Record the parameters, nested ones as `outer.inner`."""
         from mlflow.entities import Param
 
         flat = [Param(name, value) for name, value in _flat(params)]
-        with self.mlflow.client() as client:
+        with self.connection.client() as client:
             for start in range(0, len(flat), _PARAMS):
                 client.log_batch(self.id, params=flat[start : start + _PARAMS])
 
     def log_data(self, data: DatasetVersion) -> None:
-        """Record which data it was as an input of the run, and its full digests as tags."""
+        """Record the data as an input of the run, and its complete digests as tags."""
         tags = {
             f"data.{key}": _text(v) for key, v in json_value(data.identity).items() if v is not None
         }
-        with self.mlflow.client() as client:
+        with self.connection.client() as client:
             client.log_inputs(self.id, [_dataset(data)])
         self.log_tags({"data.uri": data.uri, **tags})
 
     def end(self, status: str) -> None:
         """Close the run."""
-        with self.mlflow.client() as client:
+        with self.connection.client() as client:
             client.set_terminated(self.id, status)
 
 
 class MlflowTracker:
-    """A `Tracker` whose runs stand in an MLflow experiment that bears the name of their model."""
+    """A `Tracker`: runs are in the MLflow experiment with the name of their model."""
 
     def __init__(self, tracking_uri: str, home: Path, clock: Callable[[], datetime] = _now) -> None:
-        self._mlflow = Mlflow(tracking_uri, home)
+        self._connection = MlflowConnection(tracking_uri, home)
         self._clock = clock
 
     @contextmanager
@@ -109,15 +109,15 @@ class MlflowTracker:
 
     def _start(self, name: str) -> MlflowRun:
         source = {"mlflow.source.name": "modelport", "mlflow.source.type": "LOCAL"}
-        with self._mlflow.writing():
-            experiment = self._mlflow.experiment(name)
-        with self._mlflow.client() as client:
+        with self._connection.writing():
+            experiment = self._connection.experiment(name)
+        with self._connection.client() as client:
             run = client.create_run(experiment, tags=source)
-        return MlflowRun(run.info.run_id, self._mlflow, self._clock)
+        return MlflowRun(run.info.run_id, self._connection, self._clock)
 
 
 def _dataset(data: DatasetVersion) -> "DatasetInput":
-    """Return the data as MLflow names it; its digests have 36 places, too few for a SHA-256."""
+    """Return the data as MLflow names it; MLflow's digests are too short for a SHA-256."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     parts = urlsplit(data.uri)

@@ -1,50 +1,48 @@
-"""How MLflow's registry keeps a version of ours: what its tags say, and where its files are."""
+"""The layout of a version in MLflow's registry: its tags, and the folder of its files."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime
 
 from domain.errors import ArtefactRejected
 from domain.model.reference import ModelVersion
 
 BUNDLE = "modelport.bundle"
-CREATED = "modelport.created_at"
 DETAIL = "modelport.detail."
 
-# Below what MLflow calls the source of a version.
+# Below the source of a version.
 FILES = "data/bundle"
 
-
-class Registered(Protocol):
-    """A version as MLflow tells it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str | int: ...
-    @property
-    def tags(self) -> Mapping[str, str]: ...
+_CREATED = "modelport.created_at"
 
 
-def is_ours(found: Registered) -> bool:
-    """Tell whether a version was saved by modelport."""
-    return BUNDLE in found.tags
+def tags_of(bundle_id: str, created_at: datetime, details: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a new version."""
+    return {
+        BUNDLE: bundle_id,
+        _CREATED: created_at.astimezone(UTC).isoformat(),
+        **{DETAIL + key: value for key, value in details.items()},
+    }
 
 
-def version_of(found: Registered, aliases: Iterable[str]) -> ModelVersion:
-    """Return what is registered as the version that was saved.
+def version_of(
+    name: str, number: int, tags: Mapping[str, str], aliases: Iterable[str]
+) -> ModelVersion:
+    """Return the version that the tags describe.
 
     Raises:
-        ArtefactRejected: it was not saved by modelport.
+        ArtefactRejected: modelport has not saved this version.
     """
-    label = f"{found.name}/{found.version}"
-    if not is_ours(found):
+    label = f"{name}/{number}"
+    if BUNDLE not in tags:
         raise ArtefactRejected(f"{label} was not saved by modelport: it has no tag {BUNDLE!r}")
-    details = {k.removeprefix(DETAIL): v for k, v in found.tags.items() if k.startswith(DETAIL)}
     try:
-        created_at = datetime.fromisoformat(found.tags.get(CREATED, ""))
+        created_at = datetime.fromisoformat(tags.get(_CREATED, ""))
     except ValueError as error:
-        raise ArtefactRejected(f"{label}: the tag {CREATED!r} is not a time") from error
-    return ModelVersion(
-        found.name, int(found.version), found.tags[BUNDLE], created_at, frozenset(aliases), details
-    )
+        raise ArtefactRejected(f"{label}: the tag {_CREATED!r} is not a time") from error
+    details = {k.removeprefix(DETAIL): v for k, v in tags.items() if k.startswith(DETAIL)}
+    return ModelVersion(name, number, tags[BUNDLE], created_at, frozenset(aliases), details)
+
+
+def missing_file(version: ModelVersion, path: str) -> ArtefactRejected:
+    """Return the error for a file that the registry does not have."""
+    return ArtefactRejected(f"{version.label}: the bundle is incomplete: {path} does not exist")

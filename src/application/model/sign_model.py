@@ -22,7 +22,7 @@ class SignModel:
 
         Raises:
             NotFound: there is no such version.
-            ArtefactRejected: the bundle is not whole; nothing is signed.
+            ArtefactRejected: the bundle is incomplete; nothing is signed.
         """
         version = self.store.resolve(ref)
         self.store.load(version).verified(version.bundle_id, self.read_manifest)

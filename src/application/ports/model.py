@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.model.bundle import Bundle
+from domain.model.manifest import Manifest
 from domain.model.reference import ModelRef, ModelVersion
 from domain.scoring.explanation import FeatureContributions
 
@@ -75,7 +76,7 @@ class ModelStore(Protocol):
     """Keeps the versions of models, and the aliases that point to them.
 
     Raises `NotFound` for an unknown model, version or alias, `Unavailable` when the store
-    cannot be reached, `ArtefactRejected` for a bundle that is not whole.
+    cannot be reached, `ArtefactRejected` for a bundle that is incomplete.
     """
 
     def names(self) -> Sequence[str]:
@@ -97,6 +98,10 @@ class ModelStore(Protocol):
 
         A bundle that is registered already keeps its version, which is returned.
         """
+        ...
+
+    def manifest(self, version: ModelVersion) -> Manifest:
+        """Return the manifest of a version, verified by the bundle id; no other file is read."""
         ...
 
     def load(self, version: ModelVersion) -> Bundle:

@@ -48,12 +48,7 @@ class Bundle:
         """
         if self.MANIFEST not in self.files:
             raise ArtefactRejected("the bundle has no manifest.json")
-        if self.id != expected_id:
-            raise ArtefactRejected(
-                f"manifest.json is not the one that was registered: "
-                f"its SHA-256 is {self.id[:12]}…, expected {expected_id[:12]}…"
-            )
-        manifest = read_manifest(self.files[self.MANIFEST])
+        manifest = verified_manifest(self.files[self.MANIFEST], expected_id, read_manifest)
         found = {*self.files} - {self.MANIFEST}
         if found != {*manifest.files}:
             odd = ", ".join(sorted(found ^ {*manifest.files}))
@@ -62,3 +57,18 @@ class Bundle:
             if sha256(self.files[name]).hexdigest() != digest:
                 raise ArtefactRejected(f"{name} was changed: its SHA-256 is not the manifest's")
         return manifest
+
+
+def verified_manifest(content: bytes, expected_id: str, read_manifest: ReadManifest) -> Manifest:
+    """Check the checksum of a manifest, then read it.
+
+    Raises:
+        ArtefactRejected: it is not the manifest of the bundle, or of an unknown format.
+    """
+    found = sha256(content).hexdigest()
+    if found != expected_id:
+        raise ArtefactRejected(
+            f"manifest.json is not the one that was registered: "
+            f"its SHA-256 is {found[:12]}…, expected {expected_id[:12]}…"
+        )
+    return read_manifest(content)

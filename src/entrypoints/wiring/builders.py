@@ -6,7 +6,7 @@ configuration needs.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial, wraps
+from functools import wraps
 from getpass import getuser
 from importlib.util import find_spec
 from os import getuid
@@ -87,38 +87,42 @@ def file_store(settings: Settings) -> ModelStore:
 
 @needs("mlflow")
 def mlflow_store(settings: Settings) -> ModelStore:
-    """Model versions in MLflow's registry."""
+    """Model versions in MLflow's registry, read without MLflow's client where that is enough."""
+    from adapters.mlflow.mlflow_connection import sqlite_file
     from adapters.mlflow.mlflow_model_store import MlflowStore
 
     _require("mlflow")
-    return _reading_tables(settings, MlflowStore(settings.mlflow_uri, settings.home))
-
-
-@needs("mlflow")
-def mlflow_store_apart(settings: Settings) -> ModelStore:
-    """The same, with MLflow in a process of its own, so that a server need not load it."""
-    from adapters.process.process_model_store import ProcessStore
-
-    mlflow_store(settings)  # what is wrong with the settings is said now
-    return _reading_tables(settings, ProcessStore(partial(mlflow_store, settings)))
-
-
-def _reading_tables(settings: Settings, store: ModelStore) -> ModelStore:
+    store = MlflowStore(settings.mlflow_uri, settings.home)
     if settings.accelerators is Accelerators.NONE:
         return store
-    from adapters.mlflow.client import sqlite_file
-    from adapters.mlflow.tables.sqlite_reads import TableReads
-
     database = sqlite_file(settings.mlflow_uri)
-    return store if database is None else TableReads(database, store)
+    if database is not None:
+        from adapters.mlflow.tables.sqlite_model_store import SqliteModelStore
+
+        return SqliteModelStore(database, store)
+    if not _is_installed("httpx"):
+        return store
+    from adapters.mlflow.rest.rest_client import replaces_mlflow_client
+
+    is_enough = replaces_mlflow_client(settings.mlflow_uri)
+    return _http_store(settings, store) if is_enough else store
 
 
 @needs("api")
 def http_store(settings: Settings) -> ModelStore:
     """Model versions in the registry of an MLflow server, read without the mlflow package."""
+    return _http_store(settings, None)
+
+
+def _http_store(settings: Settings, saver: ModelStore | None) -> ModelStore:
     from adapters.mlflow.rest.http_model_store import HttpStore
 
-    return HttpStore(settings.mlflow_uri, settings.mlflow_tracking_token)
+    return HttpStore(
+        settings.mlflow_uri,
+        settings.mlflow_tracking_token,
+        lock_file=settings.home / "mlflow.lock",
+        saver=saver,
+    )
 
 
 def manifest_reader() -> ReadManifest:

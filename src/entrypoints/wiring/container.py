@@ -46,14 +46,6 @@ class Container(containers.DeclarativeContainer):
             StoreKind.HTTP: providers.ThreadSafeSingleton(builders.http_store, settings),
         },
     )
-    served_store = providers.Selector(
-        settings.provided.store_kind,
-        **{
-            StoreKind.MLFLOW: providers.ThreadSafeSingleton(builders.mlflow_store_apart, settings),
-            StoreKind.FILE: store,
-            StoreKind.HTTP: store,
-        },
-    )
     bundle_cache = providers.ThreadSafeSingleton(builders.bundle_cache, settings)
     signer = providers.ThreadSafeSingleton(builders.signer, settings)
     verifier = providers.ThreadSafeSingleton(builders.verifier, settings)
@@ -120,7 +112,7 @@ class Container(containers.DeclarativeContainer):
     )
     serving = providers.ThreadSafeSingleton(
         ServedModel,
-        providers.Factory(LoadModel, served_store, runtime, manifest_reader, verifier),
+        providers.Factory(LoadModel, store, runtime, manifest_reader, verifier),
         settings.provided.model_ref,
         bundle_cache,
         providers.Object(builders.now),
@@ -153,7 +145,7 @@ class Container(containers.DeclarativeContainer):
         ExplainRows,
         serving.provided.model,
         providers.ThreadSafeSingleton(
-            LoadExplainer, served_store, bundle_cache, explainers.provider, manifest_reader
+            LoadExplainer, store, bundle_cache, explainers.provider, manifest_reader
         ),
         settings.provided.max_explained_rows,
     )

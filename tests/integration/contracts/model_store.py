@@ -16,7 +16,7 @@ import pytest
 from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import LoadModel
 from application.ports import ModelStore
-from domain.errors import Conflict, Misconfigured, NotFound
+from domain.errors import ArtefactRejected, Conflict, Misconfigured, NotFound
 from domain.model.reference import ModelRef, ModelVersion
 from tests.fakes.model import MemoryRuntime
 from tests.support.samples import CREATED, NAME, sample_bundle
@@ -90,6 +90,28 @@ class ModelStoreReading:
         loaded = store.load(save(saver))
         assert dict(loaded.files) == dict(bundle.files)
         assert loaded.verified(bundle.id, read_manifest).name == NAME
+
+    def test_a_manifest_is_read_without_the_bundle(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        versions = [save(saver, seed) for seed in range(2)]
+        for seed, version in enumerate(versions):
+            bundle = sample_bundle(seed)
+            assert store.manifest(version) == bundle.verified(bundle.id, read_manifest)
+
+    def test_a_manifest_that_is_not_the_registered_one_is_rejected(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        version = save(saver)
+        with pytest.raises(ArtefactRejected):
+            store.manifest(replace(version, bundle_id="0" * 64))
+
+    def test_the_manifest_of_an_unknown_version_is_not_found(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        version = save(saver)
+        with pytest.raises(NotFound, match="orchard has no version 9"):
+            store.manifest(replace(version, number=9))
 
     def test_each_version_has_its_own_bundle(self, store: ModelStore, saver: ModelStore) -> None:
         versions = [save(saver, seed) for seed in range(2)]

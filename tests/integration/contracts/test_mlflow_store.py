@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from adapters.mlflow.mlflow_model_store import MlflowStore
-from adapters.mlflow.tables.sqlite_reads import TableReads
+from adapters.mlflow.tables.sqlite_model_store import SqliteModelStore
 from application.ports import ModelStore
 from tests.integration.contracts.model_store import ModelStoreContract
 
@@ -14,7 +14,7 @@ class TestMlflowStoreOnSqlite(ModelStoreContract):
     @pytest.fixture
     def store(self, mlflow_database: str, tmp_path: Path) -> ModelStore:
         file = Path(mlflow_database.removeprefix("sqlite:///"))
-        return TableReads(file, MlflowStore(mlflow_database, tmp_path))
+        return SqliteModelStore(file, MlflowStore(mlflow_database, tmp_path))
 
 
 @pytest.mark.slow

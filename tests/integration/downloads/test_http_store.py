@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.rest.http_model_store import HttpStore
 from domain.canonical_json import json_bytes
 from domain.errors import ArtefactRejected, Misconfigured, ModelportError, NotFound, Unavailable
@@ -54,6 +53,10 @@ class Registry:
             if name in self.files:
                 return Answer(self.files[name])
             return refused(404, "RESOURCE_DOES_NOT_EXIST")
+        if request["method"] == "POST":
+            return Answer(b"{}")
+        if url.path.endswith("registered-models/get"):
+            return Answer(json_bytes({"registered_model": {"name": NAME}}))
         if url.path.endswith(("registered-models/alias", "model-versions/get")):
             return Answer(json_bytes({"model_version": self.version}))
         return refused(404, "RESOURCE_DOES_NOT_EXIST")
@@ -71,15 +74,21 @@ def asked(registry: Registry, **arguments: Any) -> ModelportError:
     return error.value
 
 
-def test_a_version_is_resolved_by_one_request_and_loaded_by_one_for_each_file(
-    registry: Registry,
-) -> None:
+def test_each_call_of_the_store_makes_as_few_requests_as_possible(registry: Registry) -> None:
     with serving(registry) as server:
         store = HttpStore(server.url)
+
+        def requests(call: Callable[[], object]) -> int:
+            before = len(server.requests)
+            call()
+            return len(server.requests) - before
+
         found = store.resolve(ORCHARD)
         assert len(server.requests) == 1
-        assert dict(store.load(found).files) == dict(BUNDLE.files)
-        assert len(server.requests) == 2 + len(BUNDLE.files)
+        assert requests(lambda: store.manifest(found)) == 1
+        assert requests(lambda: store.load(found)) == len(BUNDLE.files)
+        assert requests(lambda: store.annotate(found, {"a": "1", "b": "2"})) == 3
+        assert requests(lambda: store.set_alias(NAME, "staging", 1, None)) == 2
 
 
 def test_a_registry_below_a_path_is_found(registry: Registry) -> None:
@@ -173,7 +182,7 @@ def test_a_command_that_is_redirected_is_not_taken_for_done(registry: Registry) 
         )
         with pytest.raises(Unavailable, match="it answered 302"):
             HttpStore(server.url).set_alias(NAME, "staging", 1, None)
-        assert [request["method"] for request in server.requests] == ["GET", "GET", "POST"]
+        assert [request["method"] for request in server.requests] == ["GET", "POST"]
 
 
 def test_an_unknown_version_is_not_found(registry: Registry) -> None:
@@ -271,16 +280,14 @@ def loaded(registry: Registry, **arguments: Any) -> Bundle:
 @pytest.mark.parametrize("name", [Bundle.MANIFEST, "golden.json"])
 def test_a_bundle_that_lacks_a_file_is_not_whole(registry: Registry, name: str) -> None:
     del registry.files[name]
-    with pytest.raises(ArtefactRejected, match=rf"^orchard/1: .*not whole: data/bundle/{name}"):
+    with pytest.raises(ArtefactRejected, match=rf"^orchard/1: .*incomplete: data/bundle/{name}"):
         loaded(registry)
 
 
 def test_a_manifest_that_was_changed_is_not_read(registry: Registry) -> None:
     registry.files[Bundle.MANIFEST] = b"[" * 100_000
-    bundle = loaded(registry)
-    assert {*bundle.files} == {Bundle.MANIFEST}
     with pytest.raises(ArtefactRejected, match="not the one that was registered"):
-        bundle.verified(BUNDLE.id, read_manifest)
+        loaded(registry)
 
 
 def test_a_bundle_beyond_the_limit_is_refused_while_it_comes(registry: Registry) -> None:

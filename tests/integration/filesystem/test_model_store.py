@@ -133,14 +133,14 @@ def test_a_file_that_was_added_is_noticed(store: FileStore, tmp_path: Path) -> N
 def test_a_bundle_that_is_missing_is_rejected_by_its_path(store: FileStore, tmp_path: Path) -> None:
     version = save(store)
     (tmp_path / "bundles" / version.bundle_id).rename(tmp_path / "elsewhere")
-    with pytest.raises(ArtefactRejected, match=f"{version.bundle_id}: the bundle is not whole"):
+    with pytest.raises(ArtefactRejected, match=f"{version.bundle_id}: the bundle is incomplete"):
         store.load(version)
 
 
 def test_a_folder_in_a_bundle_is_rejected(store: FileStore, tmp_path: Path) -> None:
     version = save(store)
     (tmp_path / "bundles" / version.bundle_id / "more").mkdir()
-    with pytest.raises(ArtefactRejected, match="more: the bundle is not whole"):
+    with pytest.raises(ArtefactRejected, match="more: the bundle is incomplete"):
         store.load(version)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.formats.manifest_file import read_manifest
-from adapters.mlflow.client import set_defaults
+from adapters.mlflow.mlflow_connection import set_defaults
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.mlflow_tracker import MlflowTracker
 from adapters.onnx.onnx_runtime import OnnxRuntime

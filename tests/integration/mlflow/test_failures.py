@@ -154,7 +154,7 @@ def test_an_experiment_that_was_deleted_is_not_used_behind_the_users_back(
 ) -> None:
     client = client_of(mlflow_database)
     client.delete_experiment(client.create_experiment(NAME))
-    with pytest.raises(Misconfigured, match=r"'orchard' was deleted; bring it back by .* --exp"):
+    with pytest.raises(Misconfigured, match=r"'orchard' was deleted; restore it with .* --exp"):
         save(MlflowStore(mlflow_database, tmp_path))
     assert MlflowStore(mlflow_database, tmp_path).names() == []
 
@@ -195,7 +195,7 @@ def test_files_that_are_gone_are_told_from_a_server_that_is(
     save(store)
     (folder,) = tmp_path.glob("mlartifacts/**/data/bundle")
     shutil.rmtree(folder)
-    with pytest.raises(ArtefactRejected, match="orchard/1: the bundle is not whole"):
+    with pytest.raises(ArtefactRejected, match="orchard/1: the bundle is incomplete"):
         store.load(store.versions(NAME)[0])
 
 
@@ -223,7 +223,7 @@ def test_files_that_are_gone_from_a_server_are_told_from_a_server_that_is_down(
     place = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/{urlsplit(source).path.strip('/')}"
     with urlopen(Request(place, method="DELETE"), timeout=30) as answer:
         assert answer.status == 200
-    with pytest.raises(ArtefactRejected, match="orchard/1: the bundle is not whole"):
+    with pytest.raises(ArtefactRejected, match="orchard/1: the bundle is incomplete"):
         MlflowStore(mlflow_server, tmp_path).load(version)
 
 

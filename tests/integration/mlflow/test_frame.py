@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from adapters.mlflow.client import set_defaults
+from adapters.mlflow.mlflow_connection import set_defaults
 from adapters.mlflow.pandas_model import FrameModel
 from tests.fakes.model import MemoryRuntime
 from tests.support.samples import SCHEMA, sample_bundle

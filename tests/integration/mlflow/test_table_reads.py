@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.mlflow.mlflow_model_store import MlflowStore
-from adapters.mlflow.tables.sqlite_reads import TableReads
+from adapters.mlflow.tables.sqlite_model_store import SqliteModelStore
 from domain.errors import ArtefactRejected, NotFound
 from domain.model.reference import ModelRef, ModelVersion
 from tests.fakes.model import MemoryStore
@@ -40,14 +41,14 @@ def saved(mlflow: MlflowStore) -> ModelVersion:
 
 
 @pytest.fixture
-def alone(database: Path) -> TableReads:
+def alone(database: Path) -> SqliteModelStore:
     """Reads beside a store that knows nothing."""
-    return TableReads(database, MemoryStore())
+    return SqliteModelStore(database, MemoryStore())
 
 
 @pytest.mark.usefixtures("saved")
 def test_the_tables_of_the_installed_mlflow_are_read_as_it_reads_them(
-    alone: TableReads, mlflow: MlflowStore
+    alone: SqliteModelStore, mlflow: MlflowStore
 ) -> None:
     for reference in REFERENCES:
         version = alone.resolve(reference)
@@ -55,6 +56,26 @@ def test_the_tables_of_the_installed_mlflow_are_read_as_it_reads_them(
         assert alone.load(version) == mlflow.load(version)
     assert alone.names() == mlflow.names() == [NAME]
     assert alone.versions(NAME) == mlflow.versions(NAME)
+
+
+def test_a_bundle_is_found_by_one_query(
+    alone: SqliteModelStore, saved: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    connect = sqlite3.connect
+
+    def counting(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", counting)
+    for read in (alone.load, alone.manifest):
+        statements.clear()
+        read(saved)
+        revision, source = [text for text in statements if text.startswith("SELECT")]
+        assert "alembic_version" in revision
+        assert "model_versions" in source
 
 
 def _other_revision(database: Path) -> None:
@@ -90,7 +111,7 @@ def test_a_database_that_is_not_known_is_left_to_the_other_store(
 ) -> None:
     other = MemoryStore()
     elsewhere = other.save(NAME, sample_bundle(7), CREATED, {})
-    store = TableReads(database, other)
+    store = SqliteModelStore(database, other)
     assert store.resolve(ModelRef(NAME, None, 1)) != elsewhere
     change(database)
     assert store.resolve(ModelRef(NAME, None, 1)) == elsewhere
@@ -99,7 +120,7 @@ def test_a_database_that_is_not_known_is_left_to_the_other_store(
 
 
 def test_workspaces_are_left_to_the_other_store(
-    alone: TableReads, saved: ModelVersion, monkeypatch: pytest.MonkeyPatch
+    alone: SqliteModelStore, saved: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert alone.resolve(ModelRef(NAME)) == alone.resolve(ModelRef(NAME, None, saved.number))
     monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
@@ -108,7 +129,7 @@ def test_workspaces_are_left_to_the_other_store(
 
 
 def test_what_the_tables_do_not_hold_is_left_to_the_other_store(
-    alone: TableReads,
+    alone: SqliteModelStore,
     mlflow: MlflowStore,
     mlflow_database: str,
     saved: ModelVersion,
@@ -121,16 +142,16 @@ def test_what_the_tables_do_not_hold_is_left_to_the_other_store(
     assert [version.number for version in alone.versions(NAME)] == [2]
     with pytest.raises(NotFound):
         alone.versions("vineyard")
-    together = TableReads(alone.database, mlflow)
+    together = SqliteModelStore(alone.database, mlflow)
     with pytest.raises(NotFound, match=r"has no version 1.*2"):
         together.resolve(ModelRef(NAME, None, 1))
     shutil.rmtree(tmp_path / HOME)
-    with pytest.raises(ArtefactRejected, match="the bundle is not whole"):
+    with pytest.raises(ArtefactRejected, match="the bundle is incomplete"):
         together.load(saved)
 
 
 def test_a_version_of_others_is_not_taken_for_ours(
-    alone: TableReads, mlflow_database: str, tmp_path: Path
+    alone: SqliteModelStore, mlflow_database: str, tmp_path: Path
 ) -> None:
     client = client_of(mlflow_database)
     client.create_registered_model("theirs")
@@ -144,7 +165,7 @@ def test_a_version_of_others_is_not_taken_for_ours(
 
 @pytest.mark.parametrize("source", ["models:/m-1", "s3://bucket/m", "file://host/m"])
 def test_files_elsewhere_are_left_to_the_other_store(
-    alone: TableReads, database: Path, saved: ModelVersion, source: str
+    alone: SqliteModelStore, database: Path, saved: ModelVersion, source: str
 ) -> None:
     with closing(sqlite3.connect(database)) as tables, tables:
         tables.execute("UPDATE model_versions SET source = ?, storage_location = ''", (source,))

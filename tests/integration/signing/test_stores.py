@@ -1,8 +1,6 @@
 """Every store and the cache: only bundles that a trusted key has signed are loaded."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from adapters.filesystem.file_model_store import FileStore
 from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.rest.http_model_store import HttpStore
-from adapters.process.process_model_store import ProcessStore
 from application.model.load_model import LoadModel
 from application.model.sign_model import SignModel
 from application.ports import ModelStore
@@ -44,12 +41,6 @@ def file_store(tmp_path: Path) -> Stores:
 
 
 @pytest.fixture
-def file_store_apart(tmp_path: Path) -> Iterator[Stores]:
-    with closing(ProcessStore(partial(FileStore, tmp_path / "models"))) as store:
-        yield Stores(store, store)
-
-
-@pytest.fixture
 def mlflow_store(mlflow_database: str, tmp_path: Path) -> Stores:
     store = MlflowStore(mlflow_database, tmp_path)
     return Stores(store, store)
@@ -63,7 +54,6 @@ def http_store(mlflow_server: str, tmp_path: Path) -> Stores:
 @pytest.fixture(
     params=[
         "file_store",
-        "file_store_apart",
         "mlflow_store",
         pytest.param("http_store", marks=pytest.mark.slow),
     ]

@@ -1,31 +1,33 @@
 """A model store in the registry of an MLflow server, without the mlflow package."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from adapters.files.locks import locked
 from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.rest.rest_client import MlflowServer, Refusal
-from domain.errors import ArtefactRejected, Misconfigured, NotFound, TooLarge
-from domain.model.bundle import Bundle
+from adapters.mlflow.version_tags import BUNDLE, DETAIL, FILES, missing_file, version_of
+from application.ports import ModelStore
+from domain.errors import ArtefactRejected, Misconfigured, ModelportError, TooLarge
+from domain.model.bundle import Bundle, verified_manifest
+from domain.model.manifest import Manifest
 from domain.model.not_found import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.model.reference import ModelRef, ModelVersion
 
-# How `adapters.mlflow` lays a version out in the registry.
-_BUNDLE = "modelport.bundle"
-_CREATED = "modelport.created_at"
-_DETAIL = "modelport.detail."
-_FILES = "data/bundle"
-
 
 class HttpStore:
-    """A `ModelStore` for serving: reads what `adapters.mlflow` has saved, and moves aliases.
+    """A `ModelStore` that reads versions and sets aliases over the REST API of an MLflow server.
 
-    It speaks the server's REST API and needs none of MLflow's libraries. It does not save: that
-    takes MLflow's own client. MLflow cannot move an alias only if it points where it was expected
-    to; threads that share a store take turns, but of two programs that move one within the same
-    milliseconds the last wins and both succeed.
+    Only MLflow's client can save a version; `saver` does it, if it is given.
+
+    MLflow cannot compare and set an alias in one step. Processes that share `lock_file`, and
+    threads that share a store, take turns. If two others set the same alias within milliseconds,
+    both succeed and the last one wins.
 
     A bundle of more than `most_bytes` is refused. See `MlflowServer` for the other arguments.
     """
@@ -35,6 +37,8 @@ class HttpStore:
         tracking_uri: str,
         token: str | None = None,
         *,
+        lock_file: Path | None = None,
+        saver: ModelStore | None = None,
         connect_seconds: float = 2.0,
         answer_seconds: float = 4.0,
         file_seconds: float = 60.0,
@@ -44,7 +48,11 @@ class HttpStore:
             tracking_uri, token, connect_seconds, answer_seconds, file_seconds
         )
         self._most_bytes = most_bytes
-        self._moving = Lock()
+        self._saver = saver
+        threads = Lock()
+        self._writing: Callable[[], AbstractContextManager[object]] = (
+            (lambda: threads) if lock_file is None else partial(locked, lock_file)
+        )
 
     def names(self) -> list[str]:
         found: list[str] = []
@@ -56,7 +64,7 @@ class HttpStore:
 
     def versions(self, name: str) -> list[ModelVersion]:
         ModelRef(name)
-        found = self._versions(name, self._aliases(name))
+        found = self._versions(name, self._aliases(name) or {})
         if not found:
             raise unknown_model(name, self.names())
         return found
@@ -71,100 +79,117 @@ class HttpStore:
         with self._server.understood():
             found = answer["model_version"]
             aliases = found.get("aliases", [])
-            # MLflow takes `latest` for an alias that every model has.
+            # For MLflow every model has an alias `latest`.
             if ref.alias is None or ref.alias in aliases:
                 return _version(found, aliases)
         raise self._unknown(ref)
 
     def save(
-        self,
-        name: str,
-        bundle: Bundle,  # noqa: ARG002 - what the port hands over
-        created_at: datetime,  # noqa: ARG002
-        details: Mapping[str, str],  # noqa: ARG002
+        self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
     ) -> ModelVersion:
-        """Refuse: only MLflow's own client writes a model as MLflow wants it."""
-        raise Misconfigured(
-            f"{name}: the http model store registers nothing; "
-            f"register with MODELPORT_MODEL_STORE=mlflow and the same MLFLOW_TRACKING_URI"
-        )
+        """Register a bundle by `saver`.
+
+        Raises:
+            Misconfigured: there is no `saver`.
+        """
+        if self._saver is None:
+            raise Misconfigured(
+                f"{name}: the http model store registers nothing; "
+                f"register with MODELPORT_MODEL_STORE=mlflow and the same MLFLOW_TRACKING_URI"
+            )
+        return self._saver.save(name, bundle, created_at, details)
+
+    def manifest(self, version: ModelVersion) -> Manifest:
+        return verified_manifest(self._manifest(version), version.bundle_id, read_manifest)
 
     def load(self, version: ModelVersion) -> Bundle:
-        registered = self.resolve(ModelRef(version.name, None, version.number))
-        bundle = Bundle({Bundle.MANIFEST: self._file(registered, Bundle.MANIFEST, 0)})
-        if bundle.id != registered.bundle_id:
-            return bundle  # which says so when it is verified; what it lists is of no use
-        files = dict(bundle.files)
+        files = {Bundle.MANIFEST: self._manifest(version)}
         size = len(files[Bundle.MANIFEST])
-        for name in read_manifest(files[Bundle.MANIFEST]).files:
-            files[name] = self._file(registered, name, size)
+        for name in verified_manifest(
+            files[Bundle.MANIFEST], version.bundle_id, read_manifest
+        ).files:
+            files[name] = self._file(version, name, size)
             size += len(files[name])
         return Bundle(files)
 
     def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
         ref = ModelRef(version.name, None, version.number)
-        self.resolve(ref)
         for key, value in details.items():
             self._command(
                 "model-versions/set-tag",
-                f"{version.label} be given the tag {_DETAIL + key}",
+                ref,
+                f"the tag {DETAIL + key} of {version.label}",
                 name=version.name,
                 version=str(version.number),
-                key=_DETAIL + key,
+                key=DETAIL + key,
                 value=value,
             )
         return self.resolve(ref)
 
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         ModelRef(name, alias)
-        with self._moving:
-            self.resolve(ModelRef(name, None, to))
-            actual = self._aliases(name).get(alias)
-            if actual != expected:
-                raise alias_moved(name, alias, actual, expected)
+        ref = ModelRef(name, None, to)
+        with self._writing():
+            aliases = self._aliases(name)
+            if aliases is None:
+                raise self._unknown(ref)
+            if aliases.get(alias) != expected:
+                raise alias_moved(name, alias, aliases.get(alias), expected)
             self._command(
                 "registered-models/alias",
-                f"{name}@{alias} be moved",
+                ref,
+                f"the alias {name}@{alias}",
                 name=name,
                 alias=alias,
                 version=str(to),
             )
 
-    def _command(self, path: str, what: str, **body: str) -> None:
+    def _command(self, path: str, ref: ModelRef, what: str, **body: str) -> None:
         answer = self._server.post(path, **body)
-        if isinstance(answer, Refusal):
-            raise Misconfigured(
-                f"{self._server.where}: the MLflow server does not let {what} ({answer.code})"
-            )
+        if not isinstance(answer, Refusal):
+            return
+        if answer.is_not_found:
+            raise self._unknown(ref)
+        raise Misconfigured(
+            f"{self._server.where}: the MLflow server refuses to set {what} ({answer.code})"
+        )
 
-    def _file(self, version: ModelVersion, name: str, so_far: int) -> bytes:
-        path = f"{_FILES}/{name}"
+    def _manifest(self, version: ModelVersion) -> bytes:
+        try:
+            return self._file(version, Bundle.MANIFEST, 0)
+        except ArtefactRejected:
+            self.resolve(ModelRef(version.name, None, version.number))  # raises NotFound
+            raise
+
+    def _file(self, version: ModelVersion, name: str, bytes_before: int) -> bytes:
+        path = f"{FILES}/{name}"
         try:
             content = self._server.file(
-                version.name, version.number, path, self._most_bytes - so_far
+                version.name, version.number, path, self._most_bytes - bytes_before
             )
         except TooLarge as error:
             raise ArtefactRejected(
                 f"{version.label}: the bundle is larger than {self._most_bytes} bytes"
             ) from error
         if content is None:
-            raise ArtefactRejected(f"{version.label}: the bundle is not whole: {path} is not there")
+            raise missing_file(version, path)
         return content
 
-    def _unknown(self, ref: ModelRef) -> NotFound:
+    def _unknown(self, ref: ModelRef) -> ModelportError:
+        """Return the error for a reference that the server does not know, with what exists."""
         aliases = self._aliases(ref.name)
-        versions = self._versions(ref.name, aliases)
-        if not versions:
+        versions = [] if aliases is None else self._versions(ref.name, aliases)
+        if aliases is None or not versions:
             return unknown_model(ref.name, self.names())
         if ref.alias is None:
             return unknown_version(ref, [version.number for version in versions])
         return unknown_alias(ref, aliases)
 
-    def _aliases(self, name: str) -> dict[str, int]:
-        """Return where the aliases of a model point; none for an unknown model."""
+    def _aliases(self, name: str) -> dict[str, int] | None:
+        """Return the version numbers of a model's aliases; None for an unknown model."""
         answer = self._server.get("registered-models/get", name=name)
         if isinstance(answer, Refusal):
-            return {}
+            return None
         with self._server.understood():
             aliases = answer["registered_model"].get("aliases", [])
             return {item["alias"]: int(item["version"]) for item in aliases}
@@ -185,7 +210,7 @@ def _latest(model: Mapping[str, Any]) -> Any:
 
 
 def _is_ours(item: Mapping[str, Any]) -> bool:
-    return _BUNDLE in _tags(item)
+    return BUNDLE in _tags(item)
 
 
 def _tags(item: Mapping[str, Any]) -> dict[str, str]:
@@ -193,14 +218,4 @@ def _tags(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _version(item: Mapping[str, Any], aliases: Sequence[str]) -> ModelVersion:
-    tags, label = _tags(item), f"{item['name']}/{item['version']}"
-    if _BUNDLE not in tags:
-        raise ArtefactRejected(f"{label} was not saved by modelport: it has no tag {_BUNDLE!r}")
-    try:
-        created_at = datetime.fromisoformat(tags.get(_CREATED, ""))
-    except ValueError as error:
-        raise ArtefactRejected(f"{label}: the tag {_CREATED!r} is not a time") from error
-    details = {k.removeprefix(_DETAIL): v for k, v in tags.items() if k.startswith(_DETAIL)}
-    return ModelVersion(
-        item["name"], int(item["version"]), tags[_BUNDLE], created_at, frozenset(aliases), details
-    )
+    return version_of(item["name"], int(item["version"]), _tags(item), aliases)

@@ -1,9 +1,11 @@
-"""The REST API of an MLflow server: requests that are bounded in time and size."""
+"""A client of an MLflow server's REST API: every request is bounded in time and size."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -13,26 +15,48 @@ import httpx
 from adapters.files.download_cache import url_without_secrets
 from domain.errors import Misconfigured, TooLarge, Unavailable
 
-# A server may close a connection that is idle between two polls just as it is used again, so that
-# each request has its own.
+# Each request has a connection of its own: a server may close an idle one while it is used again.
 _KEPT_CONNECTIONS = 0
 _API = "/api/2.0/mlflow/"
 _LARGEST_ANSWER = 32 << 20
 _PAGE = 200
 
+# Configuration that MLflow's client reads and this one does not.
+_ONLY_MLFLOW_CLIENT = (
+    "MLFLOW_ENABLE_WORKSPACES",
+    "MLFLOW_TRACKING_AUTH",
+    "MLFLOW_TRACKING_AWS_SIGV4",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_WORKSPACE",
+)
+_ONLY_MLFLOW_CLIENT_TLS = (
+    "CURL_CA_BUNDLE",
+    "MLFLOW_TRACKING_CLIENT_CERT_PATH",
+    "MLFLOW_TRACKING_INSECURE_TLS",
+    "MLFLOW_TRACKING_SERVER_CERT_PATH",
+    "REQUESTS_CA_BUNDLE",
+)
+_CREDENTIALS = Path("~/.mlflow/credentials")
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the server says is wrong with a request, by the name that MLflow has for it."""
+    """An error of the server, by MLflow's error code."""
 
     code: str
 
+    @property
+    def is_not_found(self) -> bool:
+        """Whether the server does not know what the request names."""
+        return self.code == "RESOURCE_DOES_NOT_EXIST"
+
 
 class MlflowServer:
-    """An MLflow server by its address; safe to use from several threads.
+    """A client of one MLflow server. Safe to use from several threads.
 
-    `connect_seconds` and `answer_seconds` bound a call, `file_seconds` the transfer of one file.
-    A user and password in the address are sent to it, else the token, if there is one.
+    `connect_seconds` and `answer_seconds` limit a call, `file_seconds` the transfer of one file.
+    It sends user and password of the address, or else the token.
     """
 
     def __init__(
@@ -58,20 +82,20 @@ class MlflowServer:
         )
 
     def get(self, path: str, **params: str) -> Any:
-        """Return the JSON answer to a question, or what is wrong with it.
+        """Return the JSON answer to a GET request, or the error of the server.
 
         Raises:
-            Unavailable: there is no answer in time, or none of MLflow's.
+            Unavailable: there is no answer in time, or it is not an answer of MLflow.
             Misconfigured: the server refuses the credentials.
         """
         return self._ask("GET", path, params=params)
 
     def post(self, path: str, **body: str) -> Any:
-        """Return the JSON answer to a command, or what is wrong with it; raises as `get`."""
+        """Return the JSON answer to a POST request, or the error; raises as `get`."""
         return self._ask("POST", path, json=body)
 
     def pages(self, path: str, **params: str) -> Iterator[Any]:
-        """Return the answers to a search, page by page."""
+        """Yield the answers to a search, page by page."""
         more = {"max_results": str(_PAGE)}
         while True:
             answer = self.get(path, **params, **more)
@@ -83,19 +107,19 @@ class MlflowServer:
 
     @contextmanager
     def understood(self) -> Iterator[None]:
-        """Turn what an answer of another form than MLflow's does to the block into an error."""
+        """Raise `Unavailable` if the block finds an answer that MLflow does not give."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._not_mlflow() from error
 
     def file(self, name: str, number: int, path: str, most_bytes: int) -> bytes | None:
-        """Return a file of a model version; None where it is not there.
+        """Return a file of a model version; None if it does not exist.
 
-        The server gets it from wherever it keeps artifacts, with its own credentials.
+        The server reads it from its artifact store, with its own credentials.
 
         Raises:
-            Unavailable: it does not come in time.
+            Unavailable: the file does not arrive in time.
             TooLarge: it is larger than allowed.
         """
         params = {"name": name, "version": str(number), "path": path}
@@ -131,7 +155,7 @@ class MlflowServer:
                 method,
                 path,
                 timeout=httpx.Timeout(seconds, connect=self._connect_seconds),
-                follow_redirects=method == "GET",  # a redirected command would become a question
+                follow_redirects=method == "GET",  # a redirected POST becomes a GET
                 **request,
             ) as response:
                 for block in response.iter_raw():
@@ -139,19 +163,19 @@ class MlflowServer:
                     if len(content) > most_bytes:
                         raise TooLarge(f"{self.where}: an answer of more than {most_bytes} bytes")
                     if monotonic() > deadline:
-                        raise self._down(f"no whole answer in {seconds:g} seconds")
+                        raise self._down(f"no complete answer in {seconds:g} seconds")
         except httpx.ConnectError as error:
             raise self._down(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # Not in its own words, which may quote what was sent.
+            # Without the message of the error, which may quote secrets.
             raise self._down(type(error).__name__) from error
         return response.status_code, bytes(content)
 
     def _refusal(self, status: int, content: bytes) -> Refusal:
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise Misconfigured(
-                f"{self.where}: the MLflow server answered {status}; give a user and password in "
-                f"MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_TOKEN, that it lets read the registry"
+                f"{self.where}: the MLflow server answered {status}; set a user and password in "
+                f"MLFLOW_TRACKING_URI, or MLFLOW_TRACKING_TOKEN, that may read the registry"
             )
         if status == httpx.codes.TOO_MANY_REQUESTS or not httpx.codes.is_client_error(status):
             raise self._down(f"it answered {status}")
@@ -164,7 +188,19 @@ class MlflowServer:
         return Unavailable(f"{self.where}: the MLflow server does not answer ({why})")
 
     def _not_mlflow(self) -> Unavailable:
-        return Unavailable(f"{self.where}: what answers there does not answer like MLflow")
+        return Unavailable(f"{self.where}: the server does not answer like MLflow")
+
+
+def replaces_mlflow_client(address: str) -> bool:
+    """Whether this client can replace MLflow's own for a server.
+
+    It cannot if the environment configures how MLflow's client authenticates or verifies TLS.
+    """
+    parts = _parts(address)
+    if parts is None or _CREDENTIALS.expanduser().exists():
+        return False
+    tls = _ONLY_MLFLOW_CLIENT_TLS if parts.scheme == "https" else ()
+    return not any(os.environ.get(name) for name in (*_ONLY_MLFLOW_CLIENT, *tls))
 
 
 def _split(address: str) -> tuple[str, tuple[str, str] | None]:

@@ -1,1 +1,1 @@
-"""The accelerator that reads MLflow's SQLite database directly."""
+"""MLflow's SQLite database, read without the mlflow package."""

@@ -51,13 +51,13 @@ def test_other_data_and_other_splits_do_not_count() -> None:
     assert evidence(lab, world).holdout == []
 
 
-def test_a_version_with_a_damaged_bundle_is_left_out() -> None:
+def test_a_version_with_a_damaged_manifest_is_left_out() -> None:
     store = SpoiledStore()
     lab, world = Laboratory(), World(store)
     lab.run()
     world.train(DUMMY)
     world.train(LINEAR)
-    store.spoil[1] = lambda bundle: Bundle({**bundle.files, "model.onnx": b"x"})
+    store.spoil[1] = lambda bundle: Bundle({**bundle.files, Bundle.MANIFEST: b"{}"})
     assert [result.model for result in evidence(lab, world).holdout] == ["houses/2"]
 
 

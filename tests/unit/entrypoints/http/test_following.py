@@ -151,7 +151,7 @@ def test_following_goes_on_after_a_fault_of_the_store(
         def load(self, version: ModelVersion) -> Any:
             return store.load(version)
 
-    wired.served_store.override(Faulty())
+    wired.store.override(Faulty())
     with running(wired) as client:
         assert answering(client) == "orchard/1"
         assert wait_for(client, degraded=False)["reloads"]["failed"] == 2

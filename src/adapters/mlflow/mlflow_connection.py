@@ -1,7 +1,7 @@
-"""MLflow behind one door: quiet, quick to give up, and with its errors translated.
+"""A connection by MLflow's client: quiet, with short timeouts, and with translated errors.
 
-MLflow takes its time-outs, and how much it prints and reports, from the environment of the process
-alone, some of it while it is imported. So it is imported inside functions, after `set_defaults`.
+MLflow reads its timeouts and its verbosity from the environment of the process only, in part while
+it is imported. So it is imported inside functions, after `set_defaults`.
 """
 
 import os
@@ -27,17 +27,17 @@ from domain.errors import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# What MLflow reads from its environment; a value that is set already is left as it is.
+# Environment variables of MLflow; a value that is already set is kept.
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
-    # Else a model takes along the lock file of whatever project the working directory is.
+    # Otherwise a model contains the lock file of the project in the working directory.
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
-    # Else a server that is down is noticed after four minutes.
+    # Otherwise MLflow tries for four minutes to reach a server that is down.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.1",
@@ -54,13 +54,13 @@ _LONGEST = 300
 
 
 def set_defaults() -> None:
-    """Tell MLflow, by its environment variables, how to behave; a user's own values win."""
+    """Set MLflow's environment variables, except those that the user has set."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
 
 
 def pages(search: Callable[..., Any], **query: Any) -> Iterator[Any]:
-    """Return everything that a search finds, page by page."""
+    """Yield everything that a search finds, page by page."""
     token = None
     while True:
         page = search(page_token=token, **query)
@@ -70,10 +70,10 @@ def pages(search: Callable[..., Any], **query: Any) -> Iterator[Any]:
             return
 
 
-class Mlflow:
-    """A tracking server and model registry by its URI; it is reached for at the first call.
+class MlflowConnection:
+    """A connection to a tracking server, or to its database, opened at the first call.
 
-    Where the URI is a database, this process opens it itself and keeps artifacts in `home`.
+    If the URI is a database, this process opens it and keeps artifacts in `home`.
     """
 
     def __init__(self, tracking_uri: str, home: Path) -> None:
@@ -88,7 +88,7 @@ class Mlflow:
 
     @contextmanager
     def client(self) -> Iterator["MlflowClient"]:
-        """Give MLflow's client to the block, in which MLflow's errors become the domain's."""
+        """Yield MLflow's client; the block raises domain errors instead of MLflow's."""
         with self.translated():
             with self._opening:
                 client = self._opened = self._opened or self._open()
@@ -96,17 +96,17 @@ class Mlflow:
 
     @contextmanager
     def writing(self) -> Iterator["MlflowClient"]:
-        """Give the client to the block while no other process of this machine is in one.
+        """Yield the client while no other process of this machine writes.
 
-        Processes share the lock if they share the SQLite database or, else, the home folder.
+        Processes share the lock if they share the SQLite database, or else the home folder.
         """
         with self.client() as client, locked(self._lock):
             yield client
 
     def experiment(self, name: str) -> str:
-        """Return the id of an experiment, made where needed, with its artifacts in a fixed place.
+        """Return the id of an experiment; create it if needed, with its artifacts in `home`.
 
-        MLflow's own default would be a folder in whatever the working directory is.
+        By MLflow's default the artifacts are in the working directory.
         """
         from mlflow.exceptions import MlflowException
 
@@ -122,14 +122,14 @@ class Mlflow:
                         raise
             if found.lifecycle_stage == "deleted":
                 raise Misconfigured(
-                    f"{self.where}: the experiment {name!r} was deleted; bring it back by "
+                    f"{self.where}: the experiment {name!r} was deleted; restore it with "
                     f"mlflow experiments restore --experiment-id {found.experiment_id}"
                 )
             return found.experiment_id
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn what MLflow, a database or the operating system raises into a domain error."""
+        """Turn errors of MLflow, a database or the operating system into domain errors."""
         try:
             yield
         except ModelportError:
@@ -138,7 +138,7 @@ class Mlflow:
             kind = _kind(error)
             if kind is None:
                 raise
-            raise kind(f"{self.where}: {self._words(error)}") from error
+            raise kind(f"{self.where}: {self._message(error)}") from error
 
     @property
     def _lock(self) -> Path:
@@ -147,9 +147,9 @@ class Mlflow:
         return self._home / "mlflow.lock"
 
     def _open(self) -> "MlflowClient":
-        """Return a client of a database that has its tables, or of a server (not asked yet).
+        """Return a client of a server, or of a database after its tables were created.
 
-        Two processes that make the tables at the same time would break the database for good.
+        Two processes that create the tables at the same time break the database.
         """
         from mlflow import MlflowClient
 
@@ -161,24 +161,24 @@ class Mlflow:
             client.search_registered_models(max_results=1)
             return client
 
-    def _words(self, error: Exception) -> str:
-        """Return an error's words in short, without the secrets of the URI."""
+    def _message(self, error: Exception) -> str:
+        """Return the message of an error in one line, without the secrets of the URI."""
         cause = error.__context__ or error
         if type(cause).__module__.startswith("requests."):
-            return f"the MLflow server does not answer: {_why_unreachable(cause)}"
+            return f"the MLflow server does not answer: {_reason(cause)}"
         return self._hide(_first_line(error))
 
-    def _hide(self, words: str) -> str:
+    def _hide(self, message: str) -> str:
         parts = urlsplit(self.uri)
         user, _, _ = parts.netloc.rpartition("@")
         secrets = (user and f"{user}@", parts.password, unquote(parts.password or ""))
         for secret in filter(None, secrets):
-            words = words.replace(secret, "***")
-        return words
+            message = message.replace(secret, "***")
+        return message
 
 
-def _why_unreachable(error: BaseException) -> str:
-    """Return the operating system's word for a broken connection, out of a nest of errors."""
+def _reason(error: BaseException) -> str:
+    """Return the operating system's reason, which is nested in other errors."""
     found = re.search(r"\[Errno -?\d+\] ([A-Za-z ]+)", str(error))
     if found is not None:
         return found[1].strip().lower()
@@ -186,7 +186,7 @@ def _why_unreachable(error: BaseException) -> str:
 
 
 def _kind(error: Exception) -> type[ModelportError] | None:
-    """Return what an error is in the domain's words; None: nothing that MLflow would raise."""
+    """Return the domain error for an error; None if MLflow does not raise such an error."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
@@ -200,7 +200,7 @@ def _kind(error: Exception) -> type[ModelportError] | None:
             "PERMISSION_DENIED": Misconfigured,
         }
         return kinds.get(error.error_code, Unavailable)
-    # MLflow lets its database's errors through as they are.
+    # MLflow does not translate errors of its database.
     if type(error).__module__.startswith("sqlalchemy."):
         return Conflict if type(error).__name__ == "IntegrityError" else Unavailable
     return Unavailable if isinstance(error, OSError | sqlite3.Error) else None
@@ -219,7 +219,7 @@ def sqlite_file(uri: str) -> Path | None:
     """Return the file of an SQLite database; None for a server or another database.
 
     Raises:
-        Misconfigured: it is the URI of something else.
+        Misconfigured: the URI is not supported.
     """
     scheme, path = _scheme(uri), uri.partition(":///")[2]
     if scheme not in (*_SERVERS, *_DATABASES) or (scheme == "sqlite" and path in ("", ":memory:")):
@@ -234,7 +234,7 @@ def _without_secrets(uri: str) -> str:
 
 
 def _require_database(uri: str, file: Path | None) -> None:
-    """Refuse at once what cannot be opened, where MLflow would try for minutes."""
+    """Raise at once if the database cannot be opened: MLflow would try for minutes."""
     if file:
         address = f"{file.as_uri()}?mode=rwc"
         with closing(sqlite3.connect(address, timeout=_SECONDS, uri=True)) as connection:

@@ -1,1 +1,0 @@
-"""Ports that are served from a process of their own."""
