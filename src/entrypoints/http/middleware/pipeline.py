@@ -53,7 +53,6 @@ class RequestPipeline:
         self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         start = perf_counter()
         request_id, token = read_id_and_token(scope["headers"])
         if not request_id:

@@ -19,7 +19,7 @@ _SERVER_ERROR = 500
 
 
 class Tracing:
-    """Records spans."""
+    """Records the spans of a server."""
 
     def __init__(self, traces: Traces) -> None:
         self._traces = traces

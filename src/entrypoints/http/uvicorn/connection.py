@@ -56,13 +56,11 @@ class Connection(HttpToolsProtocol):
         self._unread = (0, 0.0)
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Start the timer; the caller must send headers."""
         super().connection_made(transport)
         self._waiting_since = self.loop.time()
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -80,14 +78,12 @@ class Connection(HttpToolsProtocol):
                 )
 
     def on_message_begin(self) -> None:
-        """Wait for the headers."""
         super().on_message_begin()
         self._in_headers = True
         self._header_bytes = 0
         self._waiting_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """Wait for the body."""
         super().on_headers_complete()
         self._in_headers = False
         self._waiting_since = self.loop.time()
@@ -95,7 +91,6 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """Stop waiting: the request is complete."""
         super().on_message_complete()
         self._waiting_since = None
 

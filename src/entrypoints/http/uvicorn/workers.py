@@ -41,7 +41,6 @@ class Worker(Process):
 
     @property
     def server(self) -> Server:
-        """The server of this process."""
         if self._server is None:
             self._server = GracefulServer(self.config)
         return self._server
@@ -51,7 +50,6 @@ class Workers(Multiprocess):
     """Supervises the worker processes; closes all listening sockets before they stop."""
 
     def init_processes(self) -> None:
-        """Start all workers."""
         self.processes = [self._started(number) for number in range(self.processes_num)]
 
     def keep_subprocess_alive(self) -> None:
