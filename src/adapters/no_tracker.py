@@ -1,4 +1,4 @@
-"""Ports that are switched off."""
+"""A tracker that records nothing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ class NoRun:
     id = ""
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Forget the figures."""
+        """Ignore the metrics."""
 
     def log_artifact(self, name: str, content: bytes) -> None:
-        """Forget the file."""
+        """Ignore the file."""
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Forget the texts."""
+        """Ignore the tags."""
 
 
 class NoTracker:

@@ -8,14 +8,18 @@ from domain.model.bundle import Bundle
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Return the files in a folder; raises what the operating system does."""
+    """Return the files in a folder.
+
+    Raises:
+        OSError: they cannot be read.
+    """
     return Bundle({file.name: file.read_bytes() for file in folder.iterdir()})
 
 
 def write_bundle(bundles: Path, bundle: Bundle) -> Path:
-    """Put a bundle's folder among others, unless it is there and exactly that; return it.
+    """Write the folder of a bundle, unless it exists with the same files; return it.
 
-    It appears at once and whole, in place of one that was changed. The caller holds a lock.
+    The folder appears when it is complete. The caller holds a lock.
     """
     final, partial = bundles / bundle.id, bundles / ".partial"
     if _holds(final, bundle):

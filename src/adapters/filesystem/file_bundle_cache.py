@@ -27,8 +27,8 @@ class FileBundleCache:
     <bundle id>/…       the files of a bundle
     last/<key>.json     the last good version of a reference
 
-    It holds the `versions` that were kept last, and the last of each reference. The same reference
-    means something else in another registry: `registry` tells them apart.
+    It keeps the last `versions` bundles, and the last good one of each reference. References of
+    different registries are distinguished by `registry`.
     """
 
     def __init__(self, root: Path, registry: str = "", versions: int = 5) -> None:
@@ -62,7 +62,7 @@ class FileBundleCache:
             now = time.time_ns()
             os.utime(write_bundle(self._root, bundle), ns=(now, now))
             replace_file(self._record(ref), json_bytes(record))
-            self._let_go()
+            self._remove_old()
 
     def last_good(self, ref: ModelRef) -> ModelVersion | None:
         path = self._record(ref)
@@ -80,7 +80,7 @@ class FileBundleCache:
         key = sha256(f"{self._registry}\n{ref}".encode()).hexdigest()[:16]
         return self._last / f"{ref.name}-{key}.json"
 
-    def _let_go(self) -> None:
+    def _remove_old(self) -> None:
         needed = b"".join(record.read_bytes() for record in self._last.glob("*.json"))
         folders = [f for f in self._root.iterdir() if _BUNDLE_ID.fullmatch(f.name)]
         newest_first = sorted(folders, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)

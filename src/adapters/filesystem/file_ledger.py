@@ -23,7 +23,7 @@ class FileLedger:
     def entries(self, model: str) -> list[LedgerEntry]:
         with os_errors_as_unavailable(self._path):
             content = self._path.read_bytes() if self._path.exists() else b""
-        # What follows the last end of a line was being written when somebody's process ended.
+        # An incomplete last line was left by a process that was killed.
         lines = content.split(b"\n")[:-1]
         found = [self._read(number, line) for number, line in enumerate(lines, 1)]
         return [entry for entry in found if entry.model == model]

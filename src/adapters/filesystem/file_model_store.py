@@ -27,10 +27,10 @@ class FileStore:
     """A `ModelStore` that threads and processes of one machine may share.
 
     bundles/<bundle id>/…                  the files of a model
-    registry/<model>/versions/<n>.json     which bundle a version is, and what is said of it
-    registry/<model>/aliases.json          which version an alias means now
+    registry/<model>/versions/<n>.json     the bundle id and the details of a version
+    registry/<model>/aliases.json          the version numbers of the aliases
 
-    A version is written after its bundle and at once, so that whatever is registered is whole.
+    A version is written after its bundle, so that every registered bundle is complete.
     """
 
     def __init__(self, root: Path) -> None:

@@ -9,7 +9,7 @@ from adapters.files.atomic_writes import os_errors_as_unavailable, plain_name, r
 
 
 class FileResults:
-    """A `ResultStore` of one file per document; a file that is not whole counts as not there."""
+    """A `ResultStore` of one file per document; an incomplete file counts as missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""A model as a data scientist asks it: a pandas DataFrame in, predictions out."""
+"""A model for pandas: a DataFrame in, predictions out."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from domain.errors import InvalidData, InvalidRows
 
 @dataclass(frozen=True, slots=True)
 class FrameModel:
-    """Checks the rows of a frame by the schema and predicts them, all or none."""
+    """Validates the rows of a data frame by the schema and predicts all of them, or none."""
 
     schema: Schema
     predictor: Predictor
@@ -39,13 +39,13 @@ class FrameModel:
             raise MlflowException.invalid_parameter_value(str(error)) from error
 
     def _encode(self, frame: pd.DataFrame) -> Matrix:
-        self.schema.require([*map(str, frame.columns), *self._absent(frame)], "the data frame")
+        self.schema.require([*map(str, frame.columns), *self._missing(frame)], "the data frame")
         encoded = self.schema.encode_table(self._table(frame))
         if encoded.violations:
             raise InvalidRows(encoded.violations)
         return encoded.matrix
 
-    def _absent(self, frame: pd.DataFrame) -> list[str]:
+    def _missing(self, frame: pd.DataFrame) -> list[str]:
         return [f.name for f in self.schema.features if f.nullable and f.name not in frame]
 
     def _table(self, frame: pd.DataFrame) -> Table:

@@ -1,13 +1,13 @@
-"""A bundle as an ordinary MLflow model, which is loaded and asked without modelport.
+"""A bundle as an ordinary MLflow model, which can be used without modelport.
 
-    MLmodel, requirements.txt, …         what MLflow knows about the model
+    MLmodel, requirements.txt, …         MLflow's description of the model
     data/bundle/…                        the files of the bundle, byte for byte
-    code/modelport_<digest>/…            the modules of modelport that load it and ask it
+    code/modelport_<digest>/…            the modules of modelport that load the bundle and predict
 
-The modules are modelport's own, so that there is one way to encode and to score a row. Only their
-imports are changed: `from domain.errors` becomes `from modelport_<digest>.domain.errors`. A program
-may have packages called `domain` or `adapters` already, modelport itself in another version among
-them, and it may load models that were saved by several versions: none gets another one's modules.
+The modules are copies of modelport's own, so that there is one implementation of encoding and
+scoring. Only their imports are changed: `from domain.errors` becomes
+`from modelport_<digest>.domain.errors`. So they do not collide with packages of the same names, nor
+with the modules of models that another version of modelport has saved.
 """
 
 import json
@@ -76,7 +76,7 @@ def write_model(
 
 
 def describe(manifest: Manifest) -> str:
-    """Return what a person wants to know of the model's columns, as Markdown."""
+    """Return a description of the model's features, as Markdown."""
     schema = manifest.schema
     rows = [f"| {f.name} | {f.allowed} | {f.description} |" for f in schema.features]
     unit = f" ({schema.target.unit})" if schema.target.unit else ""
@@ -87,9 +87,9 @@ def describe(manifest: Manifest) -> str:
 def _signature(schema: Schema) -> "ModelSignature":
     """Return the columns by name, of any type.
 
-    MLflow refuses whole numbers for a column of type double, and the same column of a CSV file may
-    be read as either. The schema checks every value anyhow, and says what is wrong by row. The
-    price: `mlflow models serve` takes JSON for such a model, but not text/csv.
+    MLflow refuses integers for a column of type double, and a column of a CSV file may be read as
+    either. The schema checks every value, and names the row of a violation. The drawback:
+    `mlflow models serve` accepts JSON for such a model, but not text/csv.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import Schema as Columns
@@ -104,7 +104,7 @@ def _signature(schema: Schema) -> "ModelSignature":
 
 
 def _example(schema: Schema) -> "DataFrame":
-    """Return a frame of one row; its columns are objects, since MLflow compares them as such."""
+    """Return a data frame of one row; its column index has the type that MLflow compares."""
     from pandas import DataFrame, Index
 
     return DataFrame([[*schema.example.values()]], columns=Index([*schema.example], dtype=object))

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from adapters.files.download_cache import CachedFile, cached_file, safe_file_name
-from adapters.objects.object_location import ObjectPlace, State
+from adapters.objects.object_address import ObjectAddress, State
 from domain.errors import ChecksumMismatch, NotFound
 
 _BLOCK = 16 << 20
@@ -28,47 +28,45 @@ def fetch(
         Unavailable: the store does not answer, or the cache cannot be written.
         ChecksumMismatch: the object was replaced during the transfer.
     """
-    location = ObjectPlace.parse(url)
-    state = location.state()
+    address = ObjectAddress.parse(url)
+    state = address.state()
     if state is None:
-        raise NotFound(
-            f"{location}: there is no such object; the URL of a folder ends with a slash"
-        )
-    return fetch_as(location, state, cache_dir, progress)
+        raise NotFound(f"{address}: there is no such object; the URL of a folder ends with a slash")
+    return fetch_as(address, state, cache_dir, progress)
 
 
 def fetch_as(
-    location: ObjectPlace,
+    address: ObjectAddress,
     state: State,
     cache_dir: Path,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Return a local copy of an object whose state is known; otherwise as `fetch`."""
     store = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-    key = f"object-{sha256(f'{store} {location}'.encode()).hexdigest()}"
-    with cached_file(cache_dir, key, safe_file_name(location.name)) as target:
+    key = f"object-{sha256(f'{store} {address}'.encode()).hexdigest()}"
+    with cached_file(cache_dir, key, safe_file_name(address.name)) as target:
         if target.tag != _tag(state) or target.path.stat().st_size != state.bytes:
-            _receive(location, state, target, progress)
+            _receive(address, state, target, progress)
         return target.path
 
 
 def _receive(
-    location: ObjectPlace, state: State, target: CachedFile, progress: Callable[[int, int], None]
+    address: ObjectAddress, state: State, target: CachedFile, progress: Callable[[int, int], None]
 ) -> None:
     if target.part_tag != _tag(state):
         target.start(_tag(state))
     with target.part.open("ab") as stream:
         while (done := stream.tell()) < state.bytes:
-            block = location.read(done, min(done + _BLOCK, state.bytes))
+            block = address.read(done, min(done + _BLOCK, state.bytes))
             if not block:  # the object is shorter now
                 break
             stream.write(block)
             stream.flush()
             progress(stream.tell(), state.bytes)
         os.fsync(stream.fileno())
-    if location.state() != state or target.part.stat().st_size != state.bytes:
+    if address.state() != state or target.part.stat().st_size != state.bytes:
         target.discard()
-        raise ChecksumMismatch(f"{location} was replaced during the transfer; run the same again")
+        raise ChecksumMismatch(f"{address} was replaced during the transfer; run the same again")
     target.complete()
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapters.objects.object_location import ObjectPlace, State
+from adapters.objects.object_address import ObjectAddress, State
 from domain.data.dataset import is_data
 from domain.errors import Misconfigured, NotFound
 
@@ -14,10 +14,10 @@ _REGEX: dict[str, str] = {_ANY_FOLDERS: "(?:.*/)?", "**": ".*", _ANY: "[^/]*"}
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object, in the state it was listed in, and its name from the folder or pattern on."""
+    """An object with the state of the listing, and its name relative to the folder or pattern."""
 
     name: str
-    place: ObjectPlace
+    address: ObjectAddress
     state: State
 
 
@@ -29,20 +29,20 @@ def is_several(url: str) -> bool:
 def listed(url: str) -> list[Listed]:
     """Return the objects of a folder or pattern, in the order of their names.
 
-    What counts is what counts in a folder of files, see `is_data`.
+    Names that `is_data` excludes are left out, as in a folder of files.
 
     Raises:
-        Misconfigured: the URL names no objects, or the folder holds a folder.
-        NotFound: there are none, or no such bucket.
+        Misconfigured: the URL names no objects, or the folder contains a folder.
+        NotFound: there are no objects, or there is no such bucket.
         Unavailable: the store cannot be reached.
     """
-    named = ObjectPlace.folder(url)
+    named = ObjectAddress.folder(url)
     root = named.key[: named.key.partition(_ANY)[0].rfind("/") + 1]
     pattern = named.key[len(root) :]
     belongs = _matching(pattern) if pattern else lambda _: True
-    inside = ObjectPlace(named.bucket, root).inside()
-    whole = [Listed(place.key[len(root) :], place, state) for place, state in inside]
-    found = sorted((each for each in whole if is_data(each.name)), key=lambda each: each.name)
+    inside = ObjectAddress(named.bucket, root).inside()
+    objects = [Listed(address.key[len(root) :], address, state) for address, state in inside]
+    found = sorted((each for each in objects if is_data(each.name)), key=lambda each: each.name)
     found = [each for each in found if belongs(each.name)]
     if not found:
         raise NotFound(f"{named}: there are no objects to read")
@@ -57,5 +57,5 @@ def listed(url: str) -> list[Listed]:
 
 def _matching(pattern: str) -> Callable[[str], bool]:
     parts = re.split(r"(\*\*/|\*\*|\*)", pattern)
-    whole = re.compile("".join(_REGEX.get(part) or re.escape(part) for part in parts), re.DOTALL)
-    return lambda name: whole.fullmatch(name) is not None
+    regex = re.compile("".join(_REGEX.get(part) or re.escape(part) for part in parts), re.DOTALL)
+    return lambda name: regex.fullmatch(name) is not None

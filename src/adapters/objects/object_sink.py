@@ -1,4 +1,4 @@
-"""An object that a batch job writes: a local file first, which is uploaded when it is whole."""
+"""An object that a batch job writes: a complete local file, which is uploaded."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.files.download_cache import safe_file_name
-from adapters.objects.object_location import ObjectPlace, State
+from adapters.objects.object_address import ObjectAddress, State
 from application.ports import FinishedJob, PredictionSink, PublishedOutput
 from domain.data.table import Table
 from domain.errors import Unavailable
@@ -20,11 +20,11 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 class ObjectSink:
     """Writes chunks by a sink of files in a folder, and uploads what that has published.
 
-    A receipt beside the object tells afterwards whose output it is. What is uploaded is removed
+    A receipt object names the job of the output. What is uploaded is removed
     from the disk; what was published and not uploaded is uploaded by the next run.
     """
 
-    place: ObjectPlace
+    address: ObjectAddress
     local: PredictionSink
     folder: Path
 
@@ -37,9 +37,9 @@ class ObjectSink:
         Raises:
             Misconfigured: the URL names no object, or one of no format that can be written.
         """
-        place = ObjectPlace.parse(url)
-        own = folder / sha256(str(place).encode()).hexdigest()
-        return cls(place, open_local(own / safe_file_name(place.name)), own)
+        address = ObjectAddress.parse(url)
+        own = folder / sha256(str(address).encode()).hexdigest()
+        return cls(address, open_local(own / safe_file_name(address.name)), own)
 
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         """Keep every other run of this machine from the object."""
@@ -48,7 +48,7 @@ class ObjectSink:
     def finished(self, job: BatchJob) -> FinishedJob | None:
         found = self._uploaded(job)
         if found is not None:
-            self._free()  # what a run has left that was killed after its receipt
+            self._free()  # a run may have been killed after its receipt
             return found
         published = self.local.finished(job)
         return None if published is None else self._upload(job, published)
@@ -63,33 +63,33 @@ class ObjectSink:
 
     def publish(self, job: BatchJob, chunks: int) -> PublishedOutput:
         self.local.publish(job, chunks)
-        whole = self.local.finished(job)
-        if whole is None:
-            raise Unavailable(f"{self.place}: what was to be uploaded was changed; run it again")
-        return self._upload(job, whole).published
+        finished = self.local.finished(job)
+        if finished is None:
+            raise Unavailable(f"{self.address}: what was to be uploaded was changed; run it again")
+        return self._upload(job, finished).published
 
     @property
-    def _rejects(self) -> ObjectPlace:
-        return self.place.beside(f"{self.place.name}.rejects.jsonl")
+    def _rejects(self) -> ObjectAddress:
+        return self.address.sibling(f"{self.address.name}.rejects.jsonl")
 
     @property
-    def _receipt(self) -> ObjectPlace:
-        return self.place.beside(f".{self.place.name}.receipt.json")
+    def _receipt(self) -> ObjectAddress:
+        return self.address.sibling(f".{self.address.name}.receipt.json")
 
-    def _upload(self, job: BatchJob, whole: FinishedJob) -> FinishedJob:
-        """Put the objects under their names; until the receipt follows, they are nobody's."""
+    def _upload(self, job: BatchJob, finished: FinishedJob) -> FinishedJob:
+        """Upload the objects, then the receipt: without it they are not the output of a job."""
         self._receipt.remove()
         rejects: State | None = None
-        if whole.published.rejects is None:
+        if finished.published.rejects is None:
             self._rejects.remove()
         else:
-            rejects = self._rejects.upload(Path(whole.published.rejects))
-        output = self.place.upload(Path(whole.published.output))
+            rejects = self._rejects.upload(Path(finished.published.rejects))
+        output = self.address.upload(Path(finished.published.output))
         receipt = {
             "job": job.id,
-            "chunks": whole.chunks,
-            "scored": whole.scored,
-            "rejected": whole.rejected,
+            "chunks": finished.chunks,
+            "scored": finished.scored,
+            "rejected": finished.rejected,
             "output": output and asdict(output),
             "rejects": rejects and asdict(rejects),
         }
@@ -98,7 +98,7 @@ class ObjectSink:
         return self._finished(receipt)
 
     def _free(self) -> None:
-        """Remove from the disk what is uploaded; what is hidden there is no output."""
+        """Remove the uploaded files from the disk; hidden files are not output."""
         for path in self.folder.glob("[!.]*"):
             path.unlink(missing_ok=True)
 
@@ -108,15 +108,15 @@ class ObjectSink:
             return None
         try:
             kept = json.loads(self._receipt.read(0, state.bytes))
-            places = {"output": self.place, "rejects": self._rejects}
-            now = {name: place.state() for name, place in places.items()}
-            whole = kept["job"] == job.id and all(
+            addresses = {"output": self.address, "rejects": self._rejects}
+            now = {name: address.state() for name, address in addresses.items()}
+            is_complete = kept["job"] == job.id and all(
                 kept[name] == (there and asdict(there)) for name, there in now.items()
             )
-            return self._finished(kept) if whole else None
+            return self._finished(kept) if is_complete else None
         except (ValueError, KeyError, TypeError):
             return None
 
     def _finished(self, receipt: Mapping[str, Any]) -> FinishedJob:
-        published = PublishedOutput(str(self.place), receipt["rejects"] and str(self._rejects))
+        published = PublishedOutput(str(self.address), receipt["rejects"] and str(self._rejects))
         return FinishedJob(published, receipt["chunks"], receipt["scored"], receipt["rejected"])

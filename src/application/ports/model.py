@@ -18,7 +18,7 @@ class Predictor(Protocol):
     def predict(self, matrix: Matrix) -> Vector:
         """Return one prediction per row of `matrix`, shape (rows, features).
 
-        A row's prediction is the same to the last bit whatever rows are asked with it.
+        The prediction of a row has the same bits whatever the other rows are.
         """
         ...
 
@@ -88,15 +88,15 @@ class ModelStore(Protocol):
         ...
 
     def resolve(self, ref: ModelRef) -> ModelVersion:
-        """Return the version that a reference means now. Cheap enough to be polled."""
+        """Return the current version of a reference. Cheap enough to be polled."""
         ...
 
     def save(
         self, name: str, bundle: Bundle, created_at: datetime, details: Mapping[str, str]
     ) -> ModelVersion:
-        """Register a bundle as the next version, wholly or not at all.
+        """Register a bundle as the next version, completely or not at all.
 
-        A bundle that is registered already keeps its version, which is returned.
+        A bundle that is already registered keeps its version, which is returned.
         """
         ...
 
@@ -109,36 +109,36 @@ class ModelStore(Protocol):
         ...
 
     def annotate(self, version: ModelVersion, details: Mapping[str, str]) -> ModelVersion:
-        """Add details to a version, in place of those of the same name; return it as it is then."""
+        """Add or replace details of a version; return the version with them."""
         ...
 
     def set_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
-        """Point an alias to a version, if it still points to `expected` (None: to nothing).
+        """Set an alias to a version if it points to `expected` (None: to no version).
 
         Raises:
-            Conflict: somebody moved the alias in the meantime.
+            Conflict: the alias points to another version.
         """
         ...
 
 
 class BundleCache(Protocol):
-    """Keeps the bundles that were served last, so that a server starts while the store is down.
+    """Keeps the last served bundles, so that a server can start while the store is down.
 
-    Raises `Unavailable` when it cannot be read or written, `ArtefactRejected` where what it holds
-    is not what it has written.
+    Raises `Unavailable` if it cannot be read or written, `ArtefactRejected` if its files were
+    changed.
     """
 
     def get(self, bundle_id: str) -> Bundle | None:
-        """Return a bundle that was kept, not yet verified; None where there is none."""
+        """Return a bundle, not yet verified; None if it is not in the cache."""
         ...
 
     def keep(self, ref: ModelRef, version: ModelVersion, bundle: Bundle) -> None:
         """Keep a version that passed every check as the last good one of a reference.
 
-        Bundles that were kept long ago and are no reference's last good one are let go.
+        Old bundles that are not the last good one of a reference are removed.
         """
         ...
 
     def last_good(self, ref: ModelRef) -> ModelVersion | None:
-        """Return the last good version of a reference; None where there never was one."""
+        """Return the last good version of a reference; None if there is none."""
         ...

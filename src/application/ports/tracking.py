@@ -13,11 +13,11 @@ class Run(Protocol):
 
     @property
     def id(self) -> str:
-        """How the tracker knows the run; empty where nothing is tracked."""
+        """The tracker's id of the run; empty if nothing is tracked."""
         ...
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Record figures by name."""
+        """Record metrics by name."""
         ...
 
     def log_artifact(self, name: str, content: bytes) -> None:
@@ -25,35 +25,35 @@ class Run(Protocol):
         ...
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Record texts that are known only at the end, such as the gate's decision."""
+        """Record texts by name, such as the decision of the promotion gate."""
         ...
 
 
 class Tracker(Protocol):
-    """Keeps a record of what was tried. Raises `Unavailable` when it cannot be reached."""
+    """Records training runs. Raises `Unavailable` if it cannot be reached."""
 
     def run(
         self, name: str, params: Mapping[str, Any], data: DatasetVersion
     ) -> AbstractContextManager[Run]:
-        """Open a run; it is marked as finished on leaving, as failed on leaving by an error."""
+        """Open a run; it is marked as finished at the end, as failed after an error."""
         ...
 
 
 class Ledger(Protocol):
-    """An account of who became champion and why, to which entries are only ever added.
+    """The append-only record of promotion decisions.
 
     Raises `Unavailable` when it cannot be read or written.
     """
 
     def append(self, entry: LedgerEntry) -> None:
-        """Add an entry, wholly or not at all; afterwards it survives a crash."""
+        """Append an entry, completely or not at all; afterwards it survives a crash."""
         ...
 
     def entries(self, model: str) -> Sequence[LedgerEntry]:
-        """Return the entries about a model, in the order in which they were added.
+        """Return the entries of a model, oldest first.
 
         Raises:
-            UnreadableData: something there is not an entry; says where.
+            UnreadableData: a line is not an entry; says where.
         """
         ...
 
@@ -65,9 +65,9 @@ class ResultStore(Protocol):
     """
 
     def get(self, name: str) -> Mapping[str, Any] | None:
-        """Return a document; None where there is none, or none that is whole."""
+        """Return a document; None if it is missing or incomplete."""
         ...
 
     def put(self, name: str, document: Mapping[str, Any]) -> None:
-        """Keep a document, wholly or not at all, in place of one of the same name."""
+        """Write a document completely or not at all; it replaces one of the same name."""
         ...

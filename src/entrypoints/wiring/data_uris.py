@@ -216,7 +216,7 @@ def _open_objects(uri: str, settings: Settings, with_md5: bool) -> DataSource:
     return open_copies(
         uri,
         [
-            (each.name, str(each.place), partial(fetch_as, each.place, each.state, cache))
+            (each.name, str(each.address), partial(fetch_as, each.address, each.state, cache))
             for each in listed(uri)
         ],
     )

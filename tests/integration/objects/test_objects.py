@@ -7,9 +7,9 @@ import pytest
 
 from adapters.arrow.open_by_suffix import open_sink
 from adapters.objects import object_download as fetching
+from adapters.objects.object_address import ObjectAddress
 from adapters.objects.object_download import fetch
 from adapters.objects.object_listing import listed
-from adapters.objects.object_location import ObjectPlace
 from adapters.objects.object_sink import ObjectSink
 from application.ports import FinishedJob
 from domain.errors import (
@@ -157,7 +157,7 @@ def test_a_bucket_that_is_not_there_cannot_be_written(s3: Bucket, tmp_path: Path
 )
 def test_a_url_that_names_no_object_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured, match="s3://BUCKET/KEY") as caught:
-        ObjectPlace.parse(url)
+        ObjectAddress.parse(url)
     assert "very-secret" not in str(caught.value)
 
 

@@ -1,9 +1,8 @@
 """The entry point of a model in MLflow: MLflow imports it by name and calls `_load_pyfunc`.
 
-It is shipped with every model, together with the modules that it needs (see
-`pyfunc_package`), and runs in programs that do not have modelport installed. There it is
-what wires the adapters up. That is why it may name two of them, and why this folder is not a
-package: nothing in modelport imports it.
+It is part of every saved model, with the modules that it needs (see `pyfunc_package`), and runs in
+programs without modelport. There it wires the adapters, so it may import several of them. This
+folder is not a package: nothing in modelport imports it.
 """
 
 from pathlib import Path
@@ -17,7 +16,7 @@ from domain.model.bundle import Bundle
 
 
 def _load_pyfunc(data_path: str, model_config: dict[str, Any]) -> FrameModel:
-    """Return the model of a bundle that is whole, and the one that was saved."""
+    """Return the model of the bundle, after all checks."""
     files = {file.name: file.read_bytes() for file in Path(data_path).iterdir()}
     opened = open_bundle(Bundle(files), model_config["bundle"], OnnxRuntime(), read_manifest)
     return FrameModel(opened.manifest.schema, opened.predictor)

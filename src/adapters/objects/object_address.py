@@ -1,6 +1,6 @@
-"""An object of an S3 store by its URL, and what is said when something is wrong with it.
+"""The address of an object in an S3 store, and the requests for it, with translated errors.
 
-The standard variables AWS_* say who asks and where the store is, also AWS_ENDPOINT_URL.
+The standard variables AWS_* configure credentials and the store, also AWS_ENDPOINT_URL.
 """
 
 import os
@@ -28,15 +28,15 @@ _SECRET = re.compile(r"(?<=://)[^/]*@|\?.*")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a store calls the content of an object, and how long that is."""
+    """The version of an object's content, as the store names it, and its size."""
 
     etag: str
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectPlace:
-    """Where an object is, or is to be."""
+class ObjectAddress:
+    """Bucket and key of an object."""
 
     bucket: str
     key: str
@@ -46,7 +46,7 @@ class ObjectPlace:
         """Return the object that a URL names.
 
         Raises:
-            Misconfigured: it names none.
+            Misconfigured: the URL names no object.
         """
         found = _URL.fullmatch(url)
         if found is None:
@@ -61,7 +61,7 @@ class ObjectPlace:
         """Return what a URL of several objects names: a folder (KEY/) or a pattern with `*`.
 
         Raises:
-            Misconfigured: it names none.
+            Misconfigured: the URL names no folder or pattern.
         """
         found = _SEVERAL.fullmatch(url)
         if found is None:
@@ -73,60 +73,60 @@ class ObjectPlace:
 
     @property
     def name(self) -> str:
-        """The last part of the key; its suffix says the format."""
+        """The last part of the key; its suffix determines the format."""
         return self.key.rpartition("/")[2]
 
-    def beside(self, name: str) -> "ObjectPlace":
-        """Return an object of another name at the same place."""
+    def sibling(self, name: str) -> "ObjectAddress":
+        """Return an object with another name in the same folder."""
         folder, slash, _ = self.key.rpartition("/")
-        return ObjectPlace(self.bucket, f"{folder}{slash}{name}")
+        return ObjectAddress(self.bucket, f"{folder}{slash}{name}")
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
     def state(self) -> State | None:
-        """Ask what is there now; None where nothing is."""
-        with self._asking() as store:
+        """Return the current state of the object; None if it does not exist."""
+        with self._requests() as store:
             try:
                 found = store.info(self._path, refresh=True)
             except FileNotFoundError:
                 return None
         return None if found["type"] != "file" else State(found["ETag"], found["size"])
 
-    def inside(self) -> Iterator[tuple["ObjectPlace", State]]:
-        """Yield the objects whose keys begin with this one, which ends a folder, and their states.
+    def inside(self) -> Iterator[tuple["ObjectAddress", State]]:
+        """Yield the objects in this folder, with their states.
 
         Raises:
             NotFound: there is no such bucket.
         """
-        with self._asking() as store:
+        with self._requests() as store:
             found = store.find(self._path, detail=True)
         for path, each in found.items():
-            place = ObjectPlace(self.bucket, path.removeprefix(f"{self.bucket}/"))
-            if place.key.startswith(self.key) and not place.key.endswith("/"):
-                yield place, State(each["ETag"], each["size"])
+            address = ObjectAddress(self.bucket, path.removeprefix(f"{self.bucket}/"))
+            if address.key.startswith(self.key) and not address.key.endswith("/"):
+                yield address, State(each["ETag"], each["size"])
 
     def read(self, start: int, end: int) -> bytes:
         """Return some bytes of the object."""
-        with self._asking() as store:
+        with self._requests() as store:
             content: bytes = store.cat_file(self._path, start=start, end=end)
         return content
 
     def upload(self, path: Path) -> State | None:
-        """Put a file there; nobody sees a part of it. Return what is there afterwards."""
-        with self._asking() as store:
+        """Upload a file, visible when it is complete; return the new state."""
+        with self._requests() as store:
             store.put_file(str(path), self._path)
         return self.state()
 
     def write(self, content: bytes) -> None:
-        """Put some bytes there at once."""
-        with self._asking() as store:
+        """Replace the content of the object."""
+        with self._requests() as store:
             store.pipe_file(self._path, content)
 
     def remove(self) -> None:
-        """Let nothing be there."""
+        """Remove the object if it exists."""
         if self.state() is not None:
-            with self._asking() as store:
+            with self._requests() as store:
                 store.rm_file(self._path)
 
     @property
@@ -134,8 +134,8 @@ class ObjectPlace:
         return f"{self.bucket}/{self.key}"
 
     @contextmanager
-    def _asking(self) -> Iterator[Any]:
-        """Hand out the store, and say what is wrong without what it says: that may be secret."""
+    def _requests(self) -> Iterator[Any]:
+        """Yield the store; translate errors without their messages, which may quote secrets."""
         try:
             given = ((name, value) for name, value in os.environ.items() if name[:4] == "AWS_")
             yield _store(os.getpid(), tuple(sorted(given)))
@@ -157,5 +157,5 @@ class ObjectPlace:
 
 @lru_cache(8)
 def _store(_process: int, _variables: tuple[tuple[str, str], ...]) -> S3FileSystem:
-    """Return the store that the variables lead to, with connections of this process."""
+    """Return the store that the variables configure, with connections of this process."""
     return S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
