@@ -20,7 +20,7 @@ from tests.fakes.model import LinearPredictor
 class MemoryLearner:
     """A `Learner`: the mean for `dummy`, least squares with penalty `alpha` for the others."""
 
-    spread = TrainingSpec(Estimator.LINEAR)
+    error_scale = TrainingSpec(Estimator.LINEAR)
 
     def fit(
         self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector

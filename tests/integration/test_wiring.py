@@ -116,7 +116,7 @@ def test_an_adapter_is_built_once(tmp_path: Path) -> None:
     wired = build_container(settings(tmp_path, variant=Variant.API_BASELINE))
     assert wired.store() is wired.store()
     assert wired.load_model().store is wired.promote_model().load.store
-    assert wired.set_champion().ledger is wired.promote_model().appoint.ledger
+    assert wired.set_champion().ledger is wired.promote_model().set_champion.ledger
     assert wired.serving() is wired.serving()
     assert build_container(wired.settings()).store() is not wired.store()
 

@@ -97,7 +97,7 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     tracker: MemoryTracker = field(default_factory=MemoryTracker)
     runtime: MemoryRuntime = field(default_factory=MemoryRuntime)
-    elsewhere: MemoryRuntime = field(default_factory=MemoryRuntime)
+    graph_runtime: MemoryRuntime = field(default_factory=MemoryRuntime)
     cache: MemoryBundleCache = field(default_factory=MemoryBundleCache)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     signer: Signer | None = None
@@ -111,10 +111,10 @@ class World:
 
     @property
     def promote(self) -> PromoteModel:
-        return PromoteModel(self.load, self.appoint)
+        return PromoteModel(self.load, self.set_champion)
 
     @property
-    def appoint(self) -> SetChampion:
+    def set_champion(self) -> SetChampion:
         return SetChampion(self.store, self.ledger, self.cache, lambda: ALWAYS, "ada")
 
     @property
@@ -140,10 +140,10 @@ class World:
         policy = PromotionPolicy(self.margin, latency_ms=self.latency_ms)
         use_case = TrainModel(
             MemoryLearner(),
-            self.elsewhere,
+            self.graph_runtime,
             self.tracker,
             CompareCandidates(self.load, policy, lambda: next(ticks) / 1000),
-            self.appoint,
+            self.set_champion,
             lambda: ALWAYS,
             CodeVersion(revision="abc"),
             lambda manifest: f"# {manifest.name}".encode(),

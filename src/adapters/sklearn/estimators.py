@@ -14,7 +14,7 @@ from domain.errors import Misconfigured
 from domain.features.feature_set import FeatureSet
 from domain.training.specification import Estimator, TrainingSpec
 
-# Chosen by five-fold cross-validation on the training part of the reference data.
+# Chosen by five-fold cross-validation on the training rows of the reference data.
 _BUILDERS: dict[Estimator, Callable[[int], Any]] = {
     Estimator.DUMMY: lambda _: DummyRegressor(),
     Estimator.LINEAR: lambda _: LinearRegression(),
@@ -36,9 +36,9 @@ _BUILDERS: dict[Estimator, Callable[[int], Any]] = {
     ),
 }
 
-# The model of how wide an interval is. Upper quartiles of the root of the error, chosen by the mean
-# width of intervals at 0.9 in cross-validation on the training part of the reference data.
-SPREAD = TrainingSpec(
+# The error-scale model: upper quartiles of the root of the error. Chosen by the mean width of
+# intervals at 0.9, cross-validated on the training rows of the reference data.
+ERROR_SCALE = TrainingSpec(
     Estimator.HIST_GRADIENT_BOOSTING,
     {
         "loss": "quantile",
@@ -53,11 +53,11 @@ SPREAD = TrainingSpec(
     features=FeatureSet.PLAIN,
 )
 
-# Boosting learns from every row as often as there are shares: with all others as neighbours, and as
-# if only that share of them were there. It then relies less on any one of them. Chosen likewise.
+# Subsampling shares: boosting is fitted on each row once per share, with that share of the other
+# rows as possible neighbours. It then relies less on single neighbours. Chosen likewise.
 SHARES = (1.0, 0.7, 0.4)
 
-# What the specification says by other means, or what does not change the model.
+# Set by other fields of the specification, or without effect on the model.
 _NOT_FOR_USERS = {
     "random_state",
     "n_jobs",
@@ -69,9 +69,9 @@ _NOT_FOR_USERS = {
 
 
 def shares(estimator: Any) -> tuple[float, ...]:
-    """Return of which shares of the neighbours an estimator learns; see `FeatureEncoding.learn`.
+    """Return the subsampling shares for an estimator; see `FeatureEncoding.fit_transform`.
 
-    Where rows are split off to stop early, others that are the same must not stay behind.
+    With early stopping there is one share: copies of a row must not be in both of its parts.
     """
     boosted = isinstance(estimator, HistGradientBoostingRegressor)
     return SHARES if boosted and not estimator.early_stopping else SHARES[:1]

@@ -1,4 +1,4 @@
-"""Fits an estimator and puts it in the files of a bundle."""
+"""Fits estimators of scikit-learn and exports them to the files of a bundle."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from adapters.sklearn.estimators import SPREAD, build, shares
+from adapters.sklearn.estimators import ERROR_SCALE, build, shares
 from adapters.sklearn.serving_form import serving_form
 from adapters.sklearn.skops_file import dump
 from application.ports import TrainedModel
@@ -30,9 +30,9 @@ _LIBRARIES = ("numpy", "scikit-learn", "onnx", "onnxruntime", "skops")
 
 @dataclass(frozen=True, slots=True)
 class EstimatorPredictor:
-    """Answers with the fitted estimator itself.
+    """Predicts with the fitted estimator itself.
 
-    The last bits of a linear model's answer depend on how many rows are asked together.
+    The last bits of a linear model's predictions depend on the number of rows in the call.
     """
 
     encoding: FeatureEncoding
@@ -42,7 +42,7 @@ class EstimatorPredictor:
         """Return one prediction per row of `matrix`, shape (rows, features).
 
         Raises:
-            InvalidData: a value is beyond what the estimator can take: for trees, beyond float32.
+            InvalidData: a value is too large for the estimator: for trees, for float32.
         """
         if not len(matrix):
             return np.empty(0)
@@ -51,13 +51,13 @@ class EstimatorPredictor:
             with _on_one_thread():
                 return np.asarray(self.estimator.predict(columns), dtype=np.float64)
         except ValueError as error:
-            raise InvalidData(f"the estimator cannot answer: {error}") from error
+            raise InvalidData(f"the estimator cannot predict: {error}") from error
 
 
 class SklearnLearner:
-    """Learns with scikit-learn; the same input gives the same files to the last byte."""
+    """A `Learner` of scikit-learn; the same input gives the same files to the last byte."""
 
-    spread = SPREAD
+    error_scale = ERROR_SCALE
 
     def fit(
         self, spec: TrainingSpec, schema: Schema, matrix: Matrix, target: Vector
@@ -97,14 +97,14 @@ def _fit(estimator: Any, columns: Matrix, target: Vector) -> None:
     with _on_one_thread():
         estimator.fit(columns, np.tile(target, times))
     if hasattr(estimator, "n_jobs"):
-        # Threads add up a forest's trees in any order; one thread always in the same.
+        # One thread sums the trees of a forest in a fixed order.
         estimator.set_params(n_jobs=None)
 
 
 def _count_rows(boosting: Any, times: int) -> None:
-    """Let hyper-parameters that weigh rows mean what they say, though each row stands there often.
+    """Scale hyper-parameters that count rows, since each row is there `times` times.
 
-    What is not allowed is left to scikit-learn, which says so.
+    Values that are not allowed stay: scikit-learn refuses them.
     """
     for name in ("min_samples_leaf", "l2_regularization"):
         value = getattr(boosting, name)
@@ -114,9 +114,9 @@ def _count_rows(boosting: Any, times: int) -> None:
 
 @contextmanager
 def _on_one_thread() -> Iterator[None]:
-    """Boosting on one thread is faster than on two that wait for each other on busy cores.
+    """Limit boosting to one thread, which is faster than two that wait on busy cores.
 
-    Numbers that overflow are refused by scikit-learn itself, with an error.
+    scikit-learn itself refuses numbers that overflow.
     """
     with _boosting().limit(limits=1), np.errstate(over="ignore", invalid="ignore"):
         yield
@@ -124,11 +124,10 @@ def _on_one_thread() -> Iterator[None]:
 
 @cache
 def _boosting() -> ThreadpoolController:
-    """Return what says how many threads boosting may use, for each thread that asks on its own.
+    """Return the controller of boosting's threads, which is per calling thread.
 
-    How a matrix product is rounded depends on the number of threads that share it: that is one
-    from here on. It holds for the whole process, so no fit may set it back while others go on.
-    All such libraries were loaded together with scikit-learn.
+    Also limits BLAS to one thread, for the whole process and from here on: the rounding of a matrix
+    product depends on the number of threads. All these libraries are loaded with scikit-learn.
     """
     pools = ThreadpoolController()
     pools.select(user_api="blas").limit(limits=1)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from application.model.sign_model import require_signed
 from application.ports import ModelStore, Predictor, Runtime, Verifier
-from application.uncertainty.intervals import Intervals, load_intervals, of_spread
+from application.uncertainty.intervals import Intervals, files_of_error_scale, load_intervals
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, InvalidData
@@ -178,10 +178,10 @@ def open_bundle(
     manifest = bundle.verified(bundle_id, read_manifest)
     width = len(manifest.schema.features)
     predictor = runtime.load(manifest.schema, bundle.files)
-    _ask_golden_rows(bundle.files, width, predictor)
+    _check_golden_rows(bundle.files, width, predictor)
     intervals = load_intervals(runtime, manifest.schema, bundle.files)
     if intervals is not None:
-        _ask_spread(of_spread(bundle.files), width + 1, intervals.spread)
+        _check_error_scale(files_of_error_scale(bundle.files), width + 1, intervals.error_scale)
     return Opened(manifest, predictor, intervals, _read_reach(bundle.files, manifest.schema))
 
 
@@ -194,14 +194,14 @@ def _read_reach(files: Mapping[str, bytes], schema: Schema) -> ApplicabilityDoma
         raise ArtefactRejected(f"{PROFILE} is not JSON: {error}") from error
 
 
-def _ask_spread(files: Mapping[str, bytes], width: int, spread: Predictor) -> None:
+def _check_error_scale(files: Mapping[str, bytes], width: int, error_scale: Predictor) -> None:
     try:
-        _ask_golden_rows(files, width, spread)
+        _check_golden_rows(files, width, error_scale)
     except ArtefactRejected as error:
-        raise ArtefactRejected(f"the spread model: {error}") from error
+        raise ArtefactRejected(f"the error-scale model: {error}") from error
 
 
-def _ask_golden_rows(files: Mapping[str, bytes], width: int, predictor: Predictor) -> None:
+def _check_golden_rows(files: Mapping[str, bytes], width: int, predictor: Predictor) -> None:
     if GOLDEN not in files:
         raise ArtefactRejected(f"the bundle has no {GOLDEN}")
     golden = GoldenRows.from_bytes(files[GOLDEN])

@@ -39,8 +39,8 @@ class Learner(Protocol):
     """Fits estimators."""
 
     @property
-    def spread(self) -> TrainingSpec:
-        """What fits the size of errors well, given their roots: see `domain.uncertainty`."""
+    def error_scale(self) -> TrainingSpec:
+        """The specification of error-scale models; their target is the root of the error."""
         ...
 
     def fit(

@@ -1,4 +1,4 @@
-"""Gathering what the gate wants to know of a challenger and of the champion."""
+"""Compare a challenger with the champion on the same hold-out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import numpy as np
 from application.data.labelled_rows import LabelledRows
 from application.model.load_model import LoadModel
 from application.ports import Predictor
+from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected
 from domain.evaluation.metrics import measure
@@ -22,67 +23,68 @@ from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.decision import PromotionDecision
 from domain.promotion.policy import PromotionPolicy
 
-_ROUNDS = 50
+_TIMED_ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class ChampionComparison:
-    """What the gate saw and what it decided; `champion` is the one that was there before."""
+    """The champion as it was compared, None without one, and the decision."""
 
     champion: Candidate | Incomparable | None
     decision: PromotionDecision
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
-    """A model that can be asked, whether it is registered or not."""
+class LoadedCandidate:
+    """A model in memory, registered or not; `holdout_predictions` where they are known already."""
 
     label: str
     manifest: Manifest
     bundle: Bundle
     predictor: Predictor
+    holdout_predictions: Vector | None = None
 
 
 @dataclass(frozen=True)
 class CompareCandidates:
-    """Asks both models the same hold-out, in the same process, and lets the policy decide."""
+    """Scores the same hold-out with both models, in one process, and applies the policy."""
 
     load: LoadModel
     policy: PromotionPolicy
     seconds: Callable[[], float] = perf_counter
 
     def __call__(
-        self, challenger: Contender, incumbent: ModelVersion | None, holdout: LabelledRows
+        self, challenger: LoadedCandidate, incumbent: ModelVersion | None, holdout: LabelledRows
     ) -> ChampionComparison:
         """Compare a challenger with the champion, if there is one."""
         schema = challenger.manifest.schema
         champion = self._champion(incumbent, schema)
         theirs: Candidate | Incomparable | None
-        if isinstance(champion, Contender):
-            ours, theirs = self._measured([challenger, champion], holdout)
+        if isinstance(champion, LoadedCandidate):
+            ours, theirs = self._measure([challenger, champion], holdout)
         else:
-            (ours,), theirs = self._measured([challenger], holdout), champion
+            (ours,), theirs = self._measure([challenger], holdout), champion
         parts = segments(schema, holdout.matrix, holdout.target, schema.target.name)
         return ChampionComparison(theirs, self.policy.decide(ours, theirs, parts))
 
-    def _measured(self, models: Sequence[Contender], holdout: LabelledRows) -> list[Candidate]:
+    def _measure(self, models: Sequence[LoadedCandidate], holdout: LabelledRows) -> list[Candidate]:
         predictors = [model.predictor for model in models]
-        rows, schema = holdout.matrix[:_ROUNDS], models[0].manifest.schema
+        rows, schema = holdout.matrix[:_TIMED_ROWS], models[0].manifest.schema
         for predictor in predictors:
-            predictor.predict(rows)  # from here on these places are known to either
+            predictor.predict(rows)  # fills both location caches
         times = row_times(predictors, rows, self.seconds)
-        elsewhere = nearby(schema, rows, _ROUNDS)
-        unknown: Sequence[float | None] = [None for _ in models]
-        if len(elsewhere):
-            unknown = row_times(predictors, elsewhere, self.seconds)
+        new_locations = nearby(schema, rows, _TIMED_ROWS)
+        new_times: Sequence[float | None] = [None for _ in models]
+        if len(new_locations):
+            new_times = row_times(predictors, new_locations, self.seconds)
         return [
-            _candidate(model, known, new, holdout)
-            for model, known, new in zip(models, times, unknown, strict=True)
+            _candidate(model, cached, new, holdout)
+            for model, cached, new in zip(models, times, new_times, strict=True)
         ]
 
     def _champion(
         self, incumbent: ModelVersion | None, schema: Schema
-    ) -> Contender | Incomparable | None:
+    ) -> LoadedCandidate | Incomparable | None:
         if incumbent is None:
             return None
         try:
@@ -93,36 +95,38 @@ class CompareCandidates:
         if not model.manifest.schema.takes_the_same_rows_as(schema):
             why = "its schema has other features; promote the new version by hand if that is meant"
             return Incomparable(incumbent.label, why, may_be_replaced=False)
-        return Contender(incumbent.label, model.manifest, bundle, model.predictor)
+        return LoadedCandidate(incumbent.label, model.manifest, bundle, model.predictor)
 
 
 def _candidate(
-    model: Contender, row_ms: float, new_place_ms: float | None, holdout: LabelledRows
+    model: LoadedCandidate, row_ms: float, new_location_ms: float | None, holdout: LabelledRows
 ) -> Candidate:
-    answers = model.predictor.predict(holdout.matrix)
+    predictions = model.holdout_predictions
+    if predictions is None:
+        predictions = model.predictor.predict(holdout.matrix)
     return Candidate(
         label=model.label,
-        metrics=measure(holdout.target, answers),
-        squared=np.square(holdout.target - answers),
+        metrics=measure(holdout.target, predictions),
+        squared=np.square(holdout.target - predictions),
         data=model.manifest.data,
         split=model.manifest.split,
         bundle_id=model.bundle.id,
         size=sum(map(len, model.bundle.files.values())),
         row_ms=row_ms,
         uncertainty=model.manifest.uncertainty,
-        new_place_ms=new_place_ms,
+        new_location_ms=new_location_ms,
     )
 
 
 def row_times(
     predictors: Sequence[Predictor], matrix: Matrix, seconds: Callable[[], float] = perf_counter
 ) -> list[float]:
-    """Return the milliseconds in which each answers for one row: medians, taken side by side.
+    """Return each model's median latency for one row, in milliseconds.
 
-    They take turns, so that whatever else the machine does strikes them alike.
+    The models take turns, so that other load on the machine affects all of them.
     """
     taken: list[list[float]] = [[] for _ in predictors]
-    for number in range(_ROUNDS):
+    for number in range(_TIMED_ROWS):
         row = matrix[number % len(matrix)][np.newaxis]
         for predictor, times in zip(predictors, taken, strict=True):
             started = seconds()

@@ -1,4 +1,4 @@
-"""Appoint a champion by hand, or go back to the one before."""
+"""Promote a version by hand, or roll back to the previous champion."""
 
 from dataclasses import dataclass
 
@@ -11,26 +11,26 @@ from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Who is champion now, and who was."""
+    """The champion now and before."""
 
     champion: ModelVersion
     replaced: ModelVersion | None
 
     @property
     def changed(self) -> bool:
-        """Whether the alias moved at all."""
+        """Whether the alias moved."""
         return self.replaced is None or self.replaced.number != self.champion.number
 
 
 @dataclass(frozen=True)
 class PromoteModel:
-    """Moves the alias `champion`, after the version proved that it can be loaded.
+    """Moves the alias `champion` to a version that passes all checks of loading.
 
-    The ledger keeps who asked for it, and the reason given.
+    The ledger records who asked for it, and the reason.
     """
 
     load: LoadModel
-    appoint: SetChampion
+    set_champion: SetChampion
 
     def __call__(
         self, ref: ModelRef, reason: str = "", action: Action = Action.PROMOTE
@@ -39,8 +39,8 @@ class PromoteModel:
 
         Raises:
             NotFound: there is no such version.
-            ArtefactRejected: it cannot be loaded; the champion stays.
-            Conflict: somebody else moved the alias at the same time; nothing was changed.
+            ArtefactRejected: the version fails a check; the champion stays.
+            Conflict: somebody moved the alias at the same time; nothing is changed.
         """
         version = self.load.store.resolve(ref)
         bundle = self.load.store.load(version)
@@ -48,27 +48,24 @@ class PromoteModel:
         replaced = resolved(self.load.store, ModelRef(ref.name, CHAMPION))
         promotion = Promotion(version, replaced)
         entry = LedgerEntry(
-            at=self.appoint.clock(),
+            at=self.set_champion.clock(),
             action=action,
             outcome=PromotionOutcome.PROMOTED if promotion.changed else PromotionOutcome.UNCHANGED,
             model=version.name,
             version=version.label,
             champion=replaced.label if replaced else None,
-            by=self.appoint.by,
+            by=self.set_champion.by,
             reasons=(reason or "no reason was given",),
         )
-        self.appoint(entry, version, replaced, bundle)
+        self.set_champion(entry, version, replaced, bundle)
         return promotion
 
     def rollback(self, name: str, reason: str = "") -> Promotion:
-        """Make the champion before this one the champion again.
+        """Make the previous champion the champion again.
 
         Raises:
-            NotFound: no champion was ever replaced.
+            NotFound: no champion was replaced before.
         """
         if resolved(self.load.store, ModelRef(name, PREVIOUS)) is None:
-            raise NotFound(
-                f"{name} has no champion to go back to: none was ever replaced; "
-                f"name a version to go back to"
-            )
+            raise NotFound(f"{name} has no previous champion; name a version to promote instead")
         return self(ModelRef(name, PREVIOUS), reason, Action.ROLLBACK)

@@ -1,4 +1,4 @@
-"""Carrying out a decision about who is champion, with an account of it."""
+"""Carry out a promotion decision and record it in the ledger."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,9 +14,9 @@ from domain.promotion.ledger import LedgerEntry, PromotionOutcome
 
 @dataclass(frozen=True)
 class SetChampion:
-    """Writes a decision down, then carries it out: no champion changes without an entry.
+    """Records a decision, then carries it out: no champion changes without an entry.
 
-    `by` says in the ledger who decided.
+    `by` is recorded as who decided.
     """
 
     store: ModelStore
@@ -32,13 +32,13 @@ class SetChampion:
         replaced: ModelVersion | None,
         bundle: Bundle,
     ) -> None:
-        """Record an entry and, if that says so, make a version champion in place of another.
+        """Record an entry and, if it is a promotion, move the alias `champion` to the version.
 
-        `champion` must still point to the one replaced, to which `previous` points afterwards.
+        `champion` must still point to the replaced version; `previous` points to it afterwards.
 
         Raises:
-            Conflict: the alias points elsewhere by now; nothing was changed, which is recorded.
-            Unavailable: the entry cannot be written; nothing was changed.
+            Conflict: the alias has moved; nothing is changed, which is recorded.
+            Unavailable: the entry cannot be written; nothing is changed.
         """
         self.ledger.append(entry)
         if entry.outcome is PromotionOutcome.PROMOTED:
@@ -55,21 +55,21 @@ class SetChampion:
         self.store.set_alias(version.name, CHAMPION, version.number, expected)
         if replaced is not None:
             before = resolved(self.store, ModelRef(version.name, PREVIOUS))
-            # Whoever was faster here appointed a later champion and has said what it replaced.
+            # Another process promoted a later champion and has set the alias itself.
             with suppress(Conflict):
                 self.store.set_alias(
                     version.name, PREVIOUS, replaced.number, before.number if before else None
                 )
 
     def _keep(self, champion: ModelVersion, bundle: Bundle) -> None:
-        """Let a server that starts find the champion at hand; a cache may fail to take it."""
-        appointed = replace(champion, aliases=champion.aliases | {CHAMPION})
+        """Cache the champion for servers that start; the cache may fail."""
+        promoted = replace(champion, aliases=champion.aliases | {CHAMPION})
         with suppress(ModelportError):
-            self.cache.keep(ModelRef(champion.name), appointed, bundle)
+            self.cache.keep(ModelRef(champion.name), promoted, bundle)
 
 
 def resolved(store: ModelStore, ref: ModelRef) -> ModelVersion | None:
-    """Return the version that a reference means now; None where it leads nowhere."""
+    """Return the version of a reference; None if there is none."""
     try:
         return store.resolve(ref)
     except NotFound:

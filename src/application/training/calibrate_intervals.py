@@ -1,9 +1,9 @@
-"""Calibrating a model's intervals by the errors of models that did not learn from the rows.
+"""Calibrate the intervals of a model on out-of-fold errors.
 
-Five models are fitted as the model itself was, each without a fifth of the training rows, whose
-errors it then shows. From these errors a spread model is learnt, and again five, each without a
-fifth: scores are of rows that neither the model nor the spread behind them has learnt from. What
-the model encodes or looks up in its training rows (medians, neighbours) is learnt anew each time.
+Five models are fitted as the model itself, each without a fifth of the training rows, and predict
+that fifth. An error-scale model is fitted on the errors, and five more, each without a fifth. So
+each conformal score is of a row that neither of its two models was fitted on. Every fold fits its
+own encoding (medians, neighbours).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from application.data.labelled_rows import Divided, LabelledRows
 from application.model.load_model import GOLDEN
-from application.ports import Executor, Learner, Predictor, Runtime
-from application.uncertainty.intervals import Intervals, as_spread
+from application.ports import Executor, Learner, Runtime
+from application.uncertainty.intervals import error_scale_files
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.evaluation.metrics import require_parity
@@ -28,19 +28,19 @@ from domain.uncertainty.conformal import (
     FEWEST_ROWS,
     UNCERTAINTY,
     Quantiles,
+    error_scale_rows,
+    error_scale_schema,
     folds,
-    spread_rows,
-    spread_schema,
-    to_roots,
 )
-from domain.uncertainty.coverage import Judged, Uncertainty, assess
+from domain.uncertainty.coverage import Scored, Uncertainty, assess
 
-Calibration: TypeAlias = Callable[[TrainingSpec, Schema, Divided, Predictor], "Calibrated"]
+# Takes the predictions for the hold-out as its last argument.
+Calibration: TypeAlias = Callable[[TrainingSpec, Schema, Divided, Vector], "Calibrated"]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What calibration adds to a bundle, and to its manifest; nothing where it was not done."""
+    """What calibration adds to bundle and manifest; empty without intervals."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
@@ -48,9 +48,9 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class CalibrateIntervals:
-    """Makes the intervals of a model; the learner says by what their width is learnt.
+    """Calibrates the intervals of a model; the learner names the error-scale model.
 
-    Folds are worked on by the executor, which hands nothing over: one with threads of this process.
+    Folds run on the executor, which must share memory: threads of this process.
     """
 
     learner: Learner
@@ -58,55 +58,57 @@ class CalibrateIntervals:
     executor: Executor
 
     def __call__(
-        self, spec: TrainingSpec, schema: Schema, rows: Divided, served: Predictor
+        self, spec: TrainingSpec, schema: Schema, rows: Divided, predictions: Vector
     ) -> Calibrated:
-        """Calibrate on the training rows and measure on the hold-out, which takes no other part.
+        """Calibrate on the training rows and measure the coverage on the hold-out.
 
-        `served` is the model that was fitted by `spec` on all training rows. Too few rows make a
-        model without intervals.
+        `predictions` for the hold-out are of the model fitted by `spec` on all training rows. With
+        too few rows the result is empty.
 
         Raises:
-            ArtefactRejected: the serving form does not answer like the trained spread model.
+            ArtefactRejected: the serving form of the error-scale model fails the parity check.
         """
         if len(rows.training) < FEWEST_ROWS:
             return Calibrated()
-        shown = self._errors(spec, schema, rows.training)
-        wide = spread_schema(schema)
-        task = _FitFold(self.learner, self.learner.spread, wide, shown.inputs, shown.roots)
+        scale_spec, scale_schema = self.learner.error_scale, error_scale_schema(schema)
+        found = self._errors(spec, schema, rows.training)
+        task = _FitFold(self.learner, scale_spec, scale_schema, found.inputs, found.roots)
         roots = self._out_of_fold(task, spec.seed)
-        quantiles = Quantiles.of(shown.errors, roots, shown.scale, shown.inputs[:, -1])
-        trained = self.learner.fit(self.learner.spread, wide, shown.inputs, shown.roots)
-        intervals = Intervals(self.runtime.load(wide, trained.files), quantiles)
-        asked, judged = _judge(intervals, rows.holdout, served)
-        require_parity(trained.predictor.predict(asked), judged.roots, "spread of the hold-out")
-        kept = golden.choose(wide, asked)
-        answers = GoldenRows(kept, intervals.spread.predict(kept))
-        files = as_spread({**trained.files, GOLDEN: answers.to_bytes()})
-        constant = Quantiles.of(shown.errors, np.zeros(len(shown.errors)), shown.scale)
-        parts = segments(schema, rows.holdout.matrix, judged.predictions)
+        quantiles = Quantiles.of(found.errors, roots, found.range, found.inputs[:, -1])
+        trained = self.learner.fit(scale_spec, scale_schema, found.inputs, found.roots)
+        served = self.runtime.load(scale_schema, trained.files)
+        inputs = error_scale_rows(rows.holdout.matrix, predictions)
+        scored = Scored(rows.holdout.target, predictions, served.predict(inputs))
+        expected = trained.predictor.predict(inputs)
+        require_parity(expected, scored.roots, "error scale of the hold-out")
+        golden_inputs = golden.choose(scale_schema, inputs)
+        golden_rows = GoldenRows(golden_inputs, served.predict(golden_inputs))
+        files = error_scale_files({**trained.files, GOLDEN: golden_rows.to_bytes()})
+        constant = Quantiles.of(found.errors, np.zeros(len(found.errors)), found.range)
+        parts = segments(schema, rows.holdout.matrix, predictions)
         return Calibrated(
             {**files, UNCERTAINTY: quantiles.to_bytes()},
-            assess(quantiles, constant, judged, parts),
+            assess(quantiles, constant, scored, parts),
         )
 
     def _errors(self, spec: TrainingSpec, schema: Schema, rows: LabelledRows) -> "_Errors":
         task = _FitFold(self.learner, spec, schema, rows.matrix, rows.target)
         predictions = self._out_of_fold(task, spec.seed)
         errors = np.abs(rows.target - predictions)
-        scale = float(np.ptp(rows.target))
-        return _Errors(spread_rows(rows.matrix, predictions), errors, to_roots(errors), scale)
+        inputs = error_scale_rows(rows.matrix, predictions)
+        return _Errors(inputs, errors, np.sqrt(errors), float(np.ptp(rows.target)))
 
     def _out_of_fold(self, task: "_FitFold", seed: int) -> Vector:
-        """Return for each row the answer of a model that was fitted on the rows of other folds."""
-        answers, parts = np.empty(len(task.matrix)), folds(len(task.matrix), seed)
-        for held, answered in zip(parts, self.executor.map(task, parts), strict=True):
-            answers[held] = answered
-        return answers
+        """Return for each row the prediction of a model fitted on the other folds."""
+        predictions, parts = np.empty(len(task.matrix)), folds(len(task.matrix), seed)
+        for fold, found in zip(parts, self.executor.map(task, parts), strict=True):
+            predictions[fold] = found
+        return predictions
 
 
 @dataclass(frozen=True, slots=True)
 class _FitFold:
-    """A task: fits on the rows that are not held out, and answers for those that are."""
+    """A task: fits on the rows outside of a fold and predicts for the rows in it."""
 
     learner: Learner
     spec: TrainingSpec
@@ -114,34 +116,30 @@ class _FitFold:
     matrix: Matrix
     target: Vector
 
-    def __call__(self, held: NDArray[np.bool_]) -> Vector:
-        learnt = self.matrix[~held], self.target[~held]
-        return self.learner.fit(self.spec, self.schema, *learnt).predictor.predict(
-            self.matrix[held]
-        )
+    def __call__(self, fold: NDArray[np.bool_]) -> Vector:
+        training = self.matrix[~fold], self.target[~fold]
+        trained = self.learner.fit(self.spec, self.schema, *training)
+        return trained.predictor.predict(self.matrix[fold])
 
 
 @dataclass(frozen=True, slots=True)
 class _Errors:
-    """The errors that out-of-fold predictions made, and what a spread model learns of them."""
+    """Absolute out-of-fold errors, their square roots, and the inputs of the error-scale model.
+
+    `range` is the range of the target.
+    """
 
     inputs: Matrix
     errors: Vector
     roots: Vector
-    scale: float
+    range: float
 
 
 def to_metrics(uncertainty: Uncertainty | None) -> dict[str, float]:
-    """Return the figures of a model's intervals that a tracker keeps."""
+    """Return the metrics of the intervals for a tracker."""
     if uncertainty is None:
         return {}
     return {
         "interval_coverage": uncertainty.coverage,
         "interval_width": uncertainty.width,
     }
-
-
-def _judge(intervals: Intervals, holdout: LabelledRows, served: Predictor) -> tuple[Matrix, Judged]:
-    predictions = served.predict(holdout.matrix)
-    asked = spread_rows(holdout.matrix, predictions)
-    return asked, Judged(holdout.target, predictions, intervals.spread.predict(asked))

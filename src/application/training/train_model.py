@@ -1,6 +1,6 @@
-"""Train a model, compare it with the champion, register it, and let it take over if it won."""
+"""Train a model, compare it with the champion, register it, and promote it if the gate allows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,13 +17,14 @@ from application.ports import (
     Tracker,
     TrainedModel,
 )
-from application.promotion.compare_candidates import CompareCandidates, Contender
+from application.promotion.compare_candidates import CompareCandidates, LoadedCandidate
 from application.promotion.set_champion import SetChampion, resolved
 from application.training.calibrate_intervals import Calibrated, Calibration, to_metrics
 from domain.canonical_json import json_bytes
 from domain.data.dataset import DatasetVersion
+from domain.data.feature import Vector
 from domain.data.profile import profile
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Schema
 from domain.evaluation.assessment import assess_errors
 from domain.evaluation.metrics import Metrics, measure, require_parity
 from domain.evaluation.segments import segments
@@ -31,7 +32,7 @@ from domain.model import golden_rows as golden
 from domain.model.bundle import Bundle
 from domain.model.golden_rows import GoldenRows
 from domain.model.manifest import CodeVersion, Manifest
-from domain.model.probe_rows import far_away, with_gaps
+from domain.model.probe_rows import far_away, without_nullable
 from domain.model.reference import ModelRef, ModelVersion
 from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.decision import PromotionDecision
@@ -42,14 +43,14 @@ from domain.uncertainty.coverage import Uncertainty
 DECISION = "decision.json"
 CARD = "model-card.md"
 
-_UNUSUAL = 1000
+_PROBED_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What training came to; `champion` is the one that was there before, as the gate saw it.
+    """The result of training; `champion` is the one before, None without one.
 
-    `uncertainty` is what the manifest says of the model's intervals, None where it has none.
+    `uncertainty` is None for a model without intervals.
     """
 
     version: ModelVersion
@@ -63,19 +64,18 @@ class TrainingReport:
 
 @dataclass(frozen=True)
 class TrainModel:
-    """Fits on a part of the data, judges on the rest, registers and, if the gate allows, promotes.
+    """Fits on the training rows, evaluates on the hold-out, registers and promotes.
 
-    A failure leaves no half-made version and no moved alias behind. `elsewhere` is the runtime of
-    programs that cannot use that of `load`; both have to answer like the trained estimator. `code`
-    says which program it is: it becomes part of the manifest. Without `calibrate` models have no
-    intervals.
+    A failure leaves no incomplete version and no moved alias. The serving form must pass the parity
+    check in the runtime of `compare.load` and in `graph_runtime`, which other programs use. `code`
+    is recorded in the manifest. Without `calibrate` models have no intervals.
     """
 
     learner: Learner
-    elsewhere: Runtime
+    graph_runtime: Runtime
     tracker: Tracker
-    judge: CompareCandidates
-    appoint: SetChampion
+    compare: CompareCandidates
+    set_champion: SetChampion
     clock: Callable[[], datetime]
     code: CodeVersion
     render_card: Callable[[Manifest], bytes]
@@ -91,51 +91,63 @@ class TrainModel:
         promote: bool = True,
         intervals: bool = True,
     ) -> TrainingReport:
-        """Train the specification on the source; the model bears the schema's name.
+        """Train the specification on the source; the schema names the model.
 
-        Without `intervals` the model has none, and training takes a sixth of the time or so.
+        Without `intervals`, training takes about a sixth of the time.
 
         Raises:
-            InvalidData: the data cannot be learnt from; says why.
-            ArtefactRejected: the serving form does not answer like the trained estimator.
-            Conflict: another champion was appointed in the meantime; the version is registered.
+            InvalidData: the data cannot be used; says why.
+            ArtefactRejected: the serving form fails the parity check.
+            Conflict: somebody moved the alias in the meantime; the version is registered.
         """
         spec = spec.for_schema(schema)
-        data, store = source.version, self.appoint.store
+        data, store = source.version, self.set_champion.store
         rows = read_labelled(source, schema).divide(spec.split)
         incumbent = resolved(store, ModelRef(schema.name))
         with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
             fitted = self._fit(spec, schema, rows, self.calibrate if intervals else None)
-            challenger, metrics = self._challenger(schema, spec, data, rows, fitted)
-            known = challenger.manifest.uncertainty
-            run.log_metrics({**metrics.to_mapping(), **to_metrics(known)})
-            judged = self.judge(challenger, incumbent, rows.holdout)
-            decision = judged.decision if promote else judged.decision.withheld()
-            run.log_artifact(CARD, self.render_card(challenger.manifest))
+            challenger = self._challenger(schema, spec, data, rows, fitted)
+            manifest = challenger.manifest
+            metrics, uncertainty = manifest.metrics, manifest.uncertainty
+            run.log_metrics({**metrics.to_mapping(), **to_metrics(uncertainty)})
+            compared = self.compare(challenger, incumbent, rows.holdout)
+            decision = compared.decision if promote else compared.decision.withheld()
+            run.log_artifact(CARD, self.render_card(manifest))
             _record(run, challenger, decision)
-            details = {**challenger.manifest.details(), "data.uri": data.uri, "run": run.id}
+            details = {**manifest.details(), "data.uri": data.uri, "run": run.id}
             version = store.save(schema.name, challenger.bundle, self.clock(), details)
             version = sign(store, self.signer, version)
-        report = TrainingReport(version, metrics, known, judged.champion, decision, data, run.id)
+        report = TrainingReport(
+            version, metrics, uncertainty, compared.champion, decision, data, run.id
+        )
         entry = self._entry(report, incumbent, asked=promote)
-        self.appoint(entry, version, incumbent, challenger.bundle)
+        self.set_champion(entry, version, incumbent, challenger.bundle)
         return report
 
     def _fit(
         self, spec: TrainingSpec, schema: Schema, rows: Divided, calibrate: Calibration | None
     ) -> "_Fitted":
         trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
-        served = self.judge.load.runtime.load(schema, trained.files)
-        forms = (served, self.elsewhere.load(schema, trained.files))
+        served = self.compare.load.runtime.load(schema, trained.files)
+        other = self.graph_runtime.load(schema, trained.files)
         holdout = rows.holdout.matrix
-        some = holdout[:_UNUSUAL]
-        parity = max(
-            _parity(trained.predictor, forms, holdout, "hold-out"),
-            _parity(trained.predictor, forms, with_gaps(schema, some), "missing values"),
-            _parity(trained.predictor, forms, far_away(schema, some), "far away"),
+        predictions = served.predict(holdout)
+        expected = trained.predictor.predict(holdout)
+        deviations = [
+            require_parity(expected, form, "hold-out")
+            for form in (predictions, other.predict(holdout))
+        ]
+        probes = (
+            ("missing values", without_nullable(schema, holdout[:_PROBED_ROWS])),
+            ("far away", far_away(schema, holdout[:_PROBED_ROWS])),
         )
-        calibrated = calibrate(spec, schema, rows, served) if calibrate else Calibrated()
-        return _Fitted(trained, served, parity, calibrated)
+        for what, matrix in probes:
+            expected = trained.predictor.predict(matrix)
+            deviations += [
+                require_parity(expected, form.predict(matrix), what) for form in (served, other)
+            ]
+        calibrated = calibrate(spec, schema, rows, predictions) if calibrate else Calibrated()
+        return _Fitted(trained, served, predictions, max(deviations), calibrated)
 
     def _entry(
         self, report: TrainingReport, incumbent: ModelVersion | None, *, asked: bool
@@ -149,7 +161,7 @@ class TrainModel:
             model=version.name,
             version=version.label,
             champion=incumbent.label if incumbent else None,
-            by=self.appoint.by,
+            by=self.set_champion.by,
             reasons=decision.reasons,
             evidence={
                 **decision.to_mapping(),
@@ -166,42 +178,34 @@ class TrainModel:
         data: DatasetVersion,
         rows: Divided,
         fitted: "_Fitted",
-    ) -> tuple[Contender, Metrics]:
-        holdout, served, trained = rows.holdout, fitted.served, fitted.trained
-        predictions = served.predict(holdout.matrix)
-        metrics = measure(holdout.target, predictions)
+    ) -> LoadedCandidate:
+        holdout, trained, predictions = rows.holdout, fitted.trained, fitted.predictions
         parts = segments(schema, holdout.matrix, holdout.target, schema.target.name)
-        sampled = self.judge.policy.resampling
-        kept = golden.choose(schema, holdout.matrix)
-        sketch = profile(schema, rows.training.matrix, predictions)
+        resampling = self.compare.policy.resampling
+        golden_inputs = golden.choose(schema, holdout.matrix)
         manifest = Manifest(
             name=schema.name,
             schema=schema,
             training=replace(spec, parameters=trained.parameters),
-            metrics=metrics,
+            metrics=measure(holdout.target, predictions),
             data=data.identity,
             parity=fitted.parity,
             code=self.code,
             libraries=trained.libraries,
             uncertainty=fitted.calibrated.uncertainty,
-            evaluation=assess_errors(holdout.target, predictions, parts, sampled),
+            evaluation=assess_errors(holdout.target, predictions, parts, resampling),
         )
         files = {
             **trained.files,
             **fitted.calibrated.files,
-            GOLDEN: GoldenRows(kept, served.predict(kept)).to_bytes(),
-            PROFILE: json_bytes(sketch),
+            GOLDEN: GoldenRows(golden_inputs, fitted.served.predict(golden_inputs)).to_bytes(),
+            PROFILE: json_bytes(profile(schema, rows.training.matrix, predictions)),
         }
-        return Contender("the challenger", manifest, Bundle.seal(manifest, files), served), metrics
+        bundle = Bundle.seal(manifest, files)
+        return LoadedCandidate("the challenger", manifest, bundle, fitted.served, predictions)
 
 
-def _parity(estimator: Predictor, forms: Iterable[Predictor], matrix: Matrix, what: str) -> float:
-    """Return the largest deviation of any serving form from the estimator, on some rows."""
-    expected = estimator.predict(matrix)
-    return max(require_parity(expected, form.predict(matrix), what) for form in forms)
-
-
-def _record(run: Run, challenger: Contender, decision: PromotionDecision) -> None:
+def _record(run: Run, challenger: LoadedCandidate, decision: PromotionDecision) -> None:
     bundle = challenger.bundle
     run.log_metrics(decision.to_metrics())
     run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
@@ -211,9 +215,10 @@ def _record(run: Run, challenger: Contender, decision: PromotionDecision) -> Non
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
-    """A trained estimator, its serving form, how far they differ, and its intervals."""
+    """A fitted estimator, its serving form with hold-out predictions, and its intervals."""
 
     trained: TrainedModel
     served: Predictor
+    predictions: Vector
     parity: float
     calibrated: Calibrated

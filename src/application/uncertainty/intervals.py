@@ -1,4 +1,4 @@
-"""A model's intervals: the spread model beside it, and the files that both are kept in."""
+"""The intervals of a model: its error-scale model with the quantiles of conformal scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,59 +7,65 @@ from application.ports import Predictor, Runtime
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected
-from domain.uncertainty.conformal import UNCERTAINTY, Bounds, Quantiles, spread_rows, spread_schema
+from domain.uncertainty.conformal import (
+    UNCERTAINTY,
+    Bounds,
+    Quantiles,
+    error_scale_rows,
+    error_scale_schema,
+)
 
-# The spread model is a model like any other: the names of its files begin with this.
-_SPREAD = "spread."
+# The names of the files of the error-scale model in a bundle begin with this.
+_PREFIX = "spread."
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Gives intervals around a model's predictions. Safe to use from several threads."""
+    """Computes intervals around predictions. Safe to use from several threads."""
 
-    spread: Predictor
+    error_scale: Predictor
     quantiles: Quantiles
 
     def bounds(self, matrix: Matrix, predictions: Vector, level: float) -> Bounds:
         """Return the interval of each row of `matrix`, shape (rows, features), at a level.
 
-        Like a prediction, it is the same to the last bit whatever rows are asked with it.
+        An interval is the same to the last bit whatever rows are in the call.
 
         Raises:
-            InvalidData: this level cannot be given.
+            InvalidData: the level is not allowed.
         """
-        self.quantiles.quantile(level)  # refuses before anything is computed
-        roots = self.spread.predict(spread_rows(matrix, predictions))
+        self.quantiles.quantile(level)  # checks the level before anything is computed
+        roots = self.error_scale.predict(error_scale_rows(matrix, predictions))
         return self.quantiles.bounds(predictions, roots, level)
 
 
-def as_spread(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of a spread model under the names that they have in a bundle."""
-    return {f"{_SPREAD}{name}": content for name, content in files.items()}
+def error_scale_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of an error-scale model under their names in a bundle."""
+    return {f"{_PREFIX}{name}": content for name, content in files.items()}
 
 
-def of_spread(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of the spread model in a bundle, under the names that a model's have."""
+def files_of_error_scale(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of the error-scale model in a bundle, under the names of a model's files."""
     return {
-        name.removeprefix(_SPREAD): content
+        name.removeprefix(_PREFIX): content
         for name, content in files.items()
-        if name.startswith(_SPREAD)
+        if name.startswith(_PREFIX)
     }
 
 
 def load_intervals(
     runtime: Runtime, schema: Schema, files: Mapping[str, bytes]
 ) -> Intervals | None:
-    """Load the spread model in a bundle; None where the bundle has none.
+    """Load the intervals of a bundle; None without intervals.
 
     Raises:
-        ArtefactRejected: it cannot be run.
+        ArtefactRejected: the error-scale model cannot be loaded.
     """
     if UNCERTAINTY not in files:
         return None
     quantiles = Quantiles.from_bytes(files[UNCERTAINTY])
     try:
-        spread = runtime.load(spread_schema(schema), of_spread(files))
+        error_scale = runtime.load(error_scale_schema(schema), files_of_error_scale(files))
     except ArtefactRejected as error:
-        raise ArtefactRejected(f"the spread model: {error}") from error
-    return Intervals(spread, quantiles)
+        raise ArtefactRejected(f"the error-scale model: {error}") from error
+    return Intervals(error_scale, quantiles)

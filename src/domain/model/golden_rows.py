@@ -12,7 +12,7 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected
 from domain.evaluation.metrics import require_parity
-from domain.model.probe_rows import far_away, with_gaps
+from domain.model.probe_rows import far_away, without_nullable
 
 _KEPT = 40
 _UNUSUAL = 10
@@ -23,7 +23,7 @@ def choose(schema: Schema, matrix: Matrix) -> Matrix:
     spaced = np.unique(np.linspace(0, len(matrix) - 1, _KEPT).astype(np.intp))
     kept = matrix[spaced]
     some = kept[:_UNUSUAL]
-    return np.concatenate([kept, with_gaps(schema, some), far_away(schema, some)])
+    return np.concatenate([kept, without_nullable(schema, some), far_away(schema, some)])
 
 
 @dataclass(frozen=True, slots=True)

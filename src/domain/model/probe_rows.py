@@ -13,7 +13,7 @@ _WIDTHS_AWAY = 10
 _A_LITTLE = 1e-7
 
 
-def with_gaps(schema: Schema, rows: Matrix) -> Matrix:
+def without_nullable(schema: Schema, rows: Matrix) -> Matrix:
     """Return the rows without any value that may be missing; no rows where none may."""
     nullable = [position for position, feature in enumerate(schema.features) if feature.nullable]
     gaps = rows[: len(rows) if nullable else 0].copy()

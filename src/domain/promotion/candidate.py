@@ -15,7 +15,7 @@ class Candidate:
 
     `squared` are the squared errors of the hold-out rows, `size` the bytes of its bundle,
     `row_ms` the milliseconds in which its serving form answers for one row whose place it was
-    asked for before, `new_place_ms` those for one whose place it was not; None without places.
+    asked for before, `new_location_ms` those for one whose place it was not; None without places.
     """
 
     label: str
@@ -27,12 +27,12 @@ class Candidate:
     size: int = 0
     row_ms: float = 0.0
     uncertainty: Uncertainty | None = None
-    new_place_ms: float | None = None
+    new_location_ms: float | None = None
 
     @property
     def slowest_ms(self) -> float:
         """The milliseconds for a row of the kind that takes longer."""
-        return max(self.row_ms, self.new_place_ms or 0.0)
+        return max(self.row_ms, self.new_location_ms or 0.0)
 
     def learnt_from_same_rows(self, other: "Candidate") -> bool:
         """Whether both were fitted on the same training rows, so neither saw the hold-out."""

@@ -26,7 +26,7 @@ class PromotionChecks:
 
     def checks(self, model: Candidate) -> tuple[Check, Check]:
         """Return what was found of coverage and latency."""
-        return self.coverage(model.uncertainty), self.latency(model.row_ms, model.new_place_ms)
+        return self.coverage(model.uncertainty), self.latency(model.row_ms, model.new_location_ms)
 
     def coverage(self, found: Uncertainty | None) -> Check:
         """Return whether intervals hold what they promise, over all rows and in every part."""
@@ -73,18 +73,18 @@ class PromotionChecks:
             f"({worst.coverage:.2%} of {worst.rows:,})"
         )
 
-    def latency(self, row_ms: float, new_place_ms: float | None) -> Check:
+    def latency(self, row_ms: float, new_location_ms: float | None) -> Check:
         """Return whether one row is answered in time, also at a place never asked for before."""
-        slowest = max(row_ms, new_place_ms or 0.0)
+        slowest = max(row_ms, new_location_ms or 0.0)
         held = slowest <= self.latency_ms
-        there = "" if new_place_ms is None else f", {new_place_ms:.3g} ms at a place that is new"
+        there = "" if new_location_ms is None else f", {new_location_ms:.3g} ms at a new location"
         words = (
             f"one row takes {row_ms:.3g} ms{there}, {'within' if held else 'beyond'} "
             f"the budget of {self.latency_ms:g} ms"
         )
         figures = {"row_ms": row_ms, "budget_ms": self.latency_ms}
-        if new_place_ms is not None:
-            figures["new_place_ms"] = new_place_ms
+        if new_location_ms is not None:
+            figures["new_location_ms"] = new_location_ms
         return Check("latency", held, words, figures)
 
 

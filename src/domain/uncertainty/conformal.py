@@ -1,7 +1,7 @@
-"""Intervals around predictions: normalised conformal, wide where the model errs much.
+"""Prediction intervals: normalised conformal prediction.
 
-The score of a row is |y - ŷ| / s, where the spread s > 0 is a second model's guess of how large
-the error will be. The interval of a new row at a level is ŷ ± q·s, where q is the
+The conformal score of a row is |y - ŷ| / s, where the error scale s > 0 is the prediction of the
+error by a second model. The interval of a new row at a level is ŷ ± q·s, where q is the
 ⌈(n + 1)·level⌉-th smallest of n scores (Papadopoulos, Gammerman and Vovk 2008; Lei, G'Sell,
 Rinaldo, Tibshirani and Wasserman 2018, section 5.2).
 """
@@ -23,26 +23,26 @@ from domain.errors import ArtefactRejected, InvalidData, Misconfigured
 
 FOLDS = 5
 
-# What a model is when fewer rows than this are left to calibrate it by: without intervals.
+# With fewer training rows than this a model has no intervals.
 FEWEST_ROWS = 20
 
 METHOD = "normalised conformal intervals on out-of-fold residuals"
 GUARANTEE = (
-    "Approximate, and measured. Each score comes from a model and a spread that did not learn "
-    "from its row, but the model that answers learnt from all rows: so neither the exact level of "
-    "split conformal intervals holds, nor the bound of about 1 - 2(1 - level) that Barber, Candès, "
-    "Ramdas and Tibshirani (2021) prove for CV+. Models that learnt from four fifths of the rows "
-    "err somewhat more, which makes the intervals a little wide rather than narrow. The coverage "
-    "stated is that of the hold-out, which took no part in it."
+    "Approximate, and measured on the hold-out. Each conformal score is of a row that neither the "
+    "model nor the error-scale model of its fold was fitted on, but the served model was fitted on "
+    "all training rows. So neither the exact level of split conformal intervals holds, nor the "
+    "bound of about 1 - 2(1 - level) that Barber, Candès, Ramdas and Tibshirani (2021) prove for "
+    "CV+. Models fitted on four fifths of the rows have somewhat larger errors, which makes the "
+    "intervals slightly too wide rather than too narrow."
 )
 
-# Levels that can be asked for, in thousandths.
+# The allowed levels, in thousandths.
 _LOWEST, _HIGHEST = 500, 990
 
 UNCERTAINTY = "uncertainty.json"
 
-# The spread never falls below this share of its median: errors that happened to be tiny would
-# otherwise have it promise next to nothing, which the quantile pays for everywhere else.
+# The error scale is at least this share of its median: a few tiny values would otherwise make very
+# narrow intervals there and wider ones everywhere else.
 _FLOOR = 0.3
 _SMALLEST = 1e-9
 
@@ -54,7 +54,7 @@ _BAND_LEVEL = 900
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The ends of an interval for each row, each of shape (rows,): lower <= prediction <= upper."""
+    """The bounds of the interval of each row, shape (rows,): lower <= prediction <= upper."""
 
     lower: Vector
     upper: Vector
@@ -64,25 +64,25 @@ class Bounds:
 
     @property
     def width(self) -> Vector:
-        """How wide each interval is; infinite or NaN where an end is not finite."""
+        """The width of each interval; infinite or NaN where a bound is not finite."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.upper - self.lower
 
     @property
     def pairs(self) -> list[list[float]]:
-        """The lower and the upper end for each row, as Python numbers."""
+        """Lower and upper bound of each row, as Python numbers."""
         pairs: list[list[float]] = np.column_stack((self.lower, self.upper)).tolist()
         return pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """What turns the answers of a spread model into intervals.
+    """Turns the predictions of an error-scale model into intervals.
 
-    `quantiles` are those of the scores at 0.500, 0.501, … up to 0.990 or, where the scores are
-    too few for it, less. Bands of the prediction, that end at `edges`, have factors of their own.
-    The spread model answers with the root of the error: squared, that is a
-    spread which cannot be negative, by arithmetic that rounds alike on every machine.
+    `quantiles` are those of the conformal scores at 0.500, 0.501, … up to 0.990, or up to the
+    highest level that so few scores allow. Bands of the prediction, which end at `edges`, have
+    factors of their own. The error-scale model predicts the root of the error: its square is not
+    negative, and rounds the same on every machine.
     """
 
     floor: float
@@ -95,16 +95,15 @@ class Quantiles:
     def of(
         cls, errors: Vector, roots: Vector, scale: float, predictions: Vector | None = None
     ) -> Self:
-        """Calibrate by the errors |y - ŷ| of rows and the spread model's answers to them.
+        """Calibrate on the errors |y - ŷ| of rows and the error-scale model's predictions for them.
 
-        `scale` is how far the target ranges: it says what is small. Where `predictions` are given,
-        bands of them are calibrated each on its own.
+        `scale` is the range of the target. With `predictions`, each band of them is calibrated.
 
         Raises:
-            InvalidData: there are too few rows for any level.
+            InvalidData: there are too few rows.
         """
         if len(errors) < FEWEST_ROWS:
-            raise InvalidData(f"{len(errors)} rows are too few to calibrate by: {FEWEST_ROWS}")
+            raise InvalidData(f"{len(errors)} rows to calibrate on; allowed: {FEWEST_ROWS} or more")
         floor = max(_FLOOR * float(np.median(_squared(roots))), _SMALLEST * scale) or 1.0
         scores = errors / (_squared(roots) + floor)
         edges, factors = _bands(scores, predictions)
@@ -117,27 +116,27 @@ class Quantiles:
 
     @property
     def highest(self) -> float:
-        """The highest level that can be asked for."""
+        """The highest allowed level."""
         return (_LOWEST + len(self.quantiles) - 1) / 1000
 
     @property
     def allowed(self) -> str:
-        """The levels that can be asked for, in words."""
+        """The allowed levels, in words."""
         return f"a number from {_LOWEST / 1000:g} to {self.highest:g}"
 
     def quantile(self, level: float) -> float:
-        """Return the factor by which the spread is to be taken; a level is rounded up to 0.001.
+        """Return the quantile of the conformal scores at a level, rounded up to 0.001.
 
         Raises:
-            InvalidData: this level cannot be given.
+            InvalidData: the level is not allowed.
         """
         step = ceil(level * 1000 - 1e-6) if _LOWEST <= level * 1000 <= _HIGHEST else 0
         if not _LOWEST <= step < _LOWEST + len(self.quantiles):
             raise InvalidData(f"interval: this level is not allowed; allowed: {self.allowed}")
         return self.quantiles[step - _LOWEST]
 
-    def spread(self, predictions: Vector, roots: Vector) -> Vector:
-        """Return the spread of rows, shape (rows,), in units of the target; always positive."""
+    def error_scale(self, predictions: Vector, roots: Vector) -> Vector:
+        """Return the error scale of rows, shape (rows,), in units of the target; positive."""
         factors: Vector = np.array(self.factors)
         bands = np.searchsorted(self.edges, predictions, side="right")
         return (_squared(roots) + self.floor) * factors[bands]
@@ -146,10 +145,10 @@ class Quantiles:
         """Return the interval of each row.
 
         Raises:
-            InvalidData: this level cannot be given.
+            InvalidData: the level is not allowed.
         """
         with np.errstate(over="ignore"):
-            half = self.quantile(level) * self.spread(predictions, roots)
+            half = self.quantile(level) * self.error_scale(predictions, roots)
             return Bounds(predictions - half, predictions + half)
 
     def to_bytes(self) -> bytes:
@@ -211,11 +210,11 @@ def _ascend(values: tuple[float, ...]) -> bool:
 def _bands(
     scores: Vector, predictions: Vector | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return where bands of the prediction end, and the factor of the spread in each.
+    """Return the edges of bands of the prediction, and the factor of the error scale in each.
 
-    The scores of a band may be larger than others as a whole, at 0.9 by some ratio. Corrected by
-    all of it, every band would have quantiles of its own (Mondrian conformal regression: Boström
-    and Johansson 2020), and intervals be wider; the root of it goes half the way.
+    The factor is the root of the ratio of the band's quantile at 0.9 to that of all rows. The ratio
+    itself would give every band its own quantiles (Mondrian conformal regression: Boström and
+    Johansson 2020) and wider intervals.
     """
     count = min(_BANDS, len(scores) // _ROWS_PER_BAND)
     overall = _at(scores, _BAND_LEVEL)
@@ -240,13 +239,8 @@ def _rank(scores: int, level: int) -> int:
     return -(-(scores + 1) * level // 1000)
 
 
-def to_roots(errors: Vector) -> Vector:
-    """Return what a spread model learns: the root of the error of each row."""
-    return np.sqrt(errors)
-
-
-def spread_schema(schema: Schema) -> Schema:
-    """Return the schema of a spread model's rows: the features, then the model's prediction."""
+def error_scale_schema(schema: Schema) -> Schema:
+    """Return the schema of error-scale models: the features, then the prediction."""
     taken = {*schema.names, schema.target.name, *(ratio.name for ratio in schema.ratios)}
     name = "prediction"
     while name in taken:
@@ -260,12 +254,12 @@ def spread_schema(schema: Schema) -> Schema:
     )
 
 
-def spread_rows(matrix: Matrix, predictions: Vector) -> Matrix:
-    """Return the rows that a spread model is asked, shape (rows, features + 1)."""
+def error_scale_rows(matrix: Matrix, predictions: Vector) -> Matrix:
+    """Return the rows of an error-scale model, shape (rows, features + 1)."""
     return np.column_stack((matrix, predictions))
 
 
 def folds(rows: int, seed: int) -> list[NDArray[np.bool_]]:
-    """Return masks of shape (rows,) that divide the rows, at random, into five parts of a size."""
+    """Return five masks of shape (rows,) that divide the rows at random into equal folds."""
     numbers = np.random.RandomState(seed).permutation(rows) % FOLDS
     return [numbers == number for number in range(FOLDS)]

@@ -1,4 +1,4 @@
-"""How often intervals hold the truth and how wide they are, overall and segment by segment."""
+"""Coverage and width of prediction intervals, overall and by segment."""
 
 from dataclasses import dataclass
 
@@ -75,15 +75,15 @@ class Uncertainty:
 
 
 def cover(target: Vector, bounds: Bounds) -> Coverage:
-    """Compare intervals with the truth, shape (rows,); there is at least one row."""
+    """Return the coverage of true values, shape (rows,), with one row or more."""
     inside = (bounds.lower <= target) & (target <= bounds.upper)
     width = float(np.mean(bounds.width))
     return Coverage(len(target), float(np.mean(inside)), width)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Rows that took no part in training: truth, predictions, the spread model's answers."""
+class Scored:
+    """The hold-out: true values, predictions, and predictions of the error-scale model."""
 
     target: Vector
     predictions: Vector
@@ -91,11 +91,11 @@ class Judged:
 
 
 def assess(
-    quantiles: Quantiles, constant: Quantiles, holdout: Judged, parts: list[Segment]
+    quantiles: Quantiles, constant: Quantiles, holdout: Scored, parts: list[Segment]
 ) -> Uncertainty:
     """Measure intervals on the hold-out.
 
-    `constant` is calibrated on the same errors, for a spread that is the same everywhere.
+    `constant` is calibrated on the same errors with the same error scale for all rows.
     """
     bounds = quantiles.bounds(holdout.predictions, holdout.roots, LEVEL)
     overall = cover(holdout.target, bounds)
@@ -119,7 +119,7 @@ def _levels(quantiles: Quantiles) -> list[float]:
     return [level for level in LEVELS if level <= quantiles.highest]
 
 
-def _at(quantiles: Quantiles, holdout: Judged, level: float) -> LevelCoverage:
+def _at(quantiles: Quantiles, holdout: Scored, level: float) -> LevelCoverage:
     bounds = quantiles.bounds(holdout.predictions, holdout.roots, level)
     found = cover(holdout.target, bounds)
     return LevelCoverage(level, quantiles.quantile(level), found.rows, found.coverage, found.width)
@@ -130,8 +130,8 @@ def _of_segment(part: Segment, target: Vector, bounds: Bounds) -> SegmentCoverag
     return SegmentCoverage(part.by, part.name, found.rows, found.coverage, found.width)
 
 
-def _narrower(overall: Coverage, holdout: Judged) -> float:
-    """Return how much narrower the intervals are than constant ones that cover as many rows."""
+def _narrower(overall: Coverage, holdout: Scored) -> float:
+    """Return by which fraction the intervals are narrower than constant ones of equal coverage."""
     errors = np.sort(np.abs(holdout.target - holdout.predictions))
     width = 2 * float(errors[max(round(overall.coverage * len(errors)), 1) - 1])
     return 1 - overall.width / width if width else 0.0

@@ -125,9 +125,9 @@ def test_without_a_ledger_nobody_is_appointed() -> None:
 
 
 @pytest.mark.parametrize("name", ["houses", "flats"])
-def test_there_is_no_way_back_where_no_champion_was_replaced(name: str) -> None:
+def test_a_rollback_without_a_previous_champion_is_refused(name: str) -> None:
     world = _world()
-    with pytest.raises(NotFound, match=f"{name} has no champion to go back to"):
+    with pytest.raises(NotFound, match=f"{name} has no previous champion"):
         world.promote.rollback(name)
     assert world.aliases() == {"champion": 1}
 

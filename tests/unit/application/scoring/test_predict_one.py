@@ -104,14 +104,14 @@ def test_a_model_without_intervals_says_so() -> None:
 
 def test_an_interval_without_a_finite_end_is_no_answer(model: LoadedModel) -> None:
     assert model.intervals is not None
-    boundless = replace(model.intervals, spread=Boundless())
+    boundless = replace(model.intervals, error_scale=Boundless())
     predict = PredictOne(lambda: replace(model, intervals=boundless), max_rows=3)
     with pytest.raises(InvalidRows, match="has no finite prediction"):
         predict([HOUSE], PredictionOptions(0.9))
 
 
 class Boundless:
-    """A spread model that expects errors beyond every number."""
+    """An error-scale model that expects errors beyond every number."""
 
     def predict(self, matrix: Matrix) -> Vector:
         return np.full(len(matrix), 1e200)

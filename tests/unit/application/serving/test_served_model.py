@@ -164,7 +164,7 @@ def test_the_previous_model_is_freed_after_its_last_request(world: World) -> Non
     in_flight: LoadedModel | None = serving.model()
     set_champion(world, 2)
     serving.refresh()
-    assert runtime.alive == [True] * 4  # two models, each with its spread model
+    assert runtime.alive == [True] * 4  # two models, each with its error-scale model
     assert in_flight is not None
     in_flight = None
     assert runtime.alive == [False, False, True, True]

@@ -18,7 +18,7 @@ from domain.data.split import Split
 from domain.errors import ArtefactRejected, InvalidData
 from domain.model.bundle import Bundle
 from domain.training.specification import TrainingSpec
-from domain.uncertainty.conformal import spread_schema
+from domain.uncertainty.conformal import error_scale_schema
 from tests.fakes.data import MemorySource
 from tests.fakes.execution import MemoryExecutor
 from tests.fakes.model import MemoryRuntime
@@ -53,7 +53,7 @@ def houses(rows: int, seed: int = 3) -> LabelledRows:
     return read_labelled(source(rows, seed), SCHEMA)
 
 
-def test_a_trained_model_has_intervals_that_cover_rows_it_has_not_seen() -> None:
+def test_intervals_cover_new_rows() -> None:
     world, rows = trained(), houses(5000)
     model = world.load(HOUSES)
     predictions = model.predictor.predict(rows.matrix)
@@ -63,7 +63,7 @@ def test_a_trained_model_has_intervals_that_cover_rows_it_has_not_seen() -> None
 
 
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=20), st.sampled_from([0.5, 0.9, 0.97]))
-def test_an_interval_does_not_depend_on_the_rows_beside_it(picked: list[int], level: float) -> None:
+def test_an_interval_does_not_depend_on_other_rows(picked: list[int], level: float) -> None:
     model, rows = WORLD.load(HOUSES), houses(60).matrix
     intervals = intervals_of(WORLD)
     predictions = model.predictor.predict(rows)
@@ -77,7 +77,7 @@ def test_an_interval_does_not_depend_on_the_rows_beside_it(picked: list[int], le
 WORLD = trained(60)
 
 
-def test_the_manifest_and_the_report_and_the_run_say_what_was_measured() -> None:
+def test_manifest_report_and_run_have_the_coverage() -> None:
     world = World()
     report = world.train(data=source(ROWS))
     manifest = world.load(HOUSES).manifest
@@ -91,10 +91,7 @@ def test_the_manifest_and_the_report_and_the_run_say_what_was_measured() -> None
 
 
 class WatchingLearner(MemoryLearner):
-    """A learner that remembers which rows each model was fitted on, by their first feature.
-
-    And how often files were made.
-    """
+    """Records the rows of each fit, by their first feature, and counts exports."""
 
     def __init__(self) -> None:
         self.fits: list[tuple[TrainingSpec, set[float]]] = []
@@ -118,44 +115,43 @@ class WatchingLearner(MemoryLearner):
 
 
 class Watching:
-    """A predictor that notes whether it is asked about rows that it was fitted on."""
+    """A predictor that fails for rows that it was fitted on."""
 
     def __init__(self, sound: Predictor, rows: set[float], learner: WatchingLearner) -> None:
         self.sound, self.rows, self.learner = sound, rows, learner
 
     def predict(self, matrix: Matrix) -> Vector:
-        asked = {*matrix[:, 0].tolist()}
-        assert not asked & self.rows
+        assert not {*matrix[:, 0].tolist()} & self.rows
         return self.sound.predict(matrix)
 
 
-def test_no_model_is_asked_about_rows_that_it_has_learnt_from_and_one_is_made_into_files() -> None:
+def test_calibration_predictions_are_out_of_fold_and_one_model_is_exported() -> None:
     learner = WatchingLearner()
     changed: dict[str, Any] = {"age": np.arange(100.0)}
     spec = TrainingSpec(LINEAR.estimator, {}, Split(0.2, 1))
     rows = read_labelled(source(100, changed=changed), SCHEMA).divide(spec.split)
     served = MemoryLearner().fit(spec, SCHEMA, rows.training.matrix, rows.training.target)
     CalibrateIntervals(learner, MemoryRuntime(), MemoryExecutor())(
-        spec, SCHEMA, rows, served.predictor
+        spec, SCHEMA, rows, served.predictor.predict(rows.holdout.matrix)
     )
     everything = {*rows.training.matrix[:, 0].tolist()}
-    model, spread, last = learner.fits[:5], learner.fits[5:10], learner.fits[10:]
-    assert [len(fitted) for _, fitted in (*model, *spread, *last)] == [64] * 10 + [80]
-    for fits in (model, spread):
+    model, error_scale, last = learner.fits[:5], learner.fits[5:10], learner.fits[10:]
+    assert [len(fitted) for _, fitted in (*model, *error_scale, *last)] == [64] * 10 + [80]
+    for fits in (model, error_scale):
         held = [everything - fitted for _, fitted in fits]
         assert set.union(*held) == everything
     assert last[0][1] == everything
     assert learner.exports == 1
 
 
-def test_a_table_too_small_to_calibrate_makes_a_model_without_intervals() -> None:
+def test_a_small_table_gives_a_model_without_intervals() -> None:
     world = World()
     report = world.train(data=source(24))
     assert report.uncertainty is None
     assert world.load(HOUSES).intervals is None
 
 
-def test_intervals_that_are_not_asked_for_are_not_made() -> None:
+def test_without_calibration_the_bundle_has_no_intervals() -> None:
     world = World()
     world.train()
     with_intervals = {*world.store.load(world.store.resolve(HOUSES)).files}
@@ -171,20 +167,20 @@ def test_intervals_that_are_not_asked_for_are_not_made() -> None:
     assert report.uncertainty is None
 
 
-def test_a_level_that_cannot_be_given_is_refused_before_anything_is_computed() -> None:
-    intervals = Intervals(Unaskable(), intervals_of(WORLD).quantiles)
+def test_an_unsupported_level_is_refused_before_anything_is_computed() -> None:
+    intervals = Intervals(Unused(), intervals_of(WORLD).quantiles)
     with pytest.raises(InvalidData, match="interval: this level is not allowed"):
         intervals.bounds(np.zeros((1, 3)), np.zeros(1), 1.5)
 
 
-class Unaskable:
-    """A predictor that must not be asked."""
+class Unused:
+    """A predictor that must not be called."""
 
     def predict(self, matrix: Matrix) -> Vector:
-        raise AssertionError(f"asked about {len(matrix)} rows")
+        raise AssertionError(f"called with {len(matrix)} rows")
 
 
-SPOILT = {
+BROKEN = {
     "uncertainty.json": b"{}",
     "spread.model.onnx": b"{}",
     "spread.features.json": b"null",
@@ -192,26 +188,26 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("name", SPOILT)
-def test_a_bundle_whose_spread_model_is_spoilt_is_rejected(name: str) -> None:
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_bundle_with_a_broken_error_scale_model_is_rejected(name: str) -> None:
     store = SpoiledStore()
     world = World(store)
     report = world.train()
     whole = store.load(report.version)
     manifest = whole.verified(whole.id, read_manifest)
     files = {n: c for n, c in whole.files.items() if n != Bundle.MANIFEST}
-    spoilt = Bundle.seal(manifest, {**files, name: SPOILT[name]})
+    broken = Bundle.seal(manifest, {**files, name: BROKEN[name]})
     where = name.removeprefix("spread.")
-    with pytest.raises(ArtefactRejected, match=rf"(the spread model: )?{where}"):
-        world.load.opened(store.save("houses", spoilt, report.version.created_at, {}), spoilt)
+    with pytest.raises(ArtefactRejected, match=rf"(the error-scale model: )?{where}"):
+        world.load.opened(store.save("houses", broken, report.version.created_at, {}), broken)
     lacking = Bundle.seal(manifest, {n: c for n, c in files.items() if n != name})
     if name == "uncertainty.json":
         return
-    with pytest.raises(ArtefactRejected, match=f"the spread model: the bundle has no {where}"):
+    with pytest.raises(ArtefactRejected, match=f"the error-scale model: the bundle has no {where}"):
         world.load.opened(store.save("houses", lacking, report.version.created_at, {}), lacking)
 
 
-def test_a_changed_file_of_the_spread_model_is_noticed_by_its_checksum() -> None:
+def test_a_changed_file_of_the_error_scale_model_fails_its_checksum() -> None:
     store = SpoiledStore()
     world = World(store)
     world.train()
@@ -220,17 +216,17 @@ def test_a_changed_file_of_the_spread_model_is_noticed_by_its_checksum() -> None
         world.load(HOUSES)
 
 
-class SkewedSpread(MemoryRuntime):
-    """A runtime whose serving form of the spread model does not answer like the trained one."""
+class SkewedErrorScale(MemoryRuntime):
+    """A runtime whose error-scale models fail the parity check."""
 
     def load(self, schema: Schema, files: Any) -> Any:
         sound = super().load(schema, files)
-        return Skewed(sound) if schema == spread_schema(SCHEMA) else sound
+        return Skewed(sound) if schema == error_scale_schema(SCHEMA) else sound
 
 
-def test_a_spread_model_that_answers_otherwise_is_not_registered() -> None:
-    world = World(runtime=SkewedSpread())
-    with pytest.raises(ArtefactRejected, match="spread of the hold-out: answers differ"):
+def test_an_error_scale_model_that_fails_the_parity_check_is_not_registered() -> None:
+    world = World(runtime=SkewedErrorScale())
+    with pytest.raises(ArtefactRejected, match="error scale of the hold-out: "):
         world.train()
     assert world.store.names() == []
 
@@ -240,7 +236,7 @@ def test_the_same_training_gives_the_same_intervals_to_the_last_byte() -> None:
     assert first.store.resolve(HOUSES).bundle_id == second.store.resolve(HOUSES).bundle_id
 
 
-def test_a_constant_fold_of_the_data_does_no_harm() -> None:
+def test_a_fold_may_have_a_constant_target() -> None:
     price = np.where(np.arange(60) == 0, 2.0, 1.0)
     data = MemorySource(source(60, changed={"price": price}).table)
     world = World()
@@ -249,7 +245,7 @@ def test_a_constant_fold_of_the_data_does_no_harm() -> None:
 
 
 def _split_of(price: Vector) -> Split:
-    """A split whose hold-out has the one row that is unlike the others."""
+    """Return a split whose hold-out has the one different row."""
     return next(
         split
         for split in (Split(0.2, seed) for seed in range(100))

@@ -1,13 +1,16 @@
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from adapters.formats.manifest_file import read_manifest
+from application.data.labelled_rows import read_labelled
 from application.model.load_model import PROFILE
-from domain.data.feature import Feature, Kind
-from domain.data.schema import Schema
+from domain.data.feature import Feature, Kind, Vector
+from domain.data.schema import Matrix, Schema
 from domain.data.split import Split
 from domain.data.table import Table, plain
 from domain.errors import (
@@ -27,7 +30,7 @@ from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.ledger import Action, PromotionOutcome
 from domain.training.specification import Estimator, TrainingSpec
 from tests.fakes.data import MemorySource
-from tests.fakes.model import MemoryStore
+from tests.fakes.model import LinearPredictor, MemoryRuntime, MemoryStore
 from tests.support.houses import (
     ALWAYS,
     DUMMY,
@@ -326,7 +329,7 @@ def test_an_unknown_parameter_fails_the_run(world: World) -> None:
     assert [run.status for run in world.tracker.runs] == ["failed"]
 
 
-@pytest.mark.parametrize("where", ["runtime", "elsewhere"])
+@pytest.mark.parametrize("where", ["runtime", "graph_runtime"])
 def test_a_serving_form_that_answers_otherwise_is_not_registered(world: World, where: str) -> None:
     setattr(world, where, SkewedRuntime())
     with pytest.raises(ArtefactRejected, match=r"^hold-out: answers differ by up to 1e-06"):
@@ -438,3 +441,37 @@ def test_a_store_that_is_down_is_noticed_before_anything_is_trained() -> None:
     with pytest.raises(Unavailable, match=r"registry is down"):
         world.train()
     assert (world.store.names(), world.tracker.runs) == ([], [])
+
+
+class RecordingRuntime(MemoryRuntime):
+    """A `Runtime` that records the rows that its predictors score."""
+
+    def __init__(self) -> None:
+        self.scored: list[bytes] = []
+
+    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Any:
+        return Recording(super().load(schema, files), self.scored)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A predictor that records the rows that it scores."""
+
+    inner: LinearPredictor
+    scored: list[bytes]
+
+    def predict(self, matrix: Matrix) -> Vector:
+        self.scored.append(matrix.tobytes())
+        return self.inner.predict(matrix)
+
+
+def test_each_serving_form_scores_the_hold_out_once() -> None:
+    runtime, graph_runtime = RecordingRuntime(), RecordingRuntime()
+    world = World(runtime=runtime, graph_runtime=graph_runtime)
+    data = source(400)
+    holdout = read_labelled(data, SCHEMA).divide(LINEAR.split).holdout.matrix.tobytes()
+    world.train(LINEAR, data)
+    assert runtime.scored.count(holdout) == graph_runtime.scored.count(holdout) == 1
+    world.train(RIDGE, data)
+    assert runtime.scored.count(holdout) == 1 + 2  # challenger and champion
+    assert graph_runtime.scored.count(holdout) == 2

@@ -2,7 +2,7 @@ import numpy as np
 
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Coordinates, Schema, Target
-from domain.model.probe_rows import far_away, nearby, with_gaps
+from domain.model.probe_rows import far_away, nearby, without_nullable
 
 MAP = Schema(
     "map",
@@ -19,11 +19,11 @@ LIST = Schema("list", Target("price"), (Feature("a", Kind.NUMBER), Feature("b", 
 
 def test_rows_get_gaps_where_a_value_may_be_missing() -> None:
     rows = np.arange(6.0).reshape(2, 3)
-    gaps = with_gaps(MAP, rows)
+    gaps = without_nullable(MAP, rows)
     assert np.isnan(gaps[:, 1]).all()
     assert gaps[:, [0, 2]].tolist() == rows[:, [0, 2]].tolist()
     assert rows.tolist() == np.arange(6.0).reshape(2, 3).tolist()
-    assert with_gaps(LIST, rows[:, :2]).shape == (0, 2)
+    assert without_nullable(LIST, rows[:, :2]).shape == (0, 2)
 
 
 def test_rows_are_moved_to_the_corners_of_the_map_by_turns() -> None:

@@ -36,7 +36,7 @@ def _candidate(
     size: int = 1000,
     row_ms: float = 1.0,
     coverage: Uncertainty | None = None,
-    new_place_ms: float | None = None,
+    new_location_ms: float | None = None,
 ) -> Candidate:
     squared = np.square(np.full(ROWS, error) if isinstance(error, float | int) else error)
     data = DatasetIdentity(sha256, None, ROWS, simulated)
@@ -51,7 +51,7 @@ def _candidate(
         size=size,
         row_ms=row_ms,
         uncertainty=coverage,
-        new_place_ms=new_place_ms,
+        new_location_ms=new_location_ms,
     )
 
 
@@ -298,22 +298,22 @@ def test_what_covers_more_everywhere_is_not_refused_where_another_is_let_pass(
 
 def test_the_slower_of_both_times_is_what_is_decided_by() -> None:
     policy = PromotionPolicy(latency_ms=2.0)
-    slow = policy.decide(_candidate(1.0, row_ms=0.1, new_place_ms=2.5), None)
+    slow = policy.decide(_candidate(1.0, row_ms=0.1, new_location_ms=2.5), None)
     assert slow.reasons[-1] == (
-        "one row takes 0.1 ms, 2.5 ms at a place that is new, beyond the budget of 2 ms"
+        "one row takes 0.1 ms, 2.5 ms at a new location, beyond the budget of 2 ms"
     )
-    held = policy.decide(_candidate(1.0, row_ms=0.1, new_place_ms=2.0), None)
+    held = policy.decide(_candidate(1.0, row_ms=0.1, new_location_ms=2.0), None)
     assert held.promoted
     assert _check(held, "latency").figures == {
         "row_ms": 0.1,
-        "new_place_ms": 2.0,
+        "new_location_ms": 2.0,
         "budget_ms": 2.0,
     }
 
 
 def test_cheaper_by_time_means_at_the_places_that_take_longer() -> None:
-    champion = _candidate(100.0, "3", row_ms=0.1, new_place_ms=0.8)
-    challenger = _candidate(100.0, size=900, row_ms=0.3, new_place_ms=0.3)
+    champion = _candidate(100.0, "3", row_ms=0.1, new_location_ms=0.8)
+    challenger = _candidate(100.0, size=900, row_ms=0.3, new_location_ms=0.3)
     cost = _check(PromotionPolicy().decide(challenger, champion), "cost")
     assert cost.passed
     assert (cost.figures["challenger_row_ms"], cost.figures["champion_row_ms"]) == (0.3, 0.8)
