@@ -126,7 +126,7 @@ def test_a_level_between_two_is_answered_by_the_higher() -> None:
 
 
 def test_too_few_rows_cannot_calibrate() -> None:
-    with pytest.raises(InvalidData, match="19 rows .*20 or more"):
+    with pytest.raises(InvalidData, match=r"19 rows .*20 or more"):
         _constant([1.0] * (FEWEST_ROWS - 1))
 
 
