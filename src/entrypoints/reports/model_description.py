@@ -1,4 +1,4 @@
-"""A model in words that a person can read: what `models show --json` and `GET /model` answer."""
+"""The description of a model: the JSON of `models show --json` and `GET /model`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from domain.uncertainty.coverage import Uncertainty
 
 
 def describe_model(model: LoadedModel) -> dict[str, Any]:
-    """Return the manifest of a loaded model with its place in the store."""
+    """Return the manifest of a loaded model, with the facts of its registered version."""
     version, manifest = model.version, model.manifest
     schema = manifest.schema
     return {
@@ -41,18 +41,18 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
 
 
 def describe_intervals(uncertainty: Uncertainty | None) -> str:
-    """Return in one line what was measured of a model's intervals."""
+    """Return coverage and width of the intervals of a model, in one line."""
     if uncertainty is None:
         return "none"
     return (
-        f"{uncertainty.level:.0%} intervals hold {uncertainty.coverage:.1%} of the hold-out "
-        f"and are {uncertainty.width:,.2f} wide on average, "
-        f"{uncertainty.narrower:.1%} less than of constant width"
+        f"{uncertainty.level:.0%} intervals: coverage {uncertainty.coverage:.1%} on the hold-out, "
+        f"mean width {uncertainty.width:,.2f}, "
+        f"{uncertainty.narrower:.1%} less than intervals of constant width"
     )
 
 
 def describe_features(schema: Schema) -> list[dict[str, str]]:
-    """Return name, kind, what is allowed and meaning of each feature."""
+    """Return name, kind, allowed values and description of each feature."""
     return [
         {
             "name": feature.name,
