@@ -21,9 +21,14 @@ _NOT_READY = {503: "No model is ready; says why."}
 def service_router(
     serving: ServedModel, show_metrics: Callable[[Request], Awaitable[Response]]
 ) -> APIRouter:
-    """Return the routes beside prediction."""
+    """Return the routes besides prediction."""
     router = APIRouter(route_class=ApiRoute)
+    _add_health_routes(router, serving)
+    _add_model_routes(router, serving, show_metrics)
+    return router
 
+
+def _add_health_routes(router: APIRouter, serving: ServedModel) -> None:
     @router.get("/health", tags=["health"], summary="Whether the server runs")
     async def health() -> dict[str, str]:
         """Answer as long as the process can."""
@@ -58,6 +63,12 @@ def service_router(
             "reloads": state.reloads,
         }
 
+
+def _add_model_routes(
+    router: APIRouter,
+    serving: ServedModel,
+    show_metrics: Callable[[Request], Awaitable[Response]],
+) -> None:
     @router.get(
         "/model",
         tags=["model"],
@@ -73,6 +84,8 @@ def service_router(
         "/metrics",
         tags=["health"],
         summary="What Prometheus reads",
+        description="Return the metrics of all processes of the server as Prometheus' text. "
+        f"A key needs the scope `{Scope.METRICS}`.",
         operation_id="metrics",
         response_class=PlainTextResponse,
         response_description="Metrics.",
@@ -80,9 +93,3 @@ def service_router(
     )
     async def metrics(request: Request) -> Response:
         return await show_metrics(request)
-
-    metrics.__doc__ = (
-        "Return the metrics of all processes of the server as Prometheus' text. "
-        f"A key needs the scope `{Scope.METRICS}`."
-    )
-    return router
