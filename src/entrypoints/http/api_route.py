@@ -95,8 +95,8 @@ def _explain(error: Mapping[str, Any]) -> str:
     """Return what is wrong with the fields of a body, without the values of the caller."""
     field = "".join(map(str, error["loc"][1:2]))
     if error["type"] == "extra_forbidden":
-        more = 'with "interval" and "extrapolates" if wanted'
-        return f"the body has unknown fields beside 'data'; {_ALLOWED}, {more}"
+        more = 'optionally with "interval" and "extrapolates"'
+        return f"the body has unknown fields; {_ALLOWED}, {more}"
     if error["type"] != "missing" and field in _INVALID_FIELDS:
         return _INVALID_FIELDS[field]
     return f"the body is not an object with the field 'data'; {_ALLOWED}"

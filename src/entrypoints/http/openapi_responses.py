@@ -54,10 +54,10 @@ _ERRORS: dict[Protocol, tuple[str, type[BaseModel]]] = {
     Protocol.MLFLOW: ("application/json", MlflowError),
 }
 _REFUSALS = {
-    401: "A key is needed, and there is none that is good.",
-    403: "The key lacks the scope.",
-    408: "The body took too long to come.",
-    429: "The key is used too often; says when to come back.",
+    401: "A valid API key is required.",
+    403: "The key does not have the scope.",
+    408: "The body did not arrive in time.",
+    429: "The key exceeds its rate; says when to try again.",
     503: "The server is full, or no model is ready; says why.",
 }
 _SLOW_BODY = 408

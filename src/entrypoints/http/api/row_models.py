@@ -1,7 +1,7 @@
 """Request and response models of the native API, generated from the schema of the served model.
 
-The domain validates rows (`Schema.encode_records`); the models describe them, and validate the
-fields beside them.
+The domain validates rows (`Schema.encode_records`). The models describe them, and validate the
+options of a request.
 """
 
 import re
@@ -20,7 +20,7 @@ _TYPES: dict[Kind, Any] = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.BOOLEAN: 
 
 
 class RowsRequest(BaseModel):
-    """Rows, and what is wanted beside predictions."""
+    """Rows to predict, and options."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -40,7 +40,7 @@ class RowsRequest(BaseModel):
 
     @property
     def options(self) -> PredictionOptions:
-        """What is wanted beside predictions."""
+        """The options of the request."""
         return PredictionOptions(self.interval, self.extrapolates)
 
 

@@ -21,7 +21,7 @@ _NOT_READY = {503: "No model is ready; says why."}
 def service_router(
     serving: ServedModel, show_metrics: Callable[[Request], Awaitable[Response]]
 ) -> APIRouter:
-    """Return the routes besides prediction."""
+    """Return the routes of health, metrics and model."""
     router = APIRouter(route_class=ApiRoute)
     _add_health_routes(router, serving)
     _add_model_routes(router, serving, show_metrics)

@@ -80,7 +80,7 @@ def test_requests_around_a_change_of_models_get_the_model_they_came_for() -> Non
     assert [answer.tolist() for answer in asyncio.run(around())] == [[1.0], [20.0], [30.0], [4.0]]
 
 
-def test_a_fault_of_the_model_reaches_every_caller_and_no_later_one() -> None:
+def test_an_error_of_the_model_reaches_every_caller_of_the_batch_only() -> None:
     broken, sound = model(Counting(fault=Unavailable("gone"))), model(Counting())
 
     async def scenario() -> list[Any]:
@@ -94,7 +94,7 @@ def test_a_fault_of_the_model_reaches_every_caller_and_no_later_one() -> None:
     assert answer.tolist() == [2.0]
 
 
-def test_a_caller_that_hung_up_does_not_disturb_the_others() -> None:
+def test_a_caller_that_disconnects_does_not_disturb_the_others() -> None:
     async def scenario() -> Vector:
         batcher = AdaptiveBatcher()
         served = model(Counting())

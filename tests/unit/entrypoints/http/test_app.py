@@ -80,7 +80,7 @@ def problem(answer: Any, status: int) -> dict[str, Any]:
 # --- what works
 
 
-def test_predictions_are_the_model_s_own(client: TestClient, wired: Container) -> None:
+def test_predictions_are_those_of_the_model(client: TestClient, wired: Container) -> None:
     rows = [ROW, {**ROW, "age": None}, {**ROW, "height": 12}]
     answer = client.post("/predict", json={"data": rows})
     assert answer.status_code == 200
@@ -91,7 +91,7 @@ def test_predictions_are_the_model_s_own(client: TestClient, wired: Container) -
 
 
 @pytest.mark.parametrize("count", [1, 150])
-def test_intervals_are_answered_where_they_are_asked_for(
+def test_intervals_are_returned_on_request(
     client: TestClient, wired: Container, count: int
 ) -> None:
     rows = [{**ROW, "height": 0.5 + row / 100} for row in range(count)]
@@ -108,34 +108,30 @@ def test_intervals_are_answered_where_they_are_asked_for(
     assert document["extrapolates"] == [[*names] for names in model.beyond(matrix)]
 
 
-def test_a_row_beyond_the_training_data_is_told(client: TestClient) -> None:
+def test_a_row_out_of_domain_is_marked(client: TestClient) -> None:
     asked = {"data": [ROW, {**ROW, "age": 40_000}], "extrapolates": True}
     assert client.post("/predict", json=asked).json()["extrapolates"] == [[], ["age"]]
 
 
 @pytest.mark.parametrize("interval", [None, 0.9])
-def test_no_interval_may_be_asked_for_in_so_many_words(
-    client: TestClient, interval: float | None
-) -> None:
+def test_a_null_interval_means_no_interval(client: TestClient, interval: float | None) -> None:
     answer = client.post("/predict", json={"data": [ROW], "interval": interval}).json()
     assert ("intervals" in answer) == (interval is not None)
 
 
 @pytest.mark.parametrize("interval", [0, 0.4, 0.9999, 90, -1])
-def test_a_level_that_is_not_allowed_is_refused_with_those_that_are(
-    client: TestClient, interval: float
-) -> None:
+def test_a_level_that_is_not_allowed_is_rejected(client: TestClient, interval: float) -> None:
     found = problem(client.post("/predict", json={"data": [ROW], "interval": interval}), 422)
     assert "interval: this level is not allowed; allowed: a number from 0.5 to" in found["detail"]
 
 
 @pytest.mark.parametrize("interval", [MARKER, [0.9], {}, True])
-def test_what_is_no_level_is_refused(client: TestClient, interval: object) -> None:
+def test_a_level_that_is_not_a_number_is_rejected(client: TestClient, interval: object) -> None:
     found = problem(client.post("/predict", json={"data": [ROW], "interval": interval}), 422)
     assert found["detail"] == "interval: is not a number; allowed: a level such as 0.9"
 
 
-def test_a_nullable_field_may_be_left_out(client: TestClient) -> None:
+def test_a_nullable_field_may_be_absent(client: TestClient) -> None:
     without = {name: value for name, value in ROW.items() if name != "age"}
     answers = [
         client.post("/predict", json={"data": [row]}).json()["predictions"]
@@ -169,7 +165,7 @@ def test_json_may_be_announced_in_any_way_that_means_it(
     assert post(client, body, **{"content-type": media_type}).status_code == 200
 
 
-def test_health_says_that_it_runs(client: TestClient) -> None:
+def test_health_reports_a_running_server(client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     assert client.get("/health/live").json() == {"live": True}
     ready = client.get("/health/ready").json()
@@ -183,7 +179,7 @@ def test_health_says_that_it_runs(client: TestClient) -> None:
     }
 
 
-def test_the_model_is_told_in_words(client: TestClient) -> None:
+def test_the_served_model_is_described(client: TestClient) -> None:
     described = client.get("/model").json()
     assert described["model"] == "orchard/1"
     assert [feature["name"] for feature in described["features"]] == list(SCHEMA.names)
@@ -249,13 +245,13 @@ BODIES: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_is_no_request_is_refused(client: TestClient, name: str) -> None:
+def test_an_invalid_body_is_rejected(client: TestClient, name: str) -> None:
     content, status = BODIES[name]
     document = problem(post(client, content), status)
     assert "errors" not in document
 
 
-def test_the_messages_say_what_is_allowed(client: TestClient) -> None:
+def test_messages_name_what_is_allowed(client: TestClient) -> None:
     said = {name: post(client, BODIES[name][0]).json()["detail"] for name in BODIES}
     for name in ("a list", "no data", "a field too many", "data of the wrong type"):
         assert 'allowed: {"data": [{…}, …]}' in said[name]
@@ -283,9 +279,7 @@ FIELDS: dict[str, tuple[dict[str, object], str, str, str]] = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_field_that_breaks_the_schema_is_named_with_what_is_allowed(
-    client: TestClient, name: str
-) -> None:
+def test_a_violation_names_the_field_and_what_is_allowed(client: TestClient, name: str) -> None:
     changes, field, said, allowed = FIELDS[name]
     answer = client.post("/predict", json={"data": [ROW, {**ROW, **changes}]})
     (entry,) = problem(answer, 422)["errors"]
@@ -294,7 +288,7 @@ def test_a_field_that_breaks_the_schema_is_named_with_what_is_allowed(
 
 
 @pytest.mark.parametrize("literal", ["1e400", "-1e400", "9" * 400])
-def test_a_number_beyond_all_numbers_is_refused(client: TestClient, literal: str) -> None:
+def test_a_number_that_is_not_finite_is_rejected(client: TestClient, literal: str) -> None:
     body = json.dumps({"data": [{**ROW, "height": 0}]}).replace(
         '"height": 0', f'"height": {literal}'
     )
@@ -302,7 +296,7 @@ def test_a_number_beyond_all_numbers_is_refused(client: TestClient, literal: str
     assert (entry["field"], entry["problem"]) == ("height", "is not a finite number")
 
 
-def test_a_field_that_stands_there_twice_is_refused(client: TestClient) -> None:
+def test_a_repeated_field_is_rejected(client: TestClient) -> None:
     row = json.dumps(ROW)
     body = f'{{"data": [{row}, {row[:-1]}, "height": 1}}]}}'
     (entry,) = problem(post(client, body), 422)["errors"]
@@ -310,13 +304,13 @@ def test_a_field_that_stands_there_twice_is_refused(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("row", [None, 1, MARKER, [1, 2], True, [ROW]])
-def test_a_row_that_is_no_object_is_refused(client: TestClient, row: object) -> None:
+def test_a_row_that_is_not_an_object_is_rejected(client: TestClient, row: object) -> None:
     (entry,) = problem(client.post("/predict", json={"data": [row]}), 422)["errors"]
     assert (entry["row"], entry["field"], entry["problem"]) == (0, "", "is not an object")
     assert "height, age, sort, watered" in entry["allowed"]
 
 
-def test_every_fault_of_every_row_is_told_up_to_a_hundred(client: TestClient) -> None:
+def test_all_violations_are_listed_up_to_a_hundred(client: TestClient) -> None:
     document = problem(client.post("/predict", json={"data": [{}] * 50}), 422)
     assert len(document["errors"]) == 100
     assert document["detail"] == (
@@ -327,13 +321,13 @@ def test_every_fault_of_every_row_is_told_up_to_a_hundred(client: TestClient) ->
 @pytest.mark.parametrize(
     "media_type", ["", "text/csv", "text/plain", "application/x-www-form-urlencoded", MARKER]
 )
-def test_a_body_of_another_type_is_refused(client: TestClient, media_type: str) -> None:
+def test_another_content_type_is_rejected(client: TestClient, media_type: str) -> None:
     answer = post(client, json.dumps({"data": [ROW]}), **{"content-type": media_type})
     assert "application/json" in problem(answer, 415)["detail"]
 
 
 @pytest.mark.parametrize("length", ["5", "0", "-1", "x", "1.5", "1e9", "", "9" * 30, "²", "1 2"])
-def test_what_a_caller_says_of_the_length_is_only_a_hint(client: TestClient, length: str) -> None:
+def test_the_announced_length_is_only_a_hint(client: TestClient, length: str) -> None:
     answer = client.post(
         "/predict",
         content=json.dumps({"data": [ROW]}).encode(),
@@ -343,7 +337,7 @@ def test_what_a_caller_says_of_the_length_is_only_a_hint(client: TestClient, len
 
 
 @pytest.mark.parametrize("length", ["1", "x", None])
-def test_a_body_beyond_the_limit_is_refused_whatever_is_said_of_it(
+def test_a_body_over_the_limit_is_rejected_whatever_length_is_announced(
     client: TestClient, length: str | None
 ) -> None:
     def chunks() -> Iterator[bytes]:
@@ -405,7 +399,7 @@ GARBAGE = st.recursive(
         ),
     )
 )
-def test_whatever_is_sent_is_answered_or_refused_and_never_comes_back(
+def test_any_json_is_answered_or_rejected_and_never_echoed(
     client: TestClient, body: object
 ) -> None:
     answer = post(client, json.dumps(body))
@@ -419,7 +413,7 @@ def test_whatever_is_sent_is_answered_or_refused_and_never_comes_back(
 
 @settings(max_examples=100)
 @given(st.binary(max_size=40) | st.binary(max_size=20).map(lambda tail: b'{"data": [' + tail))
-def test_whatever_bytes_are_sent_are_refused(client: TestClient, body: bytes) -> None:
+def test_any_bytes_are_rejected(client: TestClient, body: bytes) -> None:
     answer = post(client, body)
     problem(answer, answer.status_code)
     assert answer.status_code in (400, 422)

@@ -45,12 +45,12 @@ def test_of_very_many_violations_the_first_are_listed() -> None:
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS])
-def test_what_passes_says_when_to_try_again(status: HTTPStatus) -> None:
+def test_a_temporary_error_says_when_to_try_again(status: HTTPStatus) -> None:
     assert int(problem(status, "t", "d").headers["retry-after"]) > 0
     assert "retry-after" not in problem(HTTPStatus.UNPROCESSABLE_ENTITY, "t", "d").headers
 
 
-def test_a_fault_of_the_program_is_told_to_the_log_and_not_to_the_caller(
+def test_an_internal_error_is_logged_and_not_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     answer = native(ZeroDivisionError("secret"))

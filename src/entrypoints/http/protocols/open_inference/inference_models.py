@@ -30,7 +30,7 @@ class V2Tensor(V2TensorMetadata):
 
 
 class V2Output(BaseModel):
-    """An output that is asked for."""
+    """A requested output."""
 
     name: str = Field(examples=[PREDICTION])
     parameters: dict[str, Any] = {}

@@ -86,7 +86,7 @@ def infer_decoder(scope: Scope, admit: Callable[[int], None]) -> Decode:
         raise HTTPException(415, "the body has a content encoding; allowed: none")
     lengths = headers.getlist(HEADER)
     if len(lengths) > 1:
-        raise InvalidData(f"{HEADER}: stands there {len(lengths)} times; allowed: once")
+        raise InvalidData(f"{HEADER}: is given {len(lengths)} times; allowed: once")
     return partial(_decode, lengths[0] if lengths else None, admit)
 
 

@@ -73,7 +73,7 @@ def read_table(inputs: Sequence[Tensor], schema: Schema, admit: Callable[[int], 
         if feature is None:
             raise InvalidData(f"{tensor.where}: is not a feature; allowed: {_allowed(schema)}")
         if feature.name in columns:
-            raise InvalidData(f"{tensor.where}: {feature.name!r} stands there twice")
+            raise InvalidData(f"{tensor.where}: {feature.name!r} is given twice")
         columns[feature.name] = _column(tensor, feature)
     return to_table(columns, schema, rows)
 

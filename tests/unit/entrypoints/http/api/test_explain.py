@@ -72,7 +72,9 @@ def test_the_answer_is_as_documented(client: TestClient) -> None:
         ({"data": [ROW] * 6}, 413, "6 rows in one request; allowed: 5"),
     ],
 )
-def test_what_is_wrong_is_a_problem(client: TestClient, body: Any, status: int, said: str) -> None:
+def test_an_invalid_request_gets_a_problem_document(
+    client: TestClient, body: Any, status: int, said: str
+) -> None:
     answer = _post(client, body)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -87,7 +89,7 @@ def test_other_types_and_methods_are_refused(client: TestClient) -> None:
     assert client.get("/explain").status_code == 405
 
 
-def test_without_the_libraries_the_server_says_what_is_lacking(bare: TestClient) -> None:
+def test_without_the_libraries_the_response_names_the_missing_one(bare: TestClient) -> None:
     answer = _post(bare, {"data": [ROW]})
     assert (answer.status_code, answer.json()["title"]) == (501, "Not supported")
     assert "shap is not installed" in answer.json()["detail"]

@@ -51,7 +51,7 @@ def test_what_is_read_of_a_table_is_what_the_schema_accepts(data: st.DataObject)
         assert None in [value for row in good for value in row.values()]
 
 
-def test_a_table_with_a_faulty_row_or_without_a_feature_is_left_to_the_thorough_way(
+def test_a_table_with_an_unreadable_row_or_without_a_feature_is_not_accepted(
     small_schema: Schema,
 ) -> None:
     reader = ColumnReader(small_schema)

@@ -133,7 +133,7 @@ class FaultyRuntime(MemoryRuntime):
         return Faulty(super().load(schema, files))
 
 
-def test_a_fault_of_the_program_is_told_without_its_traceback() -> None:
+def test_an_internal_error_has_no_traceback() -> None:
     wired = planted()
     wired.runtime.override(providers.Object(FaultyRuntime()))
     text = "the request failed by a fault of the server"

@@ -37,7 +37,7 @@ def test_texts_are_held_once_each() -> None:
     assert to_codes([b"\xc3\xbc", "ü"]).values == ("ü", "ü")
 
 
-def test_a_feature_that_may_be_missing_is_not_asked_for() -> None:
+def test_a_nullable_feature_is_not_required() -> None:
     number, word = Feature("n", Kind.NUMBER), Feature("w", Kind.NUMBER, nullable=True)
     schema = Schema("s", Target("y"), (number, word))
     require_features(["n"], schema)

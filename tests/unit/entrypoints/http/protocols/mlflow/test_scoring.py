@@ -45,7 +45,7 @@ def message(answer: Any, status: int, code: str = "BAD_REQUEST") -> str:
 # --- what works
 
 
-def test_it_says_that_it_answers(client: TestClient) -> None:
+def test_ping_and_version(client: TestClient) -> None:
     assert (client.get("/ping").status_code, client.get("/ping").text) == (200, "\n")
     assert client.get("/version").text == client.get("/v2").json()["version"]
 
@@ -131,7 +131,7 @@ def test_as_many_rows_as_allowed(client: TestClient) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_body_is_said(client: TestClient, body: Any, text: str) -> None:
+def test_an_invalid_body_is_explained(client: TestClient, body: Any, text: str) -> None:
     assert message(score(client, body), 400).startswith(text)
 
 
@@ -183,7 +183,7 @@ def test_a_row_that_breaks_the_schema_is_named(
         (b"height,sort,watered\n1,pear, \n", "1 field breaks the schema:\n  row 0, watered: is"),
     ],
 )
-def test_what_is_wrong_with_csv_is_said(client: TestClient, content: bytes, text: str) -> None:
+def test_invalid_csv_is_explained(client: TestClient, content: bytes, text: str) -> None:
     assert message(score_csv(client, content), 400).startswith(text)
 
 
@@ -221,7 +221,7 @@ def test_a_wrong_method_is_answered_in_the_form_of_the_contract(client: TestClie
     assert message(client.post("/ping"), 405) == "Method Not Allowed"
 
 
-def test_before_there_is_a_model_it_says_why() -> None:
+def test_without_a_model_the_reason_is_given() -> None:
     with TestClient(create_app(orchard())) as early:
         for answer in (early.get("/ping"), score(early, {"instances": ROWS})):
             assert message(answer, 503, "TEMPORARILY_UNAVAILABLE").startswith("not ready: ")

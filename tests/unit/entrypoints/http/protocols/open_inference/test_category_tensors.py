@@ -51,7 +51,7 @@ def test_what_is_accepted_is_what_from_bytes_reads(case: Any) -> None:
 
 
 @given(st.data())
-def test_categories_of_a_table_are_read_quickly(data: st.DataObject) -> None:
+def test_categories_of_a_table_are_accepted(data: st.DataObject) -> None:
     categories = ("<1H OCEAN", "INLAND", "ISLAND", "NEAR BAY", "NEAR OCEAN")
     texts = data.draw(st.lists(st.sampled_from(categories), min_size=MANY, max_size=200))
     read = read_categories(memoryview(packed("BYTES", texts)), categories, len(texts))
@@ -60,10 +60,10 @@ def test_categories_of_a_table_are_read_quickly(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 8])
-def test_a_few_are_left_to_the_thorough_way(count: int) -> None:
+def test_few_texts_are_left_to_from_bytes(count: int) -> None:
     assert read_categories(memoryview(packed("BYTES", ["a"] * count)), ("a",), count) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00", bytes(3), bytes(4), bytes(400)])
-def test_bytes_without_texts_are_left_to_the_thorough_way(content: bytes) -> None:
+def test_bytes_without_texts_are_left_to_from_bytes(content: bytes) -> None:
     assert read_categories(memoryview(content), ("a",), MANY) is None

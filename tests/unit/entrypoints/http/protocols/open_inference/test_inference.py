@@ -48,7 +48,7 @@ def changed(position: int, **fields: Any) -> list[dict[str, Any]]:
 # --- what works
 
 
-def test_the_server_says_who_it_is(client: TestClient) -> None:
+def test_the_metadata_of_the_server(client: TestClient) -> None:
     document = client.get("/v2").json()
     assert document["name"] == "modelport"
     assert document["extensions"] == ["binary_tensor_data"]
@@ -126,7 +126,9 @@ def test_an_answer_in_bytes(client: TestClient, wanted: dict[str, Any]) -> None:
         {"parameters": {"sequence_id": 3, "priority": 1, "timeout": 5, "content_type": "np"}},
     ],
 )
-def test_json_unless_bytes_are_asked_for(client: TestClient, wanted: dict[str, Any]) -> None:
+def test_the_response_is_json_unless_bytes_are_requested(
+    client: TestClient, wanted: dict[str, Any]
+) -> None:
     (output,) = infer(client, as_json(GOOD, **wanted)).json()["outputs"]
     assert output["data"] == native(client, ROWS)
 
@@ -204,7 +206,7 @@ def test_another_version_is_not_here(client: TestClient, version: str) -> None:
         ({"inputs": changed(1, name=None)}, "inputs[1]: has no name"),
         ({"inputs": changed(1, name=1)}, "inputs[1].name: is not a text"),
         ({"inputs": changed(1, name=MARKER)}, "inputs[1]: is not a feature; allowed: height, age"),
-        ({"inputs": changed(1, name="height")}, "inputs[1]: 'height' stands there twice"),
+        ({"inputs": changed(1, name="height")}, "inputs[1]: 'height' is given twice"),
         ({"inputs": changed(1, datatype=MARKER)}, "inputs[1].datatype: allowed: BOOL, UINT8"),
         ({"inputs": changed(1, datatype={})}, "inputs[1].datatype: allowed"),
         ({"inputs": changed(1, datatype="BYTES")}, "inputs[1] 'age': datatype: allowed: FP64, "),
@@ -253,7 +255,7 @@ def test_another_version_is_not_here(client: TestClient, version: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_request_is_said(client: TestClient, body: Any, text: str) -> None:
+def test_an_invalid_request_is_explained(client: TestClient, body: Any, text: str) -> None:
     message = Message(json.dumps(body).encode())
     assert error(infer(client, message), 400).startswith(text)
 
@@ -304,11 +306,11 @@ def test_a_length_that_lies_is_found_out(client: TestClient, cut: Any, text: str
     assert error(infer(client, cut(whole)), 400).startswith(text)
 
 
-def test_a_length_may_not_be_said_twice(client: TestClient) -> None:
+def test_the_length_may_be_announced_once_only(client: TestClient) -> None:
     whole = as_binary(tensors(SCHEMA, ROWS, binary=True))
     twice = [(HEADER, whole.header or ""), (HEADER, "1")]
     answer = client.post(INFER, content=whole.content, headers=twice)
-    assert error(answer, 400) == f"{HEADER}: stands there 2 times; allowed: once"
+    assert error(answer, 400) == f"{HEADER}: is given 2 times; allowed: once"
 
 
 def test_shape_and_bytes_must_agree(client: TestClient) -> None:
@@ -320,7 +322,7 @@ def test_shape_and_bytes_must_agree(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["", "application/json; charset=utf-8"])
-def test_json_may_come_without_saying_so(client: TestClient, media_type: str) -> None:
+def test_json_needs_no_content_type(client: TestClient, media_type: str) -> None:
     headers = {"content-type": media_type} if media_type else {}
     assert infer(client, as_json(GOOD), **headers).status_code == 200
     octets = {"content-type": "application/octet-stream"}
@@ -362,7 +364,7 @@ def test_a_body_that_is_too_long_is_refused(client: TestClient) -> None:
     assert error(infer(client, message), 413) == "the body is too long; allowed: 40000 bytes"
 
 
-def test_before_there_is_a_model_it_says_why() -> None:
+def test_without_a_model_the_reason_is_given() -> None:
     with TestClient(create_app(orchard())) as early:
         answer = early.get("/v2/health/ready")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)

@@ -75,7 +75,7 @@ def test_null_is_missing(datatype: str) -> None:
     assert read[1] is None or np.isnan(read[1])
 
 
-def test_a_number_beyond_its_datatype_is_infinite_as_a_float() -> None:
+def test_a_number_out_of_the_range_of_its_datatype_is_infinite_as_a_float() -> None:
     assert plain(from_json([1e300, -1e300, 1], "FP32", [3], "x")).tolist() == [np.inf, -np.inf, 1.0]
 
 
@@ -105,7 +105,7 @@ def test_a_number_beyond_its_datatype_is_infinite_as_a_float() -> None:
         ([[1, 2]], "FP64", [2, 1], "x: the lists inside data are not as its shape says"),
     ],
 )
-def test_what_json_does_not_hold_is_said(
+def test_invalid_elements_in_json_are_explained(
     data: Sequence[Any], datatype: str, shape: Sequence[int], message: str
 ) -> None:
     with pytest.raises(InvalidData) as refused:
@@ -136,7 +136,9 @@ def test_what_json_does_not_hold_is_said(
         (packed("BYTES", ["a", b"\xff"]), "BYTES", "x, element 1: is not UTF-8"),
     ],
 )
-def test_what_bytes_do_not_hold_is_said(content: bytes, datatype: str, message: str) -> None:
+def test_invalid_elements_in_bytes_are_explained(
+    content: bytes, datatype: str, message: str
+) -> None:
     with pytest.raises(InvalidData) as refused:
         from_bytes(raw(content), datatype, 2, "x")
     assert str(refused.value) == message
