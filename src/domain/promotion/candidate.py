@@ -1,4 +1,4 @@
-"""The models at the gate: what is known of each before one is chosen."""
+"""Champion and challenger as the promotion gate compares them."""
 
 from dataclasses import dataclass, field
 
@@ -11,11 +11,11 @@ from domain.uncertainty.coverage import Uncertainty
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model at the gate: what it scored on the common hold-out, what it learnt from and costs.
+    """A model with its errors on the common hold-out, its training data, and its costs.
 
-    `squared` are the squared errors of the hold-out rows, `size` the bytes of its bundle,
-    `row_ms` the milliseconds in which its serving form answers for one row whose place it was
-    asked for before, `new_location_ms` those for one whose place it was not; None without places.
+    `squared` are the squared errors of the hold-out rows, `size` the bytes of the bundle. `row_ms`
+    is the latency of one row at a cached location, `new_location_ms` at a new one; None without
+    coordinates.
     """
 
     label: str
@@ -31,11 +31,11 @@ class Candidate:
 
     @property
     def slowest_ms(self) -> float:
-        """The milliseconds for a row of the kind that takes longer."""
+        """The higher of the two latencies, in milliseconds."""
         return max(self.row_ms, self.new_location_ms or 0.0)
 
-    def learnt_from_same_rows(self, other: "Candidate") -> bool:
-        """Whether both were fitted on the same training rows, so neither saw the hold-out."""
+    def trained_on_same_rows(self, other: "Candidate") -> bool:
+        """Whether both have the same training rows, so that neither saw the hold-out."""
         return self.data.sha256 == other.data.sha256 and self.split == other.split
 
 
@@ -43,7 +43,7 @@ class Candidate:
 class Incomparable:
     """A champion that cannot be scored on the challenger's hold-out.
 
-    One that is broken may be replaced; one with another schema has clients that would be cut off.
+    A broken one may be replaced; one with another schema may have clients that need it.
     """
 
     label: str

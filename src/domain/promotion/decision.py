@@ -1,4 +1,4 @@
-"""What the gate decided, and each thing that it looked at."""
+"""The decision of the promotion gate and its checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing the gate looked at: in words and in figures; `passed` is None if not judged."""
+    """One rule of the policy with its result; `passed` is None if the rule does not apply."""
 
     name: str
     passed: bool | None
@@ -19,15 +19,15 @@ class Check:
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
 
     @property
-    def verdict(self) -> str:
-        """The outcome in a word or two."""
-        return {True: "passed", False: "failed", None: "not judged"}[self.passed]
+    def result(self) -> str:
+        """The result in a word or two."""
+        return {True: "passed", False: "failed", None: "not applicable"}[self.passed]
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the check as JSON values."""
         return {
             "name": self.name,
-            "verdict": self.verdict,
+            "verdict": self.result,
             "words": self.words,
             **self.figures,
         }
@@ -35,14 +35,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class PromotionDecision:
-    """Whether the challenger becomes champion; `reasons` say why, `checks` all that was found."""
+    """Whether the challenger becomes champion, with reasons and checks."""
 
     promoted: bool
     reasons: tuple[str, ...]
     checks: tuple[Check, ...] = ()
 
     def withheld(self) -> "PromotionDecision":
-        """Return what the decision is where promotion was not asked for."""
+        """Return the decision without promotion, for a training that does not ask for it."""
         if not self.promoted:
             return self
         reasons = ("promotion was not asked for", *self.reasons)
@@ -57,13 +57,13 @@ class PromotionDecision:
         }
 
     def to_tags(self) -> dict[str, str]:
-        """Return what a tracker keeps with the run."""
-        verdicts = {f"gate.{check.name}": check.verdict for check in self.checks}
+        """Return the tags of the run in a tracker."""
+        results = {f"gate.{check.name}": check.result for check in self.checks}
         reasons = "; ".join(self.reasons)
-        return {"promoted": str(self.promoted).lower(), "decision": reasons, **verdicts}
+        return {"promoted": str(self.promoted).lower(), "decision": reasons, **results}
 
     def to_metrics(self) -> dict[str, float]:
-        """Return the figures of the checks, under names that a tracker takes."""
+        """Return the metrics of the checks for a tracker."""
         return {
             f"gate.{check.name}.{name}": float(value)
             for check in self.checks

@@ -1,4 +1,4 @@
-"""Who became champion, when and why: an account of every decision, in the order they were made."""
+"""The ledger: the append-only record of promotion decisions."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from domain.promotion.decision import PromotionDecision
 
 
 class Action(StrEnum):
-    """What was asked for."""
+    """The action that led to a decision."""
 
     TRAIN = "train"
     PROMOTE = "promote"
@@ -22,7 +22,7 @@ class Action(StrEnum):
 
 
 class PromotionOutcome(StrEnum):
-    """What came of it: only `promoted` changes the champion."""
+    """The outcome: only `promoted` changes the champion."""
 
     PROMOTED = "promoted"
     REFUSED = "refused"
@@ -33,9 +33,9 @@ class PromotionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One decision: `version` is the model it is about, `champion` the one before, if any.
+    """One decision about `version`; `champion` is the one before, None without one.
 
-    `by` says who asked, `reasons` why in words, `evidence` is all that was known, as JSON values.
+    `by` is who asked; `evidence` is what the decision is based on, as JSON values.
     """
 
     at: datetime
@@ -52,7 +52,7 @@ class LedgerEntry:
         object.__setattr__(self, "evidence", MappingProxyType(dict(self.evidence)))
 
     def failed(self, why: str) -> "LedgerEntry":
-        """Return the entry for a decision that could not be carried out."""
+        """Return the entry of a decision that could not be carried out."""
         return replace(self, outcome=PromotionOutcome.CONFLICT, reasons=(why,), evidence={})
 
     def to_mapping(self) -> dict[str, Any]:
@@ -75,10 +75,10 @@ class LedgerEntry:
 
     @classmethod
     def from_line(cls, line: bytes, where: str) -> Self:
-        """Read an entry back; `where` names the line in messages.
+        """Read an entry; `where` names the line in messages.
 
         Raises:
-            Misconfigured: it is not one that `to_line` has written.
+            Misconfigured: the line is not an entry.
         """
         try:
             reader = Reader(json.loads(line), where)
@@ -99,7 +99,7 @@ class LedgerEntry:
 
 
 def outcome_of(decision: PromotionDecision, *, asked: bool, unchanged: bool) -> PromotionOutcome:
-    """Return what a decision of the gate means for the champion."""
+    """Return the outcome of a decision of the gate."""
     if decision.promoted:
         return PromotionOutcome.UNCHANGED if unchanged else PromotionOutcome.PROMOTED
     return PromotionOutcome.REFUSED if asked else PromotionOutcome.WITHHELD

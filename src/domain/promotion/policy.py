@@ -1,4 +1,4 @@
-"""Whether a model may replace the one in use: decided by evidence, in words and figures."""
+"""The promotion policy: the rules by which a challenger may replace the champion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ _FRACTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class PromotionPolicy:
-    """What a challenger must show.
+    """The requirements for a challenger.
 
     - Its RMSE is lower than the champion's by more than `margin` (a fraction of the champion's),
       with `confidence`; or it is a tie (the difference may be zero, and the RMSE is at most
       `tie` higher) and it is cheaper: faster by the factor `faster`, else smaller by `smaller`.
     - In no segment of at least `segment_rows` rows its RMSE is higher than the champion's by
-      more than `segment_margin` (a fraction of the champion's), beyond the segment's own noise.
-    - Its intervals hold what they promise, up to `coverage_margin`, beyond noise, and in every
-      segment of at least `coverage_rows` rows up to `coverage_segment_margin`.
-    - It answers for one row within `latency_ms` milliseconds, also at a place that is new to it.
+      more than `segment_margin` (a fraction of the champion's), beyond noise.
+    - The coverage of its intervals is at most `coverage_margin` below their level, and at most
+      `coverage_segment_margin` in every segment of at least `coverage_rows` rows, beyond noise.
+    - It predicts one row within `latency_ms` milliseconds, at a cached and at a new location.
     """
 
     margin: float = 0.0
@@ -62,12 +62,12 @@ class PromotionPolicy:
 
     @property
     def resampling(self) -> Resampling:
-        """How uncertainty is measured."""
+        """The bootstrap behind all comparisons."""
         return Resampling(self.resamples, self.confidence)
 
     @property
-    def promises(self) -> PromotionChecks:
-        """What is asked of every challenger, whomever it replaces."""
+    def checks(self) -> PromotionChecks:
+        """The checks that apply without a champion, too."""
         return PromotionChecks(
             self.coverage_margin,
             self.coverage_segment_margin,
@@ -82,18 +82,18 @@ class PromotionPolicy:
         champion: Candidate | Incomparable | None,
         segments: Sequence[Segment] = (),
     ) -> PromotionDecision:
-        """Judge a challenger, and compare it with a champion that was scored on the same rows.
+        """Return the decision on a challenger and a champion scored on the same rows.
 
-        `segments` are parts of those rows; None: there is no champion.
+        `segments` are of those rows. Without a champion, `champion` is None.
         """
         if isinstance(champion, Candidate):
-            return self._against(challenger, champion, segments)
+            return self._decide_against(challenger, champion, segments)
         if champion is None:
             return self._alone(challenger, allowed=True, reason="there is no champion yet")
         reason = f"{champion.label} cannot be compared: {champion.why}"
         return self._alone(challenger, allowed=champion.may_be_replaced, reason=reason)
 
-    def _against(
+    def _decide_against(
         self, challenger: Candidate, champion: Candidate, segments: Sequence[Segment]
     ) -> PromotionDecision:
         if challenger.bundle_id == champion.bundle_id:
@@ -102,12 +102,12 @@ class PromotionPolicy:
         simulated = challenger.data.simulated
         if simulated != champion.data.simulated:
             ours, theirs = ("simulated", "real") if simulated else ("real", "simulated")
-            reason = f"trained on {ours} data, while {champion.label} learnt from {theirs} data"
+            reason = f"trained on {ours} data, while {champion.label} was trained on {theirs} data"
             return self._alone(challenger, allowed=not simulated, reason=reason)
         return self._compare(challenger, champion, segments)
 
     def _alone(self, challenger: Candidate, *, allowed: bool, reason: str) -> PromotionDecision:
-        checks = self.promises.checks(challenger)
+        checks = self.checks.of(challenger)
         failed = [check.words for check in checks if check.passed is False]
         return PromotionDecision(allowed and not failed, (reason, *failed), checks)
 
@@ -122,15 +122,15 @@ class PromotionPolicy:
             error,
             cost if tie else replace(cost, passed=None),
             self._segments(challenger, champion, segments),
-            *self.promises.checks(challenger),
+            *self.checks.of(challenger),
         )
         reasons = [_compared(found, champion.label), error.words]
         if tie:
             reasons.append(cost.words)
         reasons += [check.words for check in checks[2:] if check.passed is False]
-        if not challenger.learnt_from_same_rows(champion):
+        if not challenger.trained_on_same_rows(champion):
             reasons.append(
-                f"{champion.label} learnt from other rows and may have seen some of the hold-out"
+                f"{champion.label} was trained on other rows and may have seen rows of the hold-out"
             )
         promoted = all(check.passed is not False for check in checks)
         return PromotionDecision(promoted, tuple(reasons), checks)
@@ -138,21 +138,21 @@ class PromotionPolicy:
     def _error(self, found: Difference, label: str, *, cheaper: bool) -> Check:
         bar = -self.margin * found.theirs
         if found.high < bar:
-            outcome, verdict = "win", "the challenger wins"
+            outcome, words = "win", "the challenger wins"
         elif found.low > 0 or found.estimate > self.tie * found.theirs:
-            outcome, verdict = "loss", f"{label} wins"
+            outcome, words = "loss", f"{label} wins"
         else:
-            outcome, verdict = "tie", "not enough" if found.high < 0 else "a tie"
-        asked = f", where the gate asks for {-self.margin:.2%}" if self.margin else ""
+            outcome, words = "tie", "not enough" if found.high < 0 else "a tie"
+        required = f" (required: {-self.margin:.2%})" if self.margin else ""
         words = (
             f"with {self.confidence:.0%} confidence the difference is from {found.low:+,.2f} "
-            f"to {found.high:+,.2f}{asked}: {verdict}"
+            f"to {found.high:+,.2f}{required}: {words}"
         )
         passed = outcome == "win" or (outcome == "tie" and cheaper)
         return Check("error", passed, words, {**found.to_mapping(), "outcome": outcome})
 
     def _cost(self, challenger: Candidate, champion: Candidate) -> Check:
-        """Decide which is cheaper: by time where that is clear, else by size, which is exact."""
+        """Check whether the challenger is cheaper: by latency if clear, else by size."""
         figures = {
             "challenger_bytes": challenger.size,
             "champion_bytes": champion.size,
@@ -166,15 +166,15 @@ class PromotionPolicy:
             words = f"it is not cheaper: {champion.label} is at least {self.faster:g} times as fast"
             return Check("cost", False, words, figures)
         cheaper = challenger.size <= champion.size * (1 - self.smaller)
-        sizes = f"{challenger.size:,} bytes, where {champion.label} has {champion.size:,}"
-        asked = "" if cheaper else f" and the gate asks for {self.smaller:.0%} less"
-        words = f"it is {'' if cheaper else 'not '}cheaper: {sizes}{asked}"
+        sizes = f"{challenger.size:,} bytes, {champion.label} has {champion.size:,}"
+        required = "" if cheaper else f" (required: {self.smaller:.0%} less)"
+        words = f"it is {'' if cheaper else 'not '}cheaper: {sizes}{required}"
         return Check("cost", cheaper, words, figures)
 
     def _segments(
         self, challenger: Candidate, champion: Candidate, segments: Sequence[Segment]
     ) -> Check:
-        judged = [
+        compared = [
             (
                 segment.label,
                 difference(
@@ -186,26 +186,25 @@ class PromotionPolicy:
             for segment in segments
             if len(segment) >= self.segment_rows
         ]
-        figures: dict[str, Any] = {"judged": len(judged), "of": len(segments)}
-        if not judged:
-            words = f"no segment has the {self.segment_rows:,} rows to be judged"
+        figures: dict[str, Any] = {"judged": len(compared), "of": len(segments)}
+        if not compared:
+            words = f"no segment has {self.segment_rows:,} rows or more"
             return Check("segments", None, words, figures)
-        worse = [(label, d) for label, d in judged if d.low > self.segment_margin * d.theirs]
-        listed = [{"segment": label, **d.to_mapping()} for label, d in judged]
+        worse = [(label, d) for label, d in compared if d.low > self.segment_margin * d.theirs]
+        listed = [{"segment": label, **d.to_mapping()} for label, d in compared]
         figures |= {"worse": len(worse), "segments": listed}
-        label, least = max(worse or judged, key=lambda pair: pair[1].relative)
+        label, least = max(worse or compared, key=lambda pair: pair[1].relative)
         words = (
-            f"{len(worse) or 'none'} of {len(judged)} segments worse by more than "
-            f"{self.segment_margin:.2%} beyond noise; the least good one is {label} "
-            f"({least.relative:+.2%})"
+            f"{len(worse) or 'none'} of {len(compared)} segments worse by more than "
+            f"{self.segment_margin:.2%} beyond noise; the worst is {label} ({least.relative:+.2%})"
         )
         return Check("segments", not worse, words, figures)
 
 
 def _compared(found: Difference, label: str) -> str:
     ours, theirs = found.ours, found.theirs
-    verdict = "lower" if ours < theirs else "not lower" if ours == theirs else "higher"
+    order = "lower" if ours < theirs else "not lower" if ours == theirs else "higher"
     return (
-        f"RMSE {ours:,.2f} is {verdict} than the {theirs:,.2f} of {label} "
+        f"RMSE {ours:,.2f} is {order} than the {theirs:,.2f} of {label} "
         f"on the same {found.rows:,} hold-out rows ({found.relative:+.2%})"
     )

@@ -85,7 +85,7 @@ def test_a_decision_is_told_with_every_check_and_recorded_everywhere(trained: Pl
     ran = trained.call("train", "--estimator", "dummy", "--seed", "7")
     header = next(line for line in ran.out.splitlines() if line.startswith("check"))
     assert header.split() == ["check", "result", "measured"]
-    for check in ("error     failed", "cost      not judged", "latency   passed"):
+    for check in ("error     failed", "cost      not applicable", "latency   passed"):
         assert f"\n{check}" in ran.out
     (*_, decision) = trained.good("models", "history", "--json").document["decisions"]
     assert (decision["action"], decision["outcome"]) == ("train", "refused")
@@ -103,7 +103,7 @@ def test_a_slow_model_is_refused_by_the_budget(empty: Place) -> None:
     slow = empty.having(MODELPORT_LATENCY_BUDGET_MS="0.0001")
     ran = slow.call("train", "--estimator", "dummy", "--json")
     assert ran.code == 3
-    assert "beyond the budget of 0.0001 ms" in ran.document["reasons"][1]
+    assert "above the budget of 0.0001 ms" in ran.document["reasons"][1]
     assert slow.registered() == [("housing/1", [])]
 
 
@@ -137,11 +137,11 @@ def test_a_real_model_takes_over_from_a_simulated_one_and_not_the_other_way(empt
     empty.good("train", "--data", "sample:300", "--estimator", "ridge")
     ran = empty.good("train", "--estimator", "dummy", "--json")
     assert ran.document["reasons"] == [
-        "trained on real data, while housing/1 learnt from simulated data"
+        "trained on real data, while housing/1 was trained on simulated data"
     ]
     back = empty.call("train", "--data", "sample:300", "--estimator", "tree", "--json")
     assert back.code == 3
-    assert "while housing/2 learnt from real data" in back.document["reasons"][0]
+    assert "while housing/2 was trained on real data" in back.document["reasons"][0]
 
 
 def test_the_default_model_reaches_the_published_figures(default_model: Place) -> None:

@@ -191,6 +191,6 @@ def _show_decision(outcome: str, decision: PromotionDecision) -> None:
     output.show("\n  ".join([f"{outcome}: {first}", *more]))
     if decision.checks:
         output.show("")
-        results = [(check.name, check.verdict, check.words) for check in decision.checks]
+        results = [(check.name, check.result, check.words) for check in decision.checks]
         output.show_rows(["check", "result", "measured"], results)
         output.show("")

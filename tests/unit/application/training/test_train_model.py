@@ -136,12 +136,12 @@ def test_nobody_takes_over_unless_it_is_asked_for(world: World) -> None:
     assert world.aliases() == {}
 
 
-def test_champion_and_challenger_are_judged_by_the_same_rows(world: World) -> None:
+def test_champion_and_challenger_are_compared_on_the_same_rows(world: World) -> None:
     world.train(LINEAR)
     report = world.train(split_of(DUMMY, 0.5, 7), source(100, seed=1))
     assert isinstance(report.champion, Candidate)
     assert report.champion.metrics.rows == report.metrics.rows == 50
-    assert "learnt from other rows" in report.decision.reasons[-1]
+    assert "was trained on other rows" in report.decision.reasons[-1]
 
 
 def test_a_champion_with_other_features_is_kept(world: World) -> None:
@@ -259,7 +259,7 @@ def test_a_model_that_is_too_slow_is_refused_even_as_the_first(world: World) -> 
     assert not report.decision.promoted
     assert report.decision.reasons == (
         "there is no champion yet",
-        "one row takes 1 ms, beyond the budget of 0.5 ms",
+        "one row takes 1 ms, above the budget of 0.5 ms",
     )
     assert world.aliases() == {}
 
