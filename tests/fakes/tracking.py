@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal
 
+from adapters.formats.ledger_json import decode_entry
 from domain.data.dataset import DatasetVersion
 from domain.errors import (
     Unavailable,
@@ -70,7 +71,7 @@ class MemoryLedger:
         self._lines.append(entry.to_line())
 
     def entries(self, model: str) -> list[LedgerEntry]:
-        found = [LedgerEntry.from_line(line, "memory") for line in self._lines]
+        found = [decode_entry(line, "memory") for line in self._lines]
         return [entry for entry in found if entry.model == model]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from adapters.files.atomic_writes import append_line, os_errors_as_unavailable
 from adapters.files.locks import locked
+from adapters.formats.ledger_json import decode_entry
 from domain.errors import Misconfigured, UnreadableData
 from domain.promotion.ledger import LedgerEntry
 
@@ -30,6 +31,6 @@ class FileLedger:
 
     def _read(self, number: int, line: bytes) -> LedgerEntry:
         try:
-            return LedgerEntry.from_line(line, f"{self._path}, line {number}")
+            return decode_entry(line, f"{self._path}, line {number}")
         except Misconfigured as error:
             raise UnreadableData(str(error)) from error

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
-from domain.data.mapping_reader import Reader
-from domain.errors import Misconfigured
 from domain.promotion.decision import PromotionDecision
 
 
@@ -72,30 +70,6 @@ class LedgerEntry:
     def to_line(self) -> bytes:
         """Return the entry as one line of JSON, without its end."""
         return json.dumps(self.to_mapping(), ensure_ascii=False, allow_nan=False).encode()
-
-    @classmethod
-    def from_line(cls, line: bytes, where: str) -> Self:
-        """Read an entry; `where` names the line in messages.
-
-        Raises:
-            Misconfigured: the line is not an entry.
-        """
-        try:
-            reader = Reader(json.loads(line), where)
-            entry = cls(
-                at=datetime.fromisoformat(reader.text("at")),
-                action=reader.choice("action", Action),
-                outcome=reader.choice("outcome", PromotionOutcome),
-                model=reader.text("model"),
-                version=reader.text("version"),
-                champion=reader.text("champion") if reader.mapping["champion"] else None,
-                by=reader.text("by"),
-                reasons=reader.texts("reasons"),
-                evidence=reader.mapping_of("evidence"),
-            )
-        except (ValueError, KeyError, RecursionError) as error:
-            raise Misconfigured(f"{where} is not an entry of a ledger: {error}") from error
-        return entry
 
 
 def outcome_of(decision: PromotionDecision, *, asked: bool, unchanged: bool) -> PromotionOutcome:
