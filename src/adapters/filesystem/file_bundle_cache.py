@@ -1,10 +1,11 @@
 """A cache of bundles in a directory."""
 
-import json
 import os
 import re
 import shutil
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -12,8 +13,8 @@ from pathlib import Path
 from adapters.files.atomic_writes import os_errors_as_unavailable, replace_file
 from adapters.files.locks import locked
 from adapters.filesystem.bundle_folders import read_bundle, write_bundle
+from adapters.formats.decoding import Decoder
 from domain.canonical_json import json_bytes
-from domain.data.mapping_reader import Reader
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
@@ -72,9 +73,17 @@ class FileBundleCache:
             except FileNotFoundError:
                 return None
         try:
-            return _version(Reader(json.loads(content), str(path)))
-        except (ValueError, RecursionError, Misconfigured) as error:
+            kept = _RECORD.json(content, path.name)
+        except Misconfigured as error:
             raise ArtefactRejected(f"{path}: not a record of the cache: {error}") from error
+        return ModelVersion(
+            kept.name,
+            kept.number,
+            kept.bundle,
+            kept.created_at,
+            frozenset(kept.aliases),
+            kept.details,
+        )
 
     def _record(self, ref: ModelRef) -> Path:
         key = sha256(f"{self._registry}\n{ref}".encode()).hexdigest()[:16]
@@ -89,12 +98,15 @@ class FileBundleCache:
                 shutil.rmtree(folder)
 
 
-def _version(record: Reader) -> ModelVersion:
-    return ModelVersion(
-        record.text("name"),
-        record.whole("number"),
-        record.text("bundle"),
-        datetime.fromisoformat(record.text("created_at")),
-        frozenset(record.texts("aliases")),
-        record.mapping_of("details"),
-    )
+@dataclass(frozen=True, slots=True)
+class _Record:
+    reference: str
+    name: str
+    number: int
+    bundle: str
+    created_at: datetime
+    aliases: tuple[str, ...]
+    details: Mapping[str, str]
+
+
+_RECORD = Decoder[_Record](_Record)

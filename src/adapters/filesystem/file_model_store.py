@@ -1,18 +1,18 @@
 """A model store in a directory."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.files.atomic_writes import create_file, os_errors_as_unavailable, replace_file
 from adapters.files.locks import locked
 from adapters.filesystem.bundle_folders import read_bundle, write_bundle
+from adapters.formats.decoding import Decoded, Decoder
 from adapters.formats.manifest_file import read_manifest
 from domain.canonical_json import json_bytes
-from domain.data.mapping_reader import Reader
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.model.bundle import Bundle, verified_manifest
 from domain.model.manifest import Manifest
@@ -135,31 +135,24 @@ class FileStore:
         return sorted(int(found[1]) for file in files if (found := _VERSION_FILE.fullmatch(file)))
 
     def _version(self, name: str, number: int, aliases: Mapping[str, int]) -> ModelVersion:
-        record = _read(self._version_file(name, number))
-        try:
-            bundle_id = record.text("bundle")
-            if not _BUNDLE_ID.fullmatch(bundle_id):
-                raise Misconfigured(f"{record.where}: bundle: expected a SHA-256 digest")
-            return ModelVersion(
-                name,
-                number,
-                bundle_id,
-                datetime.fromisoformat(record.text("created_at")),
-                frozenset(alias for alias, target in aliases.items() if target == number),
-                record.mapping_of("details"),
-            )
-        except (ValueError, Misconfigured) as error:
-            raise ArtefactRejected(f"not a version record: {error}") from error
+        path = self._version_file(name, number)
+        record = _decode(_RECORD, path)
+        if not _BUNDLE_ID.fullmatch(record.bundle):
+            raise ArtefactRejected(f"{path}: bundle: expected a SHA-256 digest")
+        return ModelVersion(
+            name,
+            number,
+            record.bundle,
+            record.created_at,
+            frozenset(alias for alias, target in aliases.items() if target == number),
+            record.details,
+        )
 
     def _aliases(self, name: str) -> dict[str, int]:
         try:
-            record = _read(self._aliases_file(name))
+            return _decode(_ALIASES, self._aliases_file(name))
         except FileNotFoundError:
             return {}
-        try:
-            return {alias: record.whole(alias) for alias in record.mapping}
-        except Misconfigured as error:
-            raise ArtefactRejected(f"not a record of aliases: {error}") from error
 
     def _version_file(self, name: str, number: int) -> Path:
         return self._registry / name / "versions" / f"{number}.json"
@@ -172,6 +165,17 @@ def _ref(version: ModelVersion) -> ModelRef:
     return ModelRef(version.name, None, version.number)
 
 
+@dataclass(frozen=True, slots=True)
+class _VersionRecord:
+    bundle: str
+    created_at: datetime
+    details: Mapping[str, str]
+
+
+_RECORD = Decoder[_VersionRecord](_VersionRecord)
+_ALIASES = Decoder[dict[str, int]](dict[str, int])
+
+
 def _record(bundle_id: str, created_at: datetime, details: Mapping[str, str]) -> bytes:
     return json_bytes(
         {
@@ -182,9 +186,9 @@ def _record(bundle_id: str, created_at: datetime, details: Mapping[str, str]) ->
     )
 
 
-def _read(path: Path) -> Reader:
+def _decode(decoder: Decoder[Decoded], path: Path) -> Decoded:
     content = path.read_bytes()
     try:
-        return Reader(json.loads(content), str(path))
-    except (ValueError, RecursionError, Misconfigured) as error:
-        raise ArtefactRejected(f"{path}: not a record of the registry: {error}") from error
+        return decoder.json(content, str(path))
+    except Misconfigured as error:
+        raise ArtefactRejected(f"not a record of the registry: {error}") from error

@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from math import inf
-from typing import Any, TypeVar
+from typing import Any
 
 from domain.errors import Misconfigured
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 _ABSENT: Any = object()
 
@@ -32,14 +28,9 @@ class Reader:
         """Whether the key is there."""
         return key in self.mapping
 
-    def text(self, key: str, default: str = _ABSENT) -> str:
-        """Return a string."""
-        value = self._take(key, default)
-        return str(self._typed(key, value, str, "text"))
-
-    def whole(self, key: str, default: int = _ABSENT) -> int:
+    def whole(self, key: str) -> int:
         """Return an integer."""
-        value = self._take(key, default)
+        value = self._take(key)
         if isinstance(value, bool):
             raise self._wrong(key, "expected an integer")
         return int(self._typed(key, value, int, "an integer"))
@@ -47,10 +38,6 @@ class Reader:
     def number(self, key: str) -> float:
         """Return a float."""
         return self._float(key, self._take(key), "a number")
-
-    def flag(self, key: str, *, default: bool = _ABSENT) -> bool:
-        """Return a boolean."""
-        return bool(self._typed(key, self._take(key, default), bool, "true or false"))
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of strings, empty where the key is absent."""
@@ -66,44 +53,9 @@ class Reader:
         """Return a list as it stands."""
         return [*self._typed(key, self._take(key), (list, tuple), "a list")]
 
-    def choice(self, key: str, choices: type[Choice]) -> Choice:
-        """Return a member of an enumeration, given by its value."""
-        value = self.text(key)
-        try:
-            return choices(value)
-        except ValueError:
-            valid = ", ".join(repr(choice.value) for choice in choices)
-            raise self._wrong(key, f"{value!r} is not one of {valid}") from None
-
-    def scalar(self, key: str) -> float | str | bool | None:
-        """Return a number, text or boolean as it stands, None where the key is absent."""
-        value = self._take(key, None)
-        if value is None or isinstance(value, str | bool | int | float):
-            return value
-        raise self._wrong(key, "expected one number, text or boolean")
-
-    def interval(self, key: str) -> tuple[float | None, float | None]:
-        """Return a lower and an upper bound; None where there is none: -inf, inf or absent."""
-        value = self._take(key, (None, None))
-        if not isinstance(value, list | tuple) or len(value) != 2:
-            raise self._wrong(key, "expected a lowest and a highest value")
-        return self._bound(key, value[0], -inf), self._bound(key, value[1], inf)
-
-    def _bound(self, key: str, value: object, unbounded: float) -> float | None:
-        if value is None:
-            return None
-        bound = self._float(key, value, "two numbers")
-        return None if bound == unbounded else bound
-
     def table(self, key: str) -> "Reader":
         """Return the reader of a nested mapping."""
         return Reader(self._take(key), f"{self.where}: {key}")
-
-    def tables(self, key: str, *, optional: bool = False) -> list["Reader"]:
-        """Return a reader for each mapping in a list."""
-        value = self._take(key, () if optional else _ABSENT)
-        items = self._typed(key, value, (list, tuple), "a list of tables")
-        return [Reader(item, f"{self.where}: {key} {count}") for count, item in enumerate(items, 1)]
 
     def mapping_of(self, key: str) -> dict[str, Any]:
         """Return a nested mapping as it stands."""
