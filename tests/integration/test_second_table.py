@@ -1,4 +1,4 @@
-"""Another table with its own schema file: trained, scored and served without a change of code."""
+"""Another table with its own schema file is trained, scored and served without code changes."""
 
 import csv
 import json
@@ -115,7 +115,7 @@ def get(url: str, body: object = None) -> Any:
         return json.load(answer)
 
 
-def test_it_is_learnt(table: Table) -> None:
+def test_a_model_of_it_is_trained(table: Table) -> None:
     described = table.where.good("models", "show", "diabetes", "--json").document
     assert described["target"] == {"name": "progression", "unit": "points"}
     assert described["metrics"]["r2"] > 0.2
@@ -125,7 +125,7 @@ def test_it_is_learnt(table: Table) -> None:
 
 
 @pytest.mark.parametrize("estimator", ["hist_gradient_boosting", "random_forest", "linear"])
-def test_every_kind_of_model_learns_it(table: Table, estimator: str) -> None:
+def test_every_estimator_fits_it(table: Table, estimator: str) -> None:
     ran = table.where.good("train", "--estimator", estimator, "--no-promote", "--json")
     assert ran.document["metrics"]["rows"] == 89
 
@@ -157,7 +157,7 @@ def test_its_fields_are_in_the_documentation(server: str) -> None:
     assert get(f"{server}/predict", {"data": [row["example"]]})["model"] == "diabetes/1"
 
 
-def test_its_bad_rows_are_refused_by_its_own_rules(table: Table) -> None:
+def test_its_rows_are_validated_by_its_own_schema(table: Table) -> None:
     row = features(table.rows[0]) | {"age": 41.5, "sex": "three", "overweight": 1}
     ran = table.where.call("predict-one", json.dumps(row))
     assert ran.code == 65
@@ -169,7 +169,7 @@ def test_its_bad_rows_are_refused_by_its_own_rules(table: Table) -> None:
         assert said in ran.err
 
 
-def test_a_row_too_extreme_for_the_model_is_refused_like_any_other(
+def test_a_row_too_extreme_for_the_model_is_rejected(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "s.toml").write_text(

@@ -1,4 +1,4 @@
-"""What is loaded, and when: a server in the baseline variant is light, an import does nothing."""
+"""Which modules are imported, and when; an import has no effect."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ def here(tmp_path: Path) -> Place:
 
 
 def modules(where: Place, code: str) -> set[str]:
-    """Return the modules that a program of its own has loaded at its end."""
+    """Run code in a child process; return the modules that it imported."""
     code += "\nimport sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
@@ -112,7 +112,7 @@ def test_a_server_that_answers_has_loaded_no_training_library(
         assert {*HEAVY} & modules(here, _command(words)) == set()
 
 
-def test_importing_the_application_loads_none_of_them_and_does_nothing(here: Place) -> None:
+def test_importing_the_application_loads_no_heavy_library_and_does_nothing(here: Place) -> None:
     (here / ".env").write_text("MODELPORT_VARIANT=nonsense\n")
     loaded = modules(here, "import entrypoints.http.app, entrypoints.http.server")
     unused = {*HEAVY, "onnxruntime", "llvmlite", "jinja2", "markdown_it", "matplotlib"}
@@ -139,7 +139,7 @@ def test_the_program_imports_no_command_that_is_not_called(
 
 
 @pytest.mark.parametrize("arguments", ["serve --help", "train --help", "models list"])
-def test_the_command_line_loads_what_a_command_needs(here: Place, arguments: str) -> None:
+def test_a_command_loads_only_what_it_needs(here: Place, arguments: str) -> None:
     words = arguments.split()
     loaded = modules(here, _command(words))
     unused = {*HEAVY, "onnxruntime", "llvmlite", "uvicorn", "httpx", "fastapi", "werkzeug", "yaml"}
@@ -147,7 +147,7 @@ def test_the_command_line_loads_what_a_command_needs(here: Place, arguments: str
     assert [*here.folder.iterdir()] == []
 
 
-def test_a_batch_of_files_loads_neither_pandas_nor_what_it_does_not_use(here: Place) -> None:
+def test_a_batch_of_files_loads_only_arrow(here: Place) -> None:
     here.good("train", "--data", "sample:200", "--estimator", "tree")
     here.good("data", "sample", "--rows", "50", "--out", "rows.csv")
     words = ["predict", "rows.csv", "out.parquet", "--keep", "ocean_proximity", "--json"]

@@ -1,4 +1,4 @@
-"""Places in which commands are tried: empty ones, and copies of ones with a trained model."""
+"""Working directories for commands: empty, or with trained models."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ROWS = 400
 
 @pytest.fixture(scope="session")
 def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of made-up block groups, which nobody can tell from others."""
+    """A file of simulated block groups."""
     path = tmp_path_factory.mktemp("sample") / "sample.csv"
     place(path.parent).good("data", "sample", "--rows", str(ROWS), "--out", path)
     return path
@@ -19,7 +19,7 @@ def sample_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path, sample_csv: Path) -> Place:
-    """A place without any model, whose data are the sample."""
+    """A place without models; its data is the sample."""
     return place(tmp_path, MODELPORT_DATA=str(sample_csv))
 
 
@@ -33,5 +33,5 @@ def _trained(tmp_path_factory: pytest.TempPathFactory, sample_csv: Path) -> Plac
 
 @pytest.fixture
 def trained(_trained: Place, tmp_path: Path) -> Place:
-    """A place with two versions, of which the second, a ridge, is champion; to be changed."""
+    """A copy of a place with two versions; the second, a ridge, is champion."""
     return _trained.copy(tmp_path)

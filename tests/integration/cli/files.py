@@ -1,4 +1,4 @@
-"""What lies in a folder, and rows as the files that hold them."""
+"""Helpers for rows in files."""
 
 import csv
 import json

@@ -1,7 +1,6 @@
-"""Commands as processes of their own that can be killed, and that need no second to start.
+"""Commands in child processes that start fast and can be killed.
 
-A server process imports the program once and is forked for each command. Forks are processes like
-any other: they can be killed, and what they have not written is lost.
+A fork server imports the program once and is forked for each command.
 """
 
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Data that cannot be used: what is said of it, and that nothing is left behind."""
+"""Invalid data: messages, exit codes, and no files left behind."""
 
 import json
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def unusable(name: str, folder: Path) -> Path:
 @pytest.mark.parametrize("name", UNUSABLE)
 @pytest.mark.parametrize("command", ["train --estimator ridge --data {}", "data check {}",
                                      "evaluate --data {}", "predict {} out.parquet"])  # fmt: skip
-def test_a_file_that_is_no_table_is_refused(trained: Place, command: str, name: str) -> None:
+def test_a_file_that_is_not_a_table_is_refused(trained: Place, command: str, name: str) -> None:
     path = unusable(name, trained.folder)
     models = tree(trained / "artifacts/models")
     ran = trained.call(*command.format(path).split())
@@ -88,7 +88,7 @@ RAGGED = {
 
 
 @pytest.mark.parametrize("suffix", RAGGED)
-def test_a_row_that_is_none_is_rejected_and_not_learned_from(trained: Place, suffix: str) -> None:
+def test_a_malformed_row_is_rejected_and_stops_training(trained: Place, suffix: str) -> None:
     content, said = RAGGED[suffix]
     path = trained / f"in{suffix}"
     path.write_bytes(content)
@@ -104,7 +104,7 @@ def test_a_row_that_is_none_is_rejected_and_not_learned_from(trained: Place, suf
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_nothing_is_learnt_from_a_table_with_a_bad_cell(trained: Place, name: str) -> None:
+def test_a_bad_cell_stops_training(trained: Place, name: str) -> None:
     column, cell, said = CELLS[name]
     path = write_csv(trained / "bad.csv", [ROW, OTHER, ROW | {column: cell}, OTHER])
     models = tree(trained / "artifacts/models")
@@ -116,7 +116,7 @@ def test_nothing_is_learnt_from_a_table_with_a_bad_cell(trained: Place, name: st
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_bad_cell_costs_its_row_only(trained: Place, name: str) -> None:
+def test_a_bad_cell_rejects_only_its_row(trained: Place, name: str) -> None:
     column, cell, said = CELLS[name]
     path = write_csv(trained / "bad.csv", [ROW, OTHER, ROW | {column: cell}, OTHER])
     report = trained.good("predict", path, "out.csv", "--json").document
@@ -128,7 +128,7 @@ def test_a_bad_cell_costs_its_row_only(trained: Place, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_check_counts_bad_cells_by_fault(trained: Place, name: str) -> None:
+def test_a_check_counts_violations_by_field_and_problem(trained: Place, name: str) -> None:
     column, cell, said = CELLS[name]
     path = write_csv(trained / "bad.csv", [ROW, ROW | {column: cell}, ROW | {column: cell}])
     ran = trained.call("data", "check", path, "--json")
@@ -144,22 +144,20 @@ def test_a_check_counts_bad_cells_by_fault(trained: Place, name: str) -> None:
 
 
 @pytest.mark.parametrize(("target", "said"), [("", "is missing"), ("dear", "is not a number")])
-def test_a_row_without_the_target_is_no_row_to_learn_from(
-    trained: Place, target: str, said: str
-) -> None:
+def test_a_row_without_the_target_stops_training(trained: Place, target: str, said: str) -> None:
     rows = [ROW, OTHER, ROW | {"median_house_value": target}, OTHER]
     ran = trained.call("train", "--data", write_csv(trained / "bad.csv", rows))
     assert ran.code == 65
     assert f"row 3, median_house_value: {said}" in ran.err
 
 
-def test_a_table_without_the_target_cannot_be_learnt_from(trained: Place) -> None:
+def test_a_table_without_the_target_stops_training(trained: Place) -> None:
     ran = trained.call("train", "--data", write_csv(trained / "bad.csv", [GOOD] * 9))
     assert ran.code == 65
     assert "no column 'median_house_value', which is the target" in ran.err
 
 
-def test_from_a_constant_target_there_is_nothing_to_learn(trained: Place) -> None:
+def test_a_constant_target_stops_training(trained: Place) -> None:
     rows = [ROW | {"longitude": str(-110 - place)} for place in range(30)]
     ran = trained.call("train", "--data", write_csv(trained / "bad.csv", rows))
     assert ran.code == 65
@@ -187,7 +185,7 @@ def test_a_good_table_passes_the_check(trained: Place) -> None:
     lambda content: content.rstrip(b"\n"),
     lambda content: content.replace(b"NEAR BAY", b'"NEAR BAY"'),
 ], ids=["a byte order mark", "CRLF", "no newline at the end", "quotes"])  # fmt: skip
-def test_how_a_file_was_saved_changes_no_prediction(
+def test_encoding_and_line_ends_of_a_file_change_no_prediction(
     trained: Place, change: Callable[[bytes], bytes]
 ) -> None:
     path = write_csv(trained / "plain.csv", [ROW, OTHER])
@@ -219,7 +217,7 @@ def test_a_broken_line_of_json_is_rejected_by_number(trained: Place) -> None:
     assert error["allowed"] == "a JSON object"
 
 
-def test_a_column_that_is_not_there_cannot_be_kept(trained: Place) -> None:
+def test_keeping_a_missing_column_is_refused(trained: Place) -> None:
     path = write_csv(trained / "in.csv", [ROW])
     ran = trained.call("predict", path, "out.csv", "--keep", "lattitude")
     assert ran.code == 65
@@ -227,7 +225,7 @@ def test_a_column_that_is_not_there_cannot_be_kept(trained: Place) -> None:
     assert not [*trained.folder.glob("*out*")]
 
 
-def test_a_column_that_the_schema_lacks_is_told_and_ignored(trained: Place) -> None:
+def test_a_column_outside_the_schema_is_ignored_with_a_warning(trained: Place) -> None:
     rows = [{**row, "colour": "red", "id": "7"} for row in (ROW, OTHER)]
     path = write_csv(trained / "in.csv", rows)
     said = f"ignored: {path} has columns that are not in the schema: 'colour', 'id'"
@@ -244,7 +242,7 @@ def test_a_column_that_the_schema_lacks_is_told_and_ignored(trained: Place) -> N
     assert said in learnt.err
 
 
-def test_a_column_of_the_output_cannot_be_kept(trained: Place) -> None:
+def test_keeping_a_column_with_the_name_of_an_output_column_is_refused(trained: Place) -> None:
     path = write_csv(trained / "in.csv", [ROW | {"model": "x"}])
     ran = trained.call("predict", path, "out.csv", "--keep", "model")
     assert ran.code == 65
@@ -252,7 +250,7 @@ def test_a_column_of_the_output_cannot_be_kept(trained: Place) -> None:
 
 
 @pytest.mark.parametrize("target", ["in.csv/out.csv", "folder.csv"])
-def test_an_output_that_cannot_be_written_is_told(trained: Place, target: str) -> None:
+def test_an_output_that_cannot_be_written_is_unavailable(trained: Place, target: str) -> None:
     path = write_csv(trained / "in.csv", [ROW])
     (trained / "folder.csv").mkdir()
     before = tree(trained.folder)
@@ -266,13 +264,13 @@ def test_an_output_that_cannot_be_written_is_told(trained: Place, target: str) -
     ("target", "said"),
     [("out.xlsx", ".csv, .parquet, .jsonl"), ("out", ".csv"), ("https://x/o.csv", "a path, s3:")],
 )
-def test_an_output_of_no_known_kind_is_refused(trained: Place, target: str, said: str) -> None:
+def test_an_output_of_unknown_format_is_refused(trained: Place, target: str, said: str) -> None:
     ran = trained.call("predict", write_csv(trained / "in.csv", [ROW]), target)
     assert ran.code == 78
     assert said in ran.err
 
 
-def test_a_file_that_is_not_there_is_not_found(trained: Place) -> None:
+def test_a_missing_file_is_not_found(trained: Place) -> None:
     for command in ("train --data {}", "predict {} out.csv", "data check {}", "evaluate --data {}"):
         ran = trained.call(*command.format("nowhere.csv").split())
         assert ran.code == 66

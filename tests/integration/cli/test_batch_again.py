@@ -1,4 +1,4 @@
-"""A batch that is run again: finished, interrupted, twice at once, or not worth finishing."""
+"""Batch jobs that run again: after completion, interruption or failure, or concurrently."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ def two_bad(trained: Place) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
-def test_a_finished_job_is_not_done_again(trained: Place, two_bad: Path, suffix: str) -> None:
+def test_a_completed_job_is_not_repeated(trained: Place, two_bad: Path, suffix: str) -> None:
     first = trained.good("predict", two_bad, f"out{suffix}", "--json").document
     before = tree(trained.folder)
     times = (trained / f"out{suffix}").stat().st_mtime_ns
@@ -47,7 +47,7 @@ def test_a_finished_job_is_not_done_again(trained: Place, two_bad: Path, suffix:
     assert "this job was completed before; the output is unchanged" in told
 
 
-def test_an_output_that_was_changed_is_made_again(trained: Place, two_bad: Path) -> None:
+def test_a_changed_output_is_written_again(trained: Place, two_bad: Path) -> None:
     trained.good("predict", two_bad, "out.csv")
     made = tree(trained.folder)
     (trained / "out.csv").write_text("prediction\n1\n")
@@ -59,9 +59,7 @@ def test_an_output_that_was_changed_is_made_again(trained: Place, two_bad: Path)
 @pytest.mark.parametrize(
     "change", [["--model", "housing/1"], ["--keep", "latitude"], ["--chunk-rows", "2"], []]
 )
-def test_another_job_is_done_whatever_is_there(
-    trained: Place, two_bad: Path, change: list[str]
-) -> None:
+def test_another_job_replaces_the_output(trained: Place, two_bad: Path, change: list[str]) -> None:
     first = trained.good("predict", two_bad, "out.csv", "--json").document
     if not change:
         write_csv(two_bad, [GOOD, GOOD])
@@ -73,7 +71,7 @@ def test_another_job_is_done_whatever_is_there(
 
 
 def started(where: Place, *arguments: str) -> "subprocess.Popen[str]":
-    """Start a big job, and return when some chunks of it are written."""
+    """Start a large job; return when some of its chunks are written."""
     process = subprocess.Popen(
         [PROGRAM, *arguments],
         cwd=where.folder,
@@ -93,7 +91,7 @@ def started(where: Place, *arguments: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
-def test_who_interrupts_a_job_is_told_how_to_go_on_and_it_does(trained: Place) -> None:
+def test_an_interrupted_job_prints_the_command_that_resumes_it(trained: Place) -> None:
     options = ["--keep", "latitude", "--keep", "ocean_proximity", "--chunk-rows", str(CHUNK)]
     process = started(trained, "predict", BIG, "out put.csv", *options)
     process.send_signal(signal.SIGINT)
@@ -114,7 +112,7 @@ def test_who_interrupts_a_job_is_told_how_to_go_on_and_it_does(trained: Place) -
 
 
 @pytest.mark.slow
-def test_of_two_runs_at_once_one_is_refused_and_the_other_is_not_disturbed(trained: Place) -> None:
+def test_a_second_run_to_the_same_output_is_refused(trained: Place) -> None:
     command = ["predict", BIG, "out.csv", "--chunk-rows", str(CHUNK), "--json"]
     process = started(trained, *command)
     second = trained.call(*command)
@@ -130,7 +128,7 @@ def test_of_two_runs_at_once_one_is_refused_and_the_other_is_not_disturbed(train
         assert sum(1 for _ in csv.reader(stream)) == 60_001
 
 
-def test_a_job_that_is_mostly_garbage_is_stopped_and_may_be_allowed(trained: Place) -> None:
+def test_a_job_with_too_many_rejects_stops_unless_allowed(trained: Place) -> None:
     rows = [GOOD | {"latitude": "91"} if i % 3 else GOOD for i in range(3_000)]
     source = write_csv(trained / "in.csv", rows)
     old = tree(trained.folder)
@@ -148,14 +146,14 @@ def test_a_job_that_is_mostly_garbage_is_stopped_and_may_be_allowed(trained: Pla
     assert trained.call(*options, "--max-rejects", "many").code == 78
 
 
-def test_a_few_bad_rows_are_rejected_however_few_the_others_are(trained: Place) -> None:
+def test_few_rejects_do_not_stop_a_small_job(trained: Place) -> None:
     source = write_csv(trained / "in.csv", [GOOD, *[GOOD | {"latitude": "91"}] * 9])
     assert trained.good("predict", source, "out.csv", "--json").document["rejected"] == 9
     ran = trained.call("predict", source, "strict.csv", "--max-rejects", "50%")
     assert (ran.code, (trained / "strict.csv").exists()) == (65, False)
 
 
-def test_a_place_that_cannot_be_written_is_answered_with_the_way_on(trained: Place) -> None:
+def test_an_unwritable_output_prints_the_command_that_resumes(trained: Place) -> None:
     (trained / "file").write_text("")
     ran = trained.call("predict", "sample:10", "file/out.csv", "--keep", "latitude")
     assert ran.code == 69
@@ -166,9 +164,7 @@ def test_a_place_that_cannot_be_written_is_answered_with_the_way_on(trained: Pla
 
 
 @pytest.mark.parametrize("output", FULL)
-def test_a_full_disk_is_told_and_the_job_goes_on_when_there_is_room(
-    trained: Place, output: str
-) -> None:
+def test_a_job_stopped_by_a_full_disk_resumes(trained: Place, output: str) -> None:
     command = ["predict", "sample:8000", output, "--chunk-rows", "1000", "--keep", "latitude"]
     ran = subprocess.run(
         [PROGRAM, *command],
@@ -203,7 +199,7 @@ def result_of(where: Place, output: str) -> bytes | list[tuple[Any, ...]]:
 
 
 @pytest.mark.slow
-def test_a_database_that_goes_away_is_told_and_the_job_goes_on_when_it_is_back(
+def test_a_job_stopped_by_a_lost_database_resumes(
     trained: Place,
 ) -> None:
     options = ["--chunk-rows", str(CHUNK), "--keep", "latitude", "--json"]
@@ -242,7 +238,7 @@ def test_a_database_that_goes_away_is_told_and_the_job_goes_on_when_it_is_back(
             assert one == other
 
 
-def test_a_password_is_not_repeated_in_the_way_on(trained: Place) -> None:
+def test_the_command_that_resumes_contains_no_password(trained: Place) -> None:
     url = "postgresql+psycopg://me:open-sesame@127.0.0.1:1/db#scored"
     ran = trained.call("predict", "sample:10", url)
     assert ran.code == 69

@@ -1,4 +1,4 @@
-"""A batch that is killed again and again gives what an undisturbed one gives, to the last byte."""
+"""A batch job that is killed repeatedly has the output of an undisturbed one, byte by byte."""
 
 import os
 import random
@@ -85,7 +85,7 @@ def _content(path: Path) -> bytes | dict[str, bytes] | None:
 
 
 def check_whole(result: Callable[[], Any], whole: Any) -> None:
-    """What has its final name is whole, whenever somebody looks."""
+    """An output under its final name is complete at any time."""
     for found, expected in zip(result(), whole, strict=True):
         assert found in (None, expected)
 
@@ -127,7 +127,7 @@ def database_output(url: str) -> Output:
         return [rows_of(url, query) for query in queries]
 
     def check(whole: Any) -> None:
-        """A chunk is there with its receipt or not at all, and a finished job is whole."""
+        """A chunk and its receipt exist together or not at all, and a completed job is whole."""
         if not {"scored", "scored_jobs", "scored_chunks"} <= tables_of(url):
             return
         assert [rows_of(url, query) for query in halves] == [[(0,)], [(0,)]]
@@ -157,7 +157,7 @@ def output_of(kind: str, where: Place, request: pytest.FixtureRequest) -> Output
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KILLS)
-def test_a_job_that_is_killed_many_times_leaves_the_same_as_an_undisturbed_one(
+def test_a_job_killed_many_times_has_the_same_output_as_an_undisturbed_one(
     trained: Place, source: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
     print(f"KILLING_SEED={SEED}")
@@ -170,7 +170,7 @@ def test_a_job_that_is_killed_many_times_leaves_the_same_as_an_undisturbed_one(
     usual = 60.0  # the quickest so far: the first run also starts what others are forked from
 
     def run(seconds: float) -> bool:
-        """Run the job for so long; whether it came to its end before it was killed."""
+        """Run the job for some seconds; return whether it ended before it was killed."""
         nonlocal usual
         begun = monotonic()
         process = start(trained, log, *command)

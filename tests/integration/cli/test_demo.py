@@ -1,4 +1,4 @@
-"""What a newcomer sees first."""
+"""The demo in a fresh clone."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ CHOSEN = (
 
 
 def newcomer(folder: Path, variant: str, url: str, chosen: str | None = None) -> Place:
-    """Return a place as it is after a clone, but for the code."""
+    """Return a place like a fresh clone, without the code."""
     (folder / "data").mkdir()
     (folder / "data/housing.toml").write_bytes(SCHEMA_FILE.read_bytes())
     if chosen:
@@ -28,7 +28,7 @@ def newcomer(folder: Path, variant: str, url: str, chosen: str | None = None) ->
 
 
 def account(ran: Ran) -> list[str]:
-    """Return the headlines of the account that a demo prints."""
+    """Return the headlines that a demo prints."""
     assert ran.code == 0, ran
     return [line for line in ran.out.splitlines() if re.match(r"\d\. ", line)]
 
@@ -38,7 +38,7 @@ def account(ran: Ran) -> list[str]:
     [("api-baseline", CHOSEN), ("main", None)],
     ids=["api-baseline", "main"],
 )
-def test_the_demo_goes_all_the_way(
+def test_the_demo_trains_scores_and_serves(
     tmp_path: Path, housing_csv: Path, variant: str, chosen: str | None
 ) -> None:
     where = newcomer(tmp_path, variant, housing_csv.as_uri(), chosen)
@@ -67,7 +67,9 @@ def a_second_demo_keeps_the_version(where: Place, first: float) -> None:
     assert where.registered() == [("housing/1", ["champion"])]
 
 
-def test_without_the_reference_data_the_demo_makes_do_and_says_so(tmp_path: Path) -> None:
+def test_the_demo_uses_simulated_data_if_the_reference_data_cannot_be_fetched(
+    tmp_path: Path,
+) -> None:
     where = newcomer(tmp_path, "api-baseline", "file:///nowhere/housing.csv", CHOSEN)
     ran = where.call("demo")
     assert len(account(ran)) == 3
@@ -80,7 +82,7 @@ def test_without_the_reference_data_the_demo_makes_do_and_says_so(tmp_path: Path
     assert len(read_rows(tmp_path / "outputs/predictions.csv")) == 20_640
 
 
-def test_training_never_makes_do(tmp_path: Path) -> None:
+def test_training_never_uses_simulated_data_instead(tmp_path: Path) -> None:
     where = newcomer(tmp_path, "api-baseline", "file:///nowhere/housing.csv")
     ran = where.call("train")
     assert ran.code == 66
@@ -88,7 +90,7 @@ def test_training_never_makes_do(tmp_path: Path) -> None:
     assert where.registered() == []
 
 
-def test_data_that_somebody_named_is_not_replaced_by_simulated_data(tmp_path: Path) -> None:
+def test_configured_data_is_not_replaced_by_simulated_data(tmp_path: Path) -> None:
     where = newcomer(tmp_path, "api-baseline", "file:///nowhere/housing.csv")
     ran = where.having(MODELPORT_DATA="mine.csv").call("demo")
     assert ran.code == 66

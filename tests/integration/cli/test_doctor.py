@@ -12,7 +12,7 @@ def states(where: Place) -> dict[str, str]:
     return {check["check"]: check["state"] for check in document["checks"]}
 
 
-def test_a_place_in_order_is_healthy(trained: Place) -> None:
+def test_a_working_configuration_is_healthy(trained: Place) -> None:
     ran = trained.good("doctor", "--json")
     assert ran.document["healthy"] is True
     assert {*states(trained).values()} == {"ok"}
@@ -24,7 +24,7 @@ def test_a_place_in_order_is_healthy(trained: Place) -> None:
     assert "housing@champion is housing/2; checksums and golden rows are verified" in shown
 
 
-def test_before_the_first_model_the_doctor_says_what_to_do(empty: Place) -> None:
+def test_before_the_first_model_the_notes_name_the_commands(empty: Place) -> None:
     settings = {k: v for k, v in empty.settings.items() if k != "MODELPORT_DATA"}
     new = Place(empty.folder, settings)
     shown = new.good("doctor").out
@@ -51,7 +51,7 @@ def test_before_the_first_model_the_doctor_says_what_to_do(empty: Place) -> None
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_plain_words(
+def test_a_problem_is_reported_with_its_check_and_exit_code(
     trained: Place, settings: dict[str, str], check: str, code: int, said: str
 ) -> None:
     (trained / "file").write_text("")
@@ -83,7 +83,7 @@ def test_a_registry_that_is_down_is_found(trained: Place) -> None:
     assert url in line
 
 
-def test_looking_changes_nothing(trained: Place) -> None:
+def test_the_doctor_changes_no_file(trained: Place) -> None:
     def files() -> list[Path]:
         return sorted(trained.folder.rglob("*"))
 

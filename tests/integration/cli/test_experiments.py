@@ -20,11 +20,11 @@ def _tried(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @pytest.fixture
 def tried(_tried: Place, tmp_path: Path) -> Place:
-    """A place in which three steps of the ladder were tried; to be changed."""
+    """A copy of a place in which three steps of the ladder were run."""
     return _tried.copy(tmp_path)
 
 
-def test_a_ladder_is_tried_step_by_step_and_resumed(tried: Place) -> None:
+def test_a_ladder_runs_step_by_step_and_resumes(tried: Place) -> None:
     ran = tried.good("experiments", "run", *QUICK, "--only", "dummy", "--json")
     steps = {step["name"]: step for step in ran.document["steps"]}
     assert [*steps] == ["dummy", "ridge", "tree"]
@@ -35,14 +35,14 @@ def test_a_ladder_is_tried_step_by_step_and_resumed(tried: Place) -> None:
     assert ran.err.count("done before") == 3
 
 
-def test_what_was_chosen_is_told_to_a_person(tried: Place) -> None:
+def test_the_ladder_and_the_chosen_step_are_printed(tried: Place) -> None:
     shown = tried.good("experiments", "run", *QUICK, "--only", "dummy").out
     assert "one row (µs)" in shown
     assert "taken: lowers the RMSE of dummy by" in shown
     assert "chosen: ridge; `train` does not use it yet" in shown
 
 
-def test_what_was_chosen_becomes_what_train_trains(tried: Place) -> None:
+def test_update_writes_the_specification_that_train_reads(tried: Place) -> None:
     schema = tried / "data" / "housing.toml"
     schema.parent.mkdir(exist_ok=True)
     schema.write_text(Path(tried.settings["MODELPORT_SCHEMA"]).read_text())
@@ -55,13 +55,13 @@ def test_what_was_chosen_becomes_what_train_trains(tried: Place) -> None:
     assert other.document["training"]["estimator"] == "dummy"
 
 
-def test_no_step_that_is_not_there(tried: Place) -> None:
+def test_an_unknown_step_is_refused(tried: Place) -> None:
     ran = tried.call("experiments", "run", "--only", "oracle")
     assert ran.code == 78
     assert "there is no step oracle; allowed: dummy, linear" in ran.err
 
 
-def test_the_luck_of_the_split_is_told(tried: Place) -> None:
+def test_seeds_print_the_mean_and_its_standard_error(tried: Place) -> None:
     schema = Path(tried.settings["MODELPORT_SCHEMA"])
     own = tried / "housing.toml"
     own.write_text(schema.read_text())

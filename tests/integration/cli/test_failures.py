@@ -179,7 +179,7 @@ def test_a_failure_with_json_is_one_document(trained: Place) -> None:
 
 
 def _heed_interrupts() -> None:
-    """Undo what a shell does to the commands that it starts in the background."""
+    """Restore the handling of SIGINT, which shells disable for background commands."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

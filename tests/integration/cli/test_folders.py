@@ -8,7 +8,7 @@ from tests.integration.cli.files import GOOD, write_csv
 from tests.integration.program import Place
 
 
-def test_a_reject_names_its_file_and_its_row_there(trained: Place) -> None:
+def test_a_reject_names_its_file_and_its_row_in_the_file(trained: Place) -> None:
     folder = trained / "months"
     folder.mkdir()
     write_csv(folder / "01.csv", [GOOD, GOOD])
@@ -22,7 +22,7 @@ def test_a_reject_names_its_file_and_its_row_there(trained: Place) -> None:
     assert "nothing to do" in again.out, again
 
 
-def test_a_folder_partitioned_by_a_column_is_made_whole_and_left_alone(trained: Place) -> None:
+def test_a_partitioned_folder_is_published_at_once_and_not_rewritten(trained: Place) -> None:
     rows = [GOOD, GOOD | {"ocean_proximity": "INLAND"}, GOOD | {"latitude": "99"}]
     write_csv(trained / "in.csv", rows)
     command = ["predict", "in.csv", "out/", "--partition-by", "ocean_proximity", "--format", "csv"]
@@ -56,7 +56,7 @@ def test_a_folder_partitioned_by_a_column_is_made_whole_and_left_alone(trained: 
         ("out/", ["--partition-by", "area"], 65, "no column 'area' to keep"),
     ],
 )
-def test_what_cannot_be_partitioned_is_told(
+def test_invalid_partitions_are_refused(
     trained: Place, target: str, options: list[str], code: int, problem: str
 ) -> None:
     write_csv(trained / "in.csv", [GOOD])

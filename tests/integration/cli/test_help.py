@@ -34,7 +34,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_by_an_example(empty: Place, command: str) -> None:
+def test_the_help_of_every_command_has_an_example(empty: Place, command: str) -> None:
     shown = empty.good(*command.split(), "--help").out
     (example,) = re.findall(r"Example: (modelport .*)", shown)
     assert example.startswith(f"modelport {command}")
@@ -42,7 +42,7 @@ def test_every_command_explains_itself_by_an_example(empty: Place, command: str)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "serve"])
-def test_every_command_that_has_a_result_has_it_as_json(empty: Place, command: str) -> None:
+def test_every_command_with_a_result_has_the_option_json(empty: Place, command: str) -> None:
     assert "--json" in empty.good(*command.split(), "--help").out
 
 
@@ -54,7 +54,7 @@ def test_the_help_lists_every_command_and_exit_code(empty: Place) -> None:
         assert re.search(rf"\b{code} ", shown)
 
 
-def test_the_version_is_told(empty: Place) -> None:
+def test_the_version_is_printed(empty: Place) -> None:
     assert re.fullmatch(r"modelport \d+\.\d+\.\d+\n", empty.good("--version").out)
 
 
@@ -86,7 +86,7 @@ def test_a_group_lists_its_commands(empty: Place, group: str) -> None:
         ("data sample --rows 0 --out x.csv", "--rows"),
     ],
 )
-def test_wrong_usage_is_told_with_what_is_right(empty: Place, arguments: str, said: str) -> None:
+def test_wrong_usage_names_what_is_allowed(empty: Place, arguments: str, said: str) -> None:
     ran = empty.call(*arguments.split())
     assert ran.code == 2
     assert ran.out == ""

@@ -5,7 +5,7 @@ import pytest
 from tests.integration.program import Place
 
 
-def test_versions_are_listed_with_what_tells_them_apart(trained: Place) -> None:
+def test_versions_are_listed_with_their_metrics_and_data(trained: Place) -> None:
     header, first, second = trained.good("models", "list").out.splitlines()
     assert header.split() == ["model", "aliases", "estimator", "RMSE", "R²", "data", "created"]
     assert first.split()[:3] == ["housing/1", "previous", "dummy"]
@@ -15,14 +15,14 @@ def test_versions_are_listed_with_what_tells_them_apart(trained: Place) -> None:
     assert document["version"] == 2
 
 
-def test_without_models_it_is_said_how_to_make_one(empty: Place) -> None:
+def test_without_models_the_list_names_the_command_that_trains(empty: Place) -> None:
     ran = empty.good("models", "list")
     assert ran.out == ""
     assert "modelport train" in ran.err
     assert empty.good("models", "list", "--json").document == {"versions": []}
 
 
-def test_a_version_is_shown_with_its_features_and_figures(trained: Place) -> None:
+def test_a_version_is_shown_with_its_features_and_metrics(trained: Place) -> None:
     shown = trained.good("models", "show", "housing").out
     assert "housing/2" in shown
     assert "champion" in shown
@@ -61,7 +61,7 @@ def test_the_card_is_written_as_markdown_or_as_a_page(trained: Place) -> None:
 
 
 @pytest.mark.parametrize("estimator", ["ridge", "hist_gradient_boosting"])
-def test_the_command_on_the_card_makes_the_same_bundle(empty: Place, estimator: str) -> None:
+def test_the_command_on_the_card_reproduces_the_bundle(empty: Place, estimator: str) -> None:
     first = empty.good("train", "--estimator", estimator, "--seed", "7", "--json").document
     shown = empty.good("models", "show", "housing").out
     (command,) = (line for line in shown.splitlines() if line.startswith("  modelport train"))
@@ -69,7 +69,7 @@ def test_the_command_on_the_card_makes_the_same_bundle(empty: Place, estimator: 
     assert again["bundle"] == first["bundle"]
 
 
-def test_a_champion_is_appointed_by_hand_and_taken_back(trained: Place) -> None:
+def test_a_champion_is_promoted_by_hand_and_rolled_back(trained: Place) -> None:
     ran = trained.good("models", "promote", "housing/1", "--json")
     assert ran.document == {"champion": "housing/1", "replaced": "housing/2", "changed": True}
     assert trained.registered() == [("housing/1", ["champion"]), ("housing/2", ["previous"])]
@@ -85,7 +85,7 @@ def test_a_rollback_may_name_the_version(trained: Place) -> None:
     assert ran.document["champion"] == "housing/1"
 
 
-def test_every_decision_is_told_with_who_and_why(trained: Place) -> None:
+def test_the_history_lists_every_decision_with_actor_and_reasons(trained: Place) -> None:
     where = trained.having(MODELPORT_ACTOR="ada")
     where.good("models", "promote", "housing/1", "--reason", "the [plainer] one")
     where.good("models", "rollback")
@@ -103,7 +103,7 @@ def test_every_decision_is_told_with_who_and_why(trained: Place) -> None:
     assert (other.out, "no decisions yet about barns" in other.err) == ("", True)
 
 
-def test_without_a_champion_before_there_is_no_way_back(empty: Place) -> None:
+def test_without_a_previous_champion_rollback_is_refused(empty: Place) -> None:
     empty.good("train", "--estimator", "dummy")
     ran = empty.call("models", "rollback")
     assert ran.code == 66
@@ -125,7 +125,7 @@ def test_without_a_champion_before_there_is_no_way_back(empty: Place) -> None:
     ["models show {}", "models promote {}", "models rollback --to {}", "evaluate --model {}",
      "predict-one --model {}"],
 )  # fmt: skip
-def test_a_reference_that_leads_nowhere_says_what_there_is(
+def test_an_unknown_reference_is_answered_with_the_known_ones(
     trained: Place, command: str, reference: str, code: int, said: str
 ) -> None:
     before = trained.registered()

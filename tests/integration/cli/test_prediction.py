@@ -40,13 +40,13 @@ def test_a_batch_may_come_in_chunks_of_any_size(trained: Place, sample_csv: Path
     assert cut.read_bytes() == whole.read_bytes()
 
 
-def test_a_batch_is_told_to_a_person(trained: Place, sample_csv: Path) -> None:
+def test_the_result_of_a_batch_is_printed(trained: Place, sample_csv: Path) -> None:
     shown = trained.good("predict", sample_csv, "outputs/out.csv").out
     assert "400 of 400 rows with housing/2" in shown
     assert "outputs/out.csv" in shown
 
 
-def test_bad_rows_are_put_aside_with_number_and_reason(trained: Place) -> None:
+def test_rejects_are_written_with_row_number_and_reason(trained: Place) -> None:
     source = write_csv(
         trained / "in.csv",
         [
@@ -80,7 +80,7 @@ def test_bad_rows_are_put_aside_with_number_and_reason(trained: Place) -> None:
     assert "2 rows rejected: see again.csv.rejects.jsonl" in told.err
 
 
-def test_a_file_without_one_good_row_is_bad_data(trained: Place) -> None:
+def test_a_file_without_valid_rows_is_bad_data(trained: Place) -> None:
     source = write_csv(trained / "in.csv", [GOOD | {"latitude": "91"}] * 3)
     ran = trained.call("predict", source, "out.csv", "--json")
     assert ran.code == 65
@@ -96,7 +96,7 @@ def test_a_batch_must_not_overwrite_its_input(trained: Place) -> None:
     assert read_rows(source)[0]["latitude"] == 37.88
 
 
-def test_one_row_is_answered(trained: Place) -> None:
+def test_one_row_is_predicted(trained: Place) -> None:
     answer = trained.good("predict-one", json.dumps(RECORD), "--json").document
     assert answer["model"] == "housing/2"
     (value,) = answer["predictions"]
@@ -104,7 +104,7 @@ def test_one_row_is_answered(trained: Place) -> None:
     assert told == f"median_house_value: {value:,.2f} USD\nhousing/2\n"
 
 
-def test_without_a_row_the_example_of_the_schema_is_asked(trained: Place) -> None:
+def test_without_a_row_the_example_of_the_schema_is_predicted(trained: Place) -> None:
     ran = trained.good("predict-one")
     assert "NEAR BAY" in ran.out
     assert "example" in ran.err
@@ -144,7 +144,7 @@ def test_too_many_rows_are_refused(trained: Place) -> None:
     assert ran.document["error"]["detail"] == "3 rows in one request; allowed: 2"
 
 
-def test_a_prediction_is_explained_by_what_each_feature_adds(trained: Place) -> None:
+def test_a_prediction_is_explained_by_contributions(trained: Place) -> None:
     document = trained.good("predict-one", "--explain", "--json").document
     plain = trained.good("predict-one", "--json").document
     assert document["predictions"] == plain["predictions"]
@@ -178,7 +178,9 @@ def test_a_batch_and_one_row_get_the_same_intervals(
     ]
 
 
-def test_an_interval_and_what_lies_beyond_the_training_data_are_told(trained: Place) -> None:
+def test_intervals_and_features_outside_the_applicability_domain_are_printed(
+    trained: Place,
+) -> None:
     far = {**RECORD, "latitude": 89.0}
     ran = trained.call("predict-one", "-", "--interval", "0.8", stdin=json.dumps(far).encode())
     assert "0.8 interval: " in ran.out
@@ -186,7 +188,9 @@ def test_an_interval_and_what_lies_beyond_the_training_data_are_told(trained: Pl
 
 
 @pytest.mark.parametrize("command", [["predict-one"], ["predict", "in.csv", "out.csv"]])
-def test_a_level_that_is_not_allowed_ends_with_what_is(trained: Place, command: list[str]) -> None:
+def test_a_level_that_is_not_allowed_is_refused_with_the_allowed_range(
+    trained: Place, command: list[str]
+) -> None:
     write_csv(trained / "in.csv", [GOOD])
     ran = trained.call(*command, "--interval", "0.999")
     assert ran.code == 65
@@ -194,7 +198,7 @@ def test_a_level_that_is_not_allowed_ends_with_what_is(trained: Place, command: 
     assert not (trained / "out.csv").exists()
 
 
-def test_a_model_that_was_trained_without_intervals_says_so(empty: Place) -> None:
+def test_a_model_without_intervals_refuses_a_level(empty: Place) -> None:
     report = empty.good("train", "--estimator", "ridge", "--no-intervals", "--json").document
     assert report["uncertainty"] is None
     ran = empty.call("predict-one", "--interval", "0.9")

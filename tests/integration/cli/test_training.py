@@ -6,7 +6,7 @@ import pytest
 from tests.integration.program import Place, place
 
 
-def test_training_reports_what_it_came_to(empty: Place, sample_csv: Path) -> None:
+def test_training_reports_metrics_decision_and_data(empty: Place, sample_csv: Path) -> None:
     report = empty.good("train", "--estimator", "ridge", "--param", "alpha=2", "--json").document
     assert (report["model"], report["version"], report["promoted"]) == ("housing/1", 1, True)
     assert report["reasons"] == ["there is no champion yet"]
@@ -24,14 +24,14 @@ def test_training_reports_what_it_came_to(empty: Place, sample_csv: Path) -> Non
     assert json.loads(line)["id"] == report["run"]
 
 
-def test_training_is_told_to_a_person_too(empty: Place) -> None:
+def test_the_result_of_training_is_printed(empty: Place) -> None:
     shown = empty.good("train", "--estimator", "ridge").out
     assert "RMSE (USD)" in shown
     assert "promoted: there is no champion yet" in shown
     assert "400 rows, SHA-256" in shown
 
 
-def test_a_person_is_told_that_training_again_changed_nothing(empty: Place) -> None:
+def test_training_again_prints_that_nothing_changed(empty: Place) -> None:
     shown = [empty.good("train", "--estimator", "ridge").out for _ in range(2)]
     assert "promoted: there is no champion yet" in shown[0]
     assert "unchanged: identical to the champion housing/1" in shown[1]
@@ -48,7 +48,7 @@ def test_training_twice_makes_one_version(empty: Place) -> None:
     assert empty.registered() == [("housing/1", ["champion"])]
 
 
-def test_a_model_is_the_same_whoever_trains_it(tmp_path: Path, sample_csv: Path) -> None:
+def test_training_is_reproducible_across_processes(tmp_path: Path, sample_csv: Path) -> None:
     bundles = []
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
@@ -60,7 +60,7 @@ def test_a_model_is_the_same_whoever_trains_it(tmp_path: Path, sample_csv: Path)
     assert bundles[0] == bundles[1]
 
 
-def test_the_seed_makes_the_split(empty: Place) -> None:
+def test_the_seed_decides_the_split(empty: Place) -> None:
     one, other = (
         empty.good("train", "--estimator", "ridge", "--seed", seed, "--no-promote", "--json")
         for seed in ("1", "2")
@@ -68,7 +68,7 @@ def test_the_seed_makes_the_split(empty: Place) -> None:
     assert one.document["metrics"] != other.document["metrics"]
 
 
-def test_the_gate_refuses_a_worse_model_and_keeps_it_as_a_version(trained: Place) -> None:
+def test_a_worse_model_is_registered_and_not_promoted(trained: Place) -> None:
     ran = trained.call("train", "--estimator", "dummy", "--seed", "7", "--json")
     assert ran.code == 3
     assert ran.document["promoted"] is False
@@ -81,7 +81,7 @@ def test_the_gate_refuses_a_worse_model_and_keeps_it_as_a_version(trained: Place
     assert "housing/2 (champion)" in told.out
 
 
-def test_a_decision_is_told_with_every_check_and_recorded_everywhere(trained: Place) -> None:
+def test_a_decision_is_printed_with_every_check_and_recorded(trained: Place) -> None:
     ran = trained.call("train", "--estimator", "dummy", "--seed", "7")
     header = next(line for line in ran.out.splitlines() if line.startswith("check"))
     assert header.split() == ["check", "result", "measured"]
@@ -99,7 +99,7 @@ def test_a_decision_is_told_with_every_check_and_recorded_everywhere(trained: Pl
     assert json.loads((folder / "decision.json").read_text())["checks"][0] == error
 
 
-def test_a_slow_model_is_refused_by_the_budget(empty: Place) -> None:
+def test_a_model_over_the_latency_budget_is_not_promoted(empty: Place) -> None:
     slow = empty.having(MODELPORT_LATENCY_BUDGET_MS="0.0001")
     ran = slow.call("train", "--estimator", "dummy", "--json")
     assert ran.code == 3
@@ -107,13 +107,13 @@ def test_a_slow_model_is_refused_by_the_budget(empty: Place) -> None:
     assert slow.registered() == [("housing/1", [])]
 
 
-def test_promotion_may_be_left_out(trained: Place) -> None:
+def test_promotion_can_be_skipped(trained: Place) -> None:
     ran = trained.good("train", "--estimator", "random_forest", "--no-promote", "--json")
     assert ran.document["promoted"] is False
     assert trained.registered()[1] == ("housing/2", ["champion"])
 
 
-def test_a_champion_is_judged_on_its_own_holdout_or_on_all_of_other_data(
+def test_a_champion_is_evaluated_on_its_holdout_or_on_all_rows_of_other_data(
     trained: Place, tmp_path: Path
 ) -> None:
     own = trained.good("evaluate", "--json").document
@@ -126,14 +126,16 @@ def test_a_champion_is_judged_on_its_own_holdout_or_on_all_of_other_data(
     assert "rows (all rows)" in trained.good("evaluate", "--data", "sample:50").out
 
 
-def test_simulated_data_is_named_wherever_a_model_made_of_it_is_shown(empty: Place) -> None:
+def test_a_model_trained_on_simulated_data_is_marked_everywhere(empty: Place) -> None:
     ran = empty.good("train", "--data", "sample:300", "--estimator", "ridge")
     assert "trained on simulated data" in ran.err
     assert "(simulated)" in empty.good("models", "list").out
     assert empty.good("models", "show", "housing", "--json").document["data"]["simulated"] is True
 
 
-def test_a_real_model_takes_over_from_a_simulated_one_and_not_the_other_way(empty: Place) -> None:
+def test_a_model_of_real_data_replaces_one_of_simulated_data_but_not_the_reverse(
+    empty: Place,
+) -> None:
     empty.good("train", "--data", "sample:300", "--estimator", "ridge")
     ran = empty.good("train", "--estimator", "dummy", "--json")
     assert ran.document["reasons"] == [
@@ -175,7 +177,7 @@ def test_the_default_model_reaches_the_published_figures(default_model: Place) -
     ],
     ids=" ".join,
 )
-def test_what_cannot_be_trained_is_told_and_leaves_nothing(
+def test_invalid_options_of_training_are_refused_and_leave_no_version(
     empty: Place, options: list[str], said: str
 ) -> None:
     ran = empty.call("train", "--estimator", "ridge", *options)

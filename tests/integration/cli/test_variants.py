@@ -1,4 +1,4 @@
-"""One row, asked in every way there is, in every variant: always the same number."""
+"""One row on every path, in every variant: always the same prediction."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ VARIANTS = ("api-baseline", "main")
 
 @dataclass(frozen=True)
 class Journey:
-    """What a variant answered for all rows of the sample."""
+    """Predictions of a variant for all rows of the sample."""
 
     where: Place
     trained: dict[str, Any]
@@ -79,7 +79,7 @@ def online(where: Place, rows: list[dict[str, Any]]) -> list[float]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_row_has_the_same_prediction_however_it_is_asked(
+def test_a_row_has_the_same_prediction_on_every_path(
     journeys: dict[str, Journey], variant: str
 ) -> None:
     journey = journeys[variant]
@@ -97,7 +97,7 @@ def test_the_variants_make_the_same_model(journeys: dict[str, Journey]) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_everything_is_kept_in_the_home_folder(journeys: dict[str, Journey], variant: str) -> None:
+def test_all_state_is_in_the_home_folder(journeys: dict[str, Journey], variant: str) -> None:
     journey = journeys[variant]
     found = {path.name for path in journey.where.folder.iterdir()}
     assert found == {

@@ -20,7 +20,7 @@ from entrypoints.cli.options import parse_parameters, parse_ref
         ("a=b", "a=b"),
     ],
 )
-def test_a_parameter_is_read_as_what_it_looks_like(text: str, value: object) -> None:
+def test_a_parameter_is_parsed_by_its_form(text: str, value: object) -> None:
     (parsed,) = parse_parameters([f"max_features={text}"]).values()
     assert parsed == value
     assert type(parsed) is type(value)
@@ -31,12 +31,12 @@ def test_parameters_are_kept_by_name() -> None:
 
 
 @pytest.mark.parametrize("pair", ["alpha", "=1", "a b=1", "1a=2", ""])
-def test_what_is_no_pair_is_refused(pair: str) -> None:
+def test_a_parameter_without_a_value_is_refused(pair: str) -> None:
     with pytest.raises(Misconfigured, match="not of the form name=value"):
         parse_parameters([pair])
 
 
-def test_a_parameter_is_given_once() -> None:
+def test_a_parameter_given_twice_is_refused() -> None:
     with pytest.raises(Misconfigured, match="--param alpha is given twice"):
         parse_parameters(["alpha=1", "alpha=2"])
 

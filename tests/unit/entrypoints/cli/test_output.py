@@ -17,7 +17,7 @@ LINE = ("housing/1", 45_123.456, 4_128, "a rather long description of what this 
 
 
 def on_terminal(act: Callable[[], None], monkeypatch: pytest.MonkeyPatch, columns: int = 80) -> str:
-    """Return what appears on a terminal of so many columns while something is done."""
+    """Return what a function prints on a terminal of some width."""
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -95,7 +95,7 @@ def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[1m" in on_terminal(lambda: output.show("[bold]x[/]"), monkeypatch)
 
 
-def test_figures_are_readable_and_stand_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_numbers_are_readable_and_right_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     output.show(output.grid(["n", "x"], [(1_234_567, 0.84512), (8, 12.0)]))
     assert capsys.readouterr().out.splitlines() == [
         "        n       x",
@@ -104,7 +104,9 @@ def test_figures_are_readable_and_stand_to_the_right(capsys: pytest.CaptureFixtu
     ]
 
 
-def test_what_looks_like_markup_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_that_looks_like_markup_is_printed_unchanged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     output.show(output.facts({"path": "[red]x[/red].csv", "extra": "pip install '.[train]'"}))
     output.show(output.grid(["[b]"], [("[link]",)]))
     printed = capsys.readouterr().out
@@ -120,14 +122,14 @@ def test_messages_go_to_stderr_in_one_line(capsys: pytest.CaptureFixture[str]) -
     assert len(printed.err.splitlines()) == 1
 
 
-def test_a_failure_is_told_with_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_printed_and_gives_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert output.failure(NotFound("no model 'x' [y]"), as_json=False) == 66
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == "not found: no model 'x' [y]\n"
 
 
-def test_a_failure_is_a_json_document_where_that_was_asked_for(
+def test_an_error_is_a_json_document_if_requested(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert output.failure(Misconfigured("wrong"), as_json=True) == 78
@@ -136,14 +138,14 @@ def test_a_failure_is_a_json_document_where_that_was_asked_for(
     }
 
 
-def test_a_document_is_json_as_others_read_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_document_is_strict_json(capsys: pytest.CaptureFixture[str]) -> None:
     output.emit({"r²": 0.5, "none": None})
     assert json.loads(capsys.readouterr().out) == {"r²": 0.5, "none": None}
     with pytest.raises(ValueError, match="JSON"):
         output.emit({"x": float("nan")})
 
 
-def test_work_is_announced_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_work_is_announced_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with output.working("training [ridge]"):
         pass
     assert capsys.readouterr().err == "training [ridge]\n"
@@ -156,7 +158,7 @@ def test_progress_in_a_pipe_is_silent_for_a_short_job(capsys: pytest.CaptureFixt
     assert capsys.readouterr() == ("", "")
 
 
-def test_progress_in_a_pipe_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_in_a_pipe_is_printed_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter([0.0, 11.0, 59.0, 61.0, 62.0, 121.0])
     tell = output.line_per_minute("scoring", lambda: next(times))
     for rows in (500, 1_000, 5_500, 6_000, 60_500):
@@ -167,7 +169,7 @@ def test_progress_in_a_pipe_is_told_now_and_then(capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_no_rate_is_told_before_there_is_one() -> None:
+def test_the_rate_is_printed_once_it_is_known() -> None:
     assert output.describe_progress(Progress(5, 9, resumed=5), 3.0) == "5 of 9 rows"
     assert output.describe_progress(Progress(9, 9, resumed=5), 0.0) == "9 of 9 rows"
     assert (
