@@ -1,11 +1,17 @@
-"""Pages of the documentation that a reader can follow, from the first snippet to the last."""
+"""Pages of the documentation, followed from the first snippet to the last.
+
+README and tutorial are followed in a fresh folder. How-to pages are followed in the state after
+`make demo`, in each variant.
+"""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.integration.snippets import reading, snippets
+from tests.integration.snippets import Snippet, reading, snippets
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -14,26 +20,72 @@ WHAT_A_CONTRIBUTOR_HAS = [*WHAT_A_USER_HAS, "src", "tests", "pyproject.toml"]
 
 _PAGES = [ROOT / "README.md", DOCS / "tutorial.md", *sorted(DOCS.glob("how-to/*.md"))]
 
-# Halves that are tried in files of their own, since a process tries whole files: they take minutes.
+# Two halves, each with a test module of its own, since pytest-xdist distributes whole modules.
 FOLLOWED = (_PAGES[: len(_PAGES) // 2], _PAGES[len(_PAGES) // 2 :])
+
+_FRESH = ("README", "tutorial", "add-an-adapter")
+
+
+def cases(pages: Sequence[Path]) -> list[tuple[Path, str | None]]:
+    """Return pages with the variants of the demo after which they are followed."""
+    return [
+        (page, variant)
+        for page in pages
+        for variant in ((None,) if page.stem in _FRESH else ("main", "api-baseline"))
+    ]
+
+
+def case_name(value: object) -> str:
+    """Return the name of a page or a variant in reports."""
+    return name(value) if isinstance(value, Path) else str(value or "fresh")
 
 
 def name(page: Path) -> str:
-    """Return how a page is called in reports."""
+    """Return the name of a page in reports."""
     return str(page.relative_to(ROOT))
 
 
-def follow(page: Path, folder: Path, data_url: str) -> int:
+@dataclass(frozen=True)
+class StartingPoints:
+    """Folders in which readers start; what the demo leaves is restored for every page."""
+
+    parent: Path
+    data_url: str
+
+    def folder(self, variant: str | None) -> Path:
+        """Return a folder that is fresh, or in which the demo has run in a variant.
+
+        The path after the demo is the same for all pages: MLflow's database holds absolute paths.
+        """
+        root, stored = self.parent / str(variant), self.parent / f"{variant}.stored"
+        shutil.rmtree(root, ignore_errors=True)
+        if variant is None:
+            return root / "modelport"
+        if not stored.exists():
+            self._run_demo(root / "modelport", variant)
+            shutil.copytree(root, stored)
+        else:
+            shutil.copytree(stored, root)
+        return root / "modelport"
+
+    def _run_demo(self, folder: Path, variant: str) -> None:
+        for path in WHAT_A_USER_HAS:
+            copy(ROOT / path, folder / path)
+        with reading(folder, self.data_url, variant) as reader:
+            reader.follow(Snippet("bash", (), "modelport demo\n", 1))
+
+
+def follow(page: Path, folder: Path, data_url: str, variant: str | None) -> int:
     """Run the snippets of a page in a folder, and return how many there are.
 
-    Fails where something is not as it is shown.
+    Fails if a snippet does not print what the page shows.
     """
     contributing = page.stem == "add-an-adapter"
     for path in WHAT_A_CONTRIBUTOR_HAS if contributing else WHAT_A_USER_HAS:
         copy(ROOT / path, folder / path)
     steps = list(snippets(page.read_text()))
 
-    with reading(folder, data_url) as reader:
+    with reading(folder, data_url, variant) as reader:
         if contributing:
             reader.environment = {**reader.environment, "PYTHONPATH": str(folder / "src")}
         for step in steps:
@@ -45,11 +97,14 @@ def follow(page: Path, folder: Path, data_url: str) -> int:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder, without what its use has left there."""
+    """Copy a file or a folder, without caches."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(
-            source, target, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp")
+            source,
+            target,
+            ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp"),
+            dirs_exist_ok=True,
         )
     else:
         shutil.copy(source, target)

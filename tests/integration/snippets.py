@@ -1,4 +1,4 @@
-"""Runs the code blocks of a documentation page as a reader would: in order, in one place.
+"""Runs the code blocks of a documentation page in order, as a reader does.
 
 CONTRIBUTING.md says what the words after a fence's language mean.
 """
@@ -35,7 +35,7 @@ _SHOWN = re.compile(r"(…|\d[\d,]*\.\d+|\s+)")
 
 @dataclass(frozen=True)
 class Snippet:
-    """A code block of a page and the words that stand after its language."""
+    """A code block of a page and the words after its language."""
 
     language: str
     words: tuple[str, ...]
@@ -103,7 +103,7 @@ def _close(one: str, other: str) -> bool:
 
 @dataclass
 class Reader:
-    """Somebody who follows a page in a folder; what a block exports, the next one finds."""
+    """Follows a page in a folder; variables that a block exports are set in the next ones."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -115,10 +115,10 @@ class Reader:
         return self.folder.with_name("state.sh")
 
     def follow(self, snippet: Snippet) -> None:
-        """Do what a block says.
+        """Run a block.
 
         Raises:
-            AssertionError: it ended otherwise than the page says, or printed something else.
+            AssertionError: exit code or output differ from the page.
         """
         code = self._with_free_ports(snippet.code)
         match snippet.language:
@@ -222,10 +222,10 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def reading(folder: Path, data_url: str) -> Iterator[Reader]:
-    """Return a reader who has nothing set but where the reference data is."""
+def reading(folder: Path, data_url: str, variant: str | None = None) -> Iterator[Reader]:
+    """Return a reader who has set the address of the reference data, and perhaps a variant."""
     home = folder.with_name("home")
-    home.mkdir()
+    home.mkdir(parents=True, exist_ok=True)
     environment = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(home),
@@ -234,6 +234,7 @@ def reading(folder: Path, data_url: str) -> Iterator[Reader]:
         "PYTHONUNBUFFERED": "1",
         "DO_NOT_TRACK": "1",
         "MODELPORT_DATA_URL": data_url,
+        "MODELPORT_VARIANT": variant or "",
         # A commit that is made meanwhile would make another model of the same training.
         "GIT_CEILING_DIRECTORIES": str(ROOT),
     }
