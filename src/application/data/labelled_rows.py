@@ -1,4 +1,4 @@
-"""Reading rows to learn from or to judge by: all of them, all of them good, with the target."""
+"""Read all rows of a source with the target; every row must fit the schema."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -32,14 +32,14 @@ class LabelledRows:
         return LabelledRows(self.matrix[rows], self.target[rows])
 
     def divide(self, split: Split) -> "Divided":
-        """Return the rows to learn from and the rows to judge by."""
+        """Return the training rows and the hold-out."""
         training, holdout = split.positions(len(self))
         return Divided(self[training], self[holdout])
 
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """Rows to learn from, and rows that the model must not see before it is judged by them."""
+    """Training rows, and the hold-out that the model must not see before its evaluation."""
 
     training: LabelledRows
     holdout: LabelledRows
@@ -47,10 +47,10 @@ class Divided:
 
 @dataclass(frozen=True, slots=True)
 class DataCheck:
-    """What is wrong with a source.
+    """The violations in a source.
 
-    `violations` are the first ones, which count data rows from one; `faults` tells how often each
-    fault (field, problem, what is allowed) was found, over all rows.
+    `violations` are the first ones, with data rows counted from one. `faults` counts each kind of
+    violation (field, problem, what is allowed) over all rows.
     """
 
     rows: int
@@ -80,7 +80,7 @@ def read_labelled(source: DataSource, schema: Schema) -> LabelledRows:
     if np.ptp(rows.target) == 0:
         raise InvalidData(
             f"{where}: {schema.target.name} is the same in all {check.rows} rows: "
-            f"from a constant target there is nothing to learn"
+            f"no model can be fitted to a constant target"
         )
     return rows
 
@@ -91,7 +91,7 @@ def check_labelled(
     """Check every row of a source against the schema, target included.
 
     Raises:
-        InvalidData: a column is missing or stands there twice.
+        InvalidData: a column is missing or appears twice.
     """
     where = source.version.uri
     schema.require(source.columns, where)

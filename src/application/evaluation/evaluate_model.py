@@ -12,7 +12,7 @@ from domain.model.reference import ModelRef, ModelVersion
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """Figures, and on which rows: the hold-out of its own training data, or all of other data."""
+    """Metrics on the hold-out of the model's training data, or on all rows of other data."""
 
     version: ModelVersion
     metrics: Metrics
@@ -22,7 +22,7 @@ class EvaluationReport:
 
 @dataclass(frozen=True)
 class EvaluateModel:
-    """Judges a model only by rows that it has not learnt from."""
+    """Evaluates a model on rows that it was not fitted on."""
 
     load: LoadModel
 

@@ -11,10 +11,10 @@ from domain.errors import InvalidData, Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A seeded random hold-out, and rows for validation, which are neither learnt nor judged by.
+    """A seeded random hold-out, and validation rows, which are left out of both parts.
 
-    Both are fractions of all rows. `validation` makes figures comparable with published ones that
-    leave rows out for tuning: 0.2 and 0.16 leave 64% to learn from.
+    Both are fractions of all rows. `validation` makes metrics comparable with published ones that
+    leave rows out for tuning: 0.2 and 0.16 leave 64% as training rows.
     """
 
     holdout: float = 0.2
@@ -36,7 +36,7 @@ class Split:
         """Return the positions of the training rows and of the hold-out, in shuffled order.
 
         Without rows for validation, they are the same in the same order as scikit-learn's
-        `train_test_split(test_size=holdout, random_state=seed)`, so that figures can be compared
+        `train_test_split(test_size=holdout, random_state=seed)`, so that metrics can be compared
         with published ones. Rows for validation are taken from the training rows' beginning: the
         hold-out stays what it is without them.
 

@@ -1,7 +1,7 @@
-"""How the errors of two models differ on the same rows, and how sure that is.
+"""Paired comparison of two models' errors on the same rows, with a bootstrap interval.
 
-The bootstrap: rows are drawn with replacement as often as there are rows, both models' errors
-of a row together, and what is measured of the drawn rows spreads as it would over other rows.
+The bootstrap draws as many rows as there are, with replacement; both models' errors of a row stay
+together. A metric varies over these samples as it would over new rows.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ CONFIDENCE = 0.95
 
 # Fixed, so that the same errors always give the same interval.
 _SEED = 20_640
-# Of more rows than this, the bootstrap draws groups of rows: a mean spreads just the same.
+# Of more rows than this, the bootstrap draws groups of rows: a mean varies just the same.
 _GROUPS = 10_000
 _DRAWN_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How often rows are drawn anew, and which part of the results an interval must hold."""
+    """The number of bootstrap samples and the confidence of intervals."""
 
     resamples: int = RESAMPLES
     confidence: float = CONFIDENCE
@@ -36,10 +36,10 @@ class Resampling:
             raise Misconfigured(f"confidence: {self.confidence} is not from 0.5 to below 1")
 
     def means(self, values: Matrix) -> Matrix:
-        """Return the mean of each column, shape (resamples, columns), of rows drawn anew.
+        """Return the mean of each column in each bootstrap sample, shape (resamples, columns).
 
-        The rows of `values`, shape (rows, columns), stay together. They must come in an order
-        that says nothing, as those of a shuffled hold-out do.
+        The rows of `values`, shape (rows, columns), stay together. They must be shuffled, as those
+        of a hold-out are.
         """
         sums, sizes = _grouped(values)
         count = len(sizes)
@@ -53,7 +53,7 @@ class Resampling:
         return means
 
     def interval(self, values: Vector) -> tuple[float, float]:
-        """Return the bounds between which the middle part of the values lies."""
+        """Return the bounds of the central share `confidence` of the values."""
         outside = (1 - self.confidence) / 2
         known = values[np.isfinite(values)]
         low, high = np.quantile(known, [outside, 1 - outside]) if len(known) else (0.0, 0.0)

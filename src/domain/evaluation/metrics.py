@@ -1,4 +1,4 @@
-"""How good a model is, and whether two forms of one model give the same answers."""
+"""Metrics of predictions, and the parity check of two forms of a model."""
 
 from dataclasses import dataclass
 from math import isfinite, sqrt
@@ -27,7 +27,7 @@ class Metrics:
 
 
 def measure(target: Vector, predictions: Vector) -> Metrics:
-    """Compare predictions with the truth, both of shape (rows,).
+    """Return the metrics of predictions, shape (rows,), against true values.
 
     R² is 1 - Σ(y - ŷ)² / Σ(y - ȳ)².
 
@@ -41,7 +41,7 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
     if spread == 0 or np.ptp(target) == 0:  # a rounded mean may leave a spread of some 1e-33
         raise InvalidData(
             f"the target is constant: all {len(target)} rows have the same value, "
-            f"so no model can be told from another"
+            f"so models cannot be compared"
         )
     if not isfinite(squared) or not isfinite(spread):
         raise InvalidData("the errors of the predictions are too large to be squared")
@@ -79,7 +79,7 @@ def require_parity(expected: Vector, actual: Vector, what: str) -> float:
     deviation = largest_deviation(expected, actual)
     if deviation > PARITY_TOLERANCE:
         raise ArtefactRejected(
-            f"{what}: answers differ by up to {deviation:.3g} relative "
-            f"where {PARITY_TOLERANCE:g} is allowed"
+            f"{what}: predictions differ by up to {deviation:.3g} relative; "
+            f"allowed: {PARITY_TOLERANCE:g}"
         )
     return deviation

@@ -1,4 +1,4 @@
-"""Golden rows: inputs kept with the model's own answers, to be asked again at every load."""
+"""Golden rows: inputs with their exact predictions, checked at every load."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _UNUSUAL = 10
 
 
 def choose(schema: Schema, matrix: Matrix) -> Matrix:
-    """Return some fifty rows to keep: evenly spaced, some with gaps, and some moved far away."""
+    """Return up to sixty rows: evenly spaced, some with missing values, some moved far away."""
     spaced = np.unique(np.linspace(0, len(matrix) - 1, _KEPT).astype(np.intp))
     kept = matrix[spaced]
     some = kept[:_UNUSUAL]
@@ -28,18 +28,18 @@ def choose(schema: Schema, matrix: Matrix) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class GoldenRows:
-    """Rows of features, shape (rows, features), and the exact answer to each, shape (rows,)."""
+    """Inputs, shape (rows, features), and their exact predictions, shape (rows,)."""
 
     inputs: Matrix
     outputs: Vector
 
-    def check(self, answers: Vector) -> None:
-        """Compare a loaded model's answers with the ones it gave when it was made.
+    def check(self, predictions: Vector) -> None:
+        """Compare the predictions of a loaded model with the stored ones.
 
         Raises:
-            ArtefactRejected: an answer is not the same.
+            ArtefactRejected: a prediction differs.
         """
-        require_parity(self.outputs, answers, "golden rows")
+        require_parity(self.outputs, predictions, "golden rows")
 
     def to_bytes(self) -> bytes:
         """Return the rows as JSON; a missing value is null."""
@@ -60,5 +60,5 @@ class GoldenRows:
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise ArtefactRejected(f"golden.json cannot be read: {error}") from error
         if inputs.ndim != 2 or outputs.shape != (len(inputs),):
-            raise ArtefactRejected("golden.json cannot be read: there must be one answer per row")
+            raise ArtefactRejected("golden.json cannot be read: expected one output per row")
         return cls(inputs, outputs)

@@ -1,4 +1,4 @@
-"""Rows unlike those that a model learnt from, which it must answer all the same."""
+"""Rows unlike the training rows, for parity checks and latency."""
 
 from itertools import product
 
@@ -14,7 +14,7 @@ _A_LITTLE = 1e-7
 
 
 def without_nullable(schema: Schema, rows: Matrix) -> Matrix:
-    """Return the rows without any value that may be missing; no rows where none may."""
+    """Return the rows without their nullable values; no rows if no feature is nullable."""
     nullable = [position for position, feature in enumerate(schema.features) if feature.nullable]
     gaps = rows[: len(rows) if nullable else 0].copy()
     gaps[:, nullable] = np.nan
@@ -22,7 +22,7 @@ def without_nullable(schema: Schema, rows: Matrix) -> Matrix:
 
 
 def far_away(schema: Schema, rows: Matrix) -> Matrix:
-    """Return the rows moved to the corners of the map by turns; no rows where there is no map."""
+    """Return the rows moved to the four corners of the map; no rows without coordinates."""
     where = schema.coordinates
     if where is None:
         return rows[:0]
@@ -35,10 +35,9 @@ def far_away(schema: Schema, rows: Matrix) -> Matrix:
 
 
 def nearby(schema: Schema, rows: Matrix, count: int) -> Matrix:
-    """Return `count` rows like these, each at a place of its own, a few centimetres away.
+    """Return `count` rows like these, each at a new location a few centimetres away.
 
-    Whatever is remembered of the places of the rows is of no use for them. No rows where there is
-    no map.
+    Their locations are not in any location cache. No rows without coordinates.
     """
     where = schema.coordinates
     if where is None or not len(rows):
@@ -49,7 +48,7 @@ def nearby(schema: Schema, rows: Matrix, count: int) -> Matrix:
 
 
 def _ends(feature: Feature, values: Vector) -> tuple[float, float]:
-    """Return the lowest and highest value allowed, or some far beyond those there are."""
+    """Return the lowest and highest allowed value, or values far outside of the given ones."""
     known = values[~np.isnan(values)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     away = np.ceil(_WIDTHS_AWAY * (high - low + 1))

@@ -152,7 +152,9 @@ def test_a_registered_model_that_answers_like_another_is_rejected_by_its_golden_
     files[NUMERIC] = store.load(other.version).files[NUMERIC]
     sealed = Bundle.seal(bundle.verified(report.version.bundle_id, read_manifest), files)
     version = store.save(NAME, sealed, CREATED, {})
-    with pytest.raises(ArtefactRejected, match=f"^{version.label}: golden rows: answers differ"):
+    with pytest.raises(
+        ArtefactRejected, match=f"^{version.label}: golden rows: predictions differ"
+    ):
         LoadModel(store, OnnxRuntime(), read_manifest).version(version)
 
 

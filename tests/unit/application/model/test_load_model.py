@@ -59,10 +59,10 @@ def test_a_bundle_of_another_version_is_rejected() -> None:
         world.load(HOUSES)
 
 
-def test_a_model_that_does_not_answer_as_it_did_is_rejected() -> None:
+def test_a_model_that_fails_its_golden_rows_is_rejected() -> None:
     world, _ = _world()
     load = LoadModel(world.store, SkewedRuntime(), read_manifest)
-    with pytest.raises(ArtefactRejected, match=r"^houses/1: golden rows: answers differ"):
+    with pytest.raises(ArtefactRejected, match=r"^houses/1: golden rows: predictions differ"):
         load(HOUSES)
 
 

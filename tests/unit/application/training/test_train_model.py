@@ -332,7 +332,7 @@ def test_an_unknown_parameter_fails_the_run(world: World) -> None:
 @pytest.mark.parametrize("where", ["runtime", "graph_runtime"])
 def test_a_serving_form_that_answers_otherwise_is_not_registered(world: World, where: str) -> None:
     setattr(world, where, SkewedRuntime())
-    with pytest.raises(ArtefactRejected, match=r"^hold-out: answers differ by up to 1e-06"):
+    with pytest.raises(ArtefactRejected, match=r"^hold-out: predictions differ by up to 1e-06"):
         world.train()
     assert world.store.names() == []
     assert [run.status for run in world.tracker.runs] == ["failed"]
@@ -342,7 +342,9 @@ def test_a_serving_form_is_compared_on_missing_values_though_the_data_has_none(
     world: World,
 ) -> None:
     world.runtime = GaplessRuntime()
-    with pytest.raises(ArtefactRejected, match=r"^missing values: answers differ by up to 0\.01"):
+    with pytest.raises(
+        ArtefactRejected, match=r"^missing values: predictions differ by up to 0\.01"
+    ):
         world.train(LINEAR, source(changed={"age": np.linspace(1.0, 99.0, 60)}))
     assert world.store.names() == []
 

@@ -63,7 +63,9 @@ def test_one_odd_value_is_a_deviation(values: list[float], data: st.DataObject) 
     row = data.draw(st.integers(0, len(values) - 1))
     actual[row] += 1e-6 * (1 + float(np.max(np.abs(expected))))
     assert largest_deviation(expected, actual) > 5e-7
-    with pytest.raises(ArtefactRejected, match=r"^hold-out: answers differ by up to .* relative"):
+    with pytest.raises(
+        ArtefactRejected, match=r"^hold-out: predictions differ by up to .* relative"
+    ):
         require_parity(expected, actual, "hold-out")
 
 

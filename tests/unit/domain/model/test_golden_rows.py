@@ -34,16 +34,16 @@ def test_rows_come_back_to_the_last_bit(rows: list[tuple[float, float, float]]) 
 
 
 @given(ROWS, st.data())
-def test_a_changed_answer_is_rejected(
+def test_a_changed_prediction_is_rejected(
     rows: list[tuple[float, float, float]], data: st.DataObject
 ) -> None:
     kept = _golden(rows)
     answers = kept.outputs.copy()
     row = data.draw(st.integers(0, len(rows) - 1))
     answers[row] += 1e-8 * (1 + float(np.max(np.abs(answers))))
-    with pytest.raises(ArtefactRejected, match=r"^golden rows: answers differ"):
+    with pytest.raises(ArtefactRejected, match=r"^golden rows: predictions differ"):
         kept.check(answers)
-    with pytest.raises(ArtefactRejected, match=r"^golden rows: answers differ"):
+    with pytest.raises(ArtefactRejected, match=r"^golden rows: predictions differ"):
         kept.check(kept.outputs[1:])
 
 
