@@ -68,7 +68,7 @@ def _run(chosen: Namespace, command: str) -> None:
 
 def _soak(chosen: Namespace, trained: models.Models, about: dict[str, str], command: str) -> None:
     plan = _plan(chosen)
-    server = servers.SERVERS[OURS](trained)
+    server = servers.prepare(OURS, trained)
     memories = online.soak(server, trained, plan, every=1 if chosen.quick else _SOAK_SECONDS)
     raw = {"about": about, "soak": _raw(memories)}
     _report(chosen, "soak", soak_page(memories, about, command), raw)
@@ -92,7 +92,7 @@ def _plan(chosen: Namespace) -> online.Plan:
 
 def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], command: str) -> None:
     plan = _plan(chosen)
-    compared = [make(trained) for name, make in servers.SERVERS.items() if _wanted(chosen, name)]
+    compared = [servers.prepare(name, trained) for name in servers.SERVERS if _wanted(chosen, name)]
     visits = online.measure(compared, trained, plan)
     ours = [server for server in compared if server.name == OURS]
     measured = online_page.Measured(

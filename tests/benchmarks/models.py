@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from entrypoints.wiring.settings import Settings, Variant
 from tests.benchmarks.environments import OURS, Environment
 from tests.benchmarks.places import KEPT, ROOT, Unusable
 from tests.benchmarks.processes import environment
+from tests.benchmarks.wrk import MARK
 from tests.support.decoding import decoded_record
 
 # Relative. Sums of trees differ by rounding where another library adds them up.
@@ -78,6 +79,22 @@ class Models:
     matrix: Matrix
     default: Model
     champion: Model
+
+    def marked(self) -> Self:
+        """Return the same with longitudes that end in `MARK`: a load changes them in each request.
+
+        Raises:
+            Unusable: a longitude cannot carry the mark.
+        """
+        schema = self.default.loaded.manifest.schema
+        where = schema.coordinates
+        column = schema.names.index(where.longitude if where else schema.names[0])
+        texts = [f"{value:.2f}{MARK}" for value in self.matrix[:, column].tolist()]
+        matrix = self.matrix.copy()
+        matrix[:, column] = [float(text) for text in texts]
+        if any(MARK not in repr(value) for value in matrix[:, column].tolist()):
+            raise Unusable("a longitude of the reference data cannot carry the mark")
+        return replace(self, matrix=matrix)
 
     def records(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return some rows of the reference data by name; None where missing."""

@@ -1,8 +1,9 @@
 """Measures servers side by side: each on one core to itself, the load on another.
 
 In every round each server is started anew, timed until its first right answer, asked every
-question and compared, warmed up under load with every answer compared, measured, asked again,
-and stopped. Rounds interleave the servers, so that a slow minute of the machine hits all of them.
+question and compared, warmed up under load with every answer compared, measured with rows that it
+was never asked before, asked again, and stopped. Rounds interleave the servers, so that a slow
+minute of the machine hits all of them.
 """
 
 import os
@@ -128,7 +129,8 @@ def scaling(servers: Mapping[int, Server], models: Models, plan: Plan) -> dict[i
             questions = Questions(server, models)
             with _started(questions, free) as running_server:
                 _await_all(questions, running_server)
-                requests = questions.asked(CROWDED, running_server.port)
+                questions.asked(CROWDED, running_server.port)
+                requests = questions.fresh(CROWDED)
                 _put(running_server, requests, CROWDED, plan.warm_up, free)
                 loads[workers].append(_put(running_server, requests, CROWDED, plan.seconds, free))
     return loads
@@ -151,7 +153,8 @@ def soak(
     """Send `plan.soak` requests and return the memory ten times, or each so many seconds."""
     questions = Questions(server, models)
     with _this_process_on(plan.load_core), _started(questions, plan) as running_server:
-        requests = questions.asked(CROWD, running_server.port)
+        questions.asked(CROWD, running_server.port)
+        requests = questions.fresh(CROWD)
         _say(f"{plan.soak:,} requests to {server.title}")
         sent, seconds = 0, plan.warm_up
         memories: list[tuple[int, Memory]] = []
@@ -218,6 +221,18 @@ class Questions:
         file.write_bytes(requests.to_lua())
         return file
 
+    def fresh(self, shape: Shape) -> Path:
+        """Return the file of requests for rows that were never asked before."""
+        server = self.server
+        if server.encode_marked is None:
+            raise Unusable(f"{server.title}: nothing makes bodies with marked longitudes")
+        rows = self.rows(shape)
+        plain, marked = map(server.encode, rows), map(server.encode_marked, rows)
+        requests = Requests.fresh(server.path, server.headers, [*plain], [*marked])
+        file = _folder(server) / f"fresh-{shape.rows}.lua"
+        file.write_bytes(requests.to_lua())
+        return file
+
 
 class Refused(Exception):
     """A server answered, but not with predictions."""
@@ -231,7 +246,8 @@ def _visit(questions: Questions, plan: Plan) -> Visit:
         for shape in questions.server.shapes:
             requests = questions.asked(shape, server.port)
             warm = _put(server, requests, shape, plan.warm_up, plan, check=True)
-            load = loads[shape.name] = _put(server, requests, shape, plan.seconds, plan)
+            fresh = questions.fresh(shape)
+            load = loads[shape.name] = _put(server, fresh, shape, plan.seconds, plan)
             questions.asked(shape, server.port)
             sent += warm.requests + load.requests + 2 * shape.bodies
         return Visit(server.start, ready, memory(server.process.pid), sent, loads)

@@ -26,6 +26,7 @@ _PEERS = "tests.benchmarks.peers"
 
 # What the ratios of the tables are ratios to.
 BARE = "bare"
+ORDINARY = "modelport-ordinary"
 TENSORS = "modelport-tensors"
 MLFLOW = "mlflow-sklearn"
 REGISTERED = "mlflow-registered"
@@ -37,7 +38,8 @@ class Server:
 
     `command` is given the port and a folder to write to; `encode` makes the body that asks for
     rows of the reference data, `decode` reads the predictions from the answer, and `answers` are
-    the right ones for every row; None where the server does not predict.
+    the right ones for every row; None where the server does not predict. `encode_marked` makes the
+    same body with marked longitudes, see `Models.marked`.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Server:
     settings: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=lambda: _JSON)
     shapes: Sequence[Shape] = JSON_SHAPES
+    encode_marked: Callable[[Rows], bytes] | None = None
 
 
 def _native(models: Models, variant: str) -> Server:
@@ -63,6 +66,15 @@ def _native(models: Models, variant: str) -> Server:
         decode=_predictions,
         answers=model.answers,
         settings=model.home.settings,
+    )
+
+
+def _without_accelerators(server: Server) -> Server:
+    return replace(
+        server,
+        name=ORDINARY,
+        title="modelport serve (main, accelerators off)",
+        settings={**server.settings, "MODELPORT_ACCELERATORS": "none"},
     )
 
 
@@ -84,7 +96,7 @@ def _tensors(models: Models) -> Server:
 
 def with_workers(models: Models, workers: int) -> Server:
     """Return the champion's server with so many worker processes."""
-    one = _native(models, "main")
+    one = prepare("modelport-main", models)
     return replace(
         one, command=lambda port, folder: [*one.command(port, folder), "--workers", str(workers)]
     )
@@ -214,9 +226,16 @@ def _ready_made_columns(models: Models) -> Vector:
     return np.ascontiguousarray(encoding.transform(models.matrix))
 
 
+def prepare(name: str, models: Models) -> Server:
+    """Return a server by its name."""
+    make = SERVERS[name]
+    return replace(make(models), encode_marked=make(models.marked()).encode)
+
+
 SERVERS: Mapping[str, Callable[[Models], Server]] = {
     BARE: _bare,
     "modelport-main": lambda models: _native(models, "main"),
+    ORDINARY: lambda models: _without_accelerators(_native(models, "main")),
     "modelport-api-baseline": lambda models: _native(models, "api-baseline"),
     TENSORS: _tensors,
     "plain": _plain,

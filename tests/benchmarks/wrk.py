@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.benchmarks.places import HERE, Unusable
 from tests.benchmarks.processes import pinned
@@ -14,14 +15,37 @@ _FIGURES = "FIGURES "
 _PLAIN = set(range(0x20, 0x7F)) - set(b'"\\')
 
 
+# The last digits of a marked longitude: `wrk.lua` writes others in their place in every request.
+MARK = "0000987654"
+
+
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Bodies to post in turn, and the exact answers that are right."""
+    """Bodies to post in turn, and the exact answers that are right.
+
+    With `offsets` every request asks for rows that were never asked before: `MARK` is replaced by
+    digits of a counter, and at each offset of a body two bytes are.
+    """
 
     path: str
     headers: Mapping[str, str]
     bodies: Sequence[bytes]
-    answers: Sequence[bytes]
+    answers: Sequence[bytes] = ()
+    offsets: Sequence[Sequence[int]] | None = None
+
+    @classmethod
+    def fresh(
+        cls, path: str, headers: Mapping[str, str], plain: Sequence[bytes], marked: Sequence[bytes]
+    ) -> Self:
+        """Return requests with changing longitudes, from bodies with plain and marked ones.
+
+        Bodies of JSON carry the mark as text; in those of tensors the longitudes are float64, of
+        which the two lowest bytes change.
+        """
+        texts = all(MARK.encode() in body for body in marked)
+        pairs = zip(plain, marked, strict=True)
+        offsets = [[] if texts else changed_numbers(*pair) for pair in pairs]
+        return cls(path, headers, marked, offsets=offsets)
 
     def to_lua(self) -> bytes:
         """Return a Lua program that returns these requests."""
@@ -29,11 +53,18 @@ class Requests:
             b"[%s] = %s" % (quoted(name.encode()), quoted(value.encode()))
             for name, value in self.headers.items()
         )
-        return b"return {\npath = %s,\nheaders = {%s},\nbodies = {%s},\nanswers = {%s},\n}\n" % (
-            quoted(self.path.encode()),
-            headers,
-            b",\n".join(map(quoted, self.bodies)),
-            b",\n".join(map(quoted, sorted({*self.answers}))),
+        fields = {
+            "path": quoted(self.path.encode()),
+            "headers": b"{%s}" % headers,
+            "bodies": b"{%s}" % b",\n".join(map(quoted, self.bodies)),
+            "answers": b"{%s}" % b",\n".join(map(quoted, sorted({*self.answers}))),
+        }
+        if self.offsets is not None:
+            numbers = (",".join(map(str, offsets)).encode() for offsets in self.offsets)
+            fields["mark"] = quoted(MARK.encode())
+            fields["offsets"] = b"{%s}" % b",\n".join(b"{%s}" % some for some in numbers)
+        return b"return {\n%s}\n" % b"".join(
+            b"%s = %s,\n" % (name.encode(), value) for name, value in fields.items()
         )
 
 
@@ -111,6 +142,19 @@ def parse(output: str) -> Load:
             f"{failed} of {figures['requests']} requests failed or were wrong:\n{output}"
         )
     return Load(**figures)
+
+
+def changed_numbers(plain: bytes, marked: bytes) -> list[int]:
+    """Return where float64 numbers begin in which two bodies of one length differ.
+
+    Raises:
+        Unusable: they differ in something else.
+    """
+    changed = [at for at, pair in enumerate(zip(plain, marked, strict=True)) if len({*pair}) > 1]
+    starts = sorted({changed[0] + (at - changed[0]) // 8 * 8 for at in changed})
+    if not starts:
+        raise Unusable("a body has no longitude that could change from request to request")
+    return starts
 
 
 def quoted(text: bytes) -> bytes:

@@ -1,11 +1,12 @@
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.benchmarks.places import Unusable
-from tests.benchmarks.wrk import Load, Requests, parse, quoted
+from tests.benchmarks.wrk import Load, Requests, changed_numbers, parse, quoted
 
 OUTPUT = """\
 Running 5s test @ http://127.0.0.1:8000
@@ -57,3 +58,24 @@ def test_requests_are_written_as_a_lua_table() -> None:
         'answers = {"2"},\n'
         "}\n"
     )
+
+
+def test_marked_texts_change_in_every_request() -> None:
+    plain, marked = [b'{"x": -122.23}'], [b'{"x": -122.230000987654}']
+    requests = Requests.fresh("/predict", {}, plain, marked)
+    assert requests.offsets == [[]]
+    assert b'mark = "0000987654",\noffsets = {{}},' in requests.to_lua()
+
+
+def test_the_lowest_bytes_of_marked_numbers_change_in_every_request() -> None:
+    values = np.array([-122.23, 37.88, -121.5, 34.0])
+    marked = values + np.array([9.87654e-7, 0, 9.87654e-7, 0])
+    assert changed_numbers(b"{}" + values.tobytes(), b"{}" + marked.tobytes()) == [2, 18]
+    requests = Requests.fresh("/infer", {}, [values.tobytes()], [marked.tobytes()])
+    assert requests.offsets == [[0, 16]]
+    assert b"offsets = {{0,16}}," in requests.to_lua()
+
+
+def test_bodies_without_a_longitude_are_not_measured() -> None:
+    with pytest.raises(Unusable, match="no longitude"):
+        changed_numbers(b"same", b"same")
