@@ -243,8 +243,8 @@ def test_a_cluster_without_cores_or_head_ends_the_job() -> None:
             without_cores, without_head = apart.submit(given_up, cluster.address, head).result()
     finally:
         cluster.shutdown()
-    assert re.search("no node with a core, for 2 seconds .* is kept", without_cores)
-    assert re.search("no head that answers, for 2 seconds .* is kept", without_head)
+    assert re.search("no node with a core, for 2 seconds .* are kept", without_cores)
+    assert re.search("no head that answers, for 2 seconds .* are kept", without_head)
 
 
 def given_up(address: str, head: list[int]) -> tuple[str, str]:

@@ -135,7 +135,7 @@ def test_a_job_with_too_many_rejects_stops_unless_allowed(trained: Place) -> Non
     options = ["predict", str(source), "out.csv", "--chunk-rows", "100", "--workers", "1"]
     ran = trained.call(*options)
     assert ran.code == 65
-    assert "of all 3,000 no more than 1,500 may (max rejects); the first is row 2, lat" in ran.err
+    assert "at most 1,500 of 3,000 may (max rejects); the first is row 2, lat" in ran.err
     assert {name: tree(trained.folder)[name] for name in old} == old
     assert not (trained / "out.csv").exists()
     for limit in ("1999", "66%"):
