@@ -4,7 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from domain.errors import Misconfigured
 
 
 def json_bytes(value: object) -> bytes:
@@ -14,7 +18,7 @@ def json_bytes(value: object) -> bytes:
 
 
 def json_value(value: Any) -> Any:
-    """Return the JSON value of nested dataclasses, mappings and sequences.
+    """Return the JSON value of nested dataclasses, mappings, sequences and arrays.
 
     A dataclass becomes a dictionary of its fields, in their order.
     """
@@ -24,4 +28,54 @@ def json_value(value: Any) -> Any:
         return {key: json_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [json_value(each) for each in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return value.value if isinstance(value, Enum) else value
+
+
+def from_json_value(form: Any, value: Any, where: str) -> Any:
+    """Return the object of type `form` that `json_value` turned into this value.
+
+    `form` is made of dataclasses, `tuple[X, ...]`, `Mapping[str, X]`, float64 arrays, unions and
+    scalars. An integer is a number, too; true is none.
+
+    Raises:
+        Misconfigured: a key is missing or unknown, or a value has another type; names the key.
+    """
+    kind, arguments = get_origin(form), get_args(form)
+    if isinstance(form, type) and is_dataclass(form):
+        hints = get_type_hints(form)
+        of_key = {field.name: hints[field.name] for field in fields(form)}
+        _check_keys(of_key, _require(value, dict, where), where)
+        values = {k: from_json_value(of_key[k], v, f"{where}: {k}") for k, v in value.items()}
+        return form(**values)
+    if kind is tuple:
+        return tuple(from_json_value(arguments[0], v, where) for v in _require(value, list, where))
+    if kind is np.ndarray:
+        return np.array(from_json_value(tuple[float, ...], value, where))
+    if kind is Mapping:
+        table = _require(value, dict, where).items()
+        return {key: from_json_value(arguments[1], v, f"{where}: {key}") for key, v in table}
+    if form is float and type(value) is int and abs(value) < _LARGEST:
+        return float(value)
+    return _require(value, form, where)
+
+
+# Larger integers are beyond the range of float64.
+_LARGEST = 10**308
+
+_NAMES = {dict: "a table", list: "a list", float: "a number", int: "an integer", str: "text"}
+
+
+def _require(value: Any, form: Any, where: str) -> Any:
+    if type(value) not in (get_args(form) or (form,)):
+        raise Misconfigured(f"{where}: expected {_NAMES.get(form, form)}")
+    return value
+
+
+def _check_keys(known: Mapping[str, Any], found: Mapping[str, Any], where: str) -> None:
+    missing, unknown = sorted({*known} - {*found}), sorted({*found} - {*known})
+    if missing:
+        raise Misconfigured(f"{where}: {missing[0]}: is missing")
+    if unknown:
+        raise Misconfigured(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(known)}")

@@ -7,15 +7,15 @@ from threading import Lock
 import numpy as np
 
 from adapters.formats.manifest_file import read_manifest
+from domain.canonical_json import from_json_value
 from domain.data.feature import Vector
-from domain.data.mapping_reader import Reader
 from domain.data.schema import Matrix, Schema
 from domain.errors import (
     ArtefactRejected,
     Misconfigured,
 )
 from domain.features.encoding import ENCODING, FeatureEncoding
-from domain.model.bundle import NUMERIC, Bundle, verified_manifest
+from domain.model.bundle import GRAPH, Bundle, verified_manifest
 from domain.model.manifest import Manifest
 from domain.model.not_found import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.model.reference import ModelRef, ModelVersion
@@ -155,19 +155,21 @@ class MemoryRuntime:
     """A `Runtime` for the files of `MemoryLearner`."""
 
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> LinearPredictor:
-        lacking = [name for name in (ENCODING, NUMERIC) if name not in files]
+        lacking = [name for name in (ENCODING, GRAPH) if name not in files]
         if lacking:
             raise ArtefactRejected(f"the bundle has no {lacking[0]}")
         try:
             encoding = FeatureEncoding.from_files(schema, files)
-            model = Reader(json.loads(files[NUMERIC]), NUMERIC)
+            model = json.loads(files[GRAPH])
             predictor = LinearPredictor(
-                encoding, model.number("intercept"), model.numbers("coefficients")
+                encoding,
+                from_json_value(float, model["intercept"], GRAPH),
+                from_json_value(tuple[float, ...], model["coefficients"], GRAPH),
             )
-        except (ValueError, RecursionError, Misconfigured) as error:
-            raise ArtefactRejected(f"{NUMERIC} cannot be read: {error}") from error
+        except (ValueError, LookupError, TypeError, RecursionError, Misconfigured) as error:
+            raise ArtefactRejected(f"{GRAPH} cannot be read: {error}") from error
         if len(predictor.coefficients) != len(encoding.names):
-            raise ArtefactRejected(f"{NUMERIC}: there must be one coefficient for each column")
+            raise ArtefactRejected(f"{GRAPH}: there must be one coefficient for each column")
         return predictor
 
 

@@ -11,7 +11,7 @@ from domain.errors import (
 )
 from domain.features.encoding import FeatureEncoding
 from domain.features.feature_set import FeatureSet
-from domain.model.bundle import NUMERIC
+from domain.model.bundle import GRAPH
 from domain.training.search_space import Dimension, Number, Space, Trial
 from domain.training.specification import Estimator, Parameter, TrainingSpec
 from tests.fakes.model import LinearPredictor
@@ -35,7 +35,7 @@ class MemoryLearner:
         intercept = float(np.mean(target) - np.mean(columns, axis=0) @ coefficients)
         predictor = LinearPredictor(encoding, intercept, tuple(coefficients.tolist()))
         model = {"intercept": intercept, "coefficients": list(predictor.coefficients)}
-        files = {**encoding.to_files(), NUMERIC: json_bytes(model)}
+        files = {**encoding.to_files(), GRAPH: json_bytes(model)}
         return TrainedModel(predictor, lambda: files, {"alpha": alpha}, {"numpy": np.__version__})
 
 

@@ -13,7 +13,7 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING
-from domain.model.bundle import NUMERIC
+from domain.model.bundle import GRAPH
 
 _INPUT = "features"
 _FATAL_ONLY = 4
@@ -39,7 +39,7 @@ def open_graph(files: Mapping[str, bytes], width: int) -> ScoreColumns:
     Raises:
         ArtefactRejected: its graph is not one that can be run.
     """
-    session = _open_session(require_file(files, NUMERIC), width)
+    session = _open_session(require_file(files, GRAPH), width)
 
     def score(columns: Matrix) -> Vector:
         (answers,) = session.run(None, {_INPUT: columns})
@@ -64,11 +64,11 @@ def _open_session(model: bytes, width: int) -> Any:
         )
         taken = session.get_inputs()[0].shape[-1]
     if taken != width:
-        raise ArtefactRejected(f"{NUMERIC} takes {taken} columns where {ENCODING} makes {width}")
+        raise ArtefactRejected(f"{GRAPH} takes {taken} columns where {ENCODING} makes {width}")
     with _rejecting_what_fails():
         answers = [np.asarray(a) for a in session.run(None, {_INPUT: np.zeros((_PROBED, width))})]
     if [(a.shape, a.dtype) for a in answers] != [((_PROBED,), np.dtype(np.float64))]:
-        raise ArtefactRejected(f"{NUMERIC} does not answer with one float64 per row")
+        raise ArtefactRejected(f"{GRAPH} does not answer with one float64 per row")
     return session
 
 
@@ -77,4 +77,4 @@ def _rejecting_what_fails() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ArtefactRejected(f"{NUMERIC} is not a model that can be run: {error}") from error
+        raise ArtefactRejected(f"{GRAPH} is not a model that can be run: {error}") from error

@@ -4,7 +4,7 @@ from typing import Any
 
 from adapters.sklearn.onnx_export import export
 from adapters.sklearn.tree_export import trees_of
-from domain.model.bundle import NUMERIC, TREES
+from domain.model.bundle import GRAPH, TREES
 
 
 def serving_form(estimator: Any, width: int) -> dict[str, bytes]:
@@ -13,7 +13,7 @@ def serving_form(estimator: Any, width: int) -> dict[str, bytes]:
     Raises:
         Misconfigured: a hyper-parameter made it a model of a form that is not exported.
     """
-    files = {NUMERIC: export(estimator, width)}
+    files = {GRAPH: export(estimator, width)}
     trees = trees_of(estimator, width)
     if trees is not None:
         files[TREES] = trees.to_bytes()

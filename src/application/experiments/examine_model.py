@@ -35,7 +35,7 @@ class ExamineModel:
         """Return diagnostics; errors are those of rows that a model was not fitted on."""
         fold = folding.of(len(rows))[0]
         folds = growing(fold)
-        judged = rows[fold.judged]
+        judged = rows[fold.holdout]
         models = list(self.cross_validate.fits(spec, schema, rows, folds))
         served = self.cross_validate.runtime.load(schema, models[-1].files)
         parts = segments(schema, rows.matrix, found.predictions)

@@ -47,7 +47,7 @@ class NestedSearch:
 
     def _errors(self, spec: TrainingSpec, rows: LabelledRows) -> Iterator[float]:
         for fold in self.folding.of(len(rows)):
-            learnt, judged = rows[fold.training], rows[fold.judged]
+            learnt, judged = rows[fold.training], rows[fold.holdout]
             fitted = self.learner.fit(spec, self.schema, learnt.matrix, learnt.target)
             yield rmse(judged.target, fitted.predictor.predict(judged.matrix))
 

@@ -217,7 +217,7 @@ class _Climb:
             )
             verdict = self.verdicts[-1]
             run.log_tags({"taken": str(verdict.taken).lower(), "verdict": verdict.words})
-        self.use.results.put(name, found.to_mapping())
+        self.use.results.put(name, json_value(found))
         return found
 
     def _judge(self, step: Step, found: CrossValidation) -> None:

@@ -65,7 +65,7 @@ class TrySeeds:
         models = self.cross_validate.all_fits(work, schema, rows)
         scores = {seed: float(found["rmse"]) for seed, found in known.items() if found}
         for seed, model in zip(lacking, models, strict=True):
-            scores[seed] = rmse(rows.target[folds[seed].judged], model.answers)
+            scores[seed] = rmse(rows.target[folds[seed].holdout], model.answers)
             self.results.put(names[seed], {"rmse": scores[seed]})
             tell(f"seed {seed}: RMSE {scores[seed]:,.0f}")
         found = _summary(

@@ -1,4 +1,4 @@
-"""Getting a model ready to answer: resolve, fetch, verify, load, and ask it its golden rows."""
+"""Load a model: resolve, fetch, verify, load, and check its predictions for the golden rows."""
 
 import json
 from collections.abc import Mapping
@@ -26,74 +26,71 @@ PROFILE = "profile.json"
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory that has proven to be whole.
+    """A model in memory that passed every check.
 
-    `intervals` is None where it was trained without, `reach` where its bundle has no profile.
+    `intervals` is None for a model trained without, `applicability` for a bundle without profile.
     """
 
     version: ModelVersion
     manifest: Manifest
     predictor: Predictor
     intervals: Intervals | None = None
-    reach: ApplicabilityDomain | None = None
+    applicability: ApplicabilityDomain | None = None
 
-    def require(self, extras: PredictionOptions) -> None:
-        """Check that the model can answer what is asked for beside predictions.
+    def require(self, options: PredictionOptions) -> None:
+        """Check that the model supports the options.
 
         Raises:
-            InvalidData: it cannot; says why.
+            InvalidData: it does not support one.
         """
-        if extras.interval is not None:
-            self._known_intervals().quantiles.quantile(extras.interval)
-        if extras.extrapolates:
-            self._known_reach()
+        if options.interval is not None:
+            self._known_intervals().quantiles.quantile(options.interval)
+        if options.extrapolates:
+            self._known_applicability()
 
     def bounds(self, matrix: Matrix, predictions: Vector, level: float) -> Bounds:
         """Return the interval of each row of `matrix`, shape (rows, features), at a level.
 
         Raises:
-            InvalidData: this level cannot be given, or none.
+            InvalidData: the model has no intervals, or none of this level.
         """
         return self._known_intervals().bounds(matrix, predictions, level)
 
-    def beyond(self, matrix: Matrix) -> list[tuple[str, ...]]:
-        """Return the features by which each row of `matrix` lies beyond the training rows.
+    def out_of_domain(self, matrix: Matrix) -> list[tuple[str, ...]]:
+        """Return the features that extrapolate in each row of `matrix`, shape (rows, features).
 
         Raises:
-            InvalidData: it is not known how far these reached.
+            InvalidData: the model has no profile of its training rows.
         """
-        return self._known_reach().beyond(matrix)
+        return self._known_applicability().out_of_domain(matrix)
 
     def _known_intervals(self) -> Intervals:
         if self.intervals is None:
             raise InvalidData(
-                f"interval: {self.version.label} has none to give, it was trained without; "
-                f"allowed: no interval, or a model that modelport train has calibrated"
+                f"interval: {self.version.label} was trained without intervals; "
+                f"allowed: no interval, or a model with calibrated intervals"
             )
         return self.intervals
 
-    def _known_reach(self) -> ApplicabilityDomain:
-        if self.reach is None:
+    def _known_applicability(self) -> ApplicabilityDomain:
+        if self.applicability is None:
             raise InvalidData(f"extrapolates: {self.version.label} has no profile of its data")
-        return self.reach
+        return self.applicability
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a bundle holds."""
+    """The loaded content of a bundle."""
 
     manifest: Manifest
     predictor: Predictor
     intervals: Intervals | None
-    reach: ApplicabilityDomain | None
+    applicability: ApplicabilityDomain | None
 
 
 @dataclass(frozen=True)
 class PortableModel:
-    """A model that can be sent to a worker as its files, and is loaded where it is asked for.
-
-    A copy verifies and loads them once, at the first use; it needs no model store for that.
-    """
+    """A model that is sent to a worker as files; each copy verifies and loads them at first use."""
 
     version: ModelVersion
     bundle: Bundle
@@ -105,7 +102,7 @@ class PortableModel:
         """The model in this process.
 
         Raises:
-            ArtefactRejected: the bundle failed a check; says which.
+            ArtefactRejected: the bundle failed a check.
         """
         try:
             opened = open_bundle(
@@ -114,7 +111,7 @@ class PortableModel:
         except ArtefactRejected as error:
             raise ArtefactRejected(f"{self.version.label}: {error}") from error
         return LoadedModel(
-            self.version, opened.manifest, opened.predictor, opened.intervals, opened.reach
+            self.version, opened.manifest, opened.predictor, opened.intervals, opened.applicability
         )
 
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
@@ -123,7 +120,7 @@ class PortableModel:
 
 @dataclass(frozen=True)
 class LoadModel:
-    """Loads the version that a reference means now; with a `verifier`, signed ones only."""
+    """Loads the current version of a reference; with a `verifier`, signed versions only."""
 
     store: ModelStore
     runtime: Runtime
@@ -136,19 +133,19 @@ class LoadModel:
         Raises:
             NotFound: there is no such model, version or alias.
             Unavailable: the store cannot be reached.
-            ArtefactRejected: the bundle failed a check; says which.
+            ArtefactRejected: the bundle failed a check.
         """
         return self.version(self.store.resolve(ref))
 
     def version(self, version: ModelVersion) -> LoadedModel:
-        """Return a version that was resolved before."""
+        """Return a resolved version."""
         return self.opened(version, self.store.load(version))
 
     def opened(self, version: ModelVersion, bundle: Bundle) -> LoadedModel:
-        """Return a version whose bundle is at hand.
+        """Return a version whose bundle was fetched before.
 
         Raises:
-            ArtefactRejected: the bundle failed a check; says which.
+            ArtefactRejected: the bundle failed a check.
         """
         return self._trusted(version, bundle).loaded
 
@@ -157,12 +154,12 @@ class LoadModel:
 
         Raises:
             Unavailable: the store cannot be reached.
-            ArtefactRejected: it is not signed as it should be.
+            ArtefactRejected: it has no valid signature of a trusted key.
         """
         return self._trusted(version, self.store.load(version))
 
     def _trusted(self, version: ModelVersion, bundle: Bundle) -> PortableModel:
-        """Return a version that is signed, of which nothing but the signature was read yet."""
+        """Return a version after the check of its signature; nothing else was read yet."""
         require_signed(version, self.verifier)
         return PortableModel(version, bundle, self.runtime, self.read_manifest)
 
@@ -170,10 +167,10 @@ class LoadModel:
 def open_bundle(
     bundle: Bundle, bundle_id: str, runtime: Runtime, read_manifest: ReadManifest
 ) -> Opened:
-    """Verify a bundle, load it, and ask it its golden rows.
+    """Verify a bundle, load it, and check its predictions for the golden rows.
 
     Raises:
-        ArtefactRejected: it failed a check; says which.
+        ArtefactRejected: it failed a check.
     """
     manifest = bundle.verified(bundle_id, read_manifest)
     width = len(manifest.schema.features)
@@ -182,10 +179,12 @@ def open_bundle(
     intervals = load_intervals(runtime, manifest.schema, bundle.files)
     if intervals is not None:
         _check_error_scale(files_of_error_scale(bundle.files), width + 1, intervals.error_scale)
-    return Opened(manifest, predictor, intervals, _read_reach(bundle.files, manifest.schema))
+    return Opened(
+        manifest, predictor, intervals, _read_applicability(bundle.files, manifest.schema)
+    )
 
 
-def _read_reach(files: Mapping[str, bytes], schema: Schema) -> ApplicabilityDomain | None:
+def _read_applicability(files: Mapping[str, bytes], schema: Schema) -> ApplicabilityDomain | None:
     if PROFILE not in files:
         return None
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from application.model.load_model import LoadedModel
 from application.ports import BundleCache, EncodingPredictor, Explainer, Explainers, ModelStore
-from application.scoring.predict_one import Predictions, PredictOne, enrich
+from application.scoring.predict_one import Predictions, PredictOne, with_options
 from domain.errors import ModelportError, NotSupported
 from domain.model.bundle import Bundle
 from domain.model.manifest import ReadManifest
@@ -90,7 +90,7 @@ class ExplainRows:
     max_rows: int
 
     def __call__(
-        self, records: Sequence[object], extras: PredictionOptions = PLAIN
+        self, records: Sequence[object], options: PredictionOptions = PLAIN
     ) -> Explanations:
         """Return one explanation per record, all of one version; rows are encoded once.
 
@@ -101,12 +101,12 @@ class ExplainRows:
         """
         PredictOne(self.model, self.max_rows).admit(len(records))
         model = self.model()
-        model.require(extras)
+        model.require(options)
         schema = model.manifest.schema
         matrix, predictor = schema.encode_records(records), encoding_predictor(model)
         columns = predictor.encode(matrix)
         plain = Predictions(predictor.score(columns), model.version.label)
-        predictions = enrich(model, matrix, plain, extras)
+        predictions = with_options(model, matrix, plain, options)
         explained = self.load(model).explain(columns)
         explained.require_sum(predictions.vector)
         return Explanations(predictions, schema.names, explained)

@@ -105,12 +105,13 @@ class PredictBatch:
             data = source.version
             model = loading.result()
         schema = model.loaded.manifest.schema
-        job = BatchJob.of(
-            data,
-            version,
-            options.chunk_rows,
-            options.keep,
-            options.predictions,
+        job = BatchJob(
+            data_sha256=data.sha256,
+            model=version.label,
+            bundle_id=version.bundle_id,
+            chunk_rows=options.chunk_rows,
+            keep=tuple(options.keep),
+            options=options.predictions,
             explained=schema.names if options.explain else (),
         )
         explainers = self._explainers() if options.explain else None

@@ -1,4 +1,4 @@
-"""Answer for a few rows at once, from the model in memory."""
+"""Predict for the rows of one request with the model in memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from domain.uncertainty.conformal import Bounds
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """One value per row, shape (rows,), in units of the target; and the version that gave them.
+    """One prediction per row, shape (rows,), in units of the target, and the model version.
 
-    `bounds` and `extrapolates` (names of features, per row) are there where they were asked for.
+    `bounds` and `extrapolates` (names of features, per row) are None without that option.
 
     Raises:
-        InvalidRows: the model has no finite number as its answer to some row.
+        InvalidRows: a prediction is not finite.
     """
 
     vector: Vector
@@ -29,11 +29,11 @@ class Predictions:
     extrapolates: Sequence[tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
-        lacking = non_finite(self.vector)
+        violations = non_finite(self.vector)
         if self.bounds is not None:
-            lacking = lacking or non_finite(self.bounds.width)
-        if lacking:
-            raise InvalidRows(lacking)
+            violations = violations or non_finite(self.bounds.width)
+        if violations:
+            raise InvalidRows(violations)
 
     @property
     def values(self) -> list[float]:
@@ -42,53 +42,55 @@ class Predictions:
         return values
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the answer as JSON values, by the names that callers know."""
-        told: dict[str, Any] = {"predictions": self.values}
+        """Return JSON values, as in the response of the API."""
+        mapping: dict[str, Any] = {"predictions": self.values}
         if self.bounds is not None:
-            told["intervals"] = self.bounds.pairs
+            mapping["intervals"] = self.bounds.pairs
         if self.extrapolates is not None:
-            told["extrapolates"] = [[*names] for names in self.extrapolates]
-        told["model"] = self.model
-        return told
+            mapping["extrapolates"] = [[*names] for names in self.extrapolates]
+        mapping["model"] = self.model
+        return mapping
 
 
 @dataclass(frozen=True)
 class PredictOne:
-    """Checks rows against the model's schema and predicts; `model` gives the one to ask.
+    """Checks rows against the schema of the current model, which `model` returns, and predicts.
 
-    Records and tables are encoded by the same rules, to the same rows.
+    Records and tables are encoded by the same rules.
     """
 
     model: Callable[[], LoadedModel]
     max_rows: int
 
-    def __call__(self, records: Sequence[object], extras: PredictionOptions = PLAIN) -> Predictions:
+    def __call__(
+        self, records: Sequence[object], options: PredictionOptions = PLAIN
+    ) -> Predictions:
         """Return one prediction per record, all by the same version.
 
         Raises:
-            InvalidRows: a field is not allowed; all of them are named, none is scored.
-            InvalidData: there are no records, or the model cannot answer what else is asked for.
-            TooLarge: there are too many.
+            InvalidRows: a field is not allowed; all of them are named, and no row is scored.
+            InvalidData: there are no records, or the model does not support an option.
+            TooLarge: there are too many records.
             Unavailable: no model is loaded yet.
         """
         self.admit(len(records))
         model = self.model()
-        return answer(model, self.encode(records, model, extras), extras)
+        return predict(model, self.encode(records, model, options), options)
 
     def encode(
-        self, records: Sequence[object], model: LoadedModel, extras: PredictionOptions = PLAIN
+        self, records: Sequence[object], model: LoadedModel, options: PredictionOptions = PLAIN
     ) -> Matrix:
         """Return records as rows of this model, shape (rows, features).
 
         Raises:
-            InvalidRows, InvalidData, TooLarge: as the call does.
+            InvalidRows, InvalidData, TooLarge: as `__call__`.
         """
         self.admit(len(records))
-        model.require(extras)
+        model.require(options)
         return model.manifest.schema.encode_records(records)
 
     def encode_table(
-        self, table: Table, model: LoadedModel, extras: PredictionOptions = PLAIN
+        self, table: Table, model: LoadedModel, options: PredictionOptions = PLAIN
     ) -> Matrix:
         """Return a table as rows of this model, shape (rows, features).
 
@@ -99,18 +101,18 @@ class PredictOne:
             TooLarge: there are too many rows.
         """
         self.admit(len(table))
-        model.require(extras)
+        model.require(options)
         encoded = model.manifest.schema.encode_table(table)
         if encoded.violations:
             raise InvalidRows(encoded.violations)
         return encoded.matrix
 
     def admit(self, rows: int) -> None:
-        """Check a number of rows, as can be done before any of them is read.
+        """Check the number of rows.
 
         Raises:
-            InvalidData: there are none.
-            TooLarge: there are too many.
+            InvalidData: there are no rows.
+            TooLarge: there are too many rows.
         """
         if not rows:
             raise InvalidData("there are no rows to predict; allowed: at least one")
@@ -118,30 +120,29 @@ class PredictOne:
             raise TooLarge(f"{rows} rows in one request; allowed: {self.max_rows}")
 
 
-def answer(model: LoadedModel, matrix: Matrix, extras: PredictionOptions = PLAIN) -> Predictions:
-    """Return what a model answers to rows of shape (rows, features) that fit its schema.
+def predict(model: LoadedModel, matrix: Matrix, options: PredictionOptions = PLAIN) -> Predictions:
+    """Return a model's predictions for rows of shape (rows, features) that fit its schema.
 
     Raises:
-        InvalidRows: it has no finite number as its answer to some row.
-        InvalidData: it cannot answer what is asked for beside predictions.
+        InvalidRows: a prediction or a bound of an interval is not finite.
+        InvalidData: the model does not support an option.
     """
-    return enrich(
-        model, matrix, Predictions(model.predictor.predict(matrix), model.version.label), extras
-    )
+    predictions = Predictions(model.predictor.predict(matrix), model.version.label)
+    return with_options(model, matrix, predictions, options)
 
 
-def enrich(
-    model: LoadedModel, matrix: Matrix, predictions: Predictions, extras: PredictionOptions
+def with_options(
+    model: LoadedModel, matrix: Matrix, predictions: Predictions, options: PredictionOptions
 ) -> Predictions:
-    """Return a model's predictions for rows with what else is asked for.
+    """Return a model's predictions for rows with the intervals and features that options ask for.
 
     Raises:
-        InvalidRows: an interval has an end that is not finite.
-        InvalidData: the model cannot answer what is asked for beside predictions.
+        InvalidRows: a bound of an interval is not finite.
+        InvalidData: the model does not support an option.
     """
-    if extras.interval is not None:
-        bounds = model.bounds(matrix, predictions.vector, extras.interval)
+    if options.interval is not None:
+        bounds = model.bounds(matrix, predictions.vector, options.interval)
         predictions = replace(predictions, bounds=bounds)
-    if extras.extrapolates:
-        predictions = replace(predictions, extrapolates=model.beyond(matrix))
+    if options.extrapolates:
+        predictions = replace(predictions, extrapolates=model.out_of_domain(matrix))
     return predictions

@@ -105,7 +105,7 @@ class ScoreChunk:
             interval = {LOWER: bounds.lower[finite], UPPER: bounds.upper[finite]}
         columns: dict[str, Column] = {PREDICTION: predictions[kept], **interval}
         if options.extrapolates:
-            columns[EXTRAPOLATES] = _joined(model.beyond(block[kept]))
+            columns[EXTRAPOLATES] = _joined(model.out_of_domain(block[kept]))
         if explainer is not None and encoded is not None:
             explained = explainer.explain(encoded[kept])
             explained.require_sum(predictions[kept])

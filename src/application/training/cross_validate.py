@@ -51,7 +51,7 @@ class Fit:
         trained = self.learner.fit(spec, self.schema, learnt.matrix, learnt.target)
         seconds = process_time() - started
         served = self.runtime.load(self.schema, trained.files)
-        answers = served.predict(self.rows.matrix[fold.judged])
+        answers = served.predict(self.rows.matrix[fold.holdout])
         return Fitted(trained.parameters, trained.files, seconds, answers)
 
 
@@ -86,8 +86,8 @@ class CrossValidate:
         predictions = np.empty(len(rows))
         scores, models = [], []
         for (_, fold), model in zip(work, self.all_fits(work, schema, rows), strict=True):
-            predictions[fold.judged] = model.answers
-            scores.append(rmse(rows.target[fold.judged], model.answers))
+            predictions[fold.holdout] = model.answers
+            scores.append(rmse(rows.target[fold.holdout], model.answers))
             models.append(model)
         first = models[0]
         served = self.runtime.load(schema, first.files)
@@ -96,7 +96,7 @@ class CrossValidate:
             scores=tuple(scores),
             seconds=tuple(model.seconds for model in models),
             size=sum(map(len, first.files.values())),
-            row_us=row_time(served, rows.matrix[work[0][1].judged]),
+            row_us=row_time(served, rows.matrix[work[0][1].holdout]),
             predictions=predictions,
         )
 

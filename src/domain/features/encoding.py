@@ -12,9 +12,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.canonical_json import json_bytes, json_value
+from domain.canonical_json import from_json_value, json_bytes, json_value
 from domain.data.feature import Vector
-from domain.data.mapping_reader import Reader
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.features.feature_set import FeatureSet
@@ -148,11 +147,12 @@ class FeatureEncoding:
         return columns
 
     def to_files(self) -> dict[str, bytes]:
-        """Return the files of the encoding in a bundle."""
-        files = {ENCODING: json_bytes(self.to_mapping())}
-        if self.neighbour_statistics:
-            files[NEIGHBOURS] = self.neighbour_statistics.to_bytes()
-        return files
+        """Return the files of the encoding in a bundle; the schema is in the manifest."""
+        mapping: dict[str, Any] = {"columns": self.names, "fill": self.fill}
+        if not self.neighbour_statistics:
+            return {ENCODING: json_bytes(mapping)}
+        mapping["neighbours"] = self.neighbour_statistics.parameters
+        return {ENCODING: json_bytes(mapping), NEIGHBOURS: self.neighbour_statistics.to_bytes()}
 
     @classmethod
     def from_files(
@@ -166,78 +166,39 @@ class FeatureEncoding:
         Raises:
             ArtefactRejected: the files are not those of an encoding for this schema.
         """
-        try:
-            mapping = json.loads(files[ENCODING])
-        except (ValueError, RecursionError) as error:
-            raise ArtefactRejected(f"{ENCODING} cannot be read: {error}") from error
-        return cls.from_mapping(schema, mapping, files.get(NEIGHBOURS), statistics_compiler)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return columns and medians as JSON values; the schema is in the manifest."""
-        mapping = {"columns": list(self.names), "fill": dict(self.fill)}
-        if self.neighbour_statistics:
-            mapping["neighbours"] = json_value(self.neighbour_statistics.parameters)
-        return mapping
-
-    @classmethod
-    def from_mapping(
-        cls,
-        schema: Schema,
-        mapping: object,
-        neighbours: bytes | None = None,
-        statistics_compiler: StatisticsCompiler | None = None,
-    ) -> Self:
-        """Read the encoding; `neighbours` is the content of the file of neighbour statistics.
-
-        Raises:
-            ArtefactRejected: the encoding is of another schema.
-        """
         layout = _Layout.of(schema)
         try:
-            reader = Reader(mapping, "features.json")
-            columns, fill = reader.texts("columns"), reader.table("fill")
-            medians = {name: fill.number(name) for name in (*layout.numbers, *layout.ratios)}
-            fill.finish()
-            parameters = _read_parameters(reader)
-            reader.finish()
+            mapping = {"neighbours": json_value(UNRECORDED)} | json.loads(files[ENCODING])
+            stored: _Stored = from_json_value(_Stored, mapping, ENCODING)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ArtefactRejected(f"{ENCODING} cannot be read: {error}") from error
         except Misconfigured as error:
             raise ArtefactRejected(str(error)) from error
-        neighbour_statistics = None
-        if neighbours is not None:
+        if {*stored.fill} != {*layout.numbers, *layout.ratios}:
+            raise ArtefactRejected(f"{ENCODING}: fill: the names are not those of the schema")
+        statistics = None
+        if NEIGHBOURS in files:
             if schema.coordinates is None:
                 raise ArtefactRejected(f"{NEIGHBOURS}: the schema has no coordinates")
-            neighbour_statistics = NeighbourStatistics.from_bytes(
-                layout.value_names(schema), neighbours, parameters, statistics_compiler
+            statistics = NeighbourStatistics.from_bytes(
+                layout.value_names(schema),
+                files[NEIGHBOURS],
+                stored.neighbours,
+                statistics_compiler,
             )
-        encoding = cls(schema, medians, neighbour_statistics)
-        if columns != encoding.names:
-            raise ArtefactRejected("features.json: the columns are not those of the schema")
+        encoding = cls(schema, stored.fill, statistics)
+        if stored.columns != encoding.names:
+            raise ArtefactRejected(f"{ENCODING}: the columns are not those of the schema")
         return encoding
 
 
-def _read_parameters(reader: Reader) -> NeighbourParameters:
-    if not reader.has("neighbours"):
-        return UNRECORDED
-    found = reader.table("neighbours")
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The content of `features.json`."""
 
-    def counts(key: str) -> tuple[int, ...]:
-        return tuple(Reader({key: one}, found.where).whole(key) for one in found.items(key))
-
-    parameters = NeighbourParameters(
-        neighbours=found.whole("neighbours"),
-        mean_counts=counts("mean_counts"),
-        covariate_counts=counts("covariate_counts"),
-        median_count=found.whole("median_count"),
-        extreme_counts=counts("extreme_counts"),
-        distance_ranks=counts("distance_ranks"),
-        rotations=counts("rotations"),
-        distance_offset=found.number("distance_offset"),
-        ridge_share=found.number("ridge_share"),
-        largest_coordinate=found.number("largest_coordinate"),
-        largest_quotient=found.number("largest_quotient"),
-    )
-    found.finish()
-    return parameters
+    columns: tuple[str, ...]
+    fill: Mapping[str, float]
+    neighbours: NeighbourParameters
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,73 +1,74 @@
-"""How far the training rows reach, and which values of a row lie beyond."""
+"""The applicability domain: where the training rows were; a row outside of it extrapolates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.canonical_json import from_json_value
 from domain.data.feature import Feature, Kind, Vector
-from domain.data.mapping_reader import Reader
 from domain.data.profile import cells_of, locations_of
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, Misconfigured
 
 Mask: TypeAlias = NDArray[np.bool_]
-Cells: TypeAlias = frozenset[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicabilityDomain:
-    """What the training rows had: `seen` holds, per feature, whether a value is like theirs."""
+    """The values of each feature in the training rows, and the map cells that had some."""
 
     schema: Schema
-    seen: tuple["_Seen", ...]
-    cells: Cells | None
+    values: tuple["_TrainingValues", ...]
+    cells: frozenset[tuple[int, int]] | None
 
     @classmethod
-    def of(cls, schema: Schema, profile: object) -> Self:
-        """Read it from the profile of the training rows.
+    def of(cls, schema: Schema, profile: Any) -> Self:
+        """Return the domain that a profile of training rows describes.
 
         Raises:
             ArtefactRejected: it is not a profile of rows of this schema.
         """
         try:
-            reader = Reader(profile, "profile.json")
-            features = reader.table("features")
-            seen = tuple(_Seen.of(f, features.table(f.name)) for f in schema.features)
-            cells = [*map(_cell, reader.items("cells"))] if reader.has("cells") else None
-        except (Misconfigured, TypeError, ValueError) as error:
+            features = profile["features"]
+            values = tuple(_TrainingValues.of(f, features[f.name]) for f in schema.features)
+            cells = None
+            if "cells" in profile:
+                stored = from_json_value(tuple[tuple[int, ...], ...], profile["cells"], "cells")
+                cells = frozenset((north, east) for north, east in stored)
+        except (Misconfigured, KeyError, TypeError, ValueError) as error:
             raise ArtefactRejected(f"profile.json cannot be read: {error}") from error
-        return cls(schema, seen, None if cells is None else frozenset(cells))
+        return cls(schema, values, cells)
 
-    def beyond(self, matrix: Matrix) -> list[tuple[str, ...]]:
-        """Return for each row of `matrix`, shape (rows, features), where it extrapolates.
+    def out_of_domain(self, matrix: Matrix) -> list[tuple[str, ...]]:
+        """Return for each row of `matrix`, shape (rows, features), the features that extrapolate.
 
-        A number does so outside the range of the training rows, a category or a missing value
-        where they had none, and a place, by both its coordinates, where neither its map cell nor
-        one of the eight around it had a training row.
+        A number extrapolates outside the range of the training rows, a category or a missing value
+        if they had none. A location, with both its coordinates, extrapolates if neither its map
+        cell nor one of the eight around it had a training row.
         """
-        strange = np.column_stack(
-            [~seen.has(matrix[:, place]) for place, seen in enumerate(self.seen)]
+        outside = np.column_stack(
+            [~values.include(matrix[:, column]) for column, values in enumerate(self.values)]
         )
-        self._mark_places(matrix, strange)
+        self._mark_locations(matrix, outside)
         names = self.schema.names
         return [
             tuple(name for name, marked in zip(names, row, strict=True) if marked)
-            for row in strange.tolist()
+            for row in outside.tolist()
         ]
 
-    def _mark_places(self, matrix: Matrix, strange: Mask) -> None:
-        places = locations_of(self.schema, matrix)
-        if places is None or self.cells is None or self.schema.coordinates is None:
+    def _mark_locations(self, matrix: Matrix, outside: Mask) -> None:
+        locations, coordinates = locations_of(self.schema, matrix), self.schema.coordinates
+        if locations is None or coordinates is None or self.cells is None:
             return
-        where = self.schema.coordinates
-        axes = [self.schema.names.index(name) for name in (where.latitude, where.longitude)]
-        known = np.flatnonzero(np.isfinite(places).all(axis=1))
-        found, back = np.unique(cells_of(places[known]), axis=0, return_inverse=True)
-        lonely = np.array([not self._is_near(*cell) for cell in found.tolist()], dtype=bool)
-        for row in known[lonely[np.ravel(back)]] if len(found) else ():
-            strange[row, axes] = True
+        axes = [self.schema.names.index(n) for n in (coordinates.latitude, coordinates.longitude)]
+        known = np.flatnonzero(np.isfinite(locations).all(axis=1))
+        cells, cell = np.unique(cells_of(locations[known]), axis=0, return_inverse=True)
+        far = np.array([not self._is_near(*each) for each in cells.tolist()], dtype=bool)
+        if len(cells):
+            outside[np.ix_(known[far[np.ravel(cell)]], axes)] = True
 
     def _is_near(self, north: int, east: int) -> bool:
         around = ((north + n, east + e) for n in (-1, 0, 1) for e in (-1, 0, 1))
@@ -75,7 +76,7 @@ class ApplicabilityDomain:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _TrainingValues:
     """The values of a feature in the training rows: a range, or the codes of categories."""
 
     low: float
@@ -84,25 +85,19 @@ class _Seen:
     missing: bool
 
     @classmethod
-    def of(cls, feature: Feature, sketch: Reader) -> Self:
-        missing = sketch.whole("missing") > 0
+    def of(cls, feature: Feature, sketch: Mapping[str, Any]) -> Self:
+        missing = from_json_value(int, sketch["missing"], feature.name) > 0
         if feature.kind is Kind.CATEGORY:
-            counts = sketch.table("counts")
-            codes = [code for code, v in enumerate(feature.categories) if counts.whole(v) > 0]
+            counts = from_json_value(Mapping[str, int], sketch["counts"], feature.name)
+            codes = [code for code, v in enumerate(feature.categories) if counts[v] > 0]
             return cls(0.0, 0.0, np.array(codes, dtype=np.float64), missing)
-        quantiles = sketch.numbers("quantiles") or (np.inf, -np.inf)
+        quantiles = from_json_value(tuple[float, ...], sketch["quantiles"], feature.name)
+        quantiles = quantiles or (np.inf, -np.inf)
         return cls(quantiles[0], quantiles[-1], None, missing)
 
-    def has(self, column: Vector) -> Mask:
-        """Whether each value is like one of the training rows."""
+    def include(self, column: Vector) -> Mask:
+        """Whether each value was in the training rows, or inside their range."""
         within: Mask = (column >= self.low) & (column <= self.high)
         if self.codes is not None:
             within = np.isin(column, self.codes)
         return np.where(np.isnan(column), self.missing, within)
-
-
-def _cell(pair: Any) -> tuple[int, int]:
-    north, east = pair
-    if type(north) is not int or type(east) is not int:
-        raise ValueError("cells: expected pairs of integers")
-    return north, east

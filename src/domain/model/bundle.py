@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Self
 
 from domain.errors import ArtefactRejected
@@ -11,7 +10,7 @@ from domain.model.manifest import Manifest, ReadManifest
 
 # The serving form of a model: an ONNX graph and, for ensembles that
 # `domain.model.tree_ensemble` can hold, the same trees as plain arrays.
-NUMERIC = "model.onnx"
+GRAPH = "model.onnx"
 TREES = "model.safetensors"
 
 
@@ -24,10 +23,7 @@ class Bundle:
     files: Mapping[str, bytes]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
-
-    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, bytes]]]:
-        return type(self), (dict(self.files),)
+        object.__setattr__(self, "files", dict(self.files))
 
     @classmethod
     def seal(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:

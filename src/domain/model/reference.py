@@ -4,17 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Self
+from typing import Self
 
 from domain.data.schema import NAME
 from domain.errors import Misconfigured
 
 CHAMPION = "champion"
-
-
 PREVIOUS = "previous"
-
 
 _REFERENCE = re.compile(
     rf"(?P<name>{NAME.pattern})(@(?P<alias>{NAME.pattern})|/(?P<number>[1-9][0-9]{{0,17}}))?"
@@ -63,7 +59,7 @@ def _bad_reference(text: str) -> Misconfigured:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A bundle's place in a model store. `details` are texts to show: estimator, RMSE, origin."""
+    """A registered bundle. `details` are texts to show: estimator, RMSE, origin."""
 
     name: str
     number: int
@@ -73,11 +69,7 @@ class ModelVersion:
     details: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
-
-    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
-        fixed = (self.name, self.number, self.bundle_id, self.created_at, self.aliases)
-        return type(self), (*fixed, dict(self.details))
+        object.__setattr__(self, "details", dict(self.details))
 
     @property
     def label(self) -> str:

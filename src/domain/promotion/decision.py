@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 
@@ -12,15 +11,12 @@ class Check:
 
     name: str
     passed: bool | None
-    words: str
+    summary: str
     figures: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
 
     @property
     def result(self) -> str:
-        """The result in a word or two."""
+        """The result as text."""
         return {True: "passed", False: "failed", None: "not applicable"}[self.passed]
 
     def to_mapping(self) -> dict[str, Any]:
@@ -28,7 +24,7 @@ class Check:
         return {
             "name": self.name,
             "verdict": self.result,
-            "words": self.words,
+            "words": self.summary,
             **self.figures,
         }
 

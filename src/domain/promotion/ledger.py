@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from domain.promotion.decision import PromotionDecision
@@ -45,9 +44,6 @@ class LedgerEntry:
     by: str
     reasons: tuple[str, ...]
     evidence: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "evidence", MappingProxyType(dict(self.evidence)))
 
     def failed(self, why: str) -> "LedgerEntry":
         """Return the entry of a decision that could not be carried out."""

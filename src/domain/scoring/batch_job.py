@@ -1,7 +1,6 @@
 """A batch job: identity, receipts, rejects and report."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -9,9 +8,7 @@ from math import floor
 from typing import Any, Self
 
 from domain.canonical_json import json_bytes
-from domain.data.dataset import DatasetVersion
 from domain.errors import InvalidData, Misconfigured, Violation
-from domain.model.reference import ModelVersion
 from domain.scoring.prediction import PLAIN, PredictionOptions
 
 PREDICTION = "prediction"
@@ -31,7 +28,10 @@ def contribution_of(feature: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """The scoring of a dataset by a model version; `id` is derived from all its fields."""
+    """The scoring of a dataset by a model version; `id` is derived from all its fields.
+
+    `explained` are the features with contributions in the output: all features, or none.
+    """
 
     data_sha256: str
     model: str
@@ -52,24 +52,6 @@ class BatchJob:
             )
         if len({*self.keep}) != len(self.keep):
             raise InvalidData("a column to keep is named twice")
-
-    @classmethod
-    def of(
-        cls,
-        data: DatasetVersion,
-        version: ModelVersion,
-        chunk_rows: int,
-        keep: Sequence[str],
-        options: PredictionOptions = PLAIN,
-        *,
-        explained: Sequence[str] = (),
-    ) -> Self:
-        """Return the job that scores this data with this model.
-
-        `explained` are the features with contributions in the output: all features, or none.
-        """
-        identity = (data.sha256, version.label, version.bundle_id)
-        return cls(*identity, chunk_rows, tuple(keep), options, tuple(explained))
 
     @property
     def added(self) -> tuple[str, ...]:

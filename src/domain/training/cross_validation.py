@@ -1,15 +1,15 @@
-"""Cross-validation: every row is judged once, by a model that has not learnt from it."""
+"""Cross-validation: each row is predicted once, by a model that was not fitted on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.canonical_json import from_json_value
 from domain.data.feature import Vector
-from domain.data.mapping_reader import Reader
 from domain.errors import InvalidData, Misconfigured
 from domain.training.specification import Parameter
 
@@ -20,10 +20,10 @@ MOST_FOLDS = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """The positions of the rows to learn from, and of those to judge by."""
+    """The positions of the rows to fit on, and of those to evaluate on."""
 
     training: NDArray[np.intp]
-    judged: NDArray[np.intp]
+    holdout: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Folding:
             raise Misconfigured(f"seed: {self.seed} is not from 0 to 4294967295")
 
     def of(self, rows: int) -> tuple[Fold, ...]:
-        """Divide so many rows.
+        """Return the folds of `rows` rows.
 
         Raises:
-            InvalidData: there are not two for each fold.
+            InvalidData: there are fewer than two rows for each fold.
         """
         if rows < 2 * self.count:
             raise InvalidData(
@@ -58,12 +58,11 @@ class Folding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossValidation:
-    """What the models of all folds came to.
+    """The results of all folds.
 
-    `predictions` has one value per row, shape (rows,), of the model that had not seen it. `scores`
-    are the RMSE and `seconds` the time to fit by fold; `size` is the bytes of the files of one
-    model, `row_us` the microseconds in which its serving form answers for one row. `parameters`
-    are the hyper-parameters in force.
+    `predictions`, shape (rows,), are out-of-fold. `scores` are the RMSE and `seconds` the time to
+    fit, by fold. `size` is the bytes of the files of one model, `row_us` the latency of its serving
+    form for one row, in microseconds. `parameters` are all hyper-parameters of the estimator.
     """
 
     parameters: Mapping[str, Parameter]
@@ -81,42 +80,22 @@ class CrossValidation:
         """Return the root of the mean squared error over all rows."""
         return sqrt(float(np.mean(self.squared(target))))
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "parameters": dict(self.parameters),
-            "scores": list(self.scores),
-            "seconds": list(self.seconds),
-            "size": self.size,
-            "row_us": self.row_us,
-            "predictions": self.predictions.tolist(),
-        }
-
     @classmethod
     def from_mapping(cls, mapping: object, where: str) -> Self:
-        """Read it back.
+        """Return what `json_value` turned into a mapping.
 
         Raises:
-            Misconfigured: it is not in the form of `to_mapping`.
+            Misconfigured: it has another form; names the key.
         """
-        reader = Reader(mapping, where)
-        found = cls(
-            parameters=reader.mapping_of("parameters"),
-            scores=reader.numbers("scores"),
-            seconds=reader.numbers("seconds"),
-            size=reader.whole("size"),
-            row_us=reader.number("row_us"),
-            predictions=np.array(reader.numbers("predictions")),
-        )
-        reader.finish()
+        found: Self = from_json_value(cls, mapping, where)
         return found
 
 
 def growing(fold: Fold) -> tuple[Fold, ...]:
-    """Return folds that learn from more and more of a fold's rows, and are judged by the same.
+    """Return folds with growing shares of a fold's training rows, and the same hold-out.
 
-    The rows must come in an order that says nothing; the last fold is the whole one.
+    The training rows must be shuffled. The last fold has all of them.
     """
     count = len(fold.training)
     sizes = sorted({max(2, round(share * count)) for share in _SHARES})
-    return tuple(Fold(fold.training[:size], fold.judged) for size in sizes)
+    return tuple(Fold(fold.training[:size], fold.holdout) for size in sizes)

@@ -1,8 +1,7 @@
-"""A search for hyper-parameters: where to look, and what was found there."""
+"""The search space of hyper-parameters, and the trials of a search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from domain.errors import Misconfigured
@@ -15,7 +14,7 @@ Number: TypeAlias = int | float
 class Dimension:
     """The values that one hyper-parameter may take, from `low` to `high`.
 
-    They are whole numbers where `low` is one; with `log` steps are alike in proportion.
+    They are integers if `low` is one; with `log`, the search is on a logarithmic scale.
     """
 
     low: Number
@@ -31,7 +30,7 @@ class Dimension:
 
     @property
     def whole(self) -> bool:
-        """Whether the values are whole numbers."""
+        """Whether the values are integers."""
         return isinstance(self.low, int)
 
     def holds(self, value: Number) -> bool:
@@ -44,13 +43,10 @@ Space: TypeAlias = Mapping[str, Dimension]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Hyper-parameters that were tried, and the error they led to."""
+    """One set of hyper-parameters with its cross-validated error."""
 
     parameters: Mapping[str, Parameter]
     score: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the trial as JSON values."""
@@ -58,15 +54,15 @@ class Trial:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """Read back what `to_mapping` made."""
+        """Return what `to_mapping` turned into a mapping."""
         return cls(mapping["parameters"], float(mapping["rmse"]))
 
 
 def best(trials: Sequence[Trial]) -> Trial:
-    """Return the trial of the lowest error, the first of equals.
+    """Return the trial with the lowest error, the first of equals.
 
     Raises:
-        Misconfigured: nothing was tried.
+        Misconfigured: there are no trials.
     """
     if not trials:
         raise Misconfigured("a search without trials finds nothing; allowed: a budget of 1 or more")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
-from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from domain.data.schema import Schema
@@ -28,9 +27,9 @@ class Estimator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrainingSpec:
-    """An estimator, its hyper-parameters where they differ from the defaults, split and seed.
+    """An estimator, its hyper-parameters that differ from the defaults, split and seed.
 
-    Where `features` is not said, it follows from estimator and schema: see `for_schema`.
+    Without `features`, `for_schema` chooses them by estimator and schema.
     """
 
     estimator: Estimator = Estimator.HIST_GRADIENT_BOOSTING
@@ -42,12 +41,7 @@ class TrainingSpec:
         for name, value in self.parameters.items():
             if isinstance(value, float) and not isfinite(value):
                 raise Misconfigured(f"{self.estimator}: {name}: {value} is not a finite number")
-        ordered = dict(sorted(self.parameters.items()))
-        object.__setattr__(self, "parameters", MappingProxyType(ordered))
-
-    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
-        fields = (self.estimator, dict(self.parameters), self.split, self.features)
-        return type(self), fields
+        object.__setattr__(self, "parameters", dict(sorted(self.parameters.items())))
 
     @property
     def seed(self) -> int:
@@ -55,7 +49,7 @@ class TrainingSpec:
         return self.split.seed
 
     def for_schema(self, schema: Schema) -> Self:
-        """Return the specification with its features settled.
+        """Return the specification with the feature set filled in.
 
         The default is spatial features for gradient boosting on rows with coordinates.
 

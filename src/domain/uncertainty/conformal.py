@@ -15,9 +15,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.canonical_json import json_bytes
+from domain.canonical_json import from_json_value, json_bytes
 from domain.data.feature import Feature, Kind, Vector
-from domain.data.mapping_reader import Reader
 from domain.data.schema import Matrix, Schema, Target
 from domain.errors import ArtefactRejected, InvalidData, Misconfigured
 
@@ -86,10 +85,10 @@ class Quantiles:
     """
 
     floor: float
-    quantiles: tuple[float, ...]
+    edges: tuple[float, ...]
+    factors: tuple[float, ...]
     scores: int
-    edges: tuple[float, ...] = ()
-    factors: tuple[float, ...] = (1.0,)
+    quantiles: tuple[float, ...]
 
     @classmethod
     def of(
@@ -112,7 +111,7 @@ class Quantiles:
         scores = np.sort(scores)
         ranks = [_rank(len(scores), level) for level in range(_LOWEST, _HIGHEST + 1)]
         quantiles = [float(scores[rank - 1]) for rank in ranks if rank <= len(scores)]
-        return cls(floor, tuple(quantiles), len(scores), edges, factors)
+        return cls(floor, edges, factors, len(scores), tuple(quantiles))
 
     @property
     def highest(self) -> float:
@@ -153,15 +152,7 @@ class Quantiles:
 
     def to_bytes(self) -> bytes:
         """Return them as JSON."""
-        return json_bytes(
-            {
-                "floor": self.floor,
-                "edges": [*self.edges],
-                "factors": [*self.factors],
-                "scores": self.scores,
-                "quantiles": [*self.quantiles],
-            }
-        )
+        return json_bytes(self)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -171,15 +162,7 @@ class Quantiles:
             ArtefactRejected: it is not in the form of `to_bytes`.
         """
         try:
-            reader = Reader(json.loads(content), UNCERTAINTY)
-            read = cls(
-                floor=reader.number("floor"),
-                quantiles=reader.numbers("quantiles"),
-                scores=reader.whole("scores"),
-                edges=reader.numbers("edges"),
-                factors=reader.numbers("factors"),
-            )
-            reader.finish()
+            read: Self = from_json_value(cls, json.loads(content), UNCERTAINTY)
         except (ValueError, RecursionError) as error:
             raise ArtefactRejected(f"{UNCERTAINTY} is not JSON: {error}") from error
         except Misconfigured as error:

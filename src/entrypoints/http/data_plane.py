@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import Predictions, PredictOne, enrich
+from application.scoring.predict_one import Predictions, PredictOne, with_options
 from application.serving.served_model import ServedModel
 from domain.scoring.prediction import PLAIN, PredictionOptions
 from entrypoints.http.adaptive_batching import AdaptiveBatcher, Rows, to_matrix
@@ -36,7 +36,7 @@ class DataPlane:
         predictions = Predictions(vector, model.version.label)
         if options is PLAIN:
             return predictions
-        return enrich(model, to_matrix(rows), predictions, options)
+        return with_options(model, to_matrix(rows), predictions, options)
 
     async def predict_records(
         self, records: Sequence[object], options: PredictionOptions

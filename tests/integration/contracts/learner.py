@@ -20,7 +20,7 @@ from domain.data.feature import Vector
 from domain.errors import Misconfigured
 from domain.evaluation.metrics import PARITY_TOLERANCE, largest_deviation
 from domain.features.encoding import ENCODING, FeatureEncoding
-from domain.model.bundle import NUMERIC
+from domain.model.bundle import GRAPH
 from domain.training.specification import Parameter, TrainingSpec
 from tests.integration.contracts.rows import POOL, labelled, pool
 from tests.support.samples import SCHEMA
@@ -61,13 +61,13 @@ class LearnerContract:
     ) -> None:
         other = learner.fit(spec, SCHEMA, *labelled(seed=9))
         assert other.files[ENCODING] != trained.files[ENCODING]
-        assert other.files[NUMERIC] != trained.files[NUMERIC]
+        assert other.files[GRAPH] != trained.files[GRAPH]
 
     def test_what_was_learnt_of_the_features_is_among_the_files(
         self, trained: TrainedModel
     ) -> None:
-        assert {ENCODING, NUMERIC} <= {*trained.files}
-        encoding = FeatureEncoding.from_mapping(SCHEMA, json.loads(trained.files[ENCODING]))
+        assert {ENCODING, GRAPH} <= {*trained.files}
+        encoding = FeatureEncoding.from_files(SCHEMA, trained.files)
         learnt = FeatureEncoding.fit(SCHEMA, labelled()[0])
         assert encoding.transform(pool()).tobytes() == learnt.transform(pool()).tobytes()
 

@@ -1,7 +1,7 @@
 """What every runtime must do.
 
 A subclass names what builds the runtime, which a process of its own calls too, and provides the
-fixture `trained` with the scope of the class: a model over `SCHEMA` whose files it loads. `NUMERIC`
+fixture `trained` with the scope of the class: a model over `SCHEMA` whose files it loads. `GRAPH`
 is the file that it reads beside the encoding.
 """
 
@@ -45,7 +45,7 @@ class Bomb:
 
 
 class RuntimeContract:
-    NUMERIC: ClassVar[str] = bundle.NUMERIC
+    GRAPH: ClassVar[str] = bundle.GRAPH
     BUILD: ClassVar[Callable[[], Runtime]]
 
     @pytest.fixture(scope="class")
@@ -56,7 +56,7 @@ class RuntimeContract:
     @pytest.fixture(params=["encoding", "numeric"])
     def name(self, request: pytest.FixtureRequest) -> str:
         """The file that is wrong."""
-        return ENCODING if request.param == "encoding" else self.NUMERIC
+        return ENCODING if request.param == "encoding" else self.GRAPH
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -165,7 +165,7 @@ class RuntimeContract:
     def test_files_that_were_swapped_are_rejected(
         self, runtime: Runtime, trained: TrainedModel
     ) -> None:
-        files = {ENCODING: trained.files[self.NUMERIC], self.NUMERIC: trained.files[ENCODING]}
+        files = {ENCODING: trained.files[self.GRAPH], self.GRAPH: trained.files[ENCODING]}
         with pytest.raises(ArtefactRejected, match=ENCODING):
             runtime.load(SCHEMA, files)
 
@@ -179,7 +179,7 @@ class RuntimeContract:
         encoding["columns"].remove("growth")
         del encoding["fill"]["growth"]
         files = {**trained.files, ENCODING: json.dumps(encoding).encode()}
-        with pytest.raises(ArtefactRejected, match=self.NUMERIC):
+        with pytest.raises(ArtefactRejected, match=self.GRAPH):
             runtime.load(narrower, files)
 
     def test_a_process_of_its_own_answers_alike_without_running_what_lies_in_the_bundle(

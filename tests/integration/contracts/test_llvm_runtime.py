@@ -2,7 +2,7 @@ import pytest
 
 from adapters.sklearn.sklearn_learner import SklearnLearner
 from application.ports import Runtime, TrainedModel
-from domain.model.bundle import NUMERIC, TREES
+from domain.model.bundle import GRAPH, TREES
 from domain.training.specification import Estimator
 from tests.integration.contracts.rows import labelled
 from tests.integration.contracts.runtime import RuntimeContract
@@ -12,7 +12,7 @@ from tests.support.samples import SCHEMA
 
 
 class TestLlvmRuntime(RuntimeContract):
-    NUMERIC = TREES
+    GRAPH = TREES
 
     BUILD = staticmethod(compiled_runtime)
 
@@ -23,5 +23,5 @@ class TestLlvmRuntime(RuntimeContract):
         return SklearnLearner().fit(spec, SCHEMA, *labelled())
 
     def test_the_graph_is_not_needed(self, runtime: Runtime, trained: TrainedModel) -> None:
-        files = {name: content for name, content in trained.files.items() if name != NUMERIC}
+        files = {name: content for name, content in trained.files.items() if name != GRAPH}
         assert len(runtime.load(SCHEMA, files).predict(labelled()[0])) == len(labelled()[0])

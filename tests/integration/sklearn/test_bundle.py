@@ -25,7 +25,7 @@ from domain.data.schema import Schema
 from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING, FeatureEncoding
 from domain.features.neighbours import NEIGHBOURS
-from domain.model.bundle import NUMERIC, TREES, Bundle
+from domain.model.bundle import GRAPH, TREES, Bundle
 from domain.model.golden_rows import GoldenRows
 from domain.model.reference import ModelRef
 from domain.model.tree_ensemble import TreeEnsemble
@@ -81,7 +81,7 @@ def test_the_manifest_records_that_the_serving_form_is_exact(default: Default) -
     assert cast(int, manifest.training.parameters["max_leaf_nodes"]) <= 64
     assert {"scikit-learn", "onnx", "onnxruntime", "skops", "numpy"} <= {*manifest.libraries}
     assert {*manifest.files} == {
-        *(ENCODING, NEIGHBOURS, NUMERIC, TREES, PIPELINE, GOLDEN, "profile.json"),
+        *(ENCODING, NEIGHBOURS, GRAPH, TREES, PIPELINE, GOLDEN, "profile.json"),
     }
 
 
@@ -108,7 +108,7 @@ def trained(tmp_path: Path) -> tuple[FileStore, TrainingReport]:
     return store, train(store, source, SCHEMA, QUICK[Estimator.HIST_GRADIENT_BOOSTING])
 
 
-@pytest.mark.parametrize("name", [NUMERIC, ENCODING, PIPELINE])
+@pytest.mark.parametrize("name", [GRAPH, ENCODING, PIPELINE])
 def test_a_file_that_was_tampered_with_is_rejected_before_it_is_parsed(
     trained: tuple[FileStore, TrainingReport], tmp_path: Path, name: str
 ) -> None:
@@ -131,9 +131,9 @@ def test_a_model_exchanged_together_with_its_checksum_is_rejected_before_it_is_p
     bundle = store.load(report.version)
     manifest = bundle.verified(report.version.bundle_id, read_manifest)
     files = {n: c for n, c in bundle.files.items() if n != Bundle.MANIFEST}
-    forged = Bundle.seal(manifest, {**files, NUMERIC: b"another model"})
+    forged = Bundle.seal(manifest, {**files, GRAPH: b"another model"})
     folder = tmp_path / "bundles" / report.version.bundle_id
-    for name in (NUMERIC, Bundle.MANIFEST):
+    for name in (GRAPH, Bundle.MANIFEST):
         (folder / name).chmod(0o600)
         (folder / name).write_bytes(forged.files[name])
     runtime = WatchedRuntime()
@@ -149,7 +149,7 @@ def test_a_registered_model_that_answers_like_another_is_rejected_by_its_golden_
     bundle = store.load(report.version)
     other = train(store, MemorySource(sample_table(400)), SCHEMA, QUICK[Estimator.TREE])
     files = {n: c for n, c in bundle.files.items() if n != Bundle.MANIFEST}
-    files[NUMERIC] = store.load(other.version).files[NUMERIC]
+    files[GRAPH] = store.load(other.version).files[GRAPH]
     sealed = Bundle.seal(bundle.verified(report.version.bundle_id, read_manifest), files)
     version = store.save(NAME, sealed, CREATED, {})
     with pytest.raises(

@@ -12,7 +12,7 @@ from adapters.sklearn.skops_file import load
 from application.ports import TrainedModel
 from domain.data.schema import Matrix
 from domain.evaluation.metrics import largest_deviation
-from domain.model.bundle import NUMERIC
+from domain.model.bundle import GRAPH
 from domain.training.specification import Estimator
 from entrypoints.wiring import builders
 from tests.integration.sklearn.conftest import Fitted, Housing
@@ -94,7 +94,7 @@ def test_every_answer_is_what_a_walk_through_the_trees_finds(
         expected = boosted(estimator, rows)
     else:
         expected = averaged(getattr(estimator, "estimators_", [estimator]), rows)
-    assert ask(trained.files[NUMERIC], rows).tobytes() == expected.tobytes()
+    assert ask(trained.files[GRAPH], rows).tobytes() == expected.tobytes()
     if kind is Estimator.HIST_GRADIENT_BOOSTING:
         added = open_trees(trained.files, rows.shape[1])
         assert added(rows).tobytes() == expected.tobytes()

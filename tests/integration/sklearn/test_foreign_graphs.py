@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from adapters.onnx.onnx_runtime import OnnxRuntime
 from adapters.sklearn.sklearn_learner import SklearnLearner
 from domain.errors import ArtefactRejected
-from domain.model.bundle import NUMERIC
+from domain.model.bundle import GRAPH
 from domain.training.specification import Estimator
 from tests.integration.contracts.rows import labelled, pool
 from tests.integration.sklearn.specs import QUICK
@@ -63,7 +63,7 @@ _TYPES: Mapping[int, type] = {TensorProto.DOUBLE: np.float64, TensorProto.FLOAT:
 def test_a_graph_of_another_maker_that_takes_and_gives_the_same_is_welcome(
     files: Mapping[str, bytes],
 ) -> None:
-    predictor = OnnxRuntime().load(SCHEMA, {**files, NUMERIC: _sum()})
+    predictor = OnnxRuntime().load(SCHEMA, {**files, GRAPH: _sum()})
     assert predictor.predict(pool()).shape == (len(pool()),)
 
 
@@ -87,8 +87,8 @@ def test_a_graph_of_another_maker_that_takes_and_gives_the_same_is_welcome(
 def test_a_graph_that_takes_or_gives_something_else_is_rejected_in_silence(
     files: Mapping[str, bytes], content: bytes, why: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ArtefactRejected, match=f"^{NUMERIC} {why}"):
-        OnnxRuntime().load(SCHEMA, {**files, NUMERIC: content})
+    with pytest.raises(ArtefactRejected, match=f"^{GRAPH} {why}"):
+        OnnxRuntime().load(SCHEMA, {**files, GRAPH: content})
     assert capfd.readouterr() == ("", "")
 
 
@@ -101,8 +101,8 @@ def test_a_graph_without_input_is_rejected(files: Mapping[str, bytes]) -> None:
         [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, [2])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    with pytest.raises(ArtefactRejected, match=f"^{NUMERIC} is not a model that can be run"):
-        OnnxRuntime().load(SCHEMA, {**files, NUMERIC: model.SerializeToString()})
+    with pytest.raises(ArtefactRejected, match=f"^{GRAPH} is not a model that can be run"):
+        OnnxRuntime().load(SCHEMA, {**files, GRAPH: model.SerializeToString()})
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -123,5 +123,5 @@ def test_a_graph_that_reads_another_file_is_rejected(
             )
         ],
     )
-    with pytest.raises(ArtefactRejected, match=f"^{NUMERIC} is not a model that can be run"):
-        OnnxRuntime().load(SCHEMA, {**files, NUMERIC: _sum(weights=weights)})
+    with pytest.raises(ArtefactRejected, match=f"^{GRAPH} is not a model that can be run"):
+        OnnxRuntime().load(SCHEMA, {**files, GRAPH: _sum(weights=weights)})

@@ -9,7 +9,7 @@ from domain.data.schema import Schema
 from domain.data.table import Coded, Table
 from domain.errors import ArtefactRejected, InvalidData, Misconfigured, Unavailable, Violation
 from domain.features.encoding import ENCODING
-from domain.model.bundle import NUMERIC
+from domain.model.bundle import GRAPH
 from domain.scoring.batch_job import BatchJob, Reject
 from domain.training.specification import Estimator, Parameter, TrainingSpec
 from tests.fakes.data import MemorySink, MemorySource
@@ -169,11 +169,11 @@ def test_a_parameter_that_is_not_allowed_is_named(
     ("name", "content", "problem"),
     [
         (ENCODING, None, "the bundle has no features.json"),
-        (NUMERIC, None, "the bundle has no model.onnx"),
+        (GRAPH, None, "the bundle has no model.onnx"),
         (ENCODING, b"{", "cannot be read"),
         (ENCODING, b'{"columns": [], "fill": {}}', "features.json"),
-        (NUMERIC, b'{"intercept": "1", "coefficients": []}', "cannot be read"),
-        (NUMERIC, b'{"intercept": 1, "coefficients": [1]}', "one coefficient for each column"),
+        (GRAPH, b'{"intercept": "1", "coefficients": []}', "cannot be read"),
+        (GRAPH, b'{"intercept": 1, "coefficients": [1]}', "one coefficient for each column"),
     ],
 )
 def test_files_that_are_no_model_are_rejected(

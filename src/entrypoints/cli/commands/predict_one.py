@@ -53,7 +53,7 @@ def predict_one(
     loaded = wired.load_model()(wired.settings().model_ref)
     schema = loaded.manifest.schema
     records = [schema.example] if row is None else _read_rows(row)
-    extras = PredictionOptions(interval, extrapolates=loaded.reach is not None)
+    extras = PredictionOptions(interval, extrapolates=loaded.applicability is not None)
     limit, explained = wired.settings().max_rows, None
     if explain:
         explained = ExplainRows(lambda: loaded, wired.load_explainer(), limit)(records, extras)

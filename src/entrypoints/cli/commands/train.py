@@ -186,11 +186,11 @@ def _outcome(report: TrainingReport) -> str:
 
 def _show_decision(outcome: str, decision: PromotionDecision) -> None:
     """Print the reason that decided, then the result of every check."""
-    in_table = {check.words for check in decision.checks}
+    in_table = {check.summary for check in decision.checks}
     first, *more = [escape(reason) for reason in decision.reasons if reason not in in_table]
     output.show("\n  ".join([f"{outcome}: {first}", *more]))
     if decision.checks:
         output.show("")
-        results = [(check.name, check.result, check.words) for check in decision.checks]
+        results = [(check.name, check.result, check.summary) for check in decision.checks]
         output.show_rows(["check", "result", "measured"], results)
         output.show("")

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import Predictions, answer
+from application.scoring.predict_one import Predictions, predict
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.http.adaptive_batching import Rows, to_matrix
 from entrypoints.http.data_plane import DataPlane
@@ -129,7 +129,7 @@ class RecordScorer:
         if read is None:
             return None
         rows, options = read
-        return _as_json(answer(model, to_matrix(rows), options))
+        return _as_json(predict(model, to_matrix(rows), options))
 
     def _read(self, model: LoadedModel, content: bytes) -> tuple[Rows, PredictionOptions] | None:
         read = self.readers.of(model).read(content)
@@ -161,7 +161,7 @@ class TableScorer:
         rows = self.readers.of(model).columns.read_table(table)
         if rows is None:
             return None
-        predictions = answer(model, rows)
+        predictions = predict(model, rows)
         return predictions, present(predictions)
 
 

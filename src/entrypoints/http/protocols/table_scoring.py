@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import Predictions, answer
+from application.scoring.predict_one import Predictions, predict
 from domain.data.table import Table
 from entrypoints.http.api_route import MAX_BYTES_ON_LOOP
 from entrypoints.http.data_plane import DataPlane
@@ -32,7 +32,7 @@ async def score(plane: DataPlane, request: Request, model: LoadedModel, decode: 
 
     def score_alone() -> tuple[Predictions, Present]:
         table, present = decode(model, content)
-        return answer(model, plane.predict_one.encode_table(table, model)), present
+        return predict(model, plane.predict_one.encode_table(table, model)), present
 
     if len(content) > MAX_BYTES_ON_LOOP:
         predictions, present = await to_thread(score_alone)

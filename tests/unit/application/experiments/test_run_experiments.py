@@ -145,7 +145,7 @@ def _spoiled_in(fold: int) -> MemorySource:
     """Return the houses with other prices in the training rows that judge a fold."""
     prices = np.array(source().table.column("price"), dtype=np.float64)
     training = Split().positions(60)[0]
-    judged = PLAN.folding.of(48)[fold].judged
+    judged = PLAN.folding.of(48)[fold].holdout
     prices[training[judged]] += 1e5
     return MemorySource(source(changed={"price": prices}).table, source().version)
 

@@ -304,7 +304,8 @@ def test_a_finished_job_is_left_unchanged(
 
 def test_a_job_that_another_run_writes_is_refused() -> None:
     sink, data = MemorySink(), source()
-    job = BatchJob.of(data.version, WORLD.load(HOUSES).version, 10, ())
+    version = WORLD.load(HOUSES).version
+    job = BatchJob(data.version.sha256, version.label, version.bundle_id, 10)
     with sink.locked(job), pytest.raises(Conflict, match="another run"):
         WORLD.predict(data, sink, HOUSES, BatchOptions(chunk_rows=10))
     assert sink.writes == 0

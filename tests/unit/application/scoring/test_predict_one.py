@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import PredictOne, answer
+from application.scoring.predict_one import PredictOne
+from application.scoring.predict_one import predict as predict_rows
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.data.table import Coded, Table
@@ -82,10 +83,12 @@ def test_rows_beyond_the_training_data_are_told_by_feature(predict: PredictOne) 
 
 
 def test_columns_get_the_same_intervals_as_records(predict: PredictOne, model: LoadedModel) -> None:
-    extras = PredictionOptions(0.9, extrapolates=True)
+    options = PredictionOptions(0.9, extrapolates=True)
     places = [{**HOUSE, "place": place} for place in ("sea", "land", "sea")]
-    matrix = predict.encode_table(houses(), model, extras)
-    assert answer(model, matrix, extras).to_mapping() == predict(places, extras).to_mapping()
+    matrix = predict.encode_table(houses(), model, options)
+    assert (
+        predict_rows(model, matrix, options).to_mapping() == predict(places, options).to_mapping()
+    )
 
 
 def test_a_model_without_intervals_says_so() -> None:
@@ -94,10 +97,10 @@ def test_a_model_without_intervals_says_so() -> None:
     plain = world.load(HOUSES)
     predict = PredictOne(lambda: plain, max_rows=3)
     assert len(predict([HOUSE]).values) == 1
-    with pytest.raises(InvalidData, match="houses/1 has none to give, it was trained without"):
+    with pytest.raises(InvalidData, match="houses/1 was trained without intervals"):
         predict([HOUSE], PredictionOptions(0.9))
     with pytest.raises(InvalidData, match="houses/1 has no profile of its data"):
-        PredictOne(lambda: replace(plain, reach=None), 3)(
+        PredictOne(lambda: replace(plain, applicability=None), 3)(
             [HOUSE], PredictionOptions(extrapolates=True)
         )
 

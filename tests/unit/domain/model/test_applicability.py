@@ -40,8 +40,8 @@ TRAINED = np.column_stack(
 ROW = [35.0, -115.0, 4.0, 1.0, 0.0]
 
 
-def reach_of(schema: Schema, matrix: Matrix) -> ApplicabilityDomain:
-    """Return the reach as a server knows it: from the bytes of a profile."""
+def domain_of(schema: Schema, matrix: Matrix) -> ApplicabilityDomain:
+    """Return the domain as a server knows it: from the bytes of a profile."""
     content = json_bytes(profile(schema, matrix, np.zeros(len(matrix))))
     return ApplicabilityDomain.of(schema, json.loads(content))
 
@@ -50,7 +50,7 @@ def beyond(*changes: tuple[int, float]) -> tuple[str, ...]:
     row = [*ROW]
     for place, value in changes:
         row[place] = value
-    return reach_of(SCHEMA, TRAINED).beyond(np.array([row]))[0]
+    return domain_of(SCHEMA, TRAINED).out_of_domain(np.array([row]))[0]
 
 
 def test_a_row_like_the_training_rows_extrapolates_nowhere() -> None:
@@ -90,25 +90,27 @@ def test_a_place_off_the_map_is_named_by_both_coordinates() -> None:
     assert beyond((0, 1e300)) == ("north", "east")
 
 
-def test_rows_are_judged_each_on_its_own() -> None:
+def test_the_result_of_a_row_does_not_depend_on_other_rows() -> None:
     rows = np.array([ROW, [90.0, *ROW[1:]], [*ROW[:2], 99.0, 2.0, 1.0], ROW])
-    reach = reach_of(SCHEMA, TRAINED)
-    assert reach.beyond(rows) == [(), ("north", "east"), ("rooms", "place", "new"), ()]
-    assert [reach.beyond(row[None, :])[0] for row in rows] == reach.beyond(rows)
-    assert reach.beyond(rows[:0]) == []
+    domain = domain_of(SCHEMA, TRAINED)
+    assert domain.out_of_domain(rows) == [(), ("north", "east"), ("rooms", "place", "new"), ()]
+    assert [domain.out_of_domain(row[None, :])[0] for row in rows] == domain.out_of_domain(rows)
+    assert domain.out_of_domain(rows[:0]) == []
 
 
 @given(st.data())
 def test_training_rows_themselves_are_never_beyond(data: st.DataObject) -> None:
     schema = data.draw(schemas())
     matrix = schema.encode_records(data.draw(records(schema, min_size=1)))
-    assert reach_of(schema, matrix).beyond(matrix) == [()] * len(matrix)
+    assert domain_of(schema, matrix).out_of_domain(matrix) == [()] * len(matrix)
 
 
-def test_a_profile_of_before_there_were_map_cells_can_be_read() -> None:
+def test_a_profile_without_map_cells_can_be_read() -> None:
     kept = profile(SCHEMA, TRAINED, np.zeros(101))
     del kept["cells"]
-    assert ApplicabilityDomain.of(SCHEMA, kept).beyond(np.array([[31.0, -111.0, *ROW[2:]]])) == [()]
+    assert ApplicabilityDomain.of(SCHEMA, kept).out_of_domain(
+        np.array([[31.0, -111.0, *ROW[2:]]])
+    ) == [()]
 
 
 def _changed(**changes: Any) -> dict[str, Any]:
@@ -131,6 +133,6 @@ def _changed(**changes: Any) -> dict[str, Any]:
         _changed(cells=[[[], []]]),
     ],
 )
-def test_what_is_no_profile_of_such_rows_is_rejected(content: object) -> None:
+def test_a_malformed_profile_is_rejected(content: object) -> None:
     with pytest.raises(ArtefactRejected, match=r"^profile\.json cannot be read"):
         ApplicabilityDomain.of(SCHEMA, content)

@@ -199,7 +199,7 @@ def test_a_better_average_does_not_make_up_for_a_worse_segment() -> None:
     assert kinder.decide(_candidate(ours), champion, HALVES).promoted
     blind = PromotionPolicy(segment_rows=21).decide(_candidate(ours), champion, HALVES)
     assert blind.promoted
-    assert _check(blind, "segments").words == "no segment has 21 rows or more"
+    assert _check(blind, "segments").summary == "no segment has 21 rows or more"
 
 
 def test_a_segment_that_is_worse_within_noise_passes() -> None:
@@ -214,7 +214,7 @@ def test_a_segment_that_is_worse_within_noise_passes() -> None:
     land = check.figures["segments"][1]
     assert land["difference"] > 0.05 * land["champion_rmse"] > land["low"]
     assert check.passed
-    assert "the worst is place land" in check.words
+    assert "the worst is place land" in check.summary
 
 
 @pytest.mark.parametrize("champion", [None, _candidate(100.0, "3")])
@@ -250,10 +250,10 @@ def test_coverage_is_required_in_every_large_segment(
     challenger = _candidate(90.0, coverage=_covered(0.9, 0.9, 1000, parts))
     decision = PromotionPolicy().decide(challenger, champion)
     check = _check(decision, "coverage")
-    assert said in check.words
+    assert said in check.summary
     assert check.passed is held
     assert decision.promoted is held
-    assert (check.words in decision.reasons) is not held
+    assert (check.summary in decision.reasons) is not held
     assert check.figures["below"] == (not held)
 
 
@@ -263,7 +263,7 @@ def test_the_least_covered_segment_is_named_with_its_figures() -> None:
         _candidate(90.0, coverage=_covered(0.9, 0.9, 1050, parts)), None
     )
     check = _check(decision, "coverage")
-    assert check.words.endswith("the lowest coverage is in place land (87.00% of 250)")
+    assert check.summary.endswith("the lowest coverage is in place land (87.00% of 250)")
     assert check.figures["least"] == 0.87
     assert check.figures["segments"][1] == {"segment": "place land", "share": 0.87, "rows": 250}
 
@@ -392,7 +392,7 @@ def test_an_incomparable_champion_says_whether_it_may_be_replaced(
         ({"segment_rows": 0}, "promotion segment rows: 0 is not at least 1"),
         ({"coverage_rows": 0}, "promotion coverage rows: 0 is not at least 1"),
         ({"coverage_segment_margin": 1.0}, "promotion coverage segment margin: 1.0 is not"),
-        ({"latency_ms": 0.0}, r"promotion latency: 0.0 ms is not above 0"),
+        ({"latency_ms": 0.0}, r"promotion latency ms: 0.0 is not above 0"),
         ({"faster": 1.0}, "promotion faster: 1.0 is not above 1"),
         ({"confidence": 1.0}, "confidence: 1.0 is not from 0.5 to below 1"),
         ({"resamples": 99}, "resamples: 99 is not at least 100"),
@@ -429,7 +429,7 @@ def test_a_tracker_gets_results_as_tags_and_figures_as_metrics() -> None:
     metrics = decision.to_metrics()
     assert metrics["gate.error.difference"] == -5.0
     assert metrics["gate.latency.row_ms"] == 1.0
-    assert metrics["gate.segments.judged"] == 2.0
+    assert metrics["gate.segments.compared"] == 2.0
 
 
 @given(LISTS)

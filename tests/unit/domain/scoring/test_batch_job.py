@@ -1,14 +1,11 @@
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.data.dataset import DatasetVersion
 from domain.errors import InvalidData, Misconfigured, Violation
-from domain.model.reference import ModelVersion
 from domain.scoring.batch_job import BatchJob, Reject, RejectLimit
 from domain.scoring.prediction import PredictionOptions
 
@@ -58,15 +55,6 @@ def test_columns_of_other_jobs_may_be_kept() -> None:
 def test_jobs_share_an_id_only_if_they_keep_the_same(one: list[str], other: list[str]) -> None:
     jobs = [replace(JOB, keep=tuple(keep)) for keep in (one, other)]
     assert (jobs[0].id == jobs[1].id) == (one == other)
-
-
-def test_where_the_data_was_read_is_not_part_of_a_job() -> None:
-    version = ModelVersion("housing", 7, "b" * 64, datetime(2024, 1, 1, tzinfo=UTC))
-    jobs = [
-        BatchJob.of(DatasetVersion(uri, "a" * 64, 3), version, 100_000, ["id", "city"])
-        for uri in ("here.csv", "https://there/data.csv")
-    ]
-    assert jobs == [JOB, JOB]
 
 
 @pytest.mark.parametrize(

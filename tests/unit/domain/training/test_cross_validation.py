@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.canonical_json import json_bytes, json_value
 from domain.errors import InvalidData, Misconfigured
 from domain.training.cross_validation import MOST_FOLDS, CrossValidation, Folding, growing
 
@@ -15,16 +16,16 @@ def test_every_row_is_judged_once_by_a_model_that_did_not_learn_from_it(
 ) -> None:
     rows = 2 * count + more
     folds = Folding(count, seed).of(rows)
-    judged = np.concatenate([fold.judged for fold in folds])
+    judged = np.concatenate([fold.holdout for fold in folds])
     assert sorted(judged.tolist()) == list(range(rows))
     for fold in folds:
-        assert sorted([*fold.training.tolist(), *fold.judged.tolist()]) == list(range(rows))
-    sizes = [len(fold.judged) for fold in folds]
+        assert sorted([*fold.training.tolist(), *fold.holdout.tolist()]) == list(range(rows))
+    sizes = [len(fold.holdout) for fold in folds]
     assert max(sizes) - min(sizes) <= 1
 
 
 def test_the_seed_decides_who_is_where() -> None:
-    one, same, other = (Folding(5, seed).of(100)[0].judged.tolist() for seed in (1, 1, 2))
+    one, same, other = (Folding(5, seed).of(100)[0].holdout.tolist() for seed in (1, 1, 2))
     assert one == same != other
 
 
@@ -43,14 +44,14 @@ def test_a_result_survives_being_written_down() -> None:
     found = CrossValidation(
         {"alpha": 1.0, "depth": None}, (1.0, 2.0), (0.1, 0.2), 9, 3.5, _vector()
     )
-    again = CrossValidation.from_mapping(json.loads(json.dumps(found.to_mapping())), "cv.json")
-    assert again.to_mapping() == found.to_mapping()
+    again = CrossValidation.from_mapping(json.loads(json_bytes(found)), "cv.json")
+    assert json_bytes(again) == json_bytes(found)
     assert again.rmse(np.array([1.0, 2.5])) == pytest.approx(0.5 / np.sqrt(2))
 
 
 @pytest.mark.parametrize("key", ["scores", "size", "predictions", "other"])
 def test_a_result_of_another_form_is_refused(key: str) -> None:
-    mapping = CrossValidation({}, (1.0,), (0.1,), 9, 3.5, _vector()).to_mapping()
+    mapping = json_value(CrossValidation({}, (1.0,), (0.1,), 9, 3.5, _vector()))
     mapping[key] = "what"
     with pytest.raises(Misconfigured, match=rf"cv\.json.*{key}"):
         CrossValidation.from_mapping(mapping, "cv.json")
@@ -67,4 +68,4 @@ def test_a_learning_curve_grows_to_the_whole_fold(rows: int) -> None:
     sizes = [len(part.training) for part in folds]
     assert sizes == sorted({*sizes})
     assert folds[-1].training.tolist() == fold.training.tolist()
-    assert all(part.judged is fold.judged for part in folds)
+    assert all(part.holdout is fold.holdout for part in folds)

@@ -105,7 +105,7 @@ def test_intervals_are_returned_on_request(
     matrix = SCHEMA.encode_records(rows)
     bounds = model.bounds(matrix, model.predictor.predict(matrix), 0.9)
     assert document["intervals"] == bounds.pairs
-    assert document["extrapolates"] == [[*names] for names in model.beyond(matrix)]
+    assert document["extrapolates"] == [[*names] for names in model.out_of_domain(matrix)]
 
 
 def test_a_row_out_of_domain_is_marked(client: TestClient) -> None:

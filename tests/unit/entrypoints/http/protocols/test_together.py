@@ -112,10 +112,10 @@ class Watched(PredictOne):
     """Keeps the threads on which tables were checked."""
 
     def encode_table(
-        self, table: Table, model: LoadedModel, extras: PredictionOptions = PLAIN
+        self, table: Table, model: LoadedModel, options: PredictionOptions = PLAIN
     ) -> Matrix:
         THREADS.append(current_thread())
-        return super().encode_table(table, model, extras)
+        return super().encode_table(table, model, options)
 
 
 THREADS: list[Any] = []
