@@ -10,6 +10,7 @@ from domain.errors import ArtefactRejected, InvalidData
 
 # Two forms of one model may differ by rounding in the last bits of a float64, never by more.
 PARITY_TOLERANCE = 1e-9
+_SMALLEST_SCALE = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
 def largest_deviation(expected: Vector, actual: Vector) -> float:
     """Return the largest relative difference of two vectors; infinite where one is not finite.
 
-    A value is compared on its own scale or that of the average value, whichever is larger.
+    A value is compared on its own scale or that of the average value, whichever is larger. Where
+    both are so small that a quotient would overflow, the scale is 1.
     """
     if expected.shape != actual.shape:
         return float("inf")
@@ -64,7 +66,8 @@ def largest_deviation(expected: Vector, actual: Vector) -> float:
         return 0.0
     with np.errstate(all="ignore"):
         size = np.abs(expected)
-        scale = np.maximum(size, np.mean(size) or 1.0)
+        scale = np.maximum(size, np.mean(size))
+        scale[scale < _SMALLEST_SCALE] = 1.0
         deviations = np.abs(expected - actual) / scale
     comparable = np.isfinite(scale).all() and np.isfinite(deviations).all()
     return float(np.max(deviations)) if comparable else float("inf")

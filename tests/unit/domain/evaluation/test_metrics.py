@@ -3,7 +3,7 @@ from statistics import fmean
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.errors import ArtefactRejected, InvalidData
@@ -94,6 +94,7 @@ def test_rounding_in_the_last_bits_is_parity() -> None:
 
 
 @given(st.lists(VALUES, min_size=1), st.lists(VALUES, min_size=1))
+@example([2.2e-309], [1.0])
 def test_a_deviation_is_a_number_of_at_least_zero(a: list[float], b: list[float]) -> None:
     deviation = largest_deviation(np.array(a), np.array(b))
     assert deviation >= 0
