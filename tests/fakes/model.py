@@ -217,5 +217,5 @@ class MemoryExplainer:
 class MemoryExplainers:
     """`Explainers` for the files of `MemoryLearner`."""
 
-    def load(self, schema: Schema, files: Mapping[str, bytes]) -> MemoryExplainer:
-        return MemoryExplainer(MemoryRuntime().load(schema, files))
+    def load(self, encoding: FeatureEncoding, files: Mapping[str, bytes]) -> MemoryExplainer:
+        return MemoryExplainer(MemoryRuntime().load(encoding.schema, files))

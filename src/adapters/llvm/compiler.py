@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llvmlite import binding
+from numpy.typing import NDArray
 
 HOST = ""
 
@@ -49,6 +50,11 @@ def compiled(
     _release_compiler_memory()
     function.owner = engine  # type: ignore[attr-defined]  # the code lives as long as its engine
     return function
+
+
+def address(array: NDArray[Any]) -> int:
+    """Return the memory address of an array."""
+    return int(array.__array_interface__["data"][0])
 
 
 def _release_compiler_memory() -> None:

@@ -1,6 +1,6 @@
 """Loops, constants and array access on top of LLVM's instruction builder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,33 @@ from llvmlite import ir
 
 BYTE, INT32, INT64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 FLOAT64 = ir.DoubleType()
+
+
+def build_function(
+    name: str, fields: Mapping[str, Any], scratch: Any, write: Callable[..., Any]
+) -> str:
+    """Return the module with the function `name(arrays, rows, count, scratch, out)`.
+
+    `arrays` points to a struct of `fields`; `rows` and `out` are float64, `scratch` is of another
+    type. `write` gets the builder, the fields by name, and the other arguments.
+    """
+    module = ir.Module(name)
+    numbers = FLOAT64.as_pointer()
+    struct = ir.LiteralStructType(fields.values()).as_pointer()
+    types = [struct, numbers, INT64, scratch.as_pointer(), numbers]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
+    for argument in function.args:
+        if isinstance(argument.type, ir.PointerType):
+            argument.add_attribute("noalias")
+    build = ir.IRBuilder(function.append_basic_block("start"))
+    arrays, *others = function.args
+    loaded = {
+        field: build.load(build.gep(arrays, [whole(0), ir.Constant(INT32, position)]))
+        for position, field in enumerate(fields)
+    }
+    write(build, loaded, others)
+    build.ret_void()
+    return str(module)
 
 
 def whole(value: int) -> ir.Constant:

@@ -10,16 +10,16 @@ points differs: each is inserted into a sorted list behind its equals, as a stab
 Cumulative sums begin at -0.0: unlike 0.0, it leaves the first number unchanged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from adapters.llvm.ir_builder import (
     FLOAT64,
-    INT32,
     INT64,
     at,
+    build_function,
     counting,
     greater,
     lesser,
@@ -68,38 +68,26 @@ def kernel(parameters: NeighbourParameters) -> str:
     It reads `count` > 0 longitudes and latitudes in C order and writes a row of columns for each;
     `scratch` holds (`parameters.neighbours` + 1) × width numbers.
     """
-    module = ir.Module("neighbours")
-    arrays = ir.LiteralStructType(FIELDS.values())
-    arguments = [
-        arrays.as_pointer(),
-        FLOAT64.as_pointer(),
-        INT64,
-        FLOAT64.as_pointer(),
-        FLOAT64.as_pointer(),
-    ]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), NAME)
-    for argument in function.args:
-        if isinstance(argument.type, ir.PointerType):
-            argument.add_attribute("noalias")
-    build = ir.IRBuilder(function.append_basic_block("start"))
-    _StatisticsBuilder(build, function, parameters).write()
-    return str(module)
+
+    def write(*made: Any) -> None:
+        _StatisticsBuilder(parameters, *made).write()
+
+    return build_function(NAME, FIELDS, FLOAT64, write)
 
 
 class _StatisticsBuilder:
     """Builds the function; `f` are the fields of its first argument."""
 
     def __init__(
-        self, build: ir.IRBuilder, function: ir.Function, parameters: NeighbourParameters
+        self,
+        parameters: NeighbourParameters,
+        build: ir.IRBuilder,
+        f: Mapping[str, Any],
+        arguments: Sequence[Any],
     ) -> None:
-        self.build = build
-        self.parameters = parameters
+        self.parameters, self.build, self.f = parameters, build, f
+        self.points, self.count, self.sums, self.out = arguments
         slots = parameters.neighbours + 1
-        arrays, self.points, self.count, self.sums, self.out = function.args
-        self.f = {
-            name: build.load(build.gep(arrays, [whole(0), ir.Constant(INT32, position)]))
-            for position, name in enumerate(FIELDS)
-        }
         self.search = KnnSearch(build, self.f, slots)
         self.targets = Ranking(build, slots)
         self.distances, self.weights = (build.alloca(FLOAT64, whole(slots)) for _ in range(2))
@@ -127,7 +115,6 @@ class _StatisticsBuilder:
             self._write_target()
             self._write_covariates()
             self._write_slopes()
-        build.ret_void()
 
     def _clipped(self, degrees: Any) -> Any:
         build, largest = self.build, self.parameters.largest_coordinate

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.llvm.compiler import HOST, compiled
+from adapters.llvm.compiler import HOST, address, compiled
 from adapters.llvm.ir_builder import FLOAT64
 from adapters.llvm.neighbour_kernel import FIELDS, NAME, columns_for, kernel
-from adapters.llvm.tree_layout import address
 from domain.data.schema import Matrix
 from domain.features.neighbours import LocationStatistics, NeighbourStatistics
 

@@ -22,6 +22,7 @@ Either way the leaf values are added in the order of the trees, starting from ze
 that of scikit-learn and ONNX Runtime to the last bit, for one row and for many.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -34,6 +35,7 @@ from adapters.llvm.ir_builder import (
     Loop,
     at,
     broadcast,
+    build_function,
     byte,
     counting,
     load,
@@ -54,7 +56,7 @@ WALKS = 8  # trees that a row walks down at once
 FEW = 3  # rows up to which walking is faster; measured with 400 trees of 31 leaves
 ADDED = 8  # rows whose leaves are added per iteration
 
-# The fields of the first argument, in order; `adapters.llvm.tree_layout` fills them.
+# The fields of the first argument, in order; `adapters.llvm.tree_runtime` fills them.
 FIELDS = {
     "width": INT64,
     "trees": INT64,
@@ -80,34 +82,15 @@ def kernel() -> str:
     It reads `count` > 0 rows of float64 in C order, writes their sums, and uses `planes`, aligned
     to `ROWS` bytes, as scratch memory of 2 × width × `ROWS` bytes.
     """
-    module = ir.Module("trees")
-    ensemble = ir.LiteralStructType(FIELDS.values())
-    arguments = [
-        ensemble.as_pointer(),
-        FLOAT64.as_pointer(),
-        INT64,
-        BYTE.as_pointer(),
-        FLOAT64.as_pointer(),
-    ]
-    score = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), NAME)
-    for argument in score.args:
-        if isinstance(argument.type, ir.PointerType):
-            argument.add_attribute("noalias")
-    build = ir.IRBuilder(score.append_basic_block("start"))
-    _ScoreBuilder(build, score).write()
-    return str(module)
+    return build_function(NAME, FIELDS, BYTE, lambda *made: _ScoreBuilder(*made).write())
 
 
 class _ScoreBuilder:
     """Builds the function; `f` are the fields of the ensemble."""
 
-    def __init__(self, build: ir.IRBuilder, score: ir.Function) -> None:
-        self.build = build
-        ensemble, self.rows, self.count, self.planes, self.sums = score.args
-        self.f = {
-            name: build.load(build.gep(ensemble, [whole(0), ir.Constant(INT32, position)]))
-            for position, name in enumerate(FIELDS)
-        }
+    def __init__(self, build: ir.IRBuilder, f: Mapping[str, Any], arguments: Sequence[Any]) -> None:
+        self.build, self.f = build, f
+        self.rows, self.count, self.planes, self.sums = arguments
         # A tree is its inner nodes, padded to the same number, and then its leaves.
         self.size = build.add(build.shl(self.f["inner"], whole(1)), whole(1))
         self.leaves = [build.alloca(_RANKS_OF_ROWS) for _ in range(INTERLEAVED)]
@@ -130,7 +113,6 @@ class _ScoreBuilder:
             with counting(build, taken) as row:
                 total = load(build, self.totals, row)
                 build.store(total, at(build, self.sums, build.add(start, row)))
-        build.ret_void()
 
     def _rank(self, source: Any, row: Any) -> None:
         """Store the ranks of a row's values in its lane of the planes."""

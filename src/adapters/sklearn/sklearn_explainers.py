@@ -21,9 +21,9 @@ from adapters.sklearn.sklearn_learner import PIPELINE
 from adapters.sklearn.skops_file import load
 from application.ports import Explainer
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix
 from domain.errors import ArtefactRejected, NotSupported
-from domain.features.encoding import ENCODING, FeatureEncoding
+from domain.features.encoding import FeatureEncoding
 from domain.scoring.explanation import FeatureContributions, shares
 
 _TREES = (HistGradientBoostingRegressor, RandomForestRegressor, DecisionTreeRegressor)
@@ -61,21 +61,20 @@ class TreeExplainer:
 class SklearnExplainers:
     """`Explainers` for the estimators that `SklearnLearner` fits."""
 
-    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Explainer:
+    def load(self, encoding: FeatureEncoding, files: Mapping[str, bytes]) -> Explainer:
         """Return the explainer of a bundle whose checksums were verified.
 
         Raises:
             ArtefactRejected: the files are not those of an estimator.
             NotSupported: there is no explainer for this kind of estimator.
         """
-        missing = [name for name in (ENCODING, PIPELINE) if name not in files]
-        if missing:
-            raise ArtefactRejected(f"the bundle has no {missing[0]}, which explanations need")
-        encoding, estimator = FeatureEncoding.from_files(schema, files), load(files[PIPELINE])
+        if PIPELINE not in files:
+            raise ArtefactRejected(f"the bundle has no {PIPELINE}, which explanations need")
+        estimator = load(files[PIPELINE])
         if isinstance(estimator, _TREES):
             return _explain_trees(shares(encoding), estimator)
         coefficients = _coefficients(estimator, len(encoding.names))
-        reference = encoding.transform(np.full((1, len(schema.features)), np.nan))
+        reference = encoding.transform(np.full((1, len(encoding.schema.features)), np.nan))
         base = float(np.ravel(estimator.predict(reference))[0])
         return LinearExplainer(shares(encoding), coefficients, base, reference[0])
 

@@ -16,7 +16,6 @@ from application.training.cross_validate import CrossValidate
 from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.data.schema import Schema
-from domain.data.schema_mapping import schema_to_mapping
 from domain.errors import Misconfigured
 from domain.experiments.ladder import SEARCH, SPACE, Plan, Step, key, ladder
 from domain.experiments.results import Examination, ExperimentResults, StepResult
@@ -257,7 +256,7 @@ class _Climb:
         return key(
             kind,
             data=json_value(self.data.identity),
-            schema=schema_to_mapping(self.schema),
+            schema=self.schema.to_mapping(),
             training=spec.to_mapping(),
             folds=[folding.count, folding.seed],
             code=self.use.code,

@@ -11,7 +11,6 @@ from application.training.cross_validate import CrossValidate, rmse
 from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.data.schema import Schema
-from domain.data.schema_mapping import schema_to_mapping
 from domain.errors import Misconfigured
 from domain.experiments.ladder import key
 from domain.experiments.results import SeedResults, SeedScore
@@ -87,7 +86,7 @@ class TrySeeds:
         return key(
             "seed",
             data=json_value(data.identity),
-            schema=schema_to_mapping(schema),
+            schema=schema.to_mapping(),
             training=spec.to_mapping(),
             code=self.code,
         )

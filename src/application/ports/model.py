@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
+from domain.features.encoding import FeatureEncoding
 from domain.model.bundle import Bundle
 from domain.model.manifest import Manifest
 from domain.model.reference import ModelRef, ModelVersion
@@ -26,6 +27,11 @@ class Predictor(Protocol):
 @runtime_checkable
 class EncodingPredictor(Predictor, Protocol):
     """A predictor whose two steps can be called one by one: `predict` is `score` after `encode`."""
+
+    @property
+    def encoding(self) -> FeatureEncoding:
+        """The encoding that `encode` applies."""
+        ...
 
     def encode(self, matrix: Matrix) -> Matrix:
         """Return the columns of rows, shape (rows, features); an `Explainer` takes them, too."""
@@ -62,8 +68,8 @@ class Explainer(Protocol):
 class Explainers(Protocol):
     """Turns the files of a bundle into an explainer."""
 
-    def load(self, schema: Schema, files: Mapping[str, bytes]) -> Explainer:
-        """Load the estimator in the bundle.
+    def load(self, encoding: FeatureEncoding, files: Mapping[str, bytes]) -> Explainer:
+        """Load the estimator in the bundle; `encoding` is that of the loaded model.
 
         Raises:
             ArtefactRejected: the files are not an estimator.

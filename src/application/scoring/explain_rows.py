@@ -70,7 +70,7 @@ class LoadExplainer:
             if self._last is None or self._last[0] != version.bundle_id:
                 explainers, bundle = self.explainers(), self._bundle(version)
                 bundle.verified(version.bundle_id, self.read_manifest)
-                explainer = explainers.load(model.manifest.schema, bundle.files)
+                explainer = explainers.load(encoding_predictor(model).encoding, bundle.files)
                 self._last = version.bundle_id, explainer
             return self._last[1]
 

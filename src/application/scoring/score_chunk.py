@@ -83,7 +83,9 @@ class ScoreChunk:
         """Each worker loads its own."""
         if self.explainers is None:
             return None
-        return self.explainers.load(self.model.loaded.manifest.schema, self.model.bundle.files)
+        return self.explainers.load(
+            encoding_predictor(self.model.loaded).encoding, self.model.bundle.files
+        )
 
     def _score_block(self, model: LoadedModel, matrix: Matrix, rows: Positions) -> "_Block":
         """Return what is written for the valid rows at some positions of a chunk."""

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.canonical_json import json_value
 from domain.data.feature import MISSING, Feature, Kind, Refused, Vector
 from domain.data.table import Table, plain
 from domain.errors import InvalidData, InvalidRows, Misconfigured, Violation
@@ -135,6 +136,24 @@ class Schema:
         """One row that fits, made of the examples given for the features."""
         return {feature.name: feature.sample for feature in self.features}
 
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the schema as JSON values, in the form of a schema file."""
+        mapping: dict[str, Any] = {
+            "name": self.name,
+            "description": self.description,
+            "target": json_value(self.target),
+        }
+        if self.card:
+            mapping["card"] = json_value(self.card)
+        if self.coordinates:
+            mapping["coordinates"] = json_value(self.coordinates)
+        mapping["features"] = [_feature_to_mapping(feature) for feature in self.features]
+        mapping["derived"] = [
+            {"name": ratio.name, "ratio": [ratio.numerator, ratio.denominator]}
+            for ratio in self.ratios
+        ]
+        return mapping
+
     def takes_the_same_rows_as(self, other: "Schema") -> bool:
         """Whether a row that is encoded by one schema means the same in the other."""
         return [(f.name, f.kind, f.categories) for f in self.features] == [
@@ -255,3 +274,17 @@ def _with_faults(table: Table, violations: Sequence[Violation]) -> tuple[Violati
     faulty = {fault.row for fault in table.faults}
     found = [*table.faults, *(v for v in violations if v.row not in faulty)]
     return tuple(sorted(found, key=lambda violation: violation.row))
+
+
+def _feature_to_mapping(feature: Feature) -> dict[str, Any]:
+    bounded = feature.low is not None or feature.high is not None
+    optional: dict[str, Any] = {
+        "unit": feature.unit,
+        "range": [feature.low, feature.high] if bounded else None,
+        "nullable": feature.nullable,
+        "categories": list(feature.categories),
+        "description": feature.description,
+    }
+    mapping = {"name": feature.name, "kind": feature.kind.value}
+    mapping |= {key: value for key, value in optional.items() if value}
+    return mapping if feature.example is None else {**mapping, "example": feature.example}

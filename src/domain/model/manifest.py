@@ -7,7 +7,6 @@ from typing import TypeAlias
 from domain.canonical_json import json_bytes
 from domain.data.dataset import DatasetIdentity
 from domain.data.schema import Schema
-from domain.data.schema_mapping import schema_to_mapping
 from domain.data.split import Split
 from domain.evaluation.assessment import Evaluation
 from domain.evaluation.metrics import Metrics
@@ -61,7 +60,7 @@ class Manifest:
         mapping = {
             "format": FORMAT,
             "name": self.name,
-            "schema": schema_to_mapping(self.schema),
+            "schema": self.schema.to_mapping(),
             "training": self.training.to_mapping(),
             "metrics": self.metrics,
             "data": self.data,

@@ -14,8 +14,7 @@ from threadpoolctl import threadpool_limits
 from adapters.llvm.tree_kernel import FEW, ROWS
 from adapters.llvm.tree_runtime import TreeSum, open_trees
 from adapters.onnx.onnx_runtime import open_graph
-from adapters.sklearn.serving_form import serving_form
-from adapters.sklearn.tree_export import trees_of
+from adapters.sklearn.serving_form import serving_form, trees_of
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.model.tree_ensemble import TreeEnsemble

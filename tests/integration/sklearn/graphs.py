@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from adapters.sklearn.onnx_export import export
+from adapters.sklearn.serving_form import onnx_graph
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 
@@ -21,4 +21,4 @@ def ask(content: bytes, columns: Matrix) -> Vector:
 
 def exported(estimator: Any, columns: Matrix) -> Vector:
     """Return what the exported form of a fitted estimator answers."""
-    return ask(export(estimator, columns.shape[1]), columns)
+    return ask(onnx_graph(estimator, columns.shape[1]), columns)

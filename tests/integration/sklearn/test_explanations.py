@@ -37,11 +37,9 @@ def test_contributions_add_up_to_within_a_cent_on_every_hold_out_row(
     spec = TrainingSpec(kind, FEWER[kind]).for_schema(housing.schema)
     training, holdout = housing.rows.training, housing.rows.holdout.matrix
     trained = SklearnLearner().fit(spec, housing.schema, training.matrix, training.target)
-    explained = (
-        SklearnExplainers()
-        .load(housing.schema, trained.files)
-        .explain(FeatureEncoding.from_files(housing.schema, trained.files).transform(holdout))
-    )
+    encoding = FeatureEncoding.from_files(housing.schema, trained.files)
+    explainer = SklearnExplainers().load(encoding, trained.files)
+    explained = explainer.explain(encoding.transform(holdout))
     sums = explained.base + explained.contributions.sum(axis=1)
     assert np.max(np.abs(sums - trained.predictor.predict(holdout))) < 0.01
 
@@ -50,9 +48,9 @@ def test_a_tree_is_explained_by_shapley_values_from_first_principles() -> None:
     """Shapley values by their definition, where a column that is left out follows the rows."""
     spec = TrainingSpec(Estimator.TREE, {"max_depth": 3}, features=FeatureSet.PLAIN)
     trained = SklearnLearner().fit(spec, SCHEMA, *labelled())
-    explainer = SklearnExplainers().load(SCHEMA, trained.files)
-    assert isinstance(explainer, TreeExplainer)
     encoding = FeatureEncoding.from_files(SCHEMA, trained.files)
+    explainer = SklearnExplainers().load(encoding, trained.files)
+    assert isinstance(explainer, TreeExplainer)
     tree = load(trained.files["pipeline.skops"]).tree_
     for row in labelled()[0][:5]:
         columns = encoding.transform(row[np.newaxis])[0]
@@ -88,5 +86,6 @@ def test_another_kind_of_estimator_is_not_supported() -> None:
 
     trained = SklearnLearner().fit(TrainingSpec(Estimator.RIDGE), SCHEMA, *labelled())
     other = Lasso().fit([[1.0], [2.0]], [1.0, 2.0])
+    encoding = FeatureEncoding.from_files(SCHEMA, trained.files)
     with pytest.raises(NotSupported, match=r"models of Lasso cannot be explained"):
-        SklearnExplainers().load(SCHEMA, {**trained.files, "pipeline.skops": dump(other)})
+        SklearnExplainers().load(encoding, {**trained.files, "pipeline.skops": dump(other)})

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from adapters.sklearn.onnx_export import export
+from adapters.sklearn.serving_form import onnx_graph
 from adapters.sklearn.sklearn_learner import SklearnLearner
 from domain.data.feature import Feature, Kind, Vector
 from domain.data.schema import Matrix, Schema, Target
@@ -279,7 +279,7 @@ def test_categorical_splits_are_refused() -> None:
     columns[:, 1] = np.arange(ROWS) % 4
     estimator = _boosting(categorical_features=[1]).fit(columns, target)
     with pytest.raises(Misconfigured, match="categorical splits cannot be served"):
-        export(estimator, WIDTH)
+        onnx_graph(estimator, WIDTH)
     spec = TrainingSpec(Estimator.HIST_GRADIENT_BOOSTING, {"categorical_features": "from_dtype"})
     with pytest.raises(Misconfigured, match="no hyper-parameter categorical_features; allowed: "):
         SklearnLearner().fit(spec, SCHEMA, *labelled())
@@ -325,7 +325,7 @@ def test_every_solver_of_ridge_finds_the_same_again(solver: str) -> None:
 @pytest.mark.parametrize("kind", [*TREES, *LINEAR])
 def test_a_graph_is_self_contained_and_of_standard_operators(kind: str) -> None:
     columns, target = _data()
-    content = export((TREES | LINEAR)[kind]().fit(columns, target), WIDTH)
+    content = onnx_graph((TREES | LINEAR)[kind]().fit(columns, target), WIDTH)
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     assert {node.domain for node in model.graph.node} <= {"", "ai.onnx.ml"}

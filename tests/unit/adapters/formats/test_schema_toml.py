@@ -10,7 +10,6 @@ from adapters.formats.schema_toml import SCHEMA
 from domain.canonical_json import json_bytes
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Card, Schema, Target
-from domain.data.schema_mapping import schema_to_mapping
 from domain.errors import Misconfigured
 from tests.support.strategies import CELLS, schemas
 
@@ -60,12 +59,12 @@ def _read(mapping: object) -> Schema:
 
 @given(schemas())
 def test_a_schema_comes_back_from_its_mapping(schema: Schema) -> None:
-    assert _read(schema_to_mapping(schema)) == schema
+    assert _read(schema.to_mapping()) == schema
 
 
 @given(schemas())
 def test_a_schema_comes_back_from_json(schema: Schema) -> None:
-    assert SCHEMA.json(json_bytes(schema_to_mapping(schema)), "houses.toml") == schema
+    assert SCHEMA.json(json_bytes(schema.to_mapping()), "houses.toml") == schema
 
 
 def test_a_file_is_read_as_it_is_meant() -> None:
@@ -142,7 +141,7 @@ def test_any_value_in_any_place_is_either_read_or_refused_by_file(
     complaint = "houses.toml: "
     try:
         schema = _read(mapping)
-        assert _read(schema_to_mapping(schema)) == schema
+        assert _read(schema.to_mapping()) == schema
     except Misconfigured as error:
         complaint = str(error)
     assert complaint.startswith("houses.toml: ")
@@ -157,7 +156,7 @@ def test_what_is_no_table_is_refused(mapping: object) -> None:
 def test_a_card_comes_back_from_its_table_and_unknown_keys_are_named() -> None:
     card = Card(("use",), ("not this",), "somewhere", ("short",))
     schema = Schema("s", Target("y"), (Feature("x", Kind.NUMBER),), card=card)
-    mapping = schema_to_mapping(schema)
+    mapping = schema.to_mapping()
     assert SCHEMA.values(mapping, "f.toml") == schema
     mapping["card"]["licence"] = "none"
     with pytest.raises(Misconfigured, match=r"f\.toml: card: unknown key 'licence'"):

@@ -9,8 +9,9 @@ from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import LoadModel
 from application.scoring.explain_rows import ExplainRows, LoadExplainer
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix
 from domain.errors import ArtefactRejected, InvalidRows, NotSupported, TooLarge
+from domain.features.encoding import FeatureEncoding
 from domain.scoring.explanation import FeatureContributions
 from tests.fakes.model import CountingRuntime, MemoryExplainer, MemoryExplainers
 from tests.support.followers import FragileCache
@@ -27,15 +28,15 @@ class Counting(MemoryExplainers):
 
     loaded = 0
 
-    def load(self, schema: Schema, files: Mapping[str, bytes]) -> MemoryExplainer:
+    def load(self, encoding: FeatureEncoding, files: Mapping[str, bytes]) -> MemoryExplainer:
         self.loaded += 1
-        return super().load(schema, files)
+        return super().load(encoding, files)
 
 
 class Wrong:
     """Explainers of another model."""
 
-    def load(self, schema: Schema, files: Mapping[str, bytes]) -> "Wrong":
+    def load(self, encoding: FeatureEncoding, files: Mapping[str, bytes]) -> "Wrong":
         return self
 
     def explain(self, columns: Matrix) -> FeatureContributions:
