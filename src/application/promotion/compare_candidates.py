@@ -92,7 +92,7 @@ class CompareCandidates:
             model = self.load.opened(incumbent, bundle)
         except ArtefactRejected as error:
             return Incomparable(incumbent.label, str(error), may_be_replaced=True)
-        if not model.manifest.schema.takes_the_same_rows_as(schema):
+        if not model.manifest.schema.has_same_rows_as(schema):
             why = "its schema has other features; promote the new version by hand if that is meant"
             return Incomparable(incumbent.label, why, may_be_replaced=False)
         return LoadedCandidate(incumbent.label, model.manifest, bundle, model.predictor)

@@ -1,4 +1,4 @@
-"""Which data it was, how it is cut into chunks, and how it is split for training."""
+"""The identity of a dataset, and its chunks."""
 
 import re
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def is_data(name: str) -> bool:
-    """Whether a file of a folder, by its name from there on, is one of its table.
+    """Whether a file, by its path inside a folder, is a part of the folder's table.
 
-    Hidden files, those that begin with `_`, and rejects that a job has left are none.
+    Hidden files, files that begin with `_` and rejects files are not.
     """
     hidden = any(part.startswith((".", "_")) for part in name.split("/"))
     return not hidden and not name.endswith(REJECTS)
@@ -23,7 +23,7 @@ def is_data(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DatasetIdentity:
-    """What a manifest records of a dataset: the same wherever the same data was read."""
+    """What a manifest records of a dataset; it does not depend on the address."""
 
     sha256: str
     md5: str | None
@@ -35,9 +35,9 @@ class DatasetIdentity:
 class DatasetVersion:
     """The exact content of a dataset.
 
-    `sha256` is of the file's bytes, or of the rows where there is no file. `md5` is the digest by
-    which DVC knows the file, where there is one. `uri` says where it was read (never with a
-    password) and is not part of the identity. `simulated` data must not be mistaken for real.
+    `sha256` is of the bytes of the file, or of the rows without a file. `md5` is the digest of the
+    file in DVC. `uri` is the address, without a password; it is not part of the identity.
+    `simulated` data is not real.
     """
 
     uri: str
@@ -62,11 +62,10 @@ class DatasetVersion:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows `start` to `start + rows` of a source; `locator` tells the source where they are.
+    """Rows `start` to `start + rows` of a source; `locator` is for the source itself.
 
-    Small and picklable: a worker that has the source and a chunk can read its own rows. Of a
-    source of several files, `file` is the one that the rows are in, and `before_file` the rows
-    that come before that.
+    Small and picklable: a worker that has the source and a chunk can read the rows. For a source
+    of several files, `file` has the rows, and `before_file` rows are in the files before it.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""A feature: one column that a model may learn from, and the rule for its values."""
+"""A feature: one input column of a model, and the rule for its values."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,7 +34,7 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A column that a model may learn from. `low` and `high` are allowed themselves."""
+    """An input column of a model. `low` and `high` are allowed values."""
 
     name: str
     kind: Kind
@@ -71,19 +71,19 @@ class Feature:
 
     @property
     def allowed(self) -> str:
-        """What may be given, in words."""
+        """The allowed values, as text."""
         if self.kind is Kind.CATEGORY:
-            words = "one of " + ", ".join(map(repr, self.categories))
+            text = "one of " + ", ".join(map(repr, self.categories))
         elif self.kind is Kind.BOOLEAN:
-            words = "true or false"
+            text = "true or false"
         else:
-            words = f"{'an integer' if self.kind is Kind.INTEGER else 'a number'}{self._bounds()}"
-            words += f" ({self.unit})" if self.unit else ""
-        return f"{words}, or nothing" if self.nullable else words
+            text = f"{'an integer' if self.kind is Kind.INTEGER else 'a number'}{self._bounds()}"
+            text += f" ({self.unit})" if self.unit else ""
+        return f"{text}, or nothing" if self.nullable else text
 
     @property
     def sample(self) -> float | str | bool | None:
-        """A value that fits: the example, or where none was given the plainest one."""
+        """An allowed value: the example, or one chosen by the rule."""
         if self.example is not None or self.nullable:
             return self.example
         if self.kind is Kind.CATEGORY:
@@ -101,7 +101,7 @@ class Feature:
         return "" if self.high is None else f" of at most {self.high:.15g}"
 
     def encode(self, value: object) -> float:
-        """Return the number that stands for one value.
+        """Return one value as a number.
 
         Raises:
             Refused: the value is not allowed.
@@ -139,21 +139,21 @@ class Feature:
             raise Refused("is out of range")
         return number
 
-    def asks_for_range(self, column: Column) -> bool:
-        """Whether the range is all that can be wrong with the values of a column."""
+    def needs_range_check_only(self, column: Column) -> bool:
+        """Whether the values of a column can break the rule by their range only."""
         kinds = {Kind.NUMBER: "iuf", Kind.INTEGER: "iu"}.get(self.kind, "")
         return isinstance(column, np.ndarray) and column.dtype.kind in kinds
 
-    def has_in_range(self, least: float, most: float) -> bool:
-        """Whether all numbers from one to another are allowed; NaN is none."""
+    def allows_range(self, least: float, most: float) -> bool:
+        """Whether all numbers from `least` to `most` are allowed; NaN is not."""
         low = -inf if self.low is None else self.low
         high = inf if self.high is None else self.high
         return low <= least <= most <= high and isfinite(least) and isfinite(most)
 
     def encode_column(self, column: Column) -> tuple[Vector, dict[int, str]]:
-        """Return the vector that stands for a column, and a problem for each row refused.
+        """Return the values of a column as numbers, and the problem of each invalid row.
 
-        A NaN in a float column is a missing value, as numpy and pandas have it.
+        NaN in a float column is a missing value, as in pandas.
         """
         if isinstance(column, Coded):
             return self._encode_coded(column)

@@ -1,4 +1,4 @@
-"""What the training rows looked like: a sketch of every feature, never the rows themselves."""
+"""The profile of the training rows: counts and quantiles per feature, never the rows."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from domain.data.feature import Feature, Kind, Vector
 from domain.data.schema import Matrix, Schema
 
-# The side of a map cell, in degrees: some 20 to 30 kilometres.
+# The side of a map cell, in degrees: about 20 to 30 kilometres.
 CELL = 0.25
 
 _LEVELS = tuple(step / 20 for step in range(21))
 
 
 def map_cells(schema: Schema, matrix: Matrix) -> list[list[int]] | None:
-    """Return the cells of the map that have rows, south to north; None where there is no map."""
+    """Return the map cells that have rows, south to north; None without coordinates."""
     locations = locations_of(schema, matrix)
     if locations is None:
         return None
@@ -27,10 +27,9 @@ def map_cells(schema: Schema, matrix: Matrix) -> list[list[int]] | None:
 def profile(schema: Schema, matrix: Matrix, predictions: Vector) -> dict[str, Any]:
     """Describe each feature of `matrix`, shape (rows, features), and the model's predictions.
 
-    The predictions are best those of rows that the model has not seen, as it will be asked them.
-    Where the schema has coordinates, the map cells that have rows are kept as well.
-    A category is described by the count of each value, anything else by 21 equally spaced
-    quantiles from the lowest value to the highest.
+    The predictions should be for rows that the model was not fitted on. With coordinates, the map
+    cells that have rows are included. A category is described by the count of each value, any
+    other feature by 21 equally spaced quantiles from the lowest value to the highest.
     """
     cells = map_cells(schema, matrix)
     return {
@@ -66,5 +65,5 @@ def locations_of(schema: Schema, matrix: Matrix) -> Matrix | None:
 
 
 def cells_of(locations: Matrix) -> NDArray[np.int64]:
-    """Return the map cell of each location, shape (rows, 2): how far north, how far east."""
+    """Return the map cell of each location, shape (rows, 2): numbers to the north and east."""
     return np.floor(np.clip(locations, -1e6, 1e6) / CELL).astype(np.int64)

@@ -1,9 +1,9 @@
-"""The schema of a table: which features a row has, and which values each may take.
+"""The schema of a table: the features of a row, and the allowed values of each.
 
-A row of features is held as a vector of float64 in schema order: numbers and integers as they
-are, a boolean as 0 or 1, a category as its position in the list of categories, and NaN for a
-missing value. Many rows are a matrix of shape (rows, features). A record (one row by name) and a
-table (columns by name) are checked by the same rules and give the same vectors.
+Rows are a float64 matrix of shape (rows, features), in the order of the schema: numbers and
+integers as they are, a boolean as 0 or 1, a category as its position in the list of categories,
+and NaN for a missing value. Records (one row by name) and tables (columns by name) are checked by
+the same rules and give the same matrix.
 """
 
 import re
@@ -21,7 +21,7 @@ from domain.errors import InvalidData, InvalidRows, Misconfigured, Violation
 
 Matrix: TypeAlias = NDArray[np.float64]
 
-# What may name a model: the schema's name is the name of the models trained by it.
+# The names of models: the name of the schema is the name of its models.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -45,7 +45,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Which features are a row's place on the map, in degrees."""
+    """The features with the location of a row, in degrees."""
 
     latitude: str
     longitude: str
@@ -53,9 +53,9 @@ class Coordinates:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What people should know of the data, and of the models that learn from it, in sentences.
+    """Notes for the model card, in sentences.
 
-    `limits` are those of the data, `out_of_scope` are uses that the models are not for.
+    `limits` are those of the data, `out_of_scope` are uses that the models are not meant for.
     """
 
     intended_use: tuple[str, ...] = ()
@@ -66,14 +66,14 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows that were checked: `matrix` holds every row, also those refused (not to be used)."""
+    """Checked rows: `matrix` has every row, but rows with violations must not be used."""
 
     matrix: Matrix
     violations: tuple[Violation, ...]
 
     @property
     def accepted(self) -> NDArray[np.bool_]:
-        """Which rows fit the schema; shape (rows,)."""
+        """Whether each row fits the schema; shape (rows,)."""
         fits = np.ones(len(self.matrix), dtype=bool)
         fits[[violation.row for violation in self.violations]] = False
         return fits
@@ -108,7 +108,7 @@ class Schema:
             raise Misconfigured(f"schema {self.name!r}: a column has an empty name")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise Misconfigured(f"schema {self.name!r}: {', '.join(twice)} stands there twice")
+            raise Misconfigured(f"schema {self.name!r}: {', '.join(twice)} appears twice")
 
     def _check_uses(self) -> None:
         numeric = {f.name for f in self.features if f.kind in (Kind.NUMBER, Kind.INTEGER)}
@@ -133,7 +133,7 @@ class Schema:
 
     @property
     def example(self) -> dict[str, float | str | bool | None]:
-        """One row that fits, made of the examples given for the features."""
+        """A row that fits the schema, made of the examples of the features."""
         return {feature.name: feature.sample for feature in self.features}
 
     def to_mapping(self) -> dict[str, Any]:
@@ -154,8 +154,8 @@ class Schema:
         ]
         return mapping
 
-    def takes_the_same_rows_as(self, other: "Schema") -> bool:
-        """Whether a row that is encoded by one schema means the same in the other."""
+    def has_same_rows_as(self, other: "Schema") -> bool:
+        """Whether both schemas encode a row in the same way."""
         return [(f.name, f.kind, f.categories) for f in self.features] == [
             (f.name, f.kind, f.categories) for f in other.features
         ]
@@ -164,15 +164,15 @@ class Schema:
         """Check that a table with these columns has every feature.
 
         Raises:
-            InvalidData: a feature is missing, or a column stands there twice.
+            InvalidData: a feature is missing, or a column appears twice.
         """
         twice = sorted({name for name in columns if list(columns).count(name) > 1})
         if twice:
-            raise InvalidData(f"{where}: column {', '.join(map(repr, twice))} stands there twice")
-        lacking = [name for name in self.names if name not in columns]
-        if lacking:
+            raise InvalidData(f"{where}: column {', '.join(map(repr, twice))} appears twice")
+        missing = [name for name in self.names if name not in columns]
+        if missing:
             raise InvalidData(
-                f"{where}: no column {', '.join(map(repr, lacking))}; "
+                f"{where}: no column {', '.join(map(repr, missing))}; "
                 f"it has {', '.join(map(repr, columns)) or 'no columns'}"
             )
 
@@ -220,7 +220,7 @@ class Schema:
         return f"an object with the fields {', '.join(self.names)}"
 
     def encode_table(self, table: Table) -> Encoded:
-        """Return the rows of a table as a matrix, with what is wrong in them by row and field.
+        """Return the rows of a table as a matrix, with all violations.
 
         Raises:
             InvalidData: a feature has no column.
@@ -238,23 +238,25 @@ class Schema:
         return Encoded(np.ascontiguousarray(columns.T), _with_faults(table, violations))
 
     def _write_plain(self, table: Table, columns: Matrix) -> list[int]:
-        """Write the columns of numbers and return which features have still to be looked at.
+        """Write the columns of valid numbers; return the positions of the other features.
 
-        A column whose least and greatest number are in range needs no look at each; and to look
-        at all columns at once takes a fraction of the time that one after the other takes.
+        If the least and the greatest number of a column are in range, all are. The extremes of all
+        columns are computed at once, which is much faster than one by one.
         """
         features = self.features
-        places = [i for i, f in enumerate(features) if f.asks_for_range(table.column(f.name))]
-        if not places or not len(table):
+        numeric = [
+            i for i, f in enumerate(features) if f.needs_range_check_only(table.column(f.name))
+        ]
+        if not numeric or not len(table):
             return [*range(len(features))]
-        for place in places:
-            columns[place] = plain(table.columns[features[place].name])
+        for position in numeric:
+            columns[position] = plain(table.columns[features[position].name])
         least, most = columns.min(axis=1).tolist(), columns.max(axis=1).tolist()
-        done = {i for i in places if features[i].has_in_range(least[i], most[i])}
-        return [place for place in range(len(features)) if place not in done]
+        done = {i for i in numeric if features[i].allows_range(least[i], most[i])}
+        return [position for position in range(len(features)) if position not in done]
 
     def encode_target(self, table: Table) -> tuple[Vector, tuple[Violation, ...]]:
-        """Return the target of each row, shape (rows,), and the rows that have none.
+        """Return the target of each row, shape (rows,), and the violations.
 
         Raises:
             InvalidData: there is no target column.
@@ -270,7 +272,7 @@ class Schema:
 
 
 def _with_faults(table: Table, violations: Sequence[Violation]) -> tuple[Violation, ...]:
-    """Return what is wrong, in order of the rows; of a row that is none nothing but that."""
+    """Return all violations by row; a row that could not be read yields a single one."""
     faulty = {fault.row for fault in table.faults}
     found = [*table.faults, *(v for v in violations if v.row not in faulty)]
     return tuple(sorted(found, key=lambda violation: violation.row))

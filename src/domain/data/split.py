@@ -11,10 +11,10 @@ from domain.errors import InvalidData, Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A seeded random hold-out, and validation rows, which are left out of both parts.
+    """A seeded random hold-out, and validation rows; both are fractions of all rows.
 
-    Both are fractions of all rows. `validation` makes metrics comparable with published ones that
-    leave rows out for tuning: 0.2 and 0.16 leave 64% as training rows.
+    Validation rows are used for nothing. They make metrics comparable with published ones that use
+    them for tuning: 0.2 and 0.16 leave 64% as training rows.
     """
 
     holdout: float = 0.2
@@ -35,10 +35,9 @@ class Split:
     def positions(self, rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the positions of the training rows and of the hold-out, in shuffled order.
 
-        Without rows for validation, they are the same in the same order as scikit-learn's
-        `train_test_split(test_size=holdout, random_state=seed)`, so that metrics can be compared
-        with published ones. Rows for validation are taken from the training rows' beginning: the
-        hold-out stays what it is without them.
+        Without validation rows, they are those of scikit-learn's `train_test_split(
+        test_size=holdout, random_state=seed)`, in the same order. Validation rows are the first of
+        the training rows, so the hold-out does not depend on them.
 
         Raises:
             InvalidData: there are too few rows to train on some and hold out at least two.
@@ -47,7 +46,7 @@ class Split:
         first = held + round(rows * self.validation)
         if held < 2 or rows - first < 2:
             raise InvalidData(
-                f"{rows} rows are too few: two are needed to train on and two to hold out"
+                f"{rows} rows are too few: allowed: two or more to train on and to hold out"
             )
         shuffled = np.random.RandomState(self.seed).permutation(rows).astype(np.intp)
         return shuffled[first:], shuffled[:held]

@@ -16,13 +16,7 @@ Column: TypeAlias = Union[NDArray[Any], "Coded"]
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A text column: `values[codes[i]]`, or missing where a code is -1.
-
-    One that is a feature has few distinct values; one that is handed through may have as many as
-    rows.
-
-    `codes` is int32 of shape (rows,).
-    """
+    """A text column: `values[codes[i]]`, missing if the code is -1; `codes` has shape (rows,)."""
 
     codes: NDArray[np.int32]
     values: Sequence[str]
@@ -35,8 +29,8 @@ class Coded:
 
     def decoded(self) -> NDArray[np.object_]:
         """Return the column as Python strings, None where missing; shape (rows,)."""
-        lookup = np.array([*self.values, None], dtype=object)
-        return lookup[self.codes]
+        values = np.array([*self.values, None], dtype=object)
+        return values[self.codes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +38,7 @@ class Table:
     """Named columns of one length.
 
     A column is float64 (NaN where missing), int64, bool, object (None where missing) or `Coded`.
-    `faults` tells which rows could not be read as rows, in order; what the columns hold for them
-    means nothing.
+    `faults` are the rows that could not be read, in order; their values have no meaning.
     """
 
     columns: Mapping[str, Column]

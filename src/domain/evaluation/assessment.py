@@ -1,4 +1,4 @@
-"""How well a model does on its hold-out, with how sure that is, overall and segment by segment."""
+"""The errors of a model on its hold-out with bootstrap intervals, overall and by segment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,9 +53,9 @@ def assess_errors(
     `target` and `predictions` have shape (rows,), in shuffled order.
     """
     errors = target - predictions
-    squared, away = np.square(errors), np.abs(errors)
+    squared, absolute = np.square(errors), np.abs(errors)
     centred = target - np.mean(target)
-    means = resampling.means(np.column_stack([squared, away, centred, np.square(centred)]))
+    means = resampling.means(np.column_stack([squared, absolute, centred, np.square(centred)]))
     with np.errstate(divide="ignore", invalid="ignore"):
         explained = 1 - means[:, 0] / (means[:, 3] - np.square(means[:, 2]))
     return Evaluation(
@@ -66,12 +66,12 @@ def assess_errors(
             mae=resampling.interval(means[:, 1]),
             r2=resampling.interval(explained),
         ),
-        segments=tuple(_of_segment(part, squared, away, resampling) for part in parts),
+        segments=tuple(_of_segment(part, squared, absolute, resampling) for part in parts),
     )
 
 
 def _of_segment(
-    part: Segment, squared: Vector, away: Vector, resampling: Resampling
+    part: Segment, squared: Vector, absolute: Vector, resampling: Resampling
 ) -> SegmentErrors:
     low, high = resampling.interval(
         np.sqrt(resampling.means(squared[part.rows][:, np.newaxis])[:, 0])
@@ -83,5 +83,5 @@ def _of_segment(
         rmse=float(np.sqrt(np.mean(squared[part.rows]))),
         low=low,
         high=high,
-        mae=float(np.mean(away[part.rows])),
+        mae=float(np.mean(absolute[part.rows])),
     )

@@ -69,7 +69,7 @@ def _grouped(values: Matrix) -> tuple[Matrix, Vector]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The RMSE of two models on the same rows; `low` to `high` is where ours less theirs lies."""
+    """The RMSE of two models on the same rows; `low` to `high` is the interval of ours - theirs."""
 
     rows: int
     ours: float
@@ -79,7 +79,7 @@ class Difference:
 
     @property
     def estimate(self) -> float:
-        """Ours less theirs: below zero where ours is better."""
+        """Ours - theirs: negative if ours is lower."""
         return self.ours - self.theirs
 
     @property
@@ -88,7 +88,7 @@ class Difference:
         return self.estimate / self.theirs if self.theirs else 0.0
 
     def to_mapping(self) -> dict[str, float]:
-        """Return the figures by name."""
+        """Return the values by name."""
         return {
             "rows": self.rows,
             "challenger_rmse": self.ours,

@@ -1,4 +1,4 @@
-"""What is looked at of a model's errors: where on the map, for whom, and by which features."""
+"""Diagnostics of a model's errors: by segment, on the map, and by shuffled features."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from domain.data.schema import Matrix, Schema
 from domain.evaluation.segments import Segment
 
 CELLS_ACROSS = 70
-PLACE = "latitude and longitude"
+LOCATION = "latitude and longitude"
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentError:
-    """The errors of a segment: RMSE, mean absolute error, and mean of prediction less truth."""
+    """The errors of a segment: RMSE, mean absolute error, and mean of prediction - target."""
 
     by: str
     part: str
@@ -29,7 +29,7 @@ class SegmentError:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBand:
-    """The mean prediction and the mean truth of some rows."""
+    """The mean prediction and the mean target of some rows."""
 
     predicted: float
     true: float
@@ -68,7 +68,7 @@ def error_by_segment(
 
 
 def calibration(target: Vector, predictions: Vector, bands: int = 20) -> list[CalibrationBand]:
-    """Return the mean prediction and the mean truth of equally many rows in order of prediction."""
+    """Return mean prediction and mean target in bands of equally many rows, by prediction."""
     order = np.argsort(predictions, kind="stable")
     pieces = [piece for piece in np.array_split(order, bands) if len(piece)]
     return [
@@ -79,20 +79,20 @@ def calibration(target: Vector, predictions: Vector, bands: int = 20) -> list[Ca
 def on_map(schema: Schema, matrix: Matrix, residuals: Vector) -> ErrorMap | None:
     """Return the mean residual of each cell of a map that has rows; None without coordinates.
 
-    Cells are squares in degrees, `CELLS_ACROSS` along the longer side. Rows without a place are
-    left out.
+    Cells are squares in degrees, `CELLS_ACROSS` along the longer side. Rows without a location
+    are left out.
     """
     if schema.coordinates is None:
         return None
     names = (schema.coordinates.longitude, schema.coordinates.latitude)
-    places = matrix[:, [schema.names.index(name) for name in names]]
-    known = np.isfinite(places).all(axis=1)
-    places, residuals = places[known], residuals[known]
-    if not len(places):
+    locations = matrix[:, [schema.names.index(name) for name in names]]
+    known = np.isfinite(locations).all(axis=1)
+    locations, residuals = locations[known], residuals[known]
+    if not len(locations):
         return None
-    low = places.min(axis=0)
-    size = float(np.ptp(places, axis=0).max()) / CELLS_ACROSS or 1.0
-    cells, which = np.unique(np.floor((places - low) / size), axis=0, return_inverse=True)
+    low = locations.min(axis=0)
+    size = float(np.ptp(locations, axis=0).max()) / CELLS_ACROSS or 1.0
+    cells, which = np.unique(np.floor((locations - low) / size), axis=0, return_inverse=True)
     which = which.ravel()
     counts = np.bincount(which)
     means = np.bincount(which, weights=residuals) / counts
@@ -108,13 +108,13 @@ def on_map(schema: Schema, matrix: Matrix, residuals: Vector) -> ErrorMap | None
 
 @dataclass(frozen=True, slots=True)
 class Shuffled:
-    """Features whose columns are exchanged among rows together: a place, else one at a time."""
+    """Columns that are shuffled together: both coordinates, or a single feature."""
 
     name: str
     columns: NDArray[np.intp]
 
     def __call__(self, matrix: Matrix, seed: int) -> Matrix:
-        """Return the rows with these columns taken from other rows at random."""
+        """Return the rows with these columns shuffled."""
         order = np.random.default_rng(seed).permutation(len(matrix))
         changed = matrix.copy()
         changed[:, self.columns] = matrix[np.ix_(order, self.columns)]
@@ -122,18 +122,18 @@ class Shuffled:
 
 
 def shuffles(schema: Schema) -> Iterator[Shuffled]:
-    """Yield what to shuffle: latitude and longitude together, every other feature alone."""
+    """Yield the coordinates together, and every other feature alone."""
     where = schema.coordinates
-    place = (where.longitude, where.latitude) if where else ()
-    if place:
-        yield Shuffled(PLACE, np.array([schema.names.index(name) for name in place]))
+    location = (where.longitude, where.latitude) if where else ()
+    if location:
+        yield Shuffled(LOCATION, np.array([schema.names.index(name) for name in location]))
     for position, name in enumerate(schema.names):
-        if name not in place:
+        if name not in location:
             yield Shuffled(name, np.array([position]))
 
 
-def on_the_front(costs: Sequence[float], errors: Sequence[float]) -> list[bool]:
-    """Return which models are not beaten by another one that is as cheap and as good or better."""
+def pareto_optimal(costs: Sequence[float], errors: Sequence[float]) -> list[bool]:
+    """Return whether each model is Pareto optimal: no other is better and not more expensive."""
     pairs = list(zip(costs, errors, strict=True))
     return [
         not any(

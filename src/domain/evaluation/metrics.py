@@ -15,7 +15,7 @@ _SMALLEST_SCALE = 1e-300
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Errors on `rows` rows the model did not see; `rmse` and `mae` in units of the target."""
+    """Errors on `rows` hold-out rows; `rmse` and `mae` are in units of the target."""
 
     rmse: float
     mae: float
@@ -23,7 +23,7 @@ class Metrics:
     rows: int
 
     def to_mapping(self) -> dict[str, float]:
-        """Return the figures by name."""
+        """Return the metrics by name."""
         return {"rmse": self.rmse, "mae": self.mae, "r2": self.r2, "rows": self.rows}
 
 
@@ -38,18 +38,18 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
     """
     with np.errstate(over="ignore"):
         squared = float(np.sum(np.square(target - predictions)))
-        spread = float(np.sum(np.square(target - np.mean(target))))
-    if spread == 0 or np.ptp(target) == 0:  # a rounded mean may leave a spread of some 1e-33
+        variation = float(np.sum(np.square(target - np.mean(target))))
+    if variation == 0 or np.ptp(target) == 0:  # the rounded mean may leave about 1e-33
         raise InvalidData(
             f"the target is constant: all {len(target)} rows have the same value, "
             f"so models cannot be compared"
         )
-    if not isfinite(squared) or not isfinite(spread):
+    if not isfinite(squared) or not isfinite(variation):
         raise InvalidData("the errors of the predictions are too large to be squared")
     return Metrics(
         rmse=sqrt(squared / len(target)),
         mae=float(np.mean(np.abs(target - predictions))),
-        r2=1.0 - squared / spread,
+        r2=1.0 - squared / variation,
         rows=len(target),
     )
 

@@ -1,4 +1,4 @@
-"""Parts of a data set that are looked at on their own: bands of the prediction, and regions."""
+"""Segments of rows: bands of the prediction, categories and map cells."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MAP_HALVINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Some rows: `by` says what divides them, `name` which of the parts it is."""
+    """Some rows; `by` is what the rows are divided by, `name` the segment's own name."""
 
     by: str
     name: str
@@ -27,7 +27,7 @@ class Segment:
 
     @property
     def label(self) -> str:
-        """The segment in words."""
+        """The name with what the rows are divided by."""
         return f"{self.by} {self.name}"
 
     def __len__(self) -> int:
@@ -37,10 +37,8 @@ class Segment:
 def segments(schema: Schema, matrix: Matrix, values: Vector, by: str = PREDICTED) -> list[Segment]:
     """Return the segments of rows: fifths by a value, each category, and eight map cells.
 
-    `values`, shape (rows,), are as a rule the predictions; `by` says what they are.
-
-    Rows with a missing category or place are in no segment of that kind; segments without rows
-    are left out.
+    `values`, shape (rows,), are the predictions or, as named by `by`, other values. Rows with a
+    missing category or location are in no segment of that kind. Segments without rows are left out.
     """
     found = [*_bands(values, by), *_categories(schema, matrix), *_cells(schema, matrix)]
     return [segment for segment in found if segment.rows.any()]
@@ -63,23 +61,23 @@ def _categories(schema: Schema, matrix: Matrix) -> Iterator[Segment]:
 
 
 def _cells(schema: Schema, matrix: Matrix) -> Iterator[Segment]:
-    """Halve the map again and again, across its longer side, with as many rows on either side."""
+    """Halve the map three times, across its longer side, with equally many rows on both sides."""
     if schema.coordinates is None:
         return
     names = (schema.coordinates.latitude, schema.coordinates.longitude)
-    places = matrix[:, [schema.names.index(name) for name in names]]
-    cells: list[Mask] = [np.isfinite(np.sum(places, axis=1))]
+    locations = matrix[:, [schema.names.index(name) for name in names]]
+    cells: list[Mask] = [np.isfinite(np.sum(locations, axis=1))]
     for _ in range(_MAP_HALVINGS):
-        cells = [half for cell in cells if cell.any() for half in _halves(places, cell)]
+        cells = [half for cell in cells if cell.any() for half in _halves(locations, cell)]
     for cell in cells:
         if cell.any():
-            spans = (f"{name} {_span(places[cell, n])}" for n, name in enumerate(names))
+            spans = (f"{name} {_span(locations[cell, n])}" for n, name in enumerate(names))
             yield Segment("map", ", ".join(spans), cell)
 
 
-def _halves(places: Matrix, cell: Mask) -> tuple[Mask, Mask]:
-    longer = int(np.argmax(np.ptp(places[cell], axis=0)))
-    below = places[:, longer] <= np.median(places[cell, longer])
+def _halves(locations: Matrix, cell: Mask) -> tuple[Mask, Mask]:
+    longer = int(np.argmax(np.ptp(locations[cell], axis=0)))
+    below = locations[:, longer] <= np.median(locations[cell, longer])
     return cell & below, cell & ~below
 
 

@@ -10,15 +10,15 @@ from domain.data.schema import Matrix, Schema
 _WIDTHS_AWAY = 10
 
 # In degrees: a centimetre.
-_A_LITTLE = 1e-7
+_STEP = 1e-7
 
 
 def without_nullable(schema: Schema, rows: Matrix) -> Matrix:
     """Return the rows without their nullable values; no rows if no feature is nullable."""
     nullable = [position for position, feature in enumerate(schema.features) if feature.nullable]
-    gaps = rows[: len(rows) if nullable else 0].copy()
-    gaps[:, nullable] = np.nan
-    return gaps
+    without = rows[: len(rows) if nullable else 0].copy()
+    without[:, nullable] = np.nan
+    return without
 
 
 def far_away(schema: Schema, rows: Matrix) -> Matrix:
@@ -43,7 +43,7 @@ def nearby(schema: Schema, rows: Matrix, count: int) -> Matrix:
     if where is None or not len(rows):
         return rows[:0]
     moved = rows[np.arange(count) % len(rows)]
-    moved[:, schema.names.index(where.longitude)] += _A_LITTLE * np.arange(1, count + 1)
+    moved[:, schema.names.index(where.longitude)] += _STEP * np.arange(1, count + 1)
     return moved
 
 

@@ -1,10 +1,10 @@
 """An ensemble of regression trees as plain arrays: the form that compiled code can add up.
 
-The leaves of a tree are numbered from left to right. An inner node asks whether a row's value in
-a column is at most a threshold, and so separates leaf `split - 1` from leaf `split`: the row goes
-left of that border if it is, right of it if not. Each border between two neighbouring leaves
-belongs to exactly one node, and nodes stand before those below them. So the list of borders alone
-says how a tree is built, and any order of the borders 1 … leaves - 1 is the list of some tree.
+The leaves of a tree are numbered from left to right. An inner node compares a value of the row with
+a threshold: at most the threshold is left, more is right. It separates leaf `split - 1` from leaf
+`split`. Each border between two adjacent leaves belongs to exactly one node, and a node comes
+before the nodes below it. So the list of borders alone describes the shape of a tree, and any order
+of the borders 1 … leaves - 1 is the list of some tree.
 """
 
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ class TreeEnsemble:
 
     def _check_sizes(self) -> None:
         _require(0 < self.width <= self.MOST_COLUMNS, f"the width is not 1 to {self.MOST_COLUMNS}")
-        _require(len(self.leaves) > 0, "there is none")
+        _require(len(self.leaves) > 0, "the ensemble is empty")
         least, most = int(self.leaves.min()), int(self.leaves.max())
         _require(1 <= least <= most <= self.MOST_LEAVES, f"leaves are not 1 to {self.MOST_LEAVES}")
         _require(len(self.leaves) * most <= self.MOST_NODES, f"more than {self.MOST_NODES} nodes")

@@ -6,7 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from application.experiments.report_experiments import ExperimentEvidence
-from domain.evaluation.diagnostics import SegmentError, on_the_front
+from domain.evaluation.diagnostics import SegmentError, pareto_optimal
 from domain.evaluation.segments import PREDICTED
 from domain.experiments.ladder import SEARCH
 from domain.experiments.results import StepResult
@@ -283,7 +283,7 @@ def experiments_markdown(page: ExperimentsPage) -> str:
 
 
 def _on_front(steps: Sequence[StepResult]) -> list[bool]:
-    return on_the_front([step.row_us for step in steps], [step.rmse for step in steps])
+    return pareto_optimal([step.row_us for step in steps], [step.rmse for step in steps])
 
 
 def _large(parts: Sequence[Part]) -> Sequence[Part]:

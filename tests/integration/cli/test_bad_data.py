@@ -34,7 +34,7 @@ UNUSABLE: dict[str, tuple[bytes, str]] = {
     ),
     "a column twice": (
         text(HEADER.replace(b"latitude", b"longitude"), LINE),
-        "column 'longitude' stands there twice",
+        "column 'longitude' appears twice",
     ),
     "a byte that is not UTF-8": (
         text(HEADER, LINE, LINE.replace(b"NEAR BAY", b"NEAR B\xe4Y")),

@@ -101,5 +101,5 @@ def test_columns_that_are_missing_or_double_are_named(model: FrameModel) -> None
     frame = pd.DataFrame(PLAIN)
     with pytest.raises(MlflowException, match="the data frame: no column 'height', 'sort'"):
         model.predict(frame[["age", "watered"]])
-    with pytest.raises(MlflowException, match="column 'age' stands there twice"):
+    with pytest.raises(MlflowException, match="column 'age' appears twice"):
         model.predict(pd.concat([frame, frame[["age"]]], axis=1))

@@ -111,7 +111,7 @@ def test_a_file_is_read_as_it_is_meant() -> None:
         ('["sea", "land"]', '["sea", "sea"]', "feature 'place': a category is listed twice"),
         ('["sea", "land"]', "[1, 2]", "features.place.categories.1: expected text"),
         ('["sea", "land"]', "[]", "feature 'place': a category needs `categories`"),
-        ('name = "place"', 'name = "lat"', "schema 'houses': lat stands there twice"),
+        ('name = "place"', 'name = "lat"', "schema 'houses': lat appears twice"),
         ('["rooms", "lat"]', '["rooms"]', "derived.rooms_by_lat.ratio: expected a list of 2 texts"),
         ('["rooms", "lat"]', '["rooms", "x"]', "schema 'houses': x must be a feature of kind"),
         ('["rooms", "lat"]', '["rooms", "place"]', "place must be a feature of kind number"),

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from domain.data.schema import Coordinates, Schema
 from domain.evaluation.diagnostics import (
-    PLACE,
+    LOCATION,
     calibration,
     error_by_segment,
     on_map,
-    on_the_front,
+    pareto_optimal,
     shuffles,
 )
 from domain.evaluation.segments import Segment
@@ -66,8 +66,8 @@ def test_rows_in_one_place_are_one_cell() -> None:
 def test_a_place_is_shuffled_as_one_and_other_features_alone() -> None:
     rows = matrix(40)
     found = {one.name: one(rows, 1) for one in shuffles(MAPPED)}
-    assert [*found] == [PLACE, "place"]
-    moved = found[PLACE]
+    assert [*found] == [LOCATION, "place"]
+    moved = found[LOCATION]
     assert sorted(map(tuple, moved[:, :2].tolist())) == sorted(map(tuple, rows[:, :2].tolist()))
     assert [one.name for one in shuffles(SCHEMA)] == ["age", "rooms", "place"]
 
@@ -82,11 +82,11 @@ def test_shuffling_leaves_the_rows_that_were_given_alone() -> None:
 
 
 def test_the_front_is_what_nothing_else_beats() -> None:
-    assert on_the_front([1, 2, 3, 4], [9, 5, 6, 4]) == [True, True, False, True]
-    assert on_the_front([1, 1], [2, 2]) == [True, True]
+    assert pareto_optimal([1, 2, 3, 4], [9, 5, 6, 4]) == [True, True, False, True]
+    assert pareto_optimal([1, 1], [2, 2]) == [True, True]
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1))
-def test_somebody_is_on_the_front(pairs: list[tuple[int, int]]) -> None:
+def test_somebody_is_pareto_optimal(pairs: list[tuple[int, int]]) -> None:
     costs, errors = zip(*pairs, strict=True)
-    assert any(on_the_front(costs, errors))
+    assert any(pareto_optimal(costs, errors))

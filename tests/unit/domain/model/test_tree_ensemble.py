@@ -64,7 +64,7 @@ def ints(*values: int) -> Any:
         ({"width": 0}, "width"),
         ({"width": -1}, "width"),
         ({"width": 2**31 - 1}, "width"),
-        ({"leaves": ints()}, "there is none"),
+        ({"leaves": ints()}, "the ensemble is empty"),
         ({"leaves": ints(3, 0)}, "leaves are not 1 to 256"),
         ({"leaves": ints(257, 1)}, "leaves are not 1 to 256"),
         ({"leaves": ints(256, *[1] * 70_000)}, "more than 16777216 nodes"),
