@@ -20,8 +20,11 @@ def json_bytes(value: object) -> bytes:
 def json_value(value: Any) -> Any:
     """Return the JSON value of nested dataclasses, mappings, sequences and arrays.
 
-    A dataclass becomes a dictionary of its fields, in their order.
+    A dataclass becomes a dictionary of its fields, in their order, or what its `to_mapping`
+    returns; a numpy array becomes a list.
     """
+    if hasattr(value, "to_mapping"):
+        return json_value(value.to_mapping())
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: json_value(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -3,14 +3,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from adapters.formats.experiment_results import decode_result, encode_result
 from adapters.formats.ledger_json import decode_entry
 from domain.data.dataset import DatasetVersion
 from domain.errors import (
     Unavailable,
 )
 from domain.promotion.ledger import LedgerEntry
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -79,10 +82,15 @@ class MemoryResults:
     """A `ResultStore`, whose documents go through JSON as they would on disk."""
 
     def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
+        self.texts: dict[str, bytes] = {}
 
-    def get(self, name: str) -> Mapping[str, Any] | None:
-        return json.loads(self.texts[name]) if name in self.texts else None
+    def get(self, name: str, form: type[Result]) -> Result | None:
+        return decode_result(self.texts[name], form) if name in self.texts else None
 
-    def put(self, name: str, document: Mapping[str, Any]) -> None:
-        self.texts[name] = json.dumps(document, allow_nan=False)
+    def put(self, name: str, document: object) -> None:
+        self.texts[name] = encode_result(document)
+
+    def document(self, name: str) -> dict[str, Any]:
+        """Return a stored document as JSON values."""
+        document: dict[str, Any] = json.loads(self.texts[name])
+        return document

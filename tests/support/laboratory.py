@@ -12,7 +12,6 @@ from domain.data.feature import Vector
 from domain.data.schema import Coordinates, Matrix, Schema
 from domain.data.split import Split
 from domain.experiments.ladder import SPACE, Plan
-from domain.training.cross_validation import Folding
 from domain.training.specification import TrainingSpec
 from tests.fakes.data import MemorySource
 from tests.fakes.execution import MemoryExecutor
@@ -22,7 +21,7 @@ from tests.fakes.training import MemoryLearner, MemorySearcher
 from tests.support.houses import LINEAR, SCHEMA, source
 
 MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))
-PLAN = Plan(folding=Folding(3), budget=3, inner=2)
+PLAN = Plan(folds=3, budget=3)
 BOOSTING = TrainingSpec()
 
 
@@ -73,16 +72,11 @@ class Laboratory:
         use_case = RunExperiments(
             self.cross_validate, MemorySearcher(), self.results, self.tracker, code
         )
-        use_case(data or source(), schema, champion, PLAN, tell=self.told.append, **options)
-        return self._stored(RESULTS)
+        use_case(data or source(), schema, champion, PLAN, report=self.told.append, **options)
+        return self.results.document(RESULTS)
 
     def seeds(self, *seeds: int, **options: Any) -> Mapping[str, Any]:
         use_case = TrySeeds(self.cross_validate, self.results, self.tracker, "abc")
         split = Split(0.2, validation=0.16)
         use_case(source(), SCHEMA, replace(LINEAR, split=split), seeds, **options)
-        return self._stored(SEEDS)
-
-    def _stored(self, name: str) -> Mapping[str, Any]:
-        document = self.results.get(name)
-        assert document is not None
-        return document
+        return self.results.document(SEEDS)

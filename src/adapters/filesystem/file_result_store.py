@@ -1,11 +1,12 @@
 """Results of experiments as JSON files in one folder."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from adapters.files.atomic_writes import os_errors_as_unavailable, plain_name, replace_file
+from adapters.formats.experiment_results import decode_result, encode_result
+
+Result = TypeVar("Result")
 
 
 class FileResults:
@@ -14,22 +15,15 @@ class FileResults:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, name: str) -> Mapping[str, Any] | None:
+    def get(self, name: str, form: type[Result]) -> Result | None:
         path = self._path(name)
         with os_errors_as_unavailable(path):
-            if not path.exists():
-                return None
-            content = path.read_bytes()
-        try:
-            document = json.loads(content)
-        except (ValueError, RecursionError):
-            return None
-        return document if isinstance(document, dict) else None
+            return decode_result(path.read_bytes(), form) if path.exists() else None
 
-    def put(self, name: str, document: Mapping[str, Any]) -> None:
+    def put(self, name: str, document: object) -> None:
         path = self._path(name)
         with os_errors_as_unavailable(path):
-            replace_file(path, json.dumps(document, allow_nan=False).encode() + b"\n")
+            replace_file(path, encode_result(document))
 
     def _path(self, name: str) -> Path:
         return self._folder / plain_name(f"{name}.json")

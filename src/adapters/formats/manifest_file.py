@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
@@ -30,10 +30,13 @@ class _TrainingTable:
         return TrainingSpec(self.estimator, self.parameters, split, self.features)
 
 
+Training: TypeAlias = Annotated[TrainingSpec, read_as(_TrainingTable, _TrainingTable.build)]
+
+
 @dataclass(frozen=True, slots=True)
 class _ManifestFile(Manifest):
     schema: SchemaTable
-    training: Annotated[TrainingSpec, read_as(_TrainingTable, _TrainingTable.build)]
+    training: Training
     parity: Annotated[float, Field(allow_inf_nan=False)]
     format: int = field(kw_only=True)
 

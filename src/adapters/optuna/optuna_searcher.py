@@ -40,14 +40,14 @@ class OptunaSearcher:
                 optuna.trial.create_trial(
                     params={name: start[name] for name in space},
                     distributions=known,
-                    value=trials[0].score,
+                    value=trials[0].rmse,
                 )
             )
         while len(trials) < budget:
             asked = study.ask(known)
             parameters = {**start, **asked.params}
             trials.append(Trial(parameters, objective(parameters)))
-            study.tell(asked, trials[-1].score)
+            study.tell(asked, trials[-1].rmse)
         return trials
 
 

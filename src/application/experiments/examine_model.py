@@ -1,4 +1,4 @@
-"""Looking closely at one specification: how it learns, what it goes by, and where it errs."""
+"""Diagnostics of one specification: learning curve, feature importance, errors by segment."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _REPEATS = 3
 
 @dataclass(frozen=True)
 class ExamineModel:
-    """Says of a model what no single figure says; it sees the training rows only."""
+    """Computes diagnostics of a model; it uses training rows only."""
 
     cross_validate: CrossValidate
 
@@ -35,29 +35,29 @@ class ExamineModel:
         """Return diagnostics; errors are those of rows that a model was not fitted on."""
         fold = folding.of(len(rows))[0]
         folds = growing(fold)
-        judged = rows[fold.holdout]
+        other = rows[fold.holdout]
         models = list(self.cross_validate.fits(spec, schema, rows, folds))
         served = self.cross_validate.runtime.load(schema, models[-1].files)
         parts = segments(schema, rows.matrix, found.predictions)
         return Examination(
             curve=[
-                LearningPoint(len(part.training), rmse(judged.target, model.answers))
+                LearningPoint(len(part.training), rmse(other.target, model.answers))
                 for part, model in zip(folds, models, strict=True)
             ],
-            importance=_importance(served, schema, judged),
+            importance=_importance(served, schema, other),
             parts=error_by_segment(parts, rows.target, found.predictions),
             calibration=calibration(rows.target, found.predictions),
             map=on_map(schema, rows.matrix, found.predictions - rows.target),
         )
 
 
-def _importance(served: Predictor, schema: Schema, judged: LabelledRows) -> list[Importance]:
+def _importance(served: Predictor, schema: Schema, rows: LabelledRows) -> list[Importance]:
     """Return by how much the RMSE rises when a feature is shuffled, the most important first."""
-    before = rmse(judged.target, served.predict(judged.matrix))
+    before = rmse(rows.target, served.predict(rows.matrix))
     found = []
     for shuffled in shuffles(schema):
         rises = [
-            rmse(judged.target, served.predict(shuffled(judged.matrix, seed))) - before
+            rmse(rows.target, served.predict(shuffled(rows.matrix, seed))) - before
             for seed in range(_REPEATS)
         ]
         found.append(Importance(shuffled.name, float(np.mean(rises))))

@@ -1,9 +1,8 @@
-"""Searching for hyper-parameters among some of the rows, and of no others."""
+"""A search for hyper-parameters that uses given rows only."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +19,9 @@ from domain.training.specification import Parameter, TrainingSpec
 
 @dataclass(frozen=True)
 class NestedSearch:
-    """A task, picklable: one search from its start to its last trial, among the rows it is given.
+    """A picklable task: one search, whose trials are evaluated on folds of the given rows.
 
-    Trials are judged by folds of these rows. The estimator answers itself: the serving form would
-    answer the same, and take half a second for each trial to be written.
+    The estimator itself predicts: exporting the serving form would take half a second per trial.
     """
 
     learner: Learner
@@ -35,30 +33,28 @@ class NestedSearch:
     folding: Folding
     budget: int
 
-    def __call__(self, positions: NDArray[np.intp]) -> list[dict[str, Any]]:
+    def __call__(self, positions: NDArray[np.intp]) -> Sequence[Trial]:
         rows = self.rows[positions]
-        seed = self.folding.seed
 
         def objective(parameters: Mapping[str, Parameter]) -> float:
             return mean(self._errors(replace(self.spec, parameters=parameters), rows))
 
-        trials = self.searcher.search(SPACE, objective, self.budget, seed, self.start)
-        return [trial.to_mapping() for trial in trials]
+        return self.searcher.search(SPACE, objective, self.budget, self.folding.seed, self.start)
 
     def _errors(self, spec: TrainingSpec, rows: LabelledRows) -> Iterator[float]:
         for fold in self.folding.of(len(rows)):
-            learnt, judged = rows[fold.training], rows[fold.holdout]
-            fitted = self.learner.fit(spec, self.schema, learnt.matrix, learnt.target)
-            yield rmse(judged.target, fitted.predictor.predict(judged.matrix))
+            training, other = rows[fold.training], rows[fold.holdout]
+            fitted = self.learner.fit(spec, self.schema, training.matrix, training.target)
+            yield rmse(other.target, fitted.predictor.predict(other.matrix))
 
 
-def parts(folding: Folding, rows: int) -> dict[str, NDArray[np.intp]]:
-    """Return in which rows to search, by names: first in all, then in those each fold trains on."""
+def search_rows(folding: Folding, rows: int) -> dict[str, NDArray[np.intp]]:
+    """Return the positions of the rows of each search: all rows, then those of each fold."""
     folds = enumerate(folding.of(rows), 1)
     return {"all rows": np.arange(rows)} | {f"fold {n}": fold.training for n, fold in folds}
 
 
-def found_by(trials: Sequence[Trial], spec: TrainingSpec) -> TrainingSpec:
-    """Return the specification that a search which started at `spec` has come to."""
+def best_specification(trials: Sequence[Trial], spec: TrainingSpec) -> TrainingSpec:
+    """Return the specification of the best trial of a search that started at `spec`."""
     winner = best(trials)
     return spec if winner is trials[0] else replace(spec, parameters=winner.parameters)

@@ -1,4 +1,4 @@
-"""Collect what experiments and registry know of how the model was chosen."""
+"""Collect the results of experiments and the registered versions that they are about."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from domain.uncertainty.coverage import Uncertainty
 
 @dataclass(frozen=True, slots=True)
 class HoldoutResult:
-    """The RMSE of a registered version on the hold-out, by the specification it was trained on."""
+    """The RMSE of a registered version on the hold-out, and its specification."""
 
     model: str
     training: TrainingSpec
@@ -27,7 +27,7 @@ class HoldoutResult:
     aliases: tuple[str, ...] = ()
 
     def is_of(self, spec: TrainingSpec) -> bool:
-        """Whether it was trained by a specification; parameters not in that are defaults."""
+        """Whether it was trained by a specification, whose other parameters are defaults."""
         own = self.training
         same = (own.estimator, own.features) == (spec.estimator, spec.features)
         split = (own.split.holdout, own.seed) == (spec.split.holdout, spec.seed)
@@ -37,7 +37,7 @@ class HoldoutResult:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentEvidence:
-    """All that is known of how the model was chosen.
+    """What the report on how the model was chosen is computed from.
 
     `holdout` has every version that was trained on the same data and split, oldest first; `seeds`
     is None where the specification was not tried on other splits of the same data, `uncertainty`
@@ -56,9 +56,9 @@ class ExperimentEvidence:
 
     def metrics(self) -> dict[str, Any]:
         """Return the metrics to compare from one commit to the next, as JSON values."""
-        chosen = self.holdout_of(self.results.chosen)
+        chosen = self.holdout_of(self.results.chosen_step)
         return {
-            "chosen": self.results.chosen.name,
+            "chosen": self.results.chosen,
             "cv_rmse": {step.name: step.rmse for step in self.results.steps},
             "holdout_rmse": None if chosen is None else chosen.rmse,
             "mean_rmse_of_seeds": None if self.seeds is None else self.seeds.mean,
@@ -78,10 +78,10 @@ class ReportExperiments:
         Raises:
             NotFound: there was no run.
         """
-        stored = self.results.get(RESULTS)
-        if stored is None:
+        results = self.results.get(RESULTS, ExperimentResults)
+        if results is None:
             raise NotFound("there are no results of experiments; run `modelport experiments run`")
-        results, seeds = ExperimentResults.from_mapping(stored), self.results.get(SEEDS)
+        seeds = self.results.get(SEEDS, SeedResults)
         known = [
             (version, manifest)
             for version, manifest in self._registered(results.model)
@@ -89,7 +89,6 @@ class ReportExperiments:
         ]
         champion = resolved(self.load.store, ModelRef(results.model))
         in_use = [m for version, m in known if champion and version.number == champion.number]
-        tried = SeedResults.from_mapping(seeds) if seeds else None
         return ExperimentEvidence(
             results=results,
             holdout=[
@@ -101,9 +100,9 @@ class ReportExperiments:
                 )
                 for version, manifest in known
                 if (manifest.split.holdout, manifest.split.seed)
-                == (results.plan.split.holdout, results.plan.split.seed)
+                == (results.plan.holdout, results.plan.seed)
             ],
-            seeds=tried if tried and tried.data.sha256 == results.data.sha256 else None,
+            seeds=seeds if seeds and seeds.data.sha256 == results.data.sha256 else None,
             uncertainty=in_use[0].uncertainty if in_use else None,
         )
 

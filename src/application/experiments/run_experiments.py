@@ -1,42 +1,39 @@
-"""Climb a ladder of models: cross-validate each step, search, judge, and look at what was chosen.
+"""Run a ladder of models: cross-validate each step, search, select, and examine the chosen one.
 
-Nothing here ever sees the hold-out: models are compared by the folds of the training part.
+The hold-out is not used: steps are compared on the folds of the training rows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from application.data.labelled_rows import LabelledRows, read_labelled
 from application.experiments.examine_model import ExamineModel
-from application.experiments.nested_search import NestedSearch, found_by, parts
+from application.experiments.nested_search import NestedSearch, best_specification, search_rows
 from application.ports import DataSource, ResultStore, Searcher, Tracker
 from application.training.cross_validate import CrossValidate
-from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.data.schema import Schema
 from domain.errors import Misconfigured
 from domain.experiments.ladder import SEARCH, SPACE, Plan, Step, key, ladder
 from domain.experiments.results import Examination, ExperimentResults, StepResult
-from domain.experiments.step_selection import StepDecision, judge
-from domain.training.cross_validation import CrossValidation, Folding
+from domain.experiments.step_selection import StepDecision, select_step
+from domain.training.cross_validation import CrossValidation
 from domain.training.search_space import Trial
 from domain.training.specification import Estimator, Parameter, TrainingSpec
 
 RESULTS = "results"
 
-
-def silent(_: str) -> None:
-    """Tell nobody."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class RunExperiments:
-    """Tries every step on the same folds of the training part, by the code that `train` runs.
+    """Cross-validates every step on the same folds, by the code that `train` runs.
 
-    What was done before for the same data, specification, folds and code is not done again;
-    `code` is a digest of the code that a fit runs through.
+    Results for the same data, specification, folds and code are read from the store; `code` is a
+    digest of the code that fits and predicts.
     """
 
     cross_validate: CrossValidate
@@ -54,16 +51,17 @@ class RunExperiments:
         *,
         only: Sequence[str] = (),
         fresh: bool = False,
-        tell: Callable[[str], None] = silent,
+        report: Callable[[str], None] = lambda _: None,
     ) -> ExperimentResults:
         """Return the results of the experiments, after they are stored as `results`.
 
-        `only` names the steps to be done; others are reported if they were done before. With
-        `fresh` nothing counts as done. `champion` is the specification that `train` uses.
+        `only` names the steps to compute; stored results of other steps are included. With `fresh`
+        stored results of these steps are ignored. `champion` is the specification that `train`
+        uses. `report` gets a line of progress after each step.
 
         Raises:
-            InvalidData: the data cannot be learnt from; says why.
-            Misconfigured: a step that is not on the ladder is asked for, or none was ever done.
+            InvalidData: the data cannot be trained on; gives the reason.
+            Misconfigured: `only` has an unknown step, or no step has a result.
         """
         champion = champion.for_schema(schema)
         steps = ladder(schema, champion)
@@ -75,136 +73,132 @@ class RunExperiments:
             )
         data = source.version
         rows = read_labelled(source, schema).divide(plan.split).training
-        climb = _Climb(self, schema, data, rows, plan, frozenset(only or known), fresh, tell)
+        wanted = frozenset(only or known)
+        run = _ExperimentRun(self, schema, data, rows, plan, wanted, fresh, report)
         for step in steps:
-            climb.attempt(step)
-        if searching and SEARCH in climb.wanted:
-            climb.search(champion)
-        results = climb.results(champion)
-        self.results.put(RESULTS, results.to_mapping())
+            run.attempt(step)
+        if searching and SEARCH in wanted:
+            run.search(champion)
+        results = run.results(champion)
+        self.results.put(RESULTS, results)
         return results
 
 
-@dataclass
-class _Climb:
-    """The steps that were tried so far, and what they came to."""
+class _Attempt(NamedTuple):
+    step: Step
+    found: CrossValidation
+    decision: StepDecision
 
-    use: RunExperiments
+
+@dataclass
+class _ExperimentRun:
+    """The steps attempted so far, with their results."""
+
+    use_case: RunExperiments
     schema: Schema
     data: DatasetVersion
     rows: LabelledRows
     plan: Plan
     wanted: frozenset[str]
     fresh: bool
-    tell: Callable[[str], None]
-    steps: list[Step] = field(default_factory=list)
-    found: list[CrossValidation] = field(default_factory=list)
-    verdicts: list[StepDecision] = field(default_factory=list)
+    report: Callable[[str], None]
+    attempts: list[_Attempt] = field(default_factory=list)
     trials: Sequence[Trial] = ()
     nested: Sequence[Sequence[Trial]] = ()
 
     def attempt(self, step: Step, searched: Sequence[TrainingSpec] = ()) -> None:
-        """Cross-validate a step, or recall that it was done; then judge it.
+        """Cross-validate a step, or read its stored result; then decide whether it is taken.
 
-        `searched` has a specification for each fold, where a search was made in each.
+        `searched` has the specification of each fold, where a search was made in each.
         """
         if all(spec == step.spec for spec in searched):
             searched = ()
-        nested = {"searched": [spec.to_mapping() for spec in searched]} if searched else {}
-        name = self._key("cv", step.spec, self.plan.folding, **nested)
-        known = self._recall(name, step.name)
-        if known is not None:
-            found = CrossValidation.from_mapping(known, name)
-            self._judge(step, found)
-        elif step.name in self.wanted:
-            found = self._run(step, name, searched)
-        else:
+        name = self._key("cv", step.spec, **({"searched": searched} if searched else {}))
+        known = self._stored(name, step.name, CrossValidation)
+        if known is None and step.name not in self.wanted:
             return
-        score = f"RMSE {found.rmse(self.rows.target):,.0f}"
-        took = "done before" if known else f"{sum(found.seconds):.1f} s to fit"
-        self.tell(f"{step.name}: {score} ({took}); {self.verdicts[-1].words}")
+        found = known or self._cross_validated(step, name, searched)
+        decision = self._add(step, found) if known else self.attempts[-1].decision
+        took = "stored" if known else f"{sum(found.seconds):.1f} s to fit"
+        rmse = found.rmse(self.rows.target)
+        self.report(f"{step.name}: RMSE {rmse:,.0f} ({took}); {decision.reason}")
 
     def search(self, champion: TrainingSpec) -> None:
-        """Search for better hyper-parameters of the champion, and judge what searching comes to.
+        """Search for better hyper-parameters than the champion's, and attempt the result.
 
-        The candidate is what a search in all rows finds. The model of each fold is fitted by what
-        a search in that fold's training rows found, so that no search has seen what judges it.
+        The candidate is the best trial of a search in all rows. The model of each fold is fitted
+        by the best trial of a search in the training rows of this fold, so that no search uses
+        the rows that its model is evaluated on.
         """
-        found = self._searches(champion)
-        self.trials, self.nested = found[0], found[1:]
+        self.trials, *self.nested = self._searches(champion)
         tries = (
             f"the best of {self.plan.budget} trials of a seeded search that starts at the "
-            f"champion, made anew in the training rows of every fold"
+            f"champion, repeated in the training rows of every fold"
         )
-        step = Step(SEARCH, tries, found_by(self.trials, champion))
-        self.attempt(step, [found_by(trials, champion) for trials in self.nested])
+        step = Step(SEARCH, tries, best_specification(self.trials, champion))
+        self.attempt(step, [best_specification(trials, champion) for trials in self.nested])
 
     def _searches(self, champion: TrainingSpec) -> list[list[Trial]]:
-        start = {**self._in_force(champion), **champion.parameters}
-        plan, cross = self.plan, self.use.cross_validate
-        where = parts(plan.folding, len(self.rows))
-        inner = [plan.budget, plan.searching.count, plan.searching.seed]
+        start = {**self._defaults(champion), **champion.parameters}
+        cross, folding = self.use_case.cross_validate, self.plan.search_folding
+        positions = search_rows(self.plan.folding, len(self.rows))
+        inner = [self.plan.budget, folding.count, folding.seed]
         names = {
-            part: self._key("search", champion, plan.folding, start=start, part=part, inner=inner)
-            for part in where
+            part: self._key("search", champion, start=start, part=part, inner=inner)
+            for part in positions
         }
-        known = {part: self._recall(name, SEARCH) for part, name in names.items()}
-        lacking = [part for part, found in known.items() if found is None]
+        known = {part: self._stored(name, SEARCH, list[Trial]) for part, name in names.items()}
+        missing = [part for part, trials in known.items() if trials is None]
         task = NestedSearch(
-            *(cross.learner, self.use.searcher, self.schema, self.rows),
-            *(champion, start, plan.searching, plan.budget),
+            *(cross.learner, self.use_case.searcher, self.schema, self.rows),
+            *(champion, start, folding, self.plan.budget),
         )
-        work = [where[part] for part in lacking]
-        for part, trials in zip(
-            lacking, cross.executor.map(task, work, cross.workers), strict=True
-        ):
-            known[part] = {"trials": trials}
-            self.use.results.put(names[part], {"trials": trials})
-            least = min(float(trial["rmse"]) for trial in trials)
-            gain = float(trials[0]["rmse"]) - least
-            self.tell(f"search in {part}: RMSE {least:,.0f}, {gain:,.0f} below its start")
-        return [[*map(Trial.from_mapping, each["trials"])] for each in known.values() if each]
+        work = [positions[part] for part in missing]
+        searched = cross.executor.map(task, work, cross.workers)
+        for part, trials in zip(missing, searched, strict=True):
+            known[part] = [*trials]
+            self.use_case.results.put(names[part], trials)
+            lowest = min(trial.rmse for trial in trials)
+            gain = trials[0].rmse - lowest
+            self.report(f"search in {part}: RMSE {lowest:,.0f}, {gain:,.0f} below its start")
+        return [trials for trials in known.values() if trials]
 
     def results(self, champion: TrainingSpec) -> ExperimentResults:
         """Return everything that was measured and decided.
 
         Raises:
-            Misconfigured: no step was ever done.
+            Misconfigured: no step has a result.
         """
-        winner = self._taken()
-        if winner is None:
-            raise Misconfigured("no step was done yet; ask for one with --only, or for all")
-        step = self.steps[winner]
-        steps = [
-            StepResult.of(*each, self.rows.target)
-            for each in zip(self.steps, self.found, self.verdicts, strict=True)
-        ]
+        chosen = self._best()
+        if chosen is None:
+            raise Misconfigured("no step has a result; name one with --only, or run all")
         return ExperimentResults(
             model=self.schema.name,
-            target=self.schema.target.name,
-            unit=self.schema.target.unit,
+            target=self.schema.target,
             data=self.data,
             plan=self.plan,
             rows=len(self.rows),
-            code=self.use.code,
-            steps=steps,
+            code=self.use_case.code,
+            steps=[StepResult.of(*each, self.rows.target) for each in self.attempts],
             trials=self.trials,
             nested=self.nested,
-            chosen=steps[winner],
-            specification=step.spec,
-            confirmed=step.spec == champion,
-            examined=self._examined(step, self.found[winner]),
+            chosen=chosen.step.name,
+            specification=chosen.step.spec,
+            confirmed=chosen.step.spec == champion,
+            examined=self._examined(chosen),
         )
 
-    def _run(self, step: Step, name: str, searched: Sequence[TrainingSpec] = ()) -> CrossValidation:
-        params = {"step": step.name, **step.spec.to_mapping(), "folds": self.plan.folding.count}
+    def _cross_validated(
+        self, step: Step, name: str, searched: Sequence[TrainingSpec]
+    ) -> CrossValidation:
+        params = {"step": step.name, **step.spec.to_mapping(), "folds": self.plan.folds}
         title = f"{self.schema.name}-experiments"
-        with self.use.tracker.run(title, params, self.data) as run:
+        with self.use_case.tracker.run(title, params, self.data) as run:
             folds = self.plan.folding.of(len(self.rows))
             specs = searched or [step.spec] * len(folds)
             work = [*zip(specs, folds, strict=True)]
-            found = self.use.cross_validate.each(work, self.schema, self.rows)
-            self._judge(step, found)
+            found = self.use_case.cross_validate.each(work, self.schema, self.rows)
+            decision = self._add(step, found)
             run.log_metrics(
                 {
                     "cv_rmse": found.rmse(self.rows.target),
@@ -214,51 +208,51 @@ class _Climb:
                     "row_us": found.row_us,
                 }
             )
-            verdict = self.verdicts[-1]
-            run.log_tags({"taken": str(verdict.taken).lower(), "verdict": verdict.words})
-        self.use.results.put(name, json_value(found))
+            run.log_tags({"taken": str(decision.taken).lower(), "verdict": decision.reason})
+        self.use_case.results.put(name, found)
         return found
 
-    def _judge(self, step: Step, found: CrossValidation) -> None:
-        taken = self._taken()
-        best = None if taken is None else (self.steps[taken].name, self.found[taken])
-        self.verdicts.append(judge(found, best, self.rows.target, self.schema.target.unit))
-        self.steps.append(step)
-        self.found.append(found)
+    def _add(self, step: Step, found: CrossValidation) -> StepDecision:
+        best = self._best()
+        against = best and (best.step.name, best.found)
+        decision = select_step(found, against, self.rows.target, self.schema.target.unit)
+        self.attempts.append(_Attempt(step, found, decision))
+        return decision
 
-    def _taken(self) -> int | None:
-        """Return the position of the last step that was taken."""
-        return max((n for n, verdict in enumerate(self.verdicts) if verdict.taken), default=None)
+    def _best(self) -> _Attempt | None:
+        """Return the last step that was taken."""
+        return next((each for each in reversed(self.attempts) if each.decision.taken), None)
 
-    def _in_force(self, champion: TrainingSpec) -> dict[str, Parameter]:
-        """Return the champion's hyper-parameters among those that are searched, if it was tried."""
-        for step, found in zip(self.steps, self.found, strict=True):
+    def _defaults(self, champion: TrainingSpec) -> dict[str, Parameter]:
+        """Return all searched hyper-parameters of the champion, if it was attempted."""
+        for step, found, _ in self.attempts:
             if step.spec == champion:
                 return {name: found.parameters[name] for name in SPACE}
         return {}
 
-    def _examined(self, step: Step, found: CrossValidation) -> Examination:
-        name = self._key("examined", step.spec, self.plan.folding)
-        known = self._recall(name, step.name)
+    def _examined(self, chosen: _Attempt) -> Examination:
+        step = chosen.step
+        name = self._key("examined", step.spec)
+        known = self._stored(name, step.name, Examination)
         if known is not None:
-            return Examination.from_mapping(known)
-        self.tell(f"{step.name}: diagnostics")
-        examine = ExamineModel(self.use.cross_validate)
-        examined = examine(step.spec, self.schema, self.rows, self.plan.folding, found)
-        self.use.results.put(name, examined.to_mapping())
+            return known
+        self.report(f"{step.name}: diagnostics")
+        examine = ExamineModel(self.use_case.cross_validate)
+        examined = examine(step.spec, self.schema, self.rows, self.plan.folding, chosen.found)
+        self.use_case.results.put(name, examined)
         return examined
 
-    def _recall(self, name: str, step: str) -> Mapping[str, Any] | None:
-        again = self.fresh and step in self.wanted
-        return None if again else self.use.results.get(name)
+    def _stored(self, name: str, step: str, form: type[Result]) -> Result | None:
+        ignored = self.fresh and step in self.wanted
+        return None if ignored else self.use_case.results.get(name, form)
 
-    def _key(self, kind: str, spec: TrainingSpec, folding: Folding, **more: Any) -> str:
+    def _key(self, kind: str, spec: TrainingSpec, **more: Any) -> str:
         return key(
             kind,
-            data=json_value(self.data.identity),
-            schema=self.schema.to_mapping(),
-            training=spec.to_mapping(),
-            folds=[folding.count, folding.seed],
-            code=self.use.code,
+            data=self.data.identity,
+            schema=self.schema,
+            training=spec,
+            folds=[self.plan.folds, self.plan.seed],
+            code=self.use_case.code,
             **more,
         )

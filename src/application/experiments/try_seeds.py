@@ -1,4 +1,4 @@
-"""One specification on many splits: how much of a score is the luck of the split."""
+"""Train one specification on many splits: how much its RMSE depends on the split."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,6 @@ from statistics import mean, stdev
 from application.data.labelled_rows import read_labelled
 from application.ports import DataSource, ResultStore, Tracker
 from application.training.cross_validate import CrossValidate, rmse
-from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.data.schema import Schema
 from domain.errors import Misconfigured
@@ -22,10 +21,10 @@ SEEDS = "seeds"
 
 @dataclass(frozen=True)
 class TrySeeds:
-    """Fits the same specification on splits by different seeds; each is judged by its hold-out.
+    """Fits a specification on splits by different seeds; evaluates each on its hold-out.
 
-    That says how good the recipe is, and must not be used to choose one: these hold-outs share
-    rows with the one that the gate uses.
+    The results must not be used to choose a specification: these hold-outs share rows with the
+    one that the promotion gate uses.
     """
 
     cross_validate: CrossValidate
@@ -41,14 +40,14 @@ class TrySeeds:
         seeds: Sequence[int],
         *,
         fresh: bool = False,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> SeedResults:
         """Return the RMSE for each seed, their mean and its standard error.
 
         The fractions of hold-out and validation are those of the specification's split.
 
         Raises:
-            InvalidData: the data cannot be learnt from; says why.
+            InvalidData: the data cannot be trained on; gives the reason.
             Misconfigured: there are fewer than two seeds.
         """
         if len({*seeds}) < 2:
@@ -56,40 +55,26 @@ class TrySeeds:
         spec = spec.for_schema(schema)
         data, rows = source.version, read_labelled(source, schema)
         seeded = {seed: replace(spec, split=replace(spec.split, seed=seed)) for seed in seeds}
-        names = {seed: self._key(one, schema, data) for seed, one in seeded.items()}
-        known = {} if fresh else {seed: self.results.get(name) for seed, name in names.items()}
-        lacking = [seed for seed in seeded if not known.get(seed)]
-        folds = {seed: Fold(*seeded[seed].split.positions(len(rows))) for seed in lacking}
-        work = [(seeded[seed], folds[seed]) for seed in lacking]
+        facts = {"data": data.identity, "schema": schema, "code": self.code}
+        names = {seed: key("seed", training=one, **facts) for seed, one in seeded.items()}
+        stored = [] if fresh else [self.results.get(name, SeedScore) for name in names.values()]
+        scores = {known.seed: known for known in stored if known}
+        missing = [seed for seed in seeded if seed not in scores]
+        folds = {seed: Fold(*seeded[seed].split.positions(len(rows))) for seed in missing}
+        work = [(seeded[seed], folds[seed]) for seed in missing]
         models = self.cross_validate.all_fits(work, schema, rows)
-        scores = {seed: float(found["rmse"]) for seed, found in known.items() if found}
-        for seed, model in zip(lacking, models, strict=True):
-            scores[seed] = rmse(rows.target[folds[seed].holdout], model.answers)
-            self.results.put(names[seed], {"rmse": scores[seed]})
-            tell(f"seed {seed}: RMSE {scores[seed]:,.0f}")
-        found = _summary(
-            spec, data, [SeedScore(seed, scores[seed]) for seed in dict.fromkeys(seeds)]
-        )
-        self._track(schema, spec, data, found)
-        self.results.put(SEEDS, found.to_mapping())
-        return found
-
-    def _track(
-        self, schema: Schema, spec: TrainingSpec, data: DatasetVersion, found: SeedResults
-    ) -> None:
+        for seed, model in zip(missing, models, strict=True):
+            error = rmse(rows.target[folds[seed].holdout], model.answers)
+            scores[seed] = SeedScore(seed, error)
+            self.results.put(names[seed], scores[seed])
+            report(f"seed {seed}: RMSE {error:,.0f}")
+        found = _summary(spec, data, [scores[seed] for seed in seeded])
         params = {"step": SEEDS, **spec.to_mapping(), "seed": len(found.seeds)}
         with self.tracker.run(f"{schema.name}-experiments", params, data) as run:
             by_seed = {f"seed_{each.seed}_rmse": each.rmse for each in found.seeds}
             run.log_metrics({"mean_rmse": found.mean, **by_seed})
-
-    def _key(self, spec: TrainingSpec, schema: Schema, data: DatasetVersion) -> str:
-        return key(
-            "seed",
-            data=json_value(data.identity),
-            schema=schema.to_mapping(),
-            training=spec.to_mapping(),
-            code=self.code,
-        )
+        self.results.put(SEEDS, found)
+        return found
 
 
 def _summary(spec: TrainingSpec, data: DatasetVersion, seeds: Sequence[SeedScore]) -> SeedResults:

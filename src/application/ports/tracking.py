@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from domain.data.dataset import DatasetVersion
 from domain.promotion.ledger import LedgerEntry
+
+Result = TypeVar("Result")
 
 
 class Run(Protocol):
@@ -59,15 +61,15 @@ class Ledger(Protocol):
 
 
 class ResultStore(Protocol):
-    """Keeps the results of experiments as JSON documents, by names that say what they are of.
+    """Keeps the results of experiments by name.
 
     Raises `Unavailable` when it cannot be read or written.
     """
 
-    def get(self, name: str) -> Mapping[str, Any] | None:
-        """Return a document; None if it is missing or incomplete."""
+    def get(self, name: str, form: type[Result]) -> Result | None:
+        """Return an object of type `form`; None if it is missing, incomplete or of other form."""
         ...
 
-    def put(self, name: str, document: Mapping[str, Any]) -> None:
-        """Write a document completely or not at all; it replaces one of the same name."""
+    def put(self, name: str, document: object) -> None:
+        """Write nested dataclasses, mappings and lists, completely or not at all."""
         ...

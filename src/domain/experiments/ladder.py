@@ -1,10 +1,11 @@
-"""Experiments: a ladder of models, each step tried against the best one below it."""
+"""The ladder of models: each step is compared with the best one before it."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.data.split import Split
 from domain.errors import Misconfigured
@@ -16,7 +17,7 @@ from domain.training.specification import Estimator, TrainingSpec
 SEARCH = "search"
 CHAMPION = "champion"
 
-# Where the search looks. The number of trees is the champion's: more are slower, hardly better.
+# The number of trees is the champion's: more are slower, hardly better.
 SPACE: Space = {
     "learning_rate": Dimension(0.03, 0.12, log=True),
     "max_leaf_nodes": Dimension(15, 95, log=True),
@@ -28,7 +29,7 @@ SPACE: Space = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One model on the ladder; `tries` says in words what is new in it."""
+    """One model of the ladder; `tries` describes what is new in it."""
 
     name: str
     tries: str
@@ -37,67 +38,63 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How experiments are done; `budget` is the number of trials of the search.
+    """How experiments are done; `budget` is the number of trials of each search.
 
-    The search is nested: one is made in the training rows of each fold, and one in all rows, which
-    gives the candidate. It has folds of its own in these: fewer, since it fits often.
+    The search is nested: one in the training rows of each fold, and one in all rows, which gives
+    the candidate. A search has `search_folds` folds of its own in the rows it is given.
     """
 
-    split: Split = field(default_factory=Split)
-    folding: Folding = field(default_factory=Folding)
+    holdout: float = 0.2
+    seed: int = 42
+    folds: int = 5
     budget: int = 10
-    inner: int = 2
+    search_folds: int = 2
 
     def __post_init__(self) -> None:
         if not 1 <= self.budget <= 1000:
             raise Misconfigured(f"budget: {self.budget} is not from 1 to 1000 trials")
 
     @property
-    def searching(self) -> Folding:
-        """The folds of a search, among the rows that it is given."""
-        return Folding(self.inner, (self.folding.seed + 1) % 2**32)
+    def split(self) -> Split:
+        """The split into training rows and hold-out."""
+        return Split(self.holdout, self.seed)
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the plan as JSON values."""
-        return {
-            "holdout": self.split.holdout,
-            "seed": self.folding.seed,
-            "folds": self.folding.count,
-            "budget": self.budget,
-            "search_folds": self.inner,
-        }
+    @property
+    def folding(self) -> Folding:
+        """The folds of the training rows."""
+        return Folding(self.folds, self.seed)
+
+    @property
+    def search_folding(self) -> Folding:
+        """The folds of a search, among the rows that it is given."""
+        return Folding(self.search_folds, (self.seed + 1) % 2**32)
 
 
 def ladder(schema: Schema, champion: TrainingSpec) -> tuple[Step, ...]:
-    """Return the steps from the plainest model to the champion, but for the search."""
-    split = champion.split
-
-    def of(estimator: Estimator) -> TrainingSpec:
-        return TrainingSpec(estimator, split=split, features=FeatureSet.PLAIN)
-
+    """Return the steps from the simplest model to the champion, without the search."""
+    plain = TrainingSpec(split=champion.split, features=FeatureSet.PLAIN)
+    boosting = replace(plain, estimator=Estimator.HIST_GRADIENT_BOOSTING)
     steps = [
-        Step("dummy", "the mean of the target, whatever the row", of(Estimator.DUMMY)),
-        Step("linear", "a weighted sum of the columns", of(Estimator.LINEAR)),
-        Step("ridge", "the same with a penalty on large weights", of(Estimator.RIDGE)),
-        Step("tree", "one tree of questions", of(Estimator.TREE)),
-        Step("random_forest", "the mean of many trees", of(Estimator.RANDOM_FOREST)),
-        Step(
-            "boosting",
-            "trees that each correct the ones before",
-            of(Estimator.HIST_GRADIENT_BOOSTING),
-        ),
+        Step(name, tries, replace(plain, estimator=estimator))
+        for name, tries, estimator in (
+            ("dummy", "the mean of the target for every row", Estimator.DUMMY),
+            ("linear", "a weighted sum of the columns", Estimator.LINEAR),
+            ("ridge", "the same with a penalty on large weights", Estimator.RIDGE),
+            ("tree", "one decision tree", Estimator.TREE),
+            ("random_forest", "the mean of many trees", Estimator.RANDOM_FOREST),
+        )
     ]
+    steps.append(Step("boosting", "trees that each correct the errors of those before", boosting))
     if schema.coordinates is not None:
-        spatial = replace(of(Estimator.HIST_GRADIENT_BOOSTING), features=FeatureSet.SPATIAL)
-        tries = "boosting that also knows what the nearest training rows cost and are like"
-        steps.append(Step("spatial", tries, spatial))
-    settled = champion.for_schema(schema)
-    if settled not in [step.spec for step in steps]:
-        steps.append(Step(CHAMPION, "the specification that `train` uses", settled))
+        tries = "boosting with statistics of the nearest training rows as further columns"
+        steps.append(Step("spatial", tries, replace(boosting, features=FeatureSet.SPATIAL)))
+    complete = champion.for_schema(schema)
+    if complete not in [step.spec for step in steps]:
+        steps.append(Step(CHAMPION, "the specification that `train` uses", complete))
     return tuple(steps)
 
 
 def key(kind: str, **facts: Any) -> str:
-    """Return a name that is the same for the same facts and no others; facts are JSON values."""
-    text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """Return a name that depends on the facts; they have a JSON form."""
+    text = json.dumps(json_value(facts), sort_keys=True, ensure_ascii=False, allow_nan=False)
     return f"{kind}-{sha256(text.encode()).hexdigest()[:16]}"

@@ -1,8 +1,7 @@
-"""Why each step of a ladder was taken or refused: by rule, from paired comparisons, in words."""
+"""Step selection: whether a step of the ladder is taken, by paired comparison, and the reason."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,25 +21,24 @@ class RmseChange:
 
 @dataclass(frozen=True, slots=True)
 class StepDecision:
-    """Whether a step was taken; `against` is the best step before it, if there was one."""
+    """Whether a step is taken; `against` is the step it is compared with, None for the first."""
 
     taken: bool
-    words: str
+    reason: str
     against: str | None = None
     difference: RmseChange | None = None
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
+        """Return the fields by their names in JSON documents."""
+        return {
+            "taken": self.taken,
+            "words": self.reason,
+            "against": self.against,
+            "difference": self.difference,
+        }
 
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """Read what `to_mapping` wrote."""
-        found = mapping["difference"]
-        return cls(**{**mapping, "difference": found and RmseChange(**found)})
 
-
-def judge(
+def select_step(
     found: CrossValidation,
     best: tuple[str, CrossValidation] | None,
     target: Vector,
@@ -49,51 +47,42 @@ def judge(
 ) -> StepDecision:
     """Compare a step with the last one that was taken, on the same rows, shape (rows,).
 
-    It is taken if its RMSE is lower and the interval of the difference excludes zero. So a
-    plainer model stays where a more elaborate one cannot be told from it.
+    It is taken if its RMSE is lower and the confidence interval of the difference excludes zero;
+    otherwise the simpler step stays.
     """
     if best is None:
-        return StepDecision(True, "taken: the first step, which every other one has to beat")
-    return _compare(found, best, target, unit, resampling or Resampling())
+        return StepDecision(True, "taken: the first step, the baseline of all others")
+    resampling = resampling or Resampling()
+    against, theirs = best
+    change = difference(found.squared(target), theirs.squared(target), resampling)
+    taken = change.high < 0
+    of_unit = f" {unit}" if unit else ""
+    interval = f"{resampling.confidence:.0%} interval"
+    low, high = sorted((abs(change.low), abs(change.high)))
+    if taken or change.low > 0:
+        verb = "taken: lowers" if taken else "refused: raises"
+        reason = (
+            f"{verb} the RMSE of {against} by {_amount(abs(change.estimate))}{of_unit} "
+            f"({interval} {_amount(low)} to {_amount(high)}), {_cost(found.row_us - theirs.row_us)}"
+        )
+    elif change.low == change.high == 0:
+        reason = f"refused: its errors equal those of {against}, row by row"
+    else:
+        reason = (
+            f"refused: not significantly different from {against}; the {interval} of the "
+            f"difference, {_amount(change.low)} to {_amount(change.high)}{of_unit}, includes zero"
+        )
+    found_change = RmseChange(change.estimate, change.low, change.high)
+    return StepDecision(taken, reason, against, found_change)
 
 
 def rmse_interval(
     found: CrossValidation, target: Vector, resampling: Resampling | None = None
 ) -> tuple[float, float]:
-    """Return the interval in which the RMSE of a step would lie on other rows."""
+    """Return the confidence interval of the RMSE of a step, by bootstrap over rows."""
     resampling = resampling or Resampling()
     means = resampling.means(found.squared(target)[:, np.newaxis])
     return resampling.interval(np.sqrt(means[:, 0]))
-
-
-def _compare(
-    found: CrossValidation,
-    best: tuple[str, CrossValidation],
-    target: Vector,
-    unit: str,
-    resampling: Resampling,
-) -> StepDecision:
-    against, theirs = best
-    change = difference(found.squared(target), theirs.squared(target), resampling)
-    taken = change.high < 0
-    money = f" {unit}" if unit else ""
-    sure = f"{resampling.confidence:.0%} interval"
-    low, high = sorted((abs(change.low), abs(change.high)))
-    if taken or change.low > 0:
-        verb = "taken: lowers" if taken else "refused: raises"
-        words = (
-            f"{verb} the RMSE of {against} by {_amount(abs(change.estimate))}{money} "
-            f"({sure} {_amount(low)} to {_amount(high)}), {_cost(found.row_us - theirs.row_us)}"
-        )
-    elif change.low == change.high == 0:
-        words = f"refused: it answers like {against}, row by row"
-    else:
-        words = (
-            f"refused: it cannot be told from {against}; the {sure} of the difference, "
-            f"{_amount(change.low)} to {_amount(change.high)}{money}, includes zero"
-        )
-    found_change = RmseChange(change.estimate, change.low, change.high)
-    return StepDecision(taken, words, against, found_change)
 
 
 def _amount(value: float) -> str:

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.canonical_json import from_json_value
 from domain.data.feature import Vector
 from domain.errors import InvalidData, Misconfigured
 from domain.training.specification import Parameter
@@ -79,16 +77,6 @@ class CrossValidation:
     def rmse(self, target: Vector) -> float:
         """Return the root of the mean squared error over all rows."""
         return sqrt(float(np.mean(self.squared(target))))
-
-    @classmethod
-    def from_mapping(cls, mapping: object, where: str) -> Self:
-        """Return what `json_value` turned into a mapping.
-
-        Raises:
-            Misconfigured: it has another form; names the key.
-        """
-        found: Self = from_json_value(cls, mapping, where)
-        return found
 
 
 def growing(fold: Fold) -> tuple[Fold, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import TypeAlias
 
 from domain.errors import Misconfigured
 from domain.training.specification import Parameter
@@ -46,16 +46,7 @@ class Trial:
     """One set of hyper-parameters with its cross-validated error."""
 
     parameters: Mapping[str, Parameter]
-    score: float
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the trial as JSON values."""
-        return {"parameters": dict(self.parameters), "rmse": self.score}
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """Return what `to_mapping` turned into a mapping."""
-        return cls(mapping["parameters"], float(mapping["rmse"]))
+    rmse: float
 
 
 def best(trials: Sequence[Trial]) -> Trial:
@@ -66,4 +57,4 @@ def best(trials: Sequence[Trial]) -> Trial:
     """
     if not trials:
         raise Misconfigured("a search without trials finds nothing; allowed: a budget of 1 or more")
-    return min(trials, key=lambda trial: trial.score)
+    return min(trials, key=lambda trial: trial.rmse)

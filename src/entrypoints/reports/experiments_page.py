@@ -54,14 +54,14 @@ class ExperimentsPage:
     @property
     def unit(self) -> str:
         """The unit of the target in brackets, after a space; empty where it has none."""
-        unit = self.evidence.results.unit
+        unit = self.evidence.results.target.unit
         return f" ({unit})" if unit else ""
 
     @property
     def rejected_after(self) -> list[str]:
         """The names of the steps after the chosen one."""
         names = [step.name for step in self.evidence.results.steps]
-        return names[names.index(self.evidence.results.chosen.name) + 1 :]
+        return names[names.index(self.evidence.results.chosen) + 1 :]
 
     @property
     def search_step(self) -> StepResult | None:
@@ -81,13 +81,13 @@ class ExperimentsPage:
     @property
     def improved(self) -> int:
         """In how many folds the search found a trial better than its start."""
-        return sum(found.score < start.score for _, start, found in self.searches[:-1])
+        return sum(found.rmse < start.rmse for _, start, found in self.searches[:-1])
 
     @property
     def gain(self) -> float:
         """By how much the search in all rows lowered the RMSE on its own folds."""
         _, start, found = self.searches[-1]
-        return start.score - found.score
+        return start.rmse - found.rmse
 
     @property
     def searched(self) -> list[str]:
@@ -98,7 +98,7 @@ class ExperimentsPage:
     def best_trials(self) -> list[tuple[int, Trial]]:
         """The best trials in all rows with their numbers, from 1."""
         trials = enumerate(self.evidence.results.trials, 1)
-        return sorted(trials, key=lambda each: each[1].score)[:_BEST_TRIALS]
+        return sorted(trials, key=lambda each: each[1].rmse)[:_BEST_TRIALS]
 
     @property
     def fall(self) -> float:
@@ -178,7 +178,7 @@ class ExperimentsPage:
     def _of_seeds(self) -> list[Figure]:
         found: list[Figure] = []
         if self.evidence.results.nested:
-            errors = tuple(trial.score for trial in self.evidence.results.trials)
+            errors = tuple(trial.rmse for trial in self.evidence.results.trials)
             found.append(
                 Curve(
                     "search",
@@ -236,7 +236,7 @@ class ExperimentsPage:
                     f"error-{number}",
                     f"RMSE{self.unit} by {'band of the prediction' if by == PREDICTED else by}",
                     tuple(Bar(f"{each.part}  ({each.rows:,} rows)", each.rmse) for each in rows),
-                    results.chosen.rmse,
+                    results.chosen_step.rmse,
                     "the RMSE of all rows",
                 )
             )

@@ -36,13 +36,13 @@ class SearcherContract:
     def test_the_first_trial_is_the_start(self, searcher: Searcher) -> None:
         (trial,) = searcher.search(self.SPACE, self.error, 1, 0, self.START)
         assert trial.parameters == self.START
-        assert trial.score == self.error(self.START)
+        assert trial.rmse == self.error(self.START)
 
     def test_every_trial_lies_in_the_space_and_has_its_error(self, searcher: Searcher) -> None:
         trials = searcher.search(self.SPACE, self.error, 12, 3, self.START)
         assert len(trials) == 12
         for trial in trials:
-            assert trial.score == self.error(trial.parameters)
+            assert trial.rmse == self.error(trial.parameters)
             assert trial.parameters["loss"] == "squared_error"
             for name, dimension in self.SPACE.items():
                 value = trial.parameters[name]
@@ -65,7 +65,7 @@ class SearcherContract:
 
     def test_a_search_finds_something_better(self, searcher: Searcher) -> None:
         trials = searcher.search(self.SPACE, self.error, 25, 7, self.START)
-        assert best(trials).score < trials[0].score
+        assert best(trials).rmse < trials[0].rmse
 
     def test_a_search_without_trials_is_refused(self, searcher: Searcher) -> None:
         with pytest.raises(Misconfigured, match="budget: 0 trials; allowed: 1 or more"):

@@ -18,7 +18,7 @@ class TestFileResults(ResultStoreContract):
         results = FileResults(tmp_path)
         results.put("cv-1", DOCUMENT)
         (tmp_path / "cv-1.json").write_text(content)
-        assert results.get("cv-1") is None
+        assert results.get("cv-1", dict) is None
 
     def test_a_folder_that_cannot_be_made_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

@@ -12,5 +12,5 @@ class TestOptunaSearcher(SearcherContract):
 
     def test_it_learns_from_its_trials(self, searcher: Searcher) -> None:
         trials = searcher.search(self.SPACE, self.error, 60, 0, self.START)
-        scores = [trial.score for trial in trials]
+        scores = [trial.rmse for trial in trials]
         assert sum(scores[-20:]) < sum(scores[:20])

@@ -10,11 +10,11 @@ from rich.markup import escape
 
 from application.experiments.report_experiments import ExperimentEvidence
 from application.ports import DataSource
+from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.data.split import Split
 from domain.experiments.ladder import Plan
 from domain.experiments.results import ExperimentResults, SeedResults
-from domain.training.cross_validation import Folding
 from entrypoints.cli import output
 from entrypoints.cli.options import (
     AsJson,
@@ -89,19 +89,19 @@ def run(
     wired = container(schema_file=schema)
     table: Schema = wired.schema()
     source: DataSource = wired.source(data)
-    plan = Plan(Split(seed=seed), Folding(folds, seed), budget)
+    plan = Plan(seed=seed, folds=folds, budget=budget)
     current = replace(wired.specification(), split=plan.split)
     use_case = wired.run_experiments()
     use_case = replace(use_case, cross_validate=replace(use_case.cross_validate, workers=workers))
     with output.working(f"comparing a ladder of models on {folds} folds"):
         results: ExperimentResults = use_case(
-            source, table, current, plan, only=only or (), fresh=fresh, tell=_say
+            source, table, current, plan, only=only or (), fresh=fresh, report=_say
         )
     if update and not results.confirmed:
         written = save_specification(wired.settings(), results.specification)
-        output.say(f"written to {escape(str(written))}: {results.chosen.name}")
+        output.say(f"written to {escape(str(written))}: {results.chosen}")
     if as_json:
-        output.emit(results.to_mapping())
+        output.emit(json_value(results))
     else:
         _show_ladder(results)
 
@@ -131,10 +131,10 @@ def seeds(
     use_case = replace(use_case, cross_validate=replace(use_case.cross_validate, workers=workers))
     with output.working(f"training on {number} splits"):
         found: SeedResults = use_case(
-            source, table, spec, range(number), fresh=fresh, tell=output.say
+            source, table, spec, range(number), fresh=fresh, report=output.say
         )
     if as_json:
-        output.emit(found.to_mapping())
+        output.emit(json_value(found))
         return
     rows = [(each.seed, each.rmse) for each in found.seeds]
     unit = f" ({table.target.unit})" if table.target.unit else ""
@@ -206,7 +206,7 @@ def _write_report(page: ExperimentsPage, folder: Path) -> list[Path]:
 
 
 def _show_ladder(results: ExperimentResults) -> None:
-    unit = f" ({results.unit})" if results.unit else ""
+    unit = f" ({results.target.unit})" if results.target.unit else ""
     header = ["step", f"RMSE{unit}", "fit (s)", "size (kB)", "one row (µs)", "decision"]
     rows = [
         (
@@ -215,11 +215,11 @@ def _show_ladder(results: ExperimentResults) -> None:
             step.fit_seconds,
             round(step.size / 1000),
             round(step.row_us),
-            step.decision.words,
+            step.decision.reason,
         )
         for step in results.steps
     ]
     output.show_rows(header, rows)
     output.show("")
     used = "`train` uses it" if results.confirmed else "`train` does not use it yet"
-    output.show(f"chosen: {results.chosen.name}; {used}")
+    output.show(f"chosen: {results.chosen}; {used}")

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from application.experiments.report_experiments import ExperimentEvidence, ReportExperiments
+from domain.canonical_json import json_value
 from domain.errors import NotFound
 from domain.model.bundle import Bundle
 from tests.support.houses import DUMMY, LINEAR, RIDGE, SpoiledStore, World, source, split_of
@@ -22,9 +23,9 @@ def test_the_results_are_those_of_the_last_run() -> None:
     lab = Laboratory()
     document = lab.run()
     found = evidence(lab, World())
-    assert json.loads(json.dumps(found.results.to_mapping())) == document
+    assert json_value(found.results) == document
     assert found.holdout == []
-    assert found.holdout_of(found.results.chosen) is None
+    assert found.holdout_of(found.results.chosen_step) is None
     assert (found.seeds, found.uncertainty) == (None, None)
 
 
@@ -36,7 +37,7 @@ def test_every_version_on_the_same_holdout_counts_promoted_or_not() -> None:
     found = evidence(lab, world)
     assert [result.model for result in found.holdout] == ["houses/1", "houses/2"]
     assert found.holdout[0].aliases == ("champion",)
-    shown = found.holdout_of(found.results.chosen)
+    shown = found.holdout_of(found.results.chosen_step)
     assert shown is not None
     assert shown.rmse == found.holdout[0].rmse
     assert found.metrics()["holdout_rmse"] == shown.rmse
@@ -67,7 +68,7 @@ def test_seeds_count_only_for_the_same_data() -> None:
     lab.run()
     seeds = evidence(lab, World()).seeds
     assert seeds is not None
-    assert json.loads(json.dumps(seeds.to_mapping())) == document
+    assert json_value(seeds) == document
     other.seeds(0, 1)
     other.run(data=source(seed=4))
     assert evidence(other, World()).seeds is None

@@ -29,7 +29,7 @@ def names(document: Mapping[str, Any]) -> list[str]:
     return [step["name"] for step in document["steps"]]
 
 
-def test_every_step_is_judged_and_one_is_chosen(lab: Laboratory) -> None:
+def test_every_step_is_decided_on_and_one_is_chosen(lab: Laboratory) -> None:
     document = lab.run()
     assert names(document) == [
         *("dummy", "linear", "ridge", "tree", "random_forest", "boosting"),
@@ -37,14 +37,14 @@ def test_every_step_is_judged_and_one_is_chosen(lab: Laboratory) -> None:
     ]
     verdicts = {step["name"]: step["verdict"] for step in document["steps"]}
     assert [name for name, verdict in verdicts.items() if verdict["taken"]] == ["dummy", "linear"]
-    assert "answers like linear" in verdicts["ridge"]["words"]
+    assert "errors equal those of linear" in verdicts["ridge"]["words"]
     assert document["chosen"] == "linear"
     assert document["confirmed"] is False
     assert document["rows"] == 48
-    assert lab.results.get(RESULTS) == document
+    assert lab.results.document(RESULTS) == document
 
 
-def test_the_holdout_is_never_seen(lab: Laboratory) -> None:
+def test_the_holdout_is_not_used(lab: Laboratory) -> None:
     lab.run()
     target = source().table.column("price")
     holdout = Split().positions(60)[1]
@@ -59,7 +59,7 @@ def test_the_holdout_is_never_seen(lab: Laboratory) -> None:
     assert max(rows for _, rows in lab.learner.fitted) <= 48
 
 
-def test_a_ladder_with_places_has_a_spatial_step(lab: Laboratory) -> None:
+def test_a_ladder_with_coordinates_has_a_spatial_step(lab: Laboratory) -> None:
     full = source(changed={"age": np.linspace(1.0, 99.0, 60)})
     document = lab.run(data=full, schema=MAPPED)
     assert names(document)[-2:] == ["spatial", SEARCH]
@@ -72,12 +72,12 @@ def test_a_champion_other_than_boosting_is_not_searched_from(lab: Laboratory) ->
     assert document["confirmed"] is True
 
 
-def test_what_was_done_before_is_not_done_again(lab: Laboratory) -> None:
+def test_stored_results_are_not_computed_again(lab: Laboratory) -> None:
     first = lab.run()
     count = len(lab.learner.fitted)
     assert lab.run() == first
     assert len(lab.learner.fitted) == count
-    assert "done before" in lab.told[-1]
+    assert "(stored)" in lab.told[-1]
     assert [run.params["step"] for run in lab.tracker.runs] == names(first)[:-1]
 
 
@@ -90,7 +90,7 @@ def test_what_was_done_before_is_not_done_again(lab: Laboratory) -> None:
         ({"only": ["dummy"]}, False),
     ],
 )
-def test_it_is_done_again_for_other_code_or_data(
+def test_results_are_computed_again_for_other_code_or_data(
     lab: Laboratory, options: dict[str, Any], again: bool
 ) -> None:
     lab.run()
@@ -99,7 +99,7 @@ def test_it_is_done_again_for_other_code_or_data(
     assert (len(lab.learner.fitted) > count) == again
 
 
-def test_an_interrupted_run_goes_on_where_it_was(lab: Laboratory) -> None:
+def test_an_interrupted_run_resumes(lab: Laboratory) -> None:
     whole = Laboratory()
     expected = whole.run()
     lab.run(only=["dummy", "linear"])
@@ -122,7 +122,7 @@ def test_an_unknown_step_is_refused_and_the_known_are_named(lab: Laboratory) -> 
     assert lab.learner.fitted == []
 
 
-def test_the_search_starts_at_the_champion_and_keeps_what_it_tried(lab: Laboratory) -> None:
+def test_the_search_starts_at_the_champion_and_stores_its_trials(lab: Laboratory) -> None:
     document = lab.run()
     trials = document["trials"]
     assert len(trials) == PLAN.budget
@@ -130,10 +130,10 @@ def test_the_search_starts_at_the_champion_and_keeps_what_it_tried(lab: Laborato
     assert all(trial["rmse"] >= trials[0]["rmse"] for trial in trials)
     (step,) = [step for step in document["steps"] if step["name"] == SEARCH]
     assert step["training"]["parameters"] == {}
-    assert "answers like" in step["verdict"]["words"]
+    assert "errors equal those of" in step["verdict"]["words"]
 
 
-def test_a_better_find_is_a_step_of_its_own(lab: Laboratory) -> None:
+def test_the_best_trial_is_a_step_of_its_own(lab: Laboratory) -> None:
     champion = TrainingSpec(parameters={"learning_rate": 0.12})
     document = lab.run(champion)
     (step,) = [step for step in document["steps"] if step["name"] == SEARCH]
@@ -142,7 +142,7 @@ def test_a_better_find_is_a_step_of_its_own(lab: Laboratory) -> None:
 
 
 def _spoiled_in(fold: int) -> MemorySource:
-    """Return the houses with other prices in the training rows that judge a fold."""
+    """Return the houses with other prices in the rows that a fold is evaluated on."""
     prices = np.array(source().table.column("price"), dtype=np.float64)
     training = Split().positions(60)[0]
     judged = PLAN.folding.of(48)[fold].holdout
@@ -151,7 +151,9 @@ def _spoiled_in(fold: int) -> MemorySource:
 
 
 @pytest.mark.parametrize("fold", range(PLAN.folding.count))
-def test_no_row_that_judges_a_fold_is_seen_by_its_search(lab: Laboratory, fold: int) -> None:
+def test_the_search_of_a_fold_does_not_use_the_rows_that_it_is_evaluated_on(
+    lab: Laboratory, fold: int
+) -> None:
     champion = TrainingSpec(parameters={"learning_rate": 0.12})
     plain, other = lab.run(champion), Laboratory().run(champion, _spoiled_in(fold))
     same = [a == b for a, b in zip(plain["nested"], other["nested"], strict=True)]
@@ -159,7 +161,7 @@ def test_no_row_that_judges_a_fold_is_seen_by_its_search(lab: Laboratory, fold: 
     assert plain["trials"] != other["trials"]
 
 
-def test_the_searches_of_a_fold_learn_from_its_training_rows_and_no_others() -> None:
+def test_the_searches_of_a_fold_use_its_training_rows_only() -> None:
     lab = Laboratory()
     lab.run(only=["boosting"])
     before = len(lab.learner.prices)
@@ -167,14 +169,14 @@ def test_the_searches_of_a_fold_learn_from_its_training_rows_and_no_others() -> 
     target = read_labelled(source(), SCHEMA).divide(Split()).training.target
     fits = lab.learner.prices[before:]
     for number, fold in enumerate(PLAN.folding.of(48), 1):
-        of_a_search = PLAN.budget * PLAN.inner
+        of_a_search = PLAN.budget * PLAN.search_folds
         made = fits[number * of_a_search : (number + 1) * of_a_search]
-        assert {len(prices) for prices in made} == {len(fold.training) // PLAN.inner}
+        assert {len(prices) for prices in made} == {len(fold.training) // PLAN.search_folds}
         seen = {price for prices in made for price in prices.tolist()}
         assert seen == {*target[fold.training].tolist()}
 
 
-def test_the_model_of_each_fold_is_what_its_search_found(lab: Laboratory) -> None:
+def test_the_model_of_each_fold_is_fitted_by_the_best_trial_of_its_search(lab: Laboratory) -> None:
     champion = TrainingSpec(parameters={"learning_rate": 0.12})
     document = lab.run(champion)
     best = [
@@ -189,11 +191,11 @@ def test_the_model_of_each_fold_is_what_its_search_found(lab: Laboratory) -> Non
     assert step["training"]["parameters"] == found["parameters"]
 
 
-def test_searches_that_were_made_are_not_made_again_after_an_interruption(
+def test_finished_searches_are_not_repeated_after_an_interruption(
     lab: Laboratory,
 ) -> None:
     class Impatient(MemoryResults):
-        def put(self, name: str, document: Mapping[str, Any]) -> None:
+        def put(self, name: str, document: object) -> None:
             super().put(name, document)
             if sum(name.startswith("search") for name in self.texts) == 2:
                 raise KeyboardInterrupt
@@ -211,7 +213,7 @@ def test_searches_that_were_made_are_not_made_again_after_an_interruption(
     assert sum("search in" in line for line in again.told) == PLAN.folding.count - 1
 
 
-def test_steps_are_tracked_with_scores_costs_and_verdict(lab: Laboratory) -> None:
+def test_steps_are_tracked_with_scores_costs_and_decision(lab: Laboratory) -> None:
     document = lab.run()
     run, step = lab.tracker.runs[1], document["steps"][1]
     assert (run.name, run.params["step"], run.status) == (
@@ -225,7 +227,7 @@ def test_steps_are_tracked_with_scores_costs_and_verdict(lab: Laboratory) -> Non
     assert run.tags == {"taken": "true", "verdict": step["verdict"]["words"]}
 
 
-def test_the_chosen_step_is_looked_at_closely(lab: Laboratory) -> None:
+def test_the_chosen_step_is_examined(lab: Laboratory) -> None:
     examined = lab.run()["examined"]
     assert [point["rows"] for point in examined["curve"]] == [3, 6, 13, 22, 32]
     rises = [one["rise"] for one in examined["importance"]]
@@ -240,7 +242,7 @@ def test_too_few_rows_are_refused(lab: Laboratory) -> None:
         lab.run(data=source(7))
 
 
-def test_seeds_tell_the_luck_of_the_split(lab: Laboratory) -> None:
+def test_seeds_give_mean_and_standard_error_of_the_rmse(lab: Laboratory) -> None:
     document = lab.seeds(0, 1, 2)
     scores = [one["rmse"] for one in document["seeds"]]
     assert document["mean"] == pytest.approx(np.mean(scores))
@@ -249,11 +251,11 @@ def test_seeds_tell_the_luck_of_the_split(lab: Laboratory) -> None:
     assert document["shares"] == pytest.approx([0.64, 0.16, 0.2])
     assert {rows for _, rows in lab.learner.fitted} == {38}
     assert [spec.seed for spec, _ in lab.learner.fitted] != [42, 42, 42]
-    assert lab.results.get(SEEDS) == document
+    assert lab.results.document(SEEDS) == document
     assert lab.tracker.runs[0].metrics["mean_rmse"] == document["mean"]
 
 
-def test_more_seeds_do_not_repeat_the_first_ones(lab: Laboratory) -> None:
+def test_more_seeds_do_not_compute_the_first_ones_again(lab: Laboratory) -> None:
     first = lab.seeds(0, 1)
     both = lab.seeds(0, 1, 2)
     assert both["seeds"][:2] == first["seeds"]
@@ -262,7 +264,7 @@ def test_more_seeds_do_not_repeat_the_first_ones(lab: Laboratory) -> None:
     assert len(lab.learner.fitted) == 5
 
 
-def test_one_seed_tells_nothing(lab: Laboratory) -> None:
+def test_one_seed_is_refused(lab: Laboratory) -> None:
     with pytest.raises(Misconfigured, match="seeds: 1 are too few; allowed: 2 or more"):
         lab.seeds(4, 4)
 

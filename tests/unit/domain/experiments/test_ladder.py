@@ -9,14 +9,13 @@ from domain.data.split import Split
 from domain.errors import Misconfigured
 from domain.experiments.ladder import CHAMPION, Plan, key, ladder
 from domain.features.feature_set import FeatureSet
-from domain.training.cross_validation import Folding
 from domain.training.specification import Estimator, TrainingSpec
 from tests.support.houses import SCHEMA
 
 MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))
 
 
-def test_the_ladder_goes_from_the_plainest_model_to_the_champion() -> None:
+def test_the_ladder_goes_from_the_simplest_model_to_the_champion() -> None:
     tuned = TrainingSpec(parameters={"max_iter": 7})
     assert [step.name for step in ladder(MAPPED, tuned)] == [
         *("dummy", "linear", "ridge", "tree", "random_forest", "boosting", "spatial"),
@@ -31,7 +30,7 @@ def test_without_coordinates_there_is_no_spatial_step() -> None:
     assert "spatial" not in names
 
 
-def test_a_champion_that_is_a_step_already_is_not_tried_twice() -> None:
+def test_a_champion_that_is_a_step_already_is_not_repeated() -> None:
     names = [step.name for step in ladder(SCHEMA, TrainingSpec(Estimator.RIDGE))]
     assert CHAMPION not in names
 
@@ -43,9 +42,9 @@ def test_every_step_has_the_split_of_the_champion() -> None:
 
 
 def test_the_search_has_folds_of_its_own() -> None:
-    plan = Plan(folding=Folding(5, 2**32 - 1))
-    assert plan.searching != plan.folding
-    assert plan.searching.seed == 0
+    plan = Plan(seed=2**32 - 1)
+    assert plan.search_folding != plan.folding
+    assert plan.search_folding.seed == 0
 
 
 @pytest.mark.parametrize("budget", [0, 1001])
@@ -54,7 +53,7 @@ def test_an_impossible_budget_is_refused(budget: int) -> None:
         Plan(budget=budget)
 
 
-def test_a_key_tells_facts_apart_whatever_their_order() -> None:
+def test_a_key_depends_on_the_facts_and_not_on_their_order() -> None:
     assert key("cv", a=1, b=[2]) == key("cv", b=[2], a=1)
     assert len({key("cv", a=1), key("cv", a=2), key("trial", a=1)}) == 3
 

@@ -1,13 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.canonical_json import json_bytes, json_value
 from domain.errors import InvalidData, Misconfigured
-from domain.training.cross_validation import MOST_FOLDS, CrossValidation, Folding, growing
+from domain.training.cross_validation import MOST_FOLDS, Folding, growing
 
 
 @given(st.integers(2, MOST_FOLDS), st.integers(0, 200), st.integers(0, 2**32 - 1))
@@ -38,27 +35,6 @@ def test_impossible_folds_are_refused(count: int, seed: int) -> None:
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(InvalidData, match="9 rows are too few for 5 folds: 10 are needed"):
         Folding(5).of(9)
-
-
-def test_a_result_survives_being_written_down() -> None:
-    found = CrossValidation(
-        {"alpha": 1.0, "depth": None}, (1.0, 2.0), (0.1, 0.2), 9, 3.5, _vector()
-    )
-    again = CrossValidation.from_mapping(json.loads(json_bytes(found)), "cv.json")
-    assert json_bytes(again) == json_bytes(found)
-    assert again.rmse(np.array([1.0, 2.5])) == pytest.approx(0.5 / np.sqrt(2))
-
-
-@pytest.mark.parametrize("key", ["scores", "size", "predictions", "other"])
-def test_a_result_of_another_form_is_refused(key: str) -> None:
-    mapping = json_value(CrossValidation({}, (1.0,), (0.1,), 9, 3.5, _vector()))
-    mapping[key] = "what"
-    with pytest.raises(Misconfigured, match=rf"cv\.json.*{key}"):
-        CrossValidation.from_mapping(mapping, "cv.json")
-
-
-def _vector() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.array([1.0, 2.0])
 
 
 @given(st.integers(4, 300))

@@ -96,7 +96,7 @@ def test_seeds_and_search_have_sections() -> None:
     assert "In 3 of 3 folds the search found a better specification than its start" in page
     found = ExperimentsPage(evidence(lab)).searches
     assert [where for where, _, _ in found] == ["fold 1", "fold 2", "fold 3", "all rows"]
-    assert all(start.score > least.score for _, start, least in found)
+    assert all(start.rmse > least.rmse for _, start, least in found)
 
 
 def test_a_search_without_a_find_is_called_so() -> None:
@@ -105,7 +105,9 @@ def test_a_search_without_a_find_is_called_so() -> None:
     page = text(lab)
     assert "In 0 of 3 folds the search found a better specification than its start" in page
     assert "the search in all rows found none" in page
-    assert "the searches did not use, the step was refused: it answers like linear" in page
+    assert (
+        "the searches did not use, the step was refused: its errors equal those of linear" in page
+    )
 
 
 def test_simulated_data_are_named_first() -> None:
