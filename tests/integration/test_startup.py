@@ -12,6 +12,12 @@ from tests.integration.program import PROGRAM, Place, place
 ROOT = Path(__file__).parents[2]
 HEAVY = ("mlflow", "sklearn", "pandas", "sqlalchemy", "pyarrow", "ray", "skops", "scipy", "onnx")
 
+EXAMPLE = {
+    "longitude": -122.23, "latitude": 37.88, "housing_median_age": 41, "total_rooms": 880,
+    "total_bedrooms": None, "population": 322, "households": 126, "median_income": 8.3252,
+    "ocean_proximity": "NEAR BAY",
+}  # fmt: skip
+
 ANSWERING = """
 import json, sys, time
 from urllib.request import Request, urlopen
@@ -44,7 +50,7 @@ try:
 finally:
     server.should_exit = True
     thread.join()
-with open("seen.json", "w") as file:
+with open("result.json", "w") as file:
     json.dump({"answer": document, "modules": sorted(sys.modules)}, file)
 """
 
@@ -69,11 +75,28 @@ def modules(where: Place, code: str) -> set[str]:
     return {*done.stdout.split()}
 
 
-def _command(words: list[str]) -> str:
-    return f"from entrypoints.cli import main\ntry: main({words!r})\nexcept SystemExit: pass"
+def modules_of_server(where: Place) -> set[str]:
+    """Run a server until it has answered one prediction; return the modules that it imported."""
+    (where / "row.json").write_text(json.dumps({"data": [EXAMPLE]}))
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERING],
+        cwd=where.folder,
+        env=where.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((where / "result.json").read_text())
+    assert result["answer"]["model"] == "housing/1"
+    return {*result["modules"]}
 
 
-# The widths of intervals are learnt by boosted trees, whatever the estimator.
+def _command(arguments: list[str]) -> str:
+    return f"from entrypoints.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass"
+
+
+# The error-scale model is gradient boosting for every estimator.
 @pytest.mark.parametrize(
     ("variant", "estimator", "runtimes"),
     [
@@ -89,27 +112,20 @@ def test_a_server_that_answers_has_loaded_no_training_library(
     here.good("train", "--data", "sample:200", "--estimator", estimator)
     row = here.good("models", "show", "housing", "--json").document["features"]
     assert len(row) == 9
-    example = {
-        "longitude": -122.23, "latitude": 37.88, "housing_median_age": 41, "total_rooms": 880,
-        "total_bedrooms": None, "population": 322, "households": 126, "median_income": 8.3252,
-        "ocean_proximity": "NEAR BAY",
-    }  # fmt: skip
-    (here / "row.json").write_text(json.dumps({"data": [example]}))
-    done = subprocess.run(
-        [sys.executable, "-c", ANSWERING],
-        cwd=here.folder,
-        env=here.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    seen = json.loads((here / "seen.json").read_text())
-    assert seen["answer"]["model"] == "housing/1"
-    assert {*HEAVY} & {*seen["modules"]} == set()
-    assert {"onnxruntime", "llvmlite"} & {*seen["modules"]} == runtimes
-    for words in (["models", "list"], ["predict-one", json.dumps(example)]):
-        assert {*HEAVY} & modules(here, _command(words)) == set()
+    loaded = modules_of_server(here)
+    assert {*HEAVY} & loaded == set()
+    assert {"onnxruntime", "llvmlite"} & loaded == runtimes
+    for arguments in (["models", "list"], ["predict-one", json.dumps(EXAMPLE)]):
+        assert {*HEAVY} & modules(here, _command(arguments)) == set()
+
+
+@pytest.mark.slow
+def test_a_server_that_reads_its_registry_over_rest_has_not_imported_mlflow(
+    here: Place, mlflow_server: str
+) -> None:
+    here = here.having(MODELPORT_VARIANT="main", MLFLOW_TRACKING_URI=mlflow_server)
+    here.good("train", "--data", "sample:200", "--estimator", "ridge")
+    assert {*HEAVY} & modules_of_server(here) == set()
 
 
 def test_importing_the_application_loads_no_heavy_library_and_does_nothing(here: Place) -> None:
@@ -140,8 +156,7 @@ def test_the_program_imports_no_command_that_is_not_called(
 
 @pytest.mark.parametrize("arguments", ["serve --help", "train --help", "models list"])
 def test_a_command_loads_only_what_it_needs(here: Place, arguments: str) -> None:
-    words = arguments.split()
-    loaded = modules(here, _command(words))
+    loaded = modules(here, _command(arguments.split()))
     unused = {*HEAVY, "onnxruntime", "llvmlite", "uvicorn", "httpx", "fastapi", "werkzeug", "yaml"}
     assert unused & loaded == set()
     assert [*here.folder.iterdir()] == []

@@ -1,6 +1,5 @@
 """Ed25519 keys in PEM files, the format of openssl."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from domain.errors import Conflict, Misconfigured, Unavailable
+from adapters.files.atomic_writes import os_errors_as_unavailable, write_and_sync
+from domain.errors import Conflict, Misconfigured
 from domain.model.signature import key_id
 
 _PUBLIC_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
@@ -36,8 +36,12 @@ def create_key(private: Path, public: Path) -> str:
         if path.exists():
             raise Conflict(f"{path} already exists; a key is never overwritten")
     key = Ed25519PrivateKey.generate()
-    _write(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    _write(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    shown = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for path, content in ((private, secret), (public, shown)):
+        with os_errors_as_unavailable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_and_sync(path, content, _OWNER_ONLY)
     return _id(key.public_key())
 
 
@@ -117,15 +121,3 @@ def _read(path: Path, what: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Misconfigured(f"{what} {path}: {error.strerror or error}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be written: {error.strerror or error}") from error

@@ -95,9 +95,9 @@ def create_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_and_sync(path: Path, content: bytes) -> None:
-    """Write a new file, and return when it has reached the disk."""
-    with path.open("xb") as file:
+def write_and_sync(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a new file with these permissions, and return when it has reached the disk."""
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

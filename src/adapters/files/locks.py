@@ -25,7 +25,7 @@ def locked(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            _unlock(file)
+            fcntl.flock(file, fcntl.LOCK_UN)  # a forked process may keep the file open
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def job_lock(path: Path, job: str) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-            _unlock(file)
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def holds_job_lock(path: Path, job: str) -> bool:
@@ -79,8 +79,3 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _unlock(file: BinaryIO) -> None:
-    """Release a lock; to close the file is not enough, since a forked process has it open too."""
-    fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,10 +1,15 @@
-"""Bundles as folders that are named by the bundle's id."""
+"""Bundles as folders that are named by the bundle's id, and records of versions."""
 
+import re
 import shutil
 from pathlib import Path
 
 from adapters.files.atomic_writes import plain_name, sync_folder, write_and_sync
+from adapters.formats.decoding import Decoded, Decoder
+from domain.errors import ArtefactRejected, Misconfigured
 from domain.model.bundle import Bundle
+
+BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -34,6 +39,20 @@ def write_bundle(bundles: Path, bundle: Bundle) -> Path:
     partial.rename(final)
     sync_folder(bundles)
     return final
+
+
+def read_record(decoder: Decoder[Decoded], path: Path) -> Decoded:
+    """Decode a JSON file that a store or cache has written.
+
+    Raises:
+        OSError: it cannot be read.
+        ArtefactRejected: it does not have the form of the decoder.
+    """
+    content = path.read_bytes()
+    try:
+        return decoder.json(content, str(path))
+    except Misconfigured as error:
+        raise ArtefactRejected(f"not a record of a model version: {error}") from error
 
 
 def _holds(folder: Path, bundle: Bundle) -> bool:

@@ -1,10 +1,10 @@
 """A cache of bundles in a directory."""
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -12,14 +12,16 @@ from pathlib import Path
 
 from adapters.files.atomic_writes import os_errors_as_unavailable, replace_file
 from adapters.files.locks import locked
-from adapters.filesystem.bundle_folders import read_bundle, write_bundle
+from adapters.filesystem.bundle_folders import (
+    BUNDLE_ID,
+    read_bundle,
+    read_record,
+    write_bundle,
+)
 from adapters.formats.decoding import Decoder
 from domain.canonical_json import json_bytes
-from domain.errors import ArtefactRejected, Misconfigured
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef, ModelVersion
-
-_BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class FileBundleCache:
@@ -40,14 +42,12 @@ class FileBundleCache:
         self._versions = versions
 
     def get(self, bundle_id: str) -> Bundle | None:
-        if not _BUNDLE_ID.fullmatch(bundle_id):
-            return None
         folder = self._root / bundle_id
-        with os_errors_as_unavailable(folder):
-            try:
+        missing = suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError)
+        with os_errors_as_unavailable(folder), missing:
+            if BUNDLE_ID.fullmatch(bundle_id):
                 return read_bundle(folder)
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                return None
+        return None
 
     def keep(self, ref: ModelRef, version: ModelVersion, bundle: Bundle) -> None:
         record = {
@@ -67,23 +67,11 @@ class FileBundleCache:
 
     def last_good(self, ref: ModelRef) -> ModelVersion | None:
         path = self._record(ref)
-        with os_errors_as_unavailable(path):
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:
-                return None
-        try:
-            kept = _RECORD.json(content, path.name)
-        except Misconfigured as error:
-            raise ArtefactRejected(f"{path}: not a record of the cache: {error}") from error
-        return ModelVersion(
-            kept.name,
-            kept.number,
-            kept.bundle,
-            kept.created_at,
-            frozenset(kept.aliases),
-            kept.details,
-        )
+        with os_errors_as_unavailable(path), suppress(FileNotFoundError):
+            kept = read_record(_RECORD, path)
+            named = (kept.name, kept.number, kept.bundle, kept.created_at)
+            return ModelVersion(*named, kept.aliases, kept.details)
+        return None
 
     def _record(self, ref: ModelRef) -> Path:
         key = sha256(f"{self._registry}\n{ref}".encode()).hexdigest()[:16]
@@ -91,7 +79,7 @@ class FileBundleCache:
 
     def _remove_old(self) -> None:
         needed = b"".join(record.read_bytes() for record in self._last.glob("*.json"))
-        folders = [f for f in self._root.iterdir() if _BUNDLE_ID.fullmatch(f.name)]
+        folders = [f for f in self._root.iterdir() if BUNDLE_ID.fullmatch(f.name)]
         newest_first = sorted(folders, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
         for folder in newest_first[self._versions :]:
             if folder.name.encode() not in needed:
@@ -105,7 +93,7 @@ class _Record:
     number: int
     bundle: str
     created_at: datetime
-    aliases: tuple[str, ...]
+    aliases: frozenset[str]
     details: Mapping[str, str]
 
 

@@ -17,6 +17,7 @@ class FileKeyStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = path.with_name(f".{path.name}.lock")
         self._known: tuple[_Stamp, KeyRing] | None = None
 
     def read(self) -> KeyRing:
@@ -39,15 +40,8 @@ class FileKeyStore:
     def add(self, key: ApiKey) -> None:
         with os_errors_as_unavailable(self._path), locked(self._lock):
             ring = self.read() if self._path.exists() else KeyRing()
-            self._write(ring.adding(key))
+            replace_file(self._path, encode_keys(ring.adding(key)))
 
     def revoke(self, which: str) -> None:
         with os_errors_as_unavailable(self._path), locked(self._lock):
-            self._write(self.read().without(which))
-
-    @property
-    def _lock(self) -> Path:
-        return self._path.with_name(f".{self._path.name}.lock")
-
-    def _write(self, ring: KeyRing) -> None:
-        replace_file(self._path, encode_keys(ring))
+            replace_file(self._path, encode_keys(self.read().without(which)))

@@ -2,25 +2,29 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.files.atomic_writes import create_file, os_errors_as_unavailable, replace_file
 from adapters.files.locks import locked
-from adapters.filesystem.bundle_folders import read_bundle, write_bundle
-from adapters.formats.decoding import Decoded, Decoder
+from adapters.filesystem.bundle_folders import (
+    BUNDLE_ID,
+    read_bundle,
+    read_record,
+    write_bundle,
+)
+from adapters.formats.decoding import Decoder
 from adapters.formats.manifest_file import read_manifest
 from domain.canonical_json import json_bytes
-from domain.errors import ArtefactRejected, Misconfigured
+from domain.errors import ArtefactRejected
 from domain.model.bundle import Bundle, verified_manifest
 from domain.model.manifest import Manifest
 from domain.model.not_found import alias_moved, unknown_alias, unknown_model, unknown_version
 from domain.model.reference import ModelRef, ModelVersion
 
 _VERSION_FILE = re.compile(r"([1-9][0-9]*)\.json")
-_BUNDLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class FileStore:
@@ -53,14 +57,11 @@ class FileStore:
 
     def resolve(self, ref: ModelRef) -> ModelVersion:
         with os_errors_as_unavailable(self._registry / ref.name):
-            aliases, number = self._aliases(ref.name), ref.number
-            if ref.alias:
-                number = aliases.get(ref.alias)
-            try:
-                if number is not None:
+            aliases = self._aliases(ref.name)
+            number = aliases.get(ref.alias) if ref.alias else ref.number
+            if number is not None:
+                with suppress(FileNotFoundError):
                     return self._version(ref.name, number, aliases)
-            except FileNotFoundError:
-                pass
             known = self._known(ref.name)
             if number is None:
                 raise unknown_alias(ref, aliases)
@@ -136,8 +137,8 @@ class FileStore:
 
     def _version(self, name: str, number: int, aliases: Mapping[str, int]) -> ModelVersion:
         path = self._version_file(name, number)
-        record = _decode(_RECORD, path)
-        if not _BUNDLE_ID.fullmatch(record.bundle):
+        record = read_record(_RECORD, path)
+        if not BUNDLE_ID.fullmatch(record.bundle):
             raise ArtefactRejected(f"{path}: bundle: expected a SHA-256 digest")
         return ModelVersion(
             name,
@@ -149,10 +150,9 @@ class FileStore:
         )
 
     def _aliases(self, name: str) -> dict[str, int]:
-        try:
-            return _decode(_ALIASES, self._aliases_file(name))
-        except FileNotFoundError:
-            return {}
+        with suppress(FileNotFoundError):
+            return read_record(_ALIASES, self._aliases_file(name))
+        return {}
 
     def _version_file(self, name: str, number: int) -> Path:
         return self._registry / name / "versions" / f"{number}.json"
@@ -177,18 +177,5 @@ _ALIASES = Decoder[dict[str, int]](dict[str, int])
 
 
 def _record(bundle_id: str, created_at: datetime, details: Mapping[str, str]) -> bytes:
-    return json_bytes(
-        {
-            "bundle": bundle_id,
-            "created_at": created_at.astimezone(UTC).isoformat(),
-            "details": dict(details),
-        }
-    )
-
-
-def _decode(decoder: Decoder[Decoded], path: Path) -> Decoded:
-    content = path.read_bytes()
-    try:
-        return decoder.json(content, str(path))
-    except Misconfigured as error:
-        raise ArtefactRejected(f"not a record of the registry: {error}") from error
+    at = created_at.astimezone(UTC).isoformat()
+    return json_bytes({"bundle": bundle_id, "created_at": at, "details": dict(details)})

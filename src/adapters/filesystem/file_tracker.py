@@ -21,17 +21,9 @@ from domain.data.dataset import DatasetVersion
 from domain.errors import Unavailable
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _new_id() -> str:
-    return uuid4().hex
-
-
 @dataclass(slots=True)
 class FileRun:
-    """A `Run` that is written down when it ends; its artifacts are written at once."""
+    """A `Run` that is recorded when it ends; its artifacts are written at once."""
 
     id: str
     folder: Path
@@ -63,8 +55,8 @@ class FileTracker:
     def __init__(
         self,
         root: Path,
-        clock: Callable[[], datetime] = _now,
-        new_id: Callable[[], str] = _new_id,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self._root = root
         self._runs = root / "runs.jsonl"
@@ -90,7 +82,7 @@ class FileTracker:
         self._append(run, opened | {"status": "finished"} | described)
 
     def _require_writable(self) -> None:
-        """Refuse to begin what could not be recorded when it ends."""
+        """Raise `Unavailable` at the start of a run that could not be recorded at its end."""
         with os_errors_as_unavailable(self._runs):
             self._root.mkdir(parents=True, exist_ok=True)
             self._runs.open("ab").close()

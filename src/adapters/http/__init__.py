@@ -1,1 +1,1 @@
-"""Files from the web, and models from the registry of an MLflow server."""
+"""Files from the web."""

@@ -1,22 +1,77 @@
-"""One download over HTTP that continues after an interrupted transfer."""
+"""Downloads of a URL into the cache, verified; an interrupted transfer is continued."""
 
 import os
+import re
+import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from hashlib import file_digest
+from hashlib import sha256 as new_sha256
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from adapters.files.download_cache import CachedFile, url_without_secrets
+from adapters.files.download_cache import (
+    CachedFile,
+    cached_file,
+    safe_file_name,
+    url_without_secrets,
+)
 from domain.errors import ChecksumMismatch, Misconfigured, NotFound, Unavailable
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 5
 _LONGEST_PAUSE = 8.0
 _BLOCK = 1 << 18
 _RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
+
+
+def fetch(
+    url: str,
+    sha256: str | None,
+    cache_dir: Path,
+    *,
+    progress: Progress = lambda _done, _total: None,
+    pause: Callable[[float], None] = time.sleep,
+    timeout: float = 30.0,
+) -> Path:
+    """Return a local copy of a URL (http, https or file), with the same file name.
+
+    With a checksum, a file in the cache is verified and returned without a request. Without one,
+    the server is asked whether the file has changed. `progress` receives the bytes so far and the
+    total, if known; `timeout` is for each single wait, in seconds.
+
+    Raises:
+        NotFound: there is nothing at the URL.
+        Unavailable: the server does not answer, or the cache cannot be written.
+        ChecksumMismatch: the content has another checksum; it is not kept.
+        Misconfigured: the URL or the checksum is malformed.
+    """
+    expected = None if sha256 is None else sha256.strip().lower()
+    if expected is not None and not _SHA256.fullmatch(expected):
+        raise Misconfigured(f"{sha256!r} is not a SHA-256 checksum: 64 hexadecimal digits")
+    scheme = _scheme(url)
+    if scheme not in ("http", "https", "file"):
+        raise Misconfigured(
+            f"{url_without_secrets(url)} cannot be fetched; allowed: https, http and file URLs"
+        )
+    key = expected or f"url-{new_sha256(url.encode()).hexdigest()}"
+    name = safe_file_name(unquote(PurePosixPath(urlsplit(url).path).name))
+    with cached_file(cache_dir, key, name) as target:
+        if expected and target.path.exists():
+            if _digest(target.path) == expected:
+                return target.path
+            target.path.unlink()
+        if scheme == "file":
+            _copy(url, target, expected)
+        else:
+            _Download(url, target, expected, progress, pause, timeout).run()
+        return target.path
 
 
 class _Interrupted(Exception):
@@ -24,34 +79,25 @@ class _Interrupted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
-    """Downloads a URL into a file of the cache.
-
-    An interrupted transfer is continued, also by another process, if the server still has the
-    same content. `timeout` is for each single wait, in seconds.
-    """
+class _Download:
+    """A download that is continued, also by another process, if the content is still the same."""
 
     url: str
     target: CachedFile
+    expected: str | None
     progress: Progress
     pause: Callable[[float], None]
     timeout: float
 
-    def __call__(self, verify: Callable[[Path], None]) -> None:
-        """Download, unless the server says that the complete file is still current.
-
-        Raises:
-            NotFound: the server has nothing at the URL.
-            Unavailable: the server does not answer, or answers with an error.
-            ChecksumMismatch: `verify` refused the content; nothing is kept.
-        """
+    def run(self) -> None:
+        """Download, unless the server answers that the complete file is still current."""
         why = ""
         with self._client() as client:
             for attempt in range(_ATTEMPTS):
                 if attempt:
                     self.pause(min(0.5 * 2 ** (attempt - 1), _LONGEST_PAUSE))
                 try:
-                    return self._attempt(client, verify)
+                    return self._attempt(client)
                 except _Interrupted as interrupted:
                     why = str(interrupted)
         raise Unavailable(f"{self._where}: {why}; tried {_ATTEMPTS} times")
@@ -67,12 +113,12 @@ class Download:
             headers={"Accept-Encoding": "identity", "User-Agent": "modelport"},
         )
 
-    def _attempt(self, client: httpx.Client, verify: Callable[[Path], None]) -> None:
+    def _attempt(self, client: httpx.Client) -> None:
         resumed = self._received() > 0
         if not self._transfer(client):
             return
         try:
-            verify(self.target.part)
+            _verify(self.url, self.target.part, self.expected)
         except ChecksumMismatch as mismatch:
             self.target.discard()
             if resumed:  # the first part may belong to another content
@@ -140,6 +186,38 @@ class Download:
     def _received(self) -> int:
         """Return the size of the part; 0 if its content cannot be identified."""
         return self.target.part.stat().st_size if _is_strong(self.target.part_tag or "") else 0
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme.lower()
+    except ValueError as error:
+        raise Misconfigured(f"{url!r} is not a URL: {error}") from error
+
+
+def _copy(url: str, target: CachedFile, expected: str | None) -> None:
+    source = Path(unquote(urlsplit(url).path))
+    if not source.is_file():
+        raise NotFound(f"{url_without_secrets(url)}: the file does not exist")
+    try:
+        shutil.copyfile(source, target.part)
+        _verify(url, target.part, expected)
+        target.part.replace(target.path)
+    finally:
+        target.discard()
+
+
+def _verify(url: str, path: Path, expected: str | None) -> None:
+    actual = expected and _digest(path)
+    if actual != expected:
+        raise ChecksumMismatch(
+            f"{url_without_secrets(url)}: the SHA-256 is {actual}, expected was {expected}"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def _validator(response: httpx.Response) -> str:

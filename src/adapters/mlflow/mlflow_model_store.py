@@ -197,7 +197,8 @@ class MlflowStore:
             client.finalize_logged_model(model.model_id, "READY")
             if run_id:
                 client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-            self._require_model(client, name)
+            with suppress(Conflict), self._connection.translated():
+                client.create_registered_model(name)
             # With a database MLflow resolves a model id by the environment, not by this client.
             created = client.create_model_version(
                 name,
@@ -217,10 +218,6 @@ class MlflowStore:
         if not self._connection.is_server:
             self._link(client, model.model_id, created)
         return _version(created, [])
-
-    def _require_model(self, client: "MlflowClient", name: str) -> None:
-        with suppress(Conflict), self._connection.translated():
-            client.create_registered_model(name)
 
     def _link(self, client: "MlflowClient", model_id: str, version: "Registered") -> None:
         """Note the version at its files, as a server does; not essential, so errors are ignored."""

@@ -1,13 +1,13 @@
 """A tracker in MLflow."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,13 +20,7 @@ from domain.errors import ModelportError
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
-# MLflow's limits: parameters in one request, characters of a digest.
-_PARAMS = 100
-_DIGEST = 32
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+_DIGEST = 32  # the most characters that MLflow allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +29,13 @@ class MlflowRun:
 
     id: str
     connection: MlflowConnection
-    clock: Callable[[], datetime]
     steps: Iterator[int] = field(default_factory=count)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
         # Of two values with the same millisecond MLflow shows the one with the higher step.
-        at, step = int(self.clock().timestamp() * 1000), next(self.steps)
+        at, step = int(time() * 1000), next(self.steps)
         logged = [Metric(name, float(value), at, step) for name, value in metrics.items()]
         with self.connection.client() as client:
             client.log_batch(self.id, metrics=logged)
@@ -63,18 +56,15 @@ class MlflowRun:
         """Record the parameters, nested ones as `outer.inner`."""
         from mlflow.entities import Param
 
-        flat = [Param(name, value) for name, value in _flat(params)]
         with self.connection.client() as client:
-            for start in range(0, len(flat), _PARAMS):
-                client.log_batch(self.id, params=flat[start : start + _PARAMS])
+            client.log_batch(self.id, params=[Param(*item) for item in _flat(params)])
 
     def log_data(self, data: DatasetVersion) -> None:
         """Record the data as an input of the run, and its complete digests as tags."""
-        tags = {
-            f"data.{key}": _text(v) for key, v in json_value(data.identity).items() if v is not None
-        }
+        identity = json_value(data.identity)
         with self.connection.client() as client:
             client.log_inputs(self.id, [_dataset(data)])
+        tags = {f"data.{key}": _text(value) for key, value in identity.items() if value is not None}
         self.log_tags({"data.uri": data.uri, **tags})
 
     def end(self, status: str) -> None:
@@ -86,15 +76,17 @@ class MlflowRun:
 class MlflowTracker:
     """A `Tracker`: runs are in the MLflow experiment with the name of their model."""
 
-    def __init__(self, tracking_uri: str, home: Path, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, tracking_uri: str, home: Path) -> None:
         self._connection = MlflowConnection(tracking_uri, home)
-        self._clock = clock
 
     @contextmanager
     def run(
         self, name: str, params: Mapping[str, Any], data: DatasetVersion
     ) -> Iterator[MlflowRun]:
-        run = self._start(name)
+        source = {"mlflow.source.name": "modelport", "mlflow.source.type": "LOCAL"}
+        with self._connection.writing() as client:
+            started = client.create_run(self._connection.experiment(name), tags=source)
+        run = MlflowRun(started.info.run_id, self._connection)
         try:
             run.log_params(params)
             run.log_data(data)
@@ -106,14 +98,6 @@ class MlflowTracker:
                 error.add_note(f"and the failed run could not be recorded: {unrecorded}")
             raise
         run.end("FINISHED")
-
-    def _start(self, name: str) -> MlflowRun:
-        source = {"mlflow.source.name": "modelport", "mlflow.source.type": "LOCAL"}
-        with self._connection.writing():
-            experiment = self._connection.experiment(name)
-        with self._connection.client() as client:
-            run = client.create_run(experiment, tags=source)
-        return MlflowRun(run.info.run_id, self._connection, self._clock)
 
 
 def _dataset(data: DatasetVersion) -> "DatasetInput":

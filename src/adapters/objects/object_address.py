@@ -17,12 +17,9 @@ from s3fs import S3FileSystem
 
 from domain.errors import Misconfigured, NotFound, Unavailable
 
-_URL = re.compile(
-    r"s3://(?P<bucket>[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(?P<key>[^?#*]*[^?#*/])", re.IGNORECASE
-)
-_SEVERAL = re.compile(
-    r"s3://(?P<bucket>[a-z0-9][a-z0-9._-]{1,61}[a-z0-9])/(?P<key>[^?#]*)", re.IGNORECASE
-)
+_BUCKET = "s3://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])"
+_OBJECT = re.compile(rf"{_BUCKET}/([^?#*]*[^?#*/])", re.IGNORECASE)
+_SEVERAL = re.compile(rf"{_BUCKET}/([^?#]*)", re.IGNORECASE)
 _SECRET = re.compile(r"(?<=://)[^/]*@|\?.*")
 
 
@@ -48,13 +45,13 @@ class ObjectAddress:
         Raises:
             Misconfigured: the URL names no object.
         """
-        found = _URL.fullmatch(url)
+        found = _OBJECT.fullmatch(url)
         if found is None:
             raise Misconfigured(
                 f"{_SECRET.sub('', url)} names no object; allowed: s3://BUCKET/KEY, one object, "
                 f"with credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
-        return cls(found["bucket"], found["key"])
+        return cls(*found.groups())
 
     @classmethod
     def folder(cls, url: str) -> Self:
@@ -69,7 +66,7 @@ class ObjectAddress:
                 f"{_SECRET.sub('', url)} names no objects; allowed: s3://BUCKET/FOLDER/, or a "
                 f"pattern with * such as s3://BUCKET/FOLDER/*.parquet"
             )
-        return cls(found["bucket"], found["key"])
+        return cls(*found.groups())
 
     @property
     def name(self) -> str:

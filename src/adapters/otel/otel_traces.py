@@ -11,7 +11,12 @@ from threading import Thread
 from time import time_ns
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.resources import (
+    SERVICE_NAME,
+    SERVICE_VERSION,
+    OTELResourceDetector,
+    Resource,
+)
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
@@ -20,7 +25,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from application.ports import Attributes
 
 _SERVICE = "modelport"
-_DEFAULT_NAME = "unknown_service"  # the SDK's name where no variable sets one
 _CLOSE_SECONDS = 3.0
 
 
@@ -62,9 +66,8 @@ class OtelTraces:
 
     @cached_property
     def _provider(self) -> TracerProvider:
-        resource = Resource.create({SERVICE_VERSION: version(_SERVICE)})
-        if str(resource.attributes[SERVICE_NAME]).startswith(_DEFAULT_NAME):
-            resource = resource.merge(Resource({SERVICE_NAME: _SERVICE}))
+        ours = Resource.create({SERVICE_NAME: _SERVICE, SERVICE_VERSION: version(_SERVICE)})
+        resource = ours.merge(OTELResourceDetector().detect())
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         return provider

@@ -231,7 +231,7 @@ def _open_table_sink(uri: str) -> PredictionSink:
 
 @needs("train")
 def _fetched(url: str, sha256: str | None, settings: Settings) -> Path:
-    from adapters.http.cached_download import fetch
+    from adapters.http.resumable_download import fetch
 
     return fetch(url, sha256, settings.home / "cache")
 

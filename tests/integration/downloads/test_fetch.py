@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.cached_download import fetch
+from adapters.http.resumable_download import fetch
 from domain.errors import ChecksumMismatch, Misconfigured, NotFound, Unavailable
 from tests.integration.downloads.servers import Answer, Server, part_of, serving
 from tests.integration.processes import free_port
@@ -126,7 +126,7 @@ def test_a_transfer_that_a_killed_process_began_goes_on(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
 from pathlib import Path
-from adapters.http.cached_download import fetch
+from adapters.http.resumable_download import fetch
 
 def progress(done, total):
     if done > 400_000:

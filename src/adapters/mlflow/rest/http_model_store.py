@@ -29,7 +29,8 @@ class HttpStore:
     threads that share a store, take turns. If two others set the same alias within milliseconds,
     both succeed and the last one wins.
 
-    A bundle of more than `most_bytes` is refused. See `MlflowServer` for the other arguments.
+    A bundle of more than `most_bytes` is refused. See `MlflowServer` for `token` and
+    `answer_seconds`.
     """
 
     def __init__(
@@ -39,14 +40,10 @@ class HttpStore:
         *,
         lock_file: Path | None = None,
         saver: ModelStore | None = None,
-        connect_seconds: float = 2.0,
         answer_seconds: float = 4.0,
-        file_seconds: float = 60.0,
         most_bytes: int = 1 << 30,
     ) -> None:
-        self._server = MlflowServer(
-            tracking_uri, token, connect_seconds, answer_seconds, file_seconds
-        )
+        self._server = MlflowServer(tracking_uri, token, answer_seconds)
         self._most_bytes = most_bytes
         self._saver = saver
         threads = Lock()
@@ -58,8 +55,11 @@ class HttpStore:
         found: list[str] = []
         for page in self._server.pages("registered-models/search"):
             with self._server.understood():
-                models = page.get("registered_models", [])
-                found += [m["name"] for m in models if any(map(_is_ours, _latest(m)))]
+                found += [
+                    model["name"]
+                    for model in page.get("registered_models", [])
+                    if any(map(_is_ours, model.get("latest_versions", [])))
+                ]
         return sorted(found)
 
     def versions(self, name: str) -> list[ModelVersion]:
@@ -103,11 +103,9 @@ class HttpStore:
         return verified_manifest(self._manifest(version), version.bundle_id, read_manifest)
 
     def load(self, version: ModelVersion) -> Bundle:
-        files = {Bundle.MANIFEST: self._manifest(version)}
-        size = len(files[Bundle.MANIFEST])
-        for name in verified_manifest(
-            files[Bundle.MANIFEST], version.bundle_id, read_manifest
-        ).files:
+        content = self._manifest(version)
+        files, size = {Bundle.MANIFEST: content}, len(content)
+        for name in verified_manifest(content, version.bundle_id, read_manifest).files:
             files[name] = self._file(version, name, size)
             size += len(files[name])
         return Bundle(files)
@@ -203,10 +201,6 @@ class HttpStore:
                     number = int(item["version"])
                     found.append(_version(item, [a for a, to in aliases.items() if to == number]))
         return sorted(found, key=lambda version: version.number)
-
-
-def _latest(model: Mapping[str, Any]) -> Any:
-    return model.get("latest_versions", [])
 
 
 def _is_ours(item: Mapping[str, Any]) -> bool:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import httpx
 
-from adapters.files.download_cache import url_without_secrets
 from domain.errors import Misconfigured, TooLarge, Unavailable
 
 # Each request has a connection of its own: a server may close an idle one while it is used again.
@@ -20,6 +18,8 @@ _KEPT_CONNECTIONS = 0
 _API = "/api/2.0/mlflow/"
 _LARGEST_ANSWER = 32 << 20
 _PAGE = 200
+_CONNECT_SECONDS = 2.0
+_FILE_SECONDS = 60.0
 
 # Configuration that MLflow's client reads and this one does not.
 _ONLY_MLFLOW_CLIENT = (
@@ -55,28 +55,28 @@ class Refusal:
 class MlflowServer:
     """A client of one MLflow server. Safe to use from several threads.
 
-    `connect_seconds` and `answer_seconds` limit a call, `file_seconds` the transfer of one file.
-    It sends user and password of the address, or else the token.
+    A call takes at most `answer_seconds`. It sends user and password of the address, or else the
+    token.
     """
 
-    def __init__(
-        self,
-        address: str,
-        token: str | None,
-        connect_seconds: float,
-        answer_seconds: float,
-        file_seconds: float,
-    ) -> None:
-        base, user = _split(address)
-        self.where = url_without_secrets(base)
-        self._connect_seconds = connect_seconds
-        self._answer_seconds, self._file_seconds = answer_seconds, file_seconds
+    def __init__(self, address: str, token: str | None, answer_seconds: float) -> None:
+        url = _url(address)
+        if url is None:
+            scheme, separator, _ = address.partition("://")
+            shown = f"{scheme}://…" if separator else "…"
+            raise Misconfigured(
+                f"MLflow tracking URI: {shown!r} is not the address of a server; "
+                f"allowed with the http model store: http(s)://host:port"
+            )
+        base = url.copy_with(userinfo=b"", query=None, fragment=None)
+        self.where = str(base).rstrip("/")
+        self._answer_seconds = answer_seconds
         headers = {"Accept-Encoding": "identity", "User-Agent": "modelport"}
-        if token and user is None:
+        if token and not url.userinfo:
             headers["Authorization"] = _bearer(token)
         self._client = httpx.Client(
             base_url=base,
-            auth=user,
+            auth=(url.username, url.password) if url.userinfo else None,
             headers=headers,
             limits=httpx.Limits(max_keepalive_connections=_KEPT_CONNECTIONS),
         )
@@ -124,7 +124,7 @@ class MlflowServer:
         """
         params = {"name": name, "version": str(number), "path": path}
         status, content = self._request(
-            "GET", "/model-versions/get-artifact", self._file_seconds, most_bytes, params=params
+            "GET", "/model-versions/get-artifact", _FILE_SECONDS, most_bytes, params=params
         )
         if status == httpx.codes.OK:
             return content
@@ -154,7 +154,7 @@ class MlflowServer:
             with self._client.stream(
                 method,
                 path,
-                timeout=httpx.Timeout(seconds, connect=self._connect_seconds),
+                timeout=httpx.Timeout(seconds, connect=_CONNECT_SECONDS),
                 follow_redirects=method == "GET",  # a redirected POST becomes a GET
                 **request,
             ) as response:
@@ -196,38 +196,20 @@ def replaces_mlflow_client(address: str) -> bool:
 
     It cannot if the environment configures how MLflow's client authenticates or verifies TLS.
     """
-    parts = _parts(address)
-    if parts is None or _CREDENTIALS.expanduser().exists():
+    url = _url(address)
+    if url is None or _CREDENTIALS.expanduser().exists():
         return False
-    tls = _ONLY_MLFLOW_CLIENT_TLS if parts.scheme == "https" else ()
+    tls = _ONLY_MLFLOW_CLIENT_TLS if url.scheme == "https" else ()
     return not any(os.environ.get(name) for name in (*_ONLY_MLFLOW_CLIENT, *tls))
 
 
-def _split(address: str) -> tuple[str, tuple[str, str] | None]:
-    """Return the address without user, password, query and fragment, and user and password."""
-    parts = _parts(address)
-    if parts is None:
-        scheme, separator, _ = address.partition("://")
-        shown = f"{scheme}://…" if separator else "…"
-        raise Misconfigured(
-            f"MLflow tracking URI: {shown!r} is not the address of a server; "
-            f"allowed with the http model store: http(s)://host:port"
-        )
-    netloc = parts.netloc.rpartition("@")[2]
-    base = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
-    if parts.username is None:
-        return base, None
-    return base, (unquote(parts.username), unquote(parts.password or ""))
-
-
-def _parts(address: str) -> SplitResult | None:
-    """Return the parts of the address of a web server; None where it is something else."""
+def _url(address: str) -> httpx.URL | None:
+    """Return the address of a web server; None if it is something else."""
     try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
         return None
-    return parts if usable else None
+    return url if url.scheme in ("http", "https") and url.host and url.port != 0 else None
 
 
 def _bearer(token: str) -> str:
