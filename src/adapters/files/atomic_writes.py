@@ -26,7 +26,7 @@ def os_errors_as_unavailable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn errors of the operating system into `Unavailable`, which says how to go on."""
+    """Turn errors of the operating system into `Unavailable`, with advice how to resume."""
     try:
         yield
     except OSError as error:

@@ -50,9 +50,9 @@ def read_record(decoder: Decoder[Decoded], path: Path) -> Decoded:
     """
     content = path.read_bytes()
     try:
-        return decoder.json(content, str(path))
+        return decoder.json(content, path.name)
     except Misconfigured as error:
-        raise ArtefactRejected(f"not a record of a model version: {error}") from error
+        raise ArtefactRejected(f"{path}: not a record of a model version: {error}") from error
 
 
 def _holds(folder: Path, bundle: Bundle) -> bool:

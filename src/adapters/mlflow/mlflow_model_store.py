@@ -31,10 +31,10 @@ class MlflowStore:
     """A `ModelStore` whose versions are ordinary MLflow models: see `pyfunc_package`.
 
     MLflow cannot compare and set an alias in one step, nor make one version of a bundle that two
-    processes save at once. So writers take turns by a lock file: beside an SQLite database, else
-    in the home folder. Writers with different lock files (on other machines, with other homes) are
-    not protected: if two set the same alias within milliseconds, both succeed and the last one
-    wins. A version is registered after its files are complete.
+    processes save at once. So writers take turns by a lock file: next to an SQLite database, else
+    in the home folder. Writers with different lock files (other machines, other homes) are not
+    protected: if two set the same alias within milliseconds, both succeed and the last one wins.
+    A version is registered after its files are complete.
 
     If the detail `run` names a run of the same MLflow, the version is linked to it.
     """

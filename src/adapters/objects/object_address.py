@@ -122,9 +122,8 @@ class ObjectAddress:
 
     def remove(self) -> None:
         """Remove the object if it exists."""
-        if self.state() is not None:
-            with self._requests() as store:
-                store.rm_file(self._path)
+        with self._requests() as store:
+            store.rm_file(self._path)
 
     @property
     def _path(self) -> str:

@@ -31,7 +31,7 @@ _CLOSE_SECONDS = 3.0
 class OtelTraces:
     """A `Traces` that sends spans in batches on a background thread.
 
-    A slow or missing receiver delays nothing: spans beyond the size of the queue are dropped.
+    A slow or missing receiver delays nothing: when the queue is full, spans are dropped.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ class KeyStoreContract:
         assert store.read().keys == (key("one", 1), key("two", 2))
         assert store.read() == store.read()
 
-    def test_a_revoked_key_is_gone_and_the_others_stay(self, store: KeyStore) -> None:
+    def test_a_revoked_key_is_removed_and_the_others_stay(self, store: KeyStore) -> None:
         store.add(key("one", 1))
         store.add(key("two", 2))
         store.revoke("one")

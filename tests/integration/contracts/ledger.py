@@ -32,7 +32,7 @@ class LedgerContract:
             ledger.append(entry(version))
         assert [*ledger.entries("houses")] == [entry(2), entry(1), entry(3)]
 
-    def test_models_are_kept_apart(self, ledger: Ledger) -> None:
+    def test_each_model_has_its_own_entries(self, ledger: Ledger) -> None:
         ledger.append(entry(1))
         ledger.append(entry(1, "flats"))
         assert [*ledger.entries("flats")] == [entry(1, "flats")]

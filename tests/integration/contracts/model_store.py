@@ -55,7 +55,7 @@ class ModelStoreReading:
     def saver(self, store: ModelStore) -> ModelStore:
         return store
 
-    def test_an_empty_store_has_no_models_and_says_so(self, store: ModelStore) -> None:
+    def test_an_empty_store_has_no_models(self, store: ModelStore) -> None:
         assert list(store.names()) == []
         with pytest.raises(NotFound, match=r"'orchard'.*no models yet"):
             store.versions(NAME)
@@ -119,15 +119,13 @@ class ModelStoreReading:
             sample_bundle(seed).id for seed in range(2)
         ]
 
-    def test_a_model_that_was_saved_can_be_asked(
-        self, store: ModelStore, saver: ModelStore
-    ) -> None:
+    def test_a_saved_model_can_predict(self, store: ModelStore, saver: ModelStore) -> None:
         version = save(saver)
         model = LoadModel(store, MemoryRuntime(), read_manifest)(ModelRef.parse("orchard/1"))
         assert model.version == version
         assert model.manifest.name == NAME
 
-    def test_models_are_listed_by_name_and_numbered_apart(
+    def test_models_are_listed_by_name_and_numbered_separately(
         self, store: ModelStore, saver: ModelStore
     ) -> None:
         for name in ("vineyard", "orchard", "apiary-2.x_b"):
@@ -165,7 +163,7 @@ class ModelStoreReading:
         with pytest.raises(NotFound, match="orchard has no version 9"):
             store.load(ModelVersion(NAME, 9, version.bundle_id, version.created_at))
 
-    def test_aliases_are_seen_on_the_versions(self, store: ModelStore, saver: ModelStore) -> None:
+    def test_versions_have_their_aliases(self, store: ModelStore, saver: ModelStore) -> None:
         save(saver)
         save(saver, seed=1)
         for alias in ("champion", "staging"):
@@ -206,7 +204,7 @@ class ModelStoreAliases:
         assert store.resolve(ModelRef.parse("orchard/1")).aliases == frozenset()
 
     @pytest.mark.parametrize("expected", [None, 2, 7])
-    def test_an_alias_that_points_elsewhere_stays_and_says_where(
+    def test_an_alias_of_another_version_is_a_conflict_that_names_it(
         self, store: ModelStore, saver: ModelStore, expected: int | None
     ) -> None:
         save(saver)
@@ -265,7 +263,7 @@ class ModelStoreAliases:
 
 
 class ModelStoreDetails:
-    """Adding to what is said of a version."""
+    """Adding details to a version."""
 
     @pytest.fixture
     def saver(self, store: ModelStore) -> ModelStore:

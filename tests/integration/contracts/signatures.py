@@ -12,7 +12,7 @@ MESSAGE = b"a bundle"
 
 
 class SignatureContract:
-    def test_a_signature_is_verified_by_whoever_trusts_the_key(
+    def test_a_signature_is_verified_with_a_trusted_key(
         self, signer: Signer, verifier: Verifier
     ) -> None:
         assert verifier.keys == {signer.key}
@@ -27,9 +27,9 @@ class SignatureContract:
         self, signer: Signer, verifier: Verifier
     ) -> None:
         signature = signer.sign(MESSAGE)
-        for place in range(len(signature)):
+        for position in range(len(signature)):
             changed = bytearray(signature)
-            changed[place] ^= 1
+            changed[position] ^= 1
             assert not verifier.verifies(signer.key, MESSAGE, bytes(changed))
 
     @pytest.mark.parametrize("garbage", [b"", b"\x00", b"\x00" * 64, b"x" * 1000])

@@ -24,12 +24,12 @@ class TestFileKeys(KeyStoreContract):
         store.add(key("one"))
         assert store.read() is store.read()
 
-    def test_a_file_that_is_not_there_is_told(self, store: FileKeyStore) -> None:
+    def test_a_missing_file_is_misconfigured(self, store: FileKeyStore) -> None:
         with pytest.raises(Misconfigured, match="keys create"):
             store.read()
 
     @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"[]", b'{"keys": 1}'])
-    def test_a_broken_file_is_told_and_left_as_it_is(
+    def test_an_invalid_file_is_misconfigured_and_unchanged(
         self, store: FileKeyStore, tmp_path: Path, content: bytes
     ) -> None:
         store.add(key("one"))

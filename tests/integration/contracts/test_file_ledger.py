@@ -42,7 +42,7 @@ class TestFileLedger(LedgerContract):
         with pytest.raises(UnreadableData, match=r"ledger\.jsonl, line 2"):
             ledger.entries("houses")
 
-    def test_a_place_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+    def test_the_error_names_a_path_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "home").write_text("a file, not a folder")
         ledger = FileLedger(tmp_path / "home" / "ledger.jsonl")
         with pytest.raises(Unavailable, match=r"home"):

@@ -21,7 +21,7 @@ class TestHttpStore(ModelStoreContract):
 
 
 @pytest.mark.slow
-def test_without_a_saver_it_says_which_store_saves(mlflow_server: str) -> None:
+def test_without_a_saver_the_error_names_the_store_that_saves(mlflow_server: str) -> None:
     store = HttpStore(mlflow_server)
     with pytest.raises(Misconfigured, match="MODELPORT_MODEL_STORE=mlflow"):
         store.save(NAME, sample_bundle(), CREATED, {})

@@ -119,7 +119,7 @@ class TrackerContract:
         assert found.tags["decision"] == "2"
         assert found.artifacts == {"notes.txt": b"2"}
 
-    def test_two_runs_at_the_same_time_are_kept_apart(
+    def test_two_runs_at_the_same_time_are_separate(
         self, tracker: Tracker, recorded: ReadBack
     ) -> None:
         with (

@@ -1,4 +1,4 @@
-"""An HTTP server that answers as a test tells it to, and remembers what it was asked."""
+"""An HTTP server whose responses a test defines; it records the requests."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent. `length` is what the server says of the body's length, true or not."""
+    """A response. `length` is sent as `Content-Length`, even if it is wrong."""
 
     body: bytes = b""
     status: int = 200
@@ -23,7 +23,7 @@ Behaviour: TypeAlias = Callable[[Mapping[str, str]], Answer]
 
 @dataclass
 class Server:
-    """`behave` is asked for each answer; `requests` holds the headers of all requests."""
+    """`behave` makes each response; `requests` holds the headers of all requests."""
 
     url: str
     behave: Behaviour
@@ -56,7 +56,7 @@ def serving(behave: Behaviour) -> Iterator[Server]:
         do_POST = do_GET  # noqa: N815 - what the base class looks for
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server = Server(f"http://127.0.0.1:{httpd.server_port}", behave)
@@ -71,7 +71,7 @@ def serving(behave: Behaviour) -> Iterator[Server]:
 
 
 def part_of(content: bytes, request: Mapping[str, str], **headers: str) -> Answer:
-    """Answer as a server does that knows ranges."""
+    """Answer like a server that supports ranges."""
     wanted = request.get("range", "")
     if not wanted or request.get("if-range", headers.get("ETag")) != headers.get("ETag"):
         return Answer(content, headers=headers)

@@ -59,9 +59,7 @@ def test_a_cached_file_that_was_damaged_is_fetched_again(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("etag", ['"1"', 'W/"1"'])
-def test_without_a_checksum_the_server_is_asked_whether_it_changed(
-    tmp_path: Path, etag: str
-) -> None:
+def test_without_a_checksum_the_request_is_conditional(tmp_path: Path, etag: str) -> None:
     def behave(request: Mapping[str, str]) -> Answer:
         if request.get("if-none-match") == etag:
             return Answer(status=304)
@@ -76,7 +74,7 @@ def test_without_a_checksum_the_server_is_asked_whether_it_changed(
         assert get(server, tmp_path, None).read_bytes() == b"x\n2\n"
 
 
-def test_a_server_that_knows_only_times_is_asked_by_time(tmp_path: Path) -> None:
+def test_without_an_entity_tag_the_request_has_the_time_of_the_last_change(tmp_path: Path) -> None:
     changed = "Sun, 01 Apr 1990 12:00:00 GMT"
     with serving(lambda _: Answer(b"x\n1\n", headers={"Last-Modified": changed})) as server:
         get(server, tmp_path, None)
@@ -85,7 +83,7 @@ def test_a_server_that_knows_only_times_is_asked_by_time(tmp_path: Path) -> None
     assert server.requests[1]["if-modified-since"] == changed
 
 
-def test_different_addresses_do_not_share_a_place(tmp_path: Path) -> None:
+def test_different_addresses_do_not_share_a_file(tmp_path: Path) -> None:
     with serving(lambda request: Answer(request["path"].encode())) as server:
         paths = [get(server, tmp_path, None, name) for name in ("a.csv?v=1", "a.csv?v=2")]
     assert [path.read_bytes() for path in paths] == [b"/a.csv?v=1", b"/a.csv?v=2"]
@@ -102,14 +100,14 @@ def test_a_broken_transfer_goes_on_where_it_broke(tmp_path: Path) -> None:
             return drop(request)
         return part_of(CONTENT, request, ETag='"1"')
 
-    pauses, seen = Pauses(), []
+    pauses, reported = Pauses(), []
     with serving(behave) as server:
         path = fetch(
             f"{server.url}/data.csv",
             DIGEST,
             tmp_path,
             pause=pauses,
-            progress=lambda done, total: seen.append((done, total)),
+            progress=lambda done, total: reported.append((done, total)),
         )
     assert path.read_bytes() == CONTENT
     starts = [int(r["range"].strip("bytes=-")) for r in server.requests if "range" in r]
@@ -117,8 +115,8 @@ def test_a_broken_transfer_goes_on_where_it_broke(tmp_path: Path) -> None:
     assert 0 < starts[0] < starts[1] < len(CONTENT)
     assert all(r["if-range"] == '"1"' for r in server.requests[1:])
     assert pauses == [0.5, 1.0]
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert [done for done, _ in reported] == sorted(done for done, _ in reported)
+    assert reported[-1] == (len(CONTENT), len(CONTENT))
     assert files_in(tmp_path) == ["data.csv", "data.csv.tag"]
 
 
@@ -157,7 +155,7 @@ def test_what_changed_meanwhile_is_fetched_from_the_start(tmp_path: Path) -> Non
 
 
 def test_parts_that_do_not_fit_together_are_dropped(tmp_path: Path) -> None:
-    """The server says that the content is the same, and it is not."""
+    """The server sends the same entity tag for other content."""
     other = CONTENT.replace(b"1", b"3")
 
     def behave(request: Mapping[str, str]) -> Answer:
@@ -172,7 +170,9 @@ def test_parts_that_do_not_fit_together_are_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 206, 416])
-def test_a_server_that_does_not_do_as_asked_is_asked_for_all(tmp_path: Path, status: int) -> None:
+def test_a_server_that_refuses_the_range_is_sent_a_request_for_all(
+    tmp_path: Path, status: int
+) -> None:
     def behave(request: Mapping[str, str]) -> Answer:
         if len(server.requests) == 1:
             body = CONTENT[:500_000]
@@ -196,7 +196,7 @@ def test_a_server_that_drops_every_connection_is_given_up(tmp_path: Path) -> Non
     assert pauses == [0.5, 1.0, 2.0, 4.0]
 
 
-def test_a_server_that_lies_about_the_content_leaves_nothing(tmp_path: Path) -> None:
+def test_content_with_a_wrong_checksum_is_not_kept(tmp_path: Path) -> None:
     lie = b"x,y\n9,9\n"
     with serving(lambda _: Answer(lie, headers={"ETag": f'"{DIGEST}"'})) as server:
         with pytest.raises(ChecksumMismatch) as caught:
@@ -208,7 +208,7 @@ def test_a_server_that_lies_about_the_content_leaves_nothing(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_what_is_not_there_is_not_asked_for_again(tmp_path: Path, status: int) -> None:
+def test_a_missing_file_is_not_requested_again(tmp_path: Path, status: int) -> None:
     with (
         serving(lambda _: Answer(status=status)) as server,
         pytest.raises(NotFound, match=rf"/data\.csv: the server answered {status}"),
@@ -218,7 +218,7 @@ def test_what_is_not_there_is_not_asked_for_again(tmp_path: Path, status: int) -
 
 
 @pytest.mark.parametrize("status", [401, 403, 451])
-def test_a_refusal_is_not_asked_for_again(tmp_path: Path, status: int) -> None:
+def test_a_refusal_is_not_requested_again(tmp_path: Path, status: int) -> None:
     with (
         serving(lambda _: Answer(status=status)) as server,
         pytest.raises(Unavailable, match=f"the server answered {status}"),
@@ -228,7 +228,7 @@ def test_a_refusal_is_not_asked_for_again(tmp_path: Path, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_server_in_trouble_is_asked_again(tmp_path: Path, status: int) -> None:
+def test_a_server_error_is_retried(tmp_path: Path, status: int) -> None:
     def behave(request: Mapping[str, str]) -> Answer:
         return Answer(status=status) if len(server.requests) < 3 else Answer(CONTENT)
 
@@ -253,13 +253,13 @@ def test_redirects_are_followed(tmp_path: Path) -> None:
             get(server, tmp_path, None)
 
 
-def test_nobody_listening_is_unavailable(tmp_path: Path) -> None:
+def test_a_closed_port_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"http://127.0.0.1:\d+/d/x\.csv: .*refused.*5 times"):
         fetch(f"http://127.0.0.1:{free_port()}/d/x.csv", None, tmp_path, pause=Pauses())
     assert files_in(tmp_path) == []
 
 
-def test_a_server_that_says_nothing_is_unavailable(tmp_path: Path) -> None:
+def test_a_server_without_a_response_is_unavailable(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.csv"
         with pytest.raises(Unavailable, match="timed out"):
@@ -283,7 +283,7 @@ def test_those_who_fetch_the_same_at_once_share_one_download(tmp_path: Path) -> 
 
 
 def test_the_server_of_the_standard_library_is_good_enough(tmp_path: Path) -> None:
-    """It knows no ranges and no entity tags."""
+    """It supports neither ranges nor entity tags."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "data.csv").write_bytes(CONTENT)
     port = free_port()

@@ -34,7 +34,7 @@ def version(**other: Any) -> dict[str, Any]:
 
 
 class Registry:
-    """A registry with one version, whose files may be spoilt, and whose answers may be replaced."""
+    """A registry with one version, whose files and responses may be replaced."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = dict(BUNDLE.files)
@@ -67,8 +67,8 @@ def registry() -> Registry:
     return Registry()
 
 
-def asked(registry: Registry, **arguments: Any) -> ModelportError:
-    """Return what resolving raises."""
+def resolve_error(registry: Registry, **arguments: Any) -> ModelportError:
+    """Return the error of `resolve`."""
     with serving(registry) as server, pytest.raises(ModelportError) as error:
         HttpStore(server.url, **arguments).resolve(ORCHARD)
     return error.value
@@ -99,9 +99,9 @@ def test_a_registry_below_a_path_is_found(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_a_server_with_troubles_of_its_own_is_unavailable(registry: Registry, status: int) -> None:
+def test_a_server_with_an_error_is_unavailable(registry: Registry, status: int) -> None:
     registry.instead = lambda path: Answer(b"<html>busy</html>", status)
-    error = asked(registry)
+    error = resolve_error(registry)
     assert isinstance(error, Unavailable)
     assert f"it answered {status}" in str(error)
 
@@ -119,18 +119,18 @@ def test_a_server_with_troubles_of_its_own_is_unavailable(registry: Registry, st
         Answer(b'"no"', 404),
     ],
 )
-def test_what_is_no_mlflow_is_told_from_one_that_lacks_the_model(
+def test_a_server_that_does_not_answer_like_mlflow_is_unavailable(
     registry: Registry, answer: Answer
 ) -> None:
     registry.instead = lambda path: answer
-    error = asked(registry)
+    error = resolve_error(registry)
     assert isinstance(error, Unavailable)
     assert "does not answer like MLflow" in str(error)
 
 
 def test_an_answer_that_breaks_off_is_no_answer(registry: Registry) -> None:
     registry.instead = lambda path: Answer(b"{", length=1000)
-    assert isinstance(asked(registry), Unavailable)
+    assert isinstance(resolve_error(registry), Unavailable)
 
 
 def test_a_server_that_is_not_there_is_noticed_at_once() -> None:
@@ -168,7 +168,7 @@ def test_a_question_follows_a_redirection(registry: Registry) -> None:
 
 
 def test_a_command_that_is_redirected_is_not_taken_for_done(registry: Registry) -> None:
-    """A redirected POST becomes a GET, which here would answer as if the alias had been moved."""
+    """A redirected POST becomes a GET, whose response here is that of a moved alias."""
     with serving(registry) as server:
         to = f"{server.url}/new/api/2.0/mlflow/registered-models/alias?name=orchard&alias=champion"
         moved = Answer(status=302, headers={"Location": to})
@@ -189,7 +189,7 @@ def test_an_unknown_version_is_not_found(registry: Registry) -> None:
     registry.instead = lambda path: (
         Answer(b"{}") if "search" in path else refused(404, "RESOURCE_DOES_NOT_EXIST")
     )
-    error = asked(registry)
+    error = resolve_error(registry)
     assert isinstance(error, NotFound)
     assert str(error) == "no model 'orchard'; there are no models yet"
 
@@ -257,16 +257,16 @@ def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(token: str) -> Non
     assert token not in str(error.value)
 
 
-def test_a_version_of_somebody_else_is_rejected(registry: Registry) -> None:
+def test_a_version_that_modelport_has_not_saved_is_rejected(registry: Registry) -> None:
     registry.version = version(tags=[])
-    error = asked(registry)
+    error = resolve_error(registry)
     assert isinstance(error, ArtefactRejected)
     assert "orchard/1 was not saved by modelport" in str(error)
 
 
 def test_a_version_without_its_time_is_rejected(registry: Registry) -> None:
     registry.version = version(tags=[{"key": "modelport.bundle", "value": BUNDLE.id}])
-    error = asked(registry)
+    error = resolve_error(registry)
     assert isinstance(error, ArtefactRejected)
     assert "'modelport.created_at' is not a time" in str(error)
 
@@ -278,7 +278,7 @@ def loaded(registry: Registry, **arguments: Any) -> Bundle:
 
 
 @pytest.mark.parametrize("name", [Bundle.MANIFEST, "golden.json"])
-def test_a_bundle_that_lacks_a_file_is_not_whole(registry: Registry, name: str) -> None:
+def test_a_bundle_without_one_of_its_files_is_rejected(registry: Registry, name: str) -> None:
     del registry.files[name]
     with pytest.raises(ArtefactRejected, match=rf"^orchard/1: .*incomplete: data/bundle/{name}"):
         loaded(registry)
@@ -290,7 +290,9 @@ def test_a_manifest_that_was_changed_is_not_read(registry: Registry) -> None:
         loaded(registry)
 
 
-def test_a_bundle_beyond_the_limit_is_refused_while_it_comes(registry: Registry) -> None:
+def test_a_bundle_larger_than_the_limit_is_rejected_while_it_is_received(
+    registry: Registry,
+) -> None:
     size = sum(map(len, BUNDLE.files.values()))
     assert loaded(registry, most_bytes=size).id == BUNDLE.id
     with pytest.raises(ArtefactRejected, match=f"larger than {size - 1} bytes"):

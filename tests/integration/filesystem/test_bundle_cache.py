@@ -57,18 +57,18 @@ def test_a_changed_file_is_found_out_and_mended_when_it_is_kept_again(
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"[]", b"{}", b'{"name": 3}', b"[" * 100_000])
-def test_a_record_that_was_changed_is_found_out_and_mended(
+def test_a_changed_record_is_rejected_and_replaced(
     cache: FileBundleCache, tmp_path: Path, content: bytes
 ) -> None:
     version = keep(cache, 0)
     record(tmp_path).write_bytes(content)
-    with pytest.raises(ArtefactRejected, match=r"last/orchard-.*: not a record of the cache"):
+    with pytest.raises(ArtefactRejected, match=r"last/orchard-.*: not a record of a model version"):
         cache.last_good(ORCHARD)
     keep(cache, 0)
     assert cache.last_good(ORCHARD) == version
 
 
-def test_what_is_left_of_a_killed_process_is_in_nobody_s_way(
+def test_files_of_a_killed_process_do_not_prevent_writing(
     cache: FileBundleCache, tmp_path: Path
 ) -> None:
     (tmp_path / ".partial").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Whatever is done, in whatever order: the file store and the memory store say the same."""
+"""After any sequence of operations the file store and the memory store give the same results."""
 
 import tempfile
 from collections.abc import Callable

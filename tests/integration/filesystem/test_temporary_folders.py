@@ -19,15 +19,15 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def hold(temporary: Path, told: Connection) -> None:
+def hold(temporary: Path, connection: Connection) -> None:
     """Keep a folder until the other side is closed or this process is killed."""
     tempfile.tempdir = str(temporary)
     folder, remove = temporary_folder("test")
     (folder / "content").write_bytes(b"x" * 100)
-    told.send(folder)
-    told.poll(None)
+    connection.send(folder)
+    connection.poll(None)
     remove()
-    told.send(None)
+    connection.send(None)
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(temporary: Path) -> None:

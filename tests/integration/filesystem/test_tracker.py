@@ -62,7 +62,7 @@ def test_a_run_is_timed_and_named_by_itself(tmp_path: Path) -> None:
     assert entry["id"] == run.id
 
 
-def test_a_failed_run_says_why(tmp_path: Path) -> None:
+def test_a_failed_run_records_its_error(tmp_path: Path) -> None:
     with (
         pytest.raises(ValueError, match="bad"),
         FileTracker(tmp_path).run("orchard", {}, sample_data()),
@@ -112,8 +112,8 @@ def test_a_full_disk_leaves_no_part_of_a_line(tmp_path: Path) -> None:
         preexec_fn=at_most_two_kilobytes_a_file,
     )
     assert process.returncode == 1
-    (told,) = [line for line in process.stderr.splitlines() if "errors.Unavailable" in line]
-    assert "runs.jsonl" in told
+    (message,) = [line for line in process.stderr.splitlines() if "errors.Unavailable" in line]
+    assert "runs.jsonl" in message
     assert (tmp_path / "runs.jsonl").read_bytes() == before
 
 

@@ -15,7 +15,7 @@ from adapters.mlflow.mlflow_tracker import MlflowTracker
 from domain.errors import ArtefactRejected, InvalidData, Misconfigured, NotFound, Unavailable
 from domain.model.bundle import Bundle
 from domain.model.reference import ModelRef
-from tests.integration.mlflow.cutting import network_before
+from tests.integration.mlflow.limited_proxy import limited_proxy
 from tests.integration.mlflow.reading import client_of, train
 from tests.support.samples import CREATED, NAME, sample_bundle, sample_data
 
@@ -29,7 +29,7 @@ def save(store: MlflowStore, seed: int = 0) -> int:
 @pytest.mark.timeout(60)  # MLflow itself tries for four minutes
 def test_a_server_that_is_down_is_soon_named_without_its_password(tmp_path: Path) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        unused.bind(("127.0.0.1", 0))  # bound, but not listening
         port = unused.getsockname()[1]
         uri = f"http://me:s3cret@127.0.0.1:{port}"
         store = MlflowStore(uri, tmp_path)
@@ -82,13 +82,13 @@ def test_a_server_that_goes_down_at_any_step_leaves_no_version_and_no_alias(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     direct = MlflowStore(mlflow_server, tmp_path)
-    with network_before(mlflow_server) as network:
-        store = MlflowStore(network.url, tmp_path)
+    with limited_proxy(mlflow_server) as proxy:
+        store = MlflowStore(proxy.url, tmp_path)
         store.save("rehearsal", sample_bundle(name="rehearsal"), CREATED, DETAILS)
         client_of(mlflow_server).delete_registered_model("rehearsal")
         failed = []
-        for requests in _apart(network.passed):
-            network.allow(requests)
+        for requests in _limits(proxy.forwarded):
+            proxy.allow(requests)
             try:
                 save(store)
                 break
@@ -101,17 +101,17 @@ def test_a_server_that_goes_down_at_any_step_leaves_no_version_and_no_alias(
         assert [version.number for version in direct.versions(NAME)] == [1]
         direct.load(direct.versions(NAME)[0]).verified(sample_bundle().id, read_manifest)
         for allowed in range(2):
-            network.allow(allowed)
+            proxy.allow(allowed)
             with pytest.raises(Unavailable):
                 store.set_alias(NAME, "champion", 1, None)
             assert direct.versions(NAME)[0].aliases == frozenset()
 
 
-def _apart(requests: list[str]) -> list[int]:
-    """Return after how many requests to fail: each number, but few amid the files put in a row."""
+def _limits(requests: list[str]) -> list[int]:
+    """Return after how many requests to fail: every number, but few within a series of uploads."""
     files = [request.startswith("PUT ") for request in requests]
-    amid = [all(files[max(n - 3, 0) : n + 3]) for n in range(len(files) + 1)]
-    return [n for n, within in enumerate(amid) if n % 20 == 0 or not within]
+    within = [all(files[max(n - 3, 0) : n + 3]) for n in range(len(files) + 1)]
+    return [n for n, inside in enumerate(within) if n % 20 == 0 or not inside]
 
 
 @pytest.mark.slow
@@ -119,14 +119,14 @@ def test_a_run_whose_server_goes_down_fails_and_names_it(
     mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with network_before(mlflow_server) as network:
-        tracker = MlflowTracker(network.url, tmp_path)
+    with limited_proxy(mlflow_server) as proxy:
+        tracker = MlflowTracker(proxy.url, tmp_path)
         error = RuntimeError("the fit failed")
 
         def fail() -> None:
             with tracker.run(NAME, {}, sample_data()) as run:
-                network.allow(0)
-                with pytest.raises(Unavailable, match=network.url):
+                proxy.allow(0)
+                with pytest.raises(Unavailable, match=proxy.url):
                     run.log_metrics({"rmse": 1.0})
                 raise error
 
@@ -141,7 +141,7 @@ def test_a_run_that_cannot_be_described_is_failed(mlflow_database: str, tmp_path
         pytest.raises(Misconfigured, match="Invalid"),
         MlflowTracker(mlflow_database, tmp_path).run(NAME, {"a#b": 1}, sample_data()),
     ):
-        pytest.fail("a run began that is not described")
+        pytest.fail("a run began without its parameters")
     client = client_of(mlflow_database)
     experiment = client.get_experiment_by_name(NAME)
     assert experiment is not None
@@ -149,9 +149,7 @@ def test_a_run_that_cannot_be_described_is_failed(mlflow_database: str, tmp_path
     assert run.info.status == "FAILED"
 
 
-def test_an_experiment_that_was_deleted_is_not_used_behind_the_users_back(
-    mlflow_database: str, tmp_path: Path
-) -> None:
+def test_a_deleted_experiment_is_not_used(mlflow_database: str, tmp_path: Path) -> None:
     client = client_of(mlflow_database)
     client.delete_experiment(client.create_experiment(NAME))
     with pytest.raises(Misconfigured, match=r"'orchard' was deleted; restore it with .* --exp"):
@@ -172,7 +170,7 @@ def test_artifacts_that_cannot_be_written_leave_no_version(
 
 
 @pytest.mark.slow
-def test_a_database_that_somebody_holds_is_unavailable_to_writers_only(
+def test_a_locked_database_is_unavailable_to_writers_only(
     mlflow_database: str, tmp_path: Path
 ) -> None:
     store = MlflowStore(mlflow_database, tmp_path)
@@ -188,7 +186,7 @@ def test_a_database_that_somebody_holds_is_unavailable_to_writers_only(
     store.set_alias(NAME, "champion", 1, None)
 
 
-def test_files_that_are_gone_are_told_from_a_server_that_is(
+def test_missing_files_in_a_database_registry_reject_the_bundle(
     mlflow_database: str, tmp_path: Path
 ) -> None:
     store = MlflowStore(mlflow_database, tmp_path)
@@ -200,16 +198,16 @@ def test_files_that_are_gone_are_told_from_a_server_that_is(
 
 
 @pytest.mark.slow
-def test_files_that_are_gone_from_a_server_are_told_from_a_server_that_is_down(
+def test_missing_files_on_a_server_reject_the_bundle_and_a_server_that_is_down_does_not(
     mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with network_before(mlflow_server) as network:
-        store = MlflowStore(network.url, tmp_path)
+    with limited_proxy(mlflow_server) as proxy:
+        store = MlflowStore(proxy.url, tmp_path)
         save(store)
         version = store.versions(NAME)[0]
         for allowed in range(100):
-            network.allow(allowed)
+            proxy.allow(allowed)
             try:
                 loaded = store.load(version)
                 break
@@ -220,14 +218,14 @@ def test_files_that_are_gone_from_a_server_are_told_from_a_server_that_is_down(
         assert allowed > len(sample_bundle().files)
         assert dict(loaded.files) == dict(sample_bundle().files)
     source = client_of(mlflow_server).get_model_version_download_uri(NAME, "1")
-    place = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/{urlsplit(source).path.strip('/')}"
-    with urlopen(Request(place, method="DELETE"), timeout=30) as answer:
+    files = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/{urlsplit(source).path.strip('/')}"
+    with urlopen(Request(files, method="DELETE"), timeout=30) as answer:
         assert answer.status == 200
     with pytest.raises(ArtefactRejected, match="orchard/1: the bundle is incomplete"):
         MlflowStore(mlflow_server, tmp_path).load(version)
 
 
-def test_a_changed_file_comes_back_as_it_is_and_is_rejected(
+def test_a_changed_file_is_loaded_unchanged_and_rejected(
     mlflow_database: str, tmp_path: Path
 ) -> None:
     store = MlflowStore(mlflow_database, tmp_path)

@@ -28,18 +28,18 @@ def test_processes_that_start_on_an_empty_folder_at_once_make_one_whole_database
         for _ in range(3)
     ]
     try:
-        said = [saver.communicate(timeout=120) for saver in savers]
+        outputs = [saver.communicate(timeout=120) for saver in savers]
     finally:
         for saver in savers:
             saver.kill()
-    assert [out for out, _ in said] == ["1\n"] * 3, said
+    assert [out for out, _ in outputs] == ["1\n"] * 3, outputs
     store = MlflowStore(uri, home)
     (version,) = store.versions(NAME)
     store.load(version).verified(sample_bundle().id, read_manifest)
 
 
 @pytest.mark.slow
-def test_nothing_is_left_in_the_working_directory_and_nothing_is_said(tmp_path: Path) -> None:
+def test_nothing_is_left_in_the_working_directory_and_nothing_is_printed(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "pyproject.toml").write_text("[project]\nname = 'x'\nversion = '0'\n")

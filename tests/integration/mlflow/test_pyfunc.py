@@ -21,7 +21,7 @@ from domain.model.reference import ModelRef
 from tests.integration.mlflow.reading import train
 from tests.support.samples import NAME, SCHEMA, sample_table
 
-ASKER = Path(__file__).with_name("asker.py")
+PROGRAM = Path(__file__).with_name("predict_without_modelport.py")
 SOURCES = Path(__file__).parents[3] / "src"
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def ask(
     variables = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
     answers = folder / "answers.json"
     ran = subprocess.run(
-        [sys.executable, "-I", ASKER, f"models:/{NAME}@champion", answers, *files],
+        [sys.executable, "-I", PROGRAM, f"models:/{NAME}@champion", answers, *files],
         cwd=elsewhere,
         env={**os.environ, **variables, **(environment or {})},
         capture_output=True,
@@ -118,7 +118,7 @@ def test_packages_of_the_same_names_are_neither_used_nor_disturbed(
             (packages / name).mkdir(parents=True)
             (packages / name / "__init__.py").write_text("STRANGER = True\n")
     table = sample_table(rows=10, seed=2)
-    environment = {"ASKER_PACKAGES": str(packages)}
+    environment = {"FIRST_PACKAGES": str(packages)}
     (answers,) = ask(mlflow_database, tmp_path, [frame_of(table)], environment)
     assert answers == ours(mlflow_database, tmp_path / "home", table)
 

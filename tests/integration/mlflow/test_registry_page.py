@@ -34,15 +34,13 @@ def test_the_run_the_model_and_the_version_lead_to_each_other(uri: str, tmp_path
     assert model.source_run_id == report.run_id
     assert model.status == "READY"
     assert [
-        (place["name"], int(place["version"]))
-        for place in json.loads(model.tags["mlflow.modelVersions"])
+        (linked["name"], int(linked["version"]))
+        for linked in json.loads(model.tags["mlflow.modelVersions"])
     ] == [(NAME, 1)]
     assert client.get_registered_model(NAME).aliases == {"champion": version.version}
 
 
-def test_the_run_says_what_was_tried_on_which_data_and_what_came_of_it(
-    uri: str, tmp_path: Path
-) -> None:
+def test_the_run_has_parameters_data_and_metrics(uri: str, tmp_path: Path) -> None:
     report, data = train(uri, tmp_path), sample_data()
     client = client_of(uri)
     run = client.get_run(report.run_id)
@@ -68,7 +66,7 @@ def test_the_run_says_what_was_tried_on_which_data_and_what_came_of_it(
     assert files == {"manifest.json", "decision.json", "model-card.md"}
 
 
-def test_the_version_says_what_its_columns_are_and_how_good_it_is(uri: str, tmp_path: Path) -> None:
+def test_the_version_describes_its_columns_and_metrics(uri: str, tmp_path: Path) -> None:
     from mlflow.artifacts import download_artifacts
     from mlflow.models import Model
 

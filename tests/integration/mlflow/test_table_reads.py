@@ -1,4 +1,4 @@
-"""What is read from MLflow's tables is what MLflow itself reads, and it is asked for the rest."""
+"""Reads of MLflow's tables give what MLflow gives; MLflow's client does the rest."""
 
 import shutil
 import sqlite3
@@ -42,7 +42,7 @@ def saved(mlflow: MlflowStore) -> ModelVersion:
 
 @pytest.fixture
 def alone(database: Path) -> SqliteModelStore:
-    """Reads beside a store that knows nothing."""
+    """A store whose `ordinary` store is empty."""
     return SqliteModelStore(database, MemoryStore())
 
 

@@ -1,4 +1,4 @@
-"""Objects of a store as input and output, and what is said when there is something wrong."""
+"""Objects of a store as input and output, and the errors."""
 
 import gzip
 from pathlib import Path
@@ -29,12 +29,12 @@ from tests.integration.s3 import BUCKET, Bucket
 def test_an_object_is_fetched_once_and_again_when_it_has_changed(
     s3: Bucket, tmp_path: Path
 ) -> None:
-    told: list[int] = []
+    reported: list[int] = []
     url = s3.put("in/rows.csv", b"a\n1\n")
     for _ in range(2):
-        path = fetch(url, tmp_path, lambda done, _: told.append(done))
+        path = fetch(url, tmp_path, lambda done, _: reported.append(done))
         assert (path.name, path.read_bytes()) == ("rows.csv", b"a\n1\n")
-    assert told == [4]
+    assert reported == [4]
     s3.put("in/rows.csv", b"a\n2\n")
     assert fetch(url, tmp_path).read_bytes() == b"a\n2\n"
 
@@ -90,7 +90,7 @@ def test_no_objects_are_not_found(s3: Bucket, tmp_path: Path, url: str) -> None:
         open_source(Settings(home=tmp_path), url)
 
 
-def test_what_is_wrong_in_an_object_is_said_with_its_url(s3: Bucket, tmp_path: Path) -> None:
+def test_errors_in_an_object_name_its_url(s3: Bucket, tmp_path: Path) -> None:
     s3.put("bad/a.csv", b"a\n1\n")
     s3.put("bad/b.csv", b"a\n\xff\n")
     with pytest.raises(UnreadableData, match=r"^s3://scores/bad/b\.csv, line 2"):
@@ -112,7 +112,7 @@ def test_a_transfer_goes_on_where_it_broke_off(
     s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching, "_BLOCK", 10)
-    url, told = s3.put("in/broken.csv", b"x\n" * 20), list[int]()
+    url, reported = s3.put("in/broken.csv", b"x\n" * 20), list[int]()
 
     def broken(done: int, _: int) -> None:
         if done == 20:
@@ -120,8 +120,8 @@ def test_a_transfer_goes_on_where_it_broke_off(
 
     with pytest.raises(Broken):
         fetch(url, tmp_path, broken)
-    assert fetch(url, tmp_path, lambda done, _: told.append(done)).read_bytes() == b"x\n" * 20
-    assert told == [30, 40]
+    assert fetch(url, tmp_path, lambda done, _: reported.append(done)).read_bytes() == b"x\n" * 20
+    assert reported == [30, 40]
 
 
 def test_what_is_replaced_meanwhile_is_not_mixed(
@@ -161,7 +161,7 @@ def test_a_url_that_names_no_object_is_refused(url: str) -> None:
     assert "very-secret" not in str(caught.value)
 
 
-def test_a_store_that_is_away_is_told_without_credentials(
+def test_the_error_for_an_unreachable_store_shows_no_credentials(
     s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")

@@ -11,7 +11,7 @@ from tests.integration.program import Place, place, serving
 
 @pytest.fixture
 def here(tmp_path: Path) -> Place:
-    """A place with a champion that was signed when it was registered, and a second version."""
+    """A home with a champion that was signed when it was registered, and a second version."""
     made = place(tmp_path, MODELPORT_DATA="sample:200", MODELPORT_POLL_SECONDS="0.1")
     made.good("signing", "create-key", "ours.pem", "--public", "trusted/ours.pem")
     signing = made.having(MODELPORT_SIGNING_KEY="ours.pem")

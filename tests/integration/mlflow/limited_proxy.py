@@ -1,4 +1,4 @@
-"""A network that fails: it hands requests on to a server, up to some number of them."""
+"""A proxy that forwards a limited number of requests to a server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from threading import Lock, Thread
 from urllib.parse import urlsplit
 
 
-class Network(ThreadingHTTPServer):
-    """Hands on the first `allowed` requests, and answers no other; keeps what it handed on."""
+class Proxy(ThreadingHTTPServer):
+    """Forwards the first `allowed` requests and records them; it answers no other."""
 
     daemon_threads = True
 
@@ -17,30 +17,30 @@ class Network(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = urlsplit(server).netloc
         self.allowed: int | None = None
-        self.passed: list[str] = []
+        self.forwarded: list[str] = []
         self._counting = Lock()
 
     @property
     def url(self) -> str:
-        """Where a client reaches the server through this network."""
+        """The address of the proxy."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def allow(self, requests: int | None) -> None:
-        """Hand on so many requests from now on; None for all."""
+        """Forward this number of requests from now on; None for all."""
         with self._counting:
-            self.allowed, self.passed = requests, []
+            self.allowed, self.forwarded = requests, []
 
     def passes(self, request: str) -> bool:
-        """Keep one more request, if it may pass."""
+        """Record a request if it may pass; return whether it may."""
         with self._counting:
-            may = self.allowed is None or len(self.passed) < self.allowed
+            may = self.allowed is None or len(self.forwarded) < self.allowed
             if may:
-                self.passed.append(request)
+                self.forwarded.append(request)
             return may
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Network
+    server: Proxy
 
     def do_GET(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -63,17 +63,17 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server looks for these
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
-def network_before(server: str) -> Iterator[Network]:
-    """Run a network in front of a server."""
-    with Network(server) as network:
-        thread = Thread(target=network.serve_forever, kwargs={"poll_interval": 0.02})
+def limited_proxy(server: str) -> Iterator[Proxy]:
+    """Run a proxy of a server."""
+    with Proxy(server) as proxy:
+        thread = Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield network
+            yield proxy
         finally:
-            network.shutdown()
+            proxy.shutdown()
             thread.join()
