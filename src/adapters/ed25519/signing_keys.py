@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from adapters.files.atomic_writes import os_errors_as_unavailable, write_and_sync
-from domain.errors import Conflict, Misconfigured
+from adapters.files.atomic_writes import write_and_sync
+from domain.errors import Conflict, Misconfigured, Unavailable
 from domain.model.signature import key_id
 
 _PUBLIC_KEY = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
@@ -39,9 +39,11 @@ def create_key(private: Path, public: Path) -> str:
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     shown = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     for path, content in ((private, secret), (public, shown)):
-        with os_errors_as_unavailable(path):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_and_sync(path, content, _OWNER_ONLY)
+        except OSError as error:
+            raise Unavailable(f"{path} cannot be written: {error.strerror or error}") from error
     return _id(key.public_key())
 
 

@@ -83,6 +83,8 @@ class MlflowConnection:
         self.uri = f"sqlite:///{self._database}" if self._database else tracking_uri
         self.is_server = _scheme(tracking_uri) in _SERVERS
         self.where = self.uri if self._database else _without_secrets(tracking_uri)
+        database = self._database
+        self._lock = Path(f"{database}.lock") if database else self._home / "mlflow.lock"
         self._opening = Lock()
         self._opened: MlflowClient | None = None
 
@@ -139,12 +141,6 @@ class MlflowConnection:
             if kind is None:
                 raise
             raise kind(f"{self.where}: {self._message(error)}") from error
-
-    @property
-    def _lock(self) -> Path:
-        if self._database:
-            return self._database.with_name(self._database.name + ".lock")
-        return self._home / "mlflow.lock"
 
     def _open(self) -> "MlflowClient":
         """Return a client of a server, or of a database after its tables were created.
