@@ -25,6 +25,7 @@ from domain.errors import ChecksumMismatch, Misconfigured, NotFound, Unavailable
 Progress: TypeAlias = Callable[[int, int | None], None]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "modelport"}
 _ATTEMPTS = 5
 _LONGEST_PAUSE = 8.0
 _BLOCK = 1 << 18
@@ -92,7 +93,7 @@ class _Download:
     def run(self) -> None:
         """Download, unless the server answers that the complete file is still current."""
         why = ""
-        with self._client() as client:
+        with httpx.Client(follow_redirects=True, timeout=self.timeout, headers=_HEADERS) as client:
             for attempt in range(_ATTEMPTS):
                 if attempt:
                     self.pause(min(0.5 * 2 ** (attempt - 1), _LONGEST_PAUSE))
@@ -105,13 +106,6 @@ class _Download:
     @property
     def _where(self) -> str:
         return url_without_secrets(self.url)
-
-    def _client(self) -> httpx.Client:
-        return httpx.Client(
-            follow_redirects=True,
-            timeout=self.timeout,
-            headers={"Accept-Encoding": "identity", "User-Agent": "modelport"},
-        )
 
     def _attempt(self, client: httpx.Client) -> None:
         resumed = self._received() > 0

@@ -39,21 +39,16 @@ class FrameModel:
             raise MlflowException.invalid_parameter_value(str(error)) from error
 
     def _encode(self, frame: pd.DataFrame) -> Matrix:
-        self.schema.require([*map(str, frame.columns), *self._missing(frame)], "the data frame")
-        encoded = self.schema.encode_table(self._table(frame))
-        if encoded.violations:
-            raise InvalidRows(encoded.violations)
-        return encoded.matrix
-
-    def _missing(self, frame: pd.DataFrame) -> list[str]:
-        return [f.name for f in self.schema.features if f.nullable and f.name not in frame]
-
-    def _table(self, frame: pd.DataFrame) -> Table:
+        missing = [f.name for f in self.schema.features if f.nullable and f.name not in frame]
+        self.schema.require([*map(str, frame.columns), *missing], "the data frame")
         nothing = np.full(len(frame), None, dtype=object)
         columns = {
             name: _column(frame[name]) if name in frame else nothing for name in self.schema.names
         }
-        return Table(columns, len(frame))
+        encoded = self.schema.encode_table(Table(columns, len(frame)))
+        if encoded.violations:
+            raise InvalidRows(encoded.violations)
+        return encoded.matrix
 
 
 def _column(series: "pd.Series[Any]") -> NDArray[Any]:
