@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,24 +20,23 @@ from entrypoints.http.api.service_routes import service_router
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.error_responses import error_response
 from entrypoints.http.openapi_responses import ERROR_MODELS
-from entrypoints.http.protocols.mlflow.scoring_models import MlflowRequest
+from entrypoints.http.protocols.mlflow.scoring_payload import MlflowRequest
 from entrypoints.http.protocols.mlflow.scoring_routes import mlflow_router
-from entrypoints.http.protocols.open_inference.inference_models import V2Request
+from entrypoints.http.protocols.open_inference.infer_request import V2Request
 from entrypoints.http.protocols.open_inference.inference_routes import open_inference_router
 from entrypoints.http.route_table import route_of
-
-# FastAPI finds a model in the types of a route; these stand for bodies of several media types.
-_REFERENCED = (*ERROR_MODELS, MlflowRequest, V2Request)
 
 
 class DocumentedApi(FastAPI):
     """A FastAPI application whose document also holds the models that routes refer to by name."""
 
+    referenced: tuple[type[BaseModel], ...] = ()
+
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             components = super().openapi()["components"]
             _, referenced = models_json_schema(
-                [(model, "validation") for model in _REFERENCED],
+                [(model, "validation") for model in self.referenced],
                 ref_template="#/components/schemas/{model}",
             )
             schemas = {**components["schemas"], **referenced["$defs"]}
@@ -61,8 +61,9 @@ def fastapi_app(
         swagger_ui_oauth2_redirect_url=None,
         separate_input_output_schemas=False,
     )
-    app.state.plane = plane
     models = row_models(schema, plane.predict_one.max_rows, max_explained_rows)
+    requests = (models.predict_request, models.explain_request, MlflowRequest, V2Request)
+    app.referenced = (*ERROR_MODELS, *requests)
     app.include_router(prediction_router(plane, explain, models, schema))
     app.include_router(mlflow_router(plane, schema))
     app.include_router(open_inference_router(plane, schema))

@@ -1,9 +1,25 @@
-"""The body of a request, read within its limit."""
+"""The body of a request, read within its limit and validated by a pydantic model."""
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from domain.errors import InvalidData
 from entrypoints.http.error_responses import UnsupportedMediaType, body_too_large
+
+# A longer body is decoded on a thread, so that smaller requests do not wait for it.
+MAX_BYTES_ON_LOOP = 16_384
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class RequestModel(BaseModel):
+    """Part of a request: neither unknown fields nor conversions of types are allowed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def header(scope: Scope, name: bytes) -> bytes:
@@ -57,6 +73,39 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
             raise body_too_large(max_bytes)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def validated(model: type[_Model], value: object, allowed: str) -> _Model:
+    """Return a JSON value as a model; `allowed` completes each message.
+
+    Raises:
+        InvalidData: a field is invalid; the message names it and repeats no value.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise InvalidData(f"{_problem(error.errors()[0])}; {allowed}") from None
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """Return field and problem; the name of an unknown field is the caller's, so it is left out."""
+    location, kind = error["loc"], error["type"]
+    last_is_field = kind in ("missing", "extra_forbidden")
+    parts = (
+        f"[{p}]" if isinstance(p, int) else f".{p}"
+        for p in location[: -1 if last_is_field else None]
+    )
+    where = "".join(parts).removeprefix(".") or "the body"
+    if kind == "extra_forbidden":
+        return f"{where}: has an unknown field"
+    if kind == "missing":
+        return f"{where}: has no {location[-1]}"
+    if kind in ("model_type", "dict_type"):
+        return f"{where}: is not an object"
+    if kind == "list_type":
+        return f"{where}: is not a list"
+    message = error["msg"].replace("Input should be", "is not").replace(" after validation", "")
+    return f"{where}: {message}"
 
 
 def _media_type(content_type: bytes) -> bytes:

@@ -1,28 +1,27 @@
 """Request and response models of the native API, generated from the schema of the served model.
 
-The domain validates rows (`Schema.encode_records`). The models describe them, and validate the
-options of a request.
+`RowsRequest` validates the options of a request; the domain validates its rows
+(`Schema.encode_records`). The models of a schema describe them in the OpenAPI document.
 """
 
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import SkipJsonSchema
 
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Schema
 from domain.scoring.prediction import PredictionOptions
+from entrypoints.http.request_body import RequestModel
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]#|~&]")
 _TYPES: dict[Kind, Any] = {Kind.NUMBER: float, Kind.INTEGER: int, Kind.BOOLEAN: bool}
 
 
-class RowsRequest(BaseModel):
+class RowsRequest(RequestModel):
     """Rows to predict, and options."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     data: list[Any]
     interval: float | None = Field(
@@ -108,11 +107,9 @@ def _field(feature: Feature) -> Any:
     )
 
 
-def _request(name: str, row: type[BaseModel], max_rows: int) -> type[RowsRequest]:
-    # Described as rows of the schema, and passed on as they are: the domain validates them.
-    item: Any = Annotated[Any, PlainValidator(lambda value: value, json_schema_input_type=row)]
+def _request(name: str, row: Any, max_rows: int) -> type[RowsRequest]:
     limits = Field(json_schema_extra={"minItems": 1, "maxItems": max_rows})
-    return create_model(name, __base__=RowsRequest, data=(list[item], limits))
+    return create_model(name, __base__=RowsRequest, data=(list[row], limits))
 
 
 def _predict_response(schema: Schema | None) -> type[BaseModel]:

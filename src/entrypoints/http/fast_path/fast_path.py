@@ -16,6 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.model.load_model import LoadedModel
 from application.scoring.predict_one import Predictions, predict
+from domain.data.schema import Matrix
+from domain.data.table import Table
+from domain.errors import InvalidData
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.http.adaptive_batching import Rows, to_matrix
 from entrypoints.http.data_plane import DataPlane
@@ -23,7 +26,7 @@ from entrypoints.http.fast_path.row_reader import RowReader
 from entrypoints.http.middleware.request_context import record_prediction
 from entrypoints.http.protocols.mlflow.scoring_routes import invocations_decoder
 from entrypoints.http.protocols.open_inference.inference_routes import infer_decoder
-from entrypoints.http.protocols.table_scoring import Decode
+from entrypoints.http.protocols.table_scoring import Decode, score
 from entrypoints.http.request_body import exceeds, is_json
 
 # A longer body is read and answered on a thread, so that smaller requests do not wait for it: some
@@ -106,6 +109,17 @@ class Readers:
             last = self._last = (model, RowReader(model.manifest.schema))
         return last[1]
 
+    def encode_table(self, table: Table, model: LoadedModel) -> Matrix:
+        """Return the rows of a table, shape (rows, features).
+
+        Raises:
+            InvalidData: the ordinary route has to decide.
+        """
+        rows = self.of(model).columns.read_table(table)
+        if rows is None:
+            raise InvalidData("not accepted by the fast path")
+        return rows
+
 
 @dataclass(frozen=True, slots=True)
 class RecordScorer:
@@ -147,22 +161,14 @@ class TableScorer:
 
     async def __call__(self, scope: Scope, model: LoadedModel, content: bytes) -> _Scored | None:
         decode = self.open_decoder(scope, self.plane.predict_one.admit)
-        if len(content) > self.max_bytes_on_loop:
-            return await to_thread(self._score_alone, model, content, decode)
-        table, present = decode(model, content)
-        rows = self.readers.of(model).columns.read_table(table)
-        if rows is None:
-            return None
-        predictions = await self.plane.predict(model, rows)
-        return predictions, present(predictions)
-
-    def _score_alone(self, model: LoadedModel, content: bytes, decode: Decode) -> _Scored | None:
-        table, present = decode(model, content)
-        rows = self.readers.of(model).columns.read_table(table)
-        if rows is None:
-            return None
-        predictions = predict(model, rows)
-        return predictions, present(predictions)
+        return await score(
+            self.plane,
+            model,
+            content,
+            decode=decode,
+            encode=self.readers.encode_table,
+            max_bytes_on_loop=self.max_bytes_on_loop,
+        )
 
 
 async def _receive_rest(receive: Receive, messages: list[Message], limit: int) -> bytes:

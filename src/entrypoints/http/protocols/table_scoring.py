@@ -1,4 +1,4 @@
-"""Scoring of requests whose rows are a table: what the protocols have in common."""
+"""Scoring of requests whose rows are a table: shared by the protocols and the fast path."""
 
 from asyncio import to_thread
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from application.model.load_model import LoadedModel
 from application.scoring.predict_one import Predictions, predict
+from domain.data.schema import Matrix
 from domain.data.table import Table
-from entrypoints.http.api_route import MAX_BYTES_ON_LOOP
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.middleware.request_context import record_prediction
-from entrypoints.http.request_body import read_body
+from entrypoints.http.request_body import MAX_BYTES_ON_LOOP, read_body
 
 # Makes a response of predictions.
 Present: TypeAlias = Callable[[Predictions], Response]
@@ -22,22 +22,43 @@ Present: TypeAlias = Callable[[Predictions], Response]
 Decode: TypeAlias = Callable[[LoadedModel, bytes], tuple[Table, Present]]
 
 
-async def score(plane: DataPlane, request: Request, model: LoadedModel, decode: Decode) -> Response:
+# From a table to the rows of the model.
+Encode: TypeAlias = Callable[[Table, LoadedModel], Matrix]
+
+
+async def respond(
+    plane: DataPlane, request: Request, model: LoadedModel, decode: Decode
+) -> Response:
     """Return the response for the rows in the body of a request.
 
     Raises:
         InvalidData, TooLarge: the body cannot be decoded, or a row breaks the schema.
     """
     content = await read_body(request.scope, request.receive, plane.max_body_bytes)
-
-    def score_alone() -> tuple[Predictions, Present]:
-        table, present = decode(model, content)
-        return predict(model, plane.predict_one.encode_table(table, model)), present
-
-    if len(content) > MAX_BYTES_ON_LOOP:
-        predictions, present = await to_thread(score_alone)
-    else:
-        table, present = decode(model, content)
-        predictions = await plane.predict(model, plane.predict_one.encode_table(table, model))
+    encode = plane.predict_one.encode_table
+    predictions, response = await score(plane, model, content, decode=decode, encode=encode)
     record_prediction(request.scope, len(predictions.vector), predictions.model)
-    return present(predictions)
+    return response
+
+
+async def score(
+    plane: DataPlane,
+    model: LoadedModel,
+    content: bytes,
+    *,
+    decode: Decode,
+    encode: Encode,
+    max_bytes_on_loop: int = MAX_BYTES_ON_LOOP,
+) -> tuple[Predictions, Response]:
+    """Return predictions and response for a body; a longer body is scored on a thread, alone."""
+
+    def score_alone() -> tuple[Predictions, Response]:
+        table, present = decode(model, content)
+        predictions = predict(model, encode(table, model))
+        return predictions, present(predictions)
+
+    if len(content) > max_bytes_on_loop:
+        return await to_thread(score_alone)
+    table, present = decode(model, content)
+    predictions = await plane.predict(model, encode(table, model))
+    return predictions, present(predictions)

@@ -128,7 +128,7 @@ def test_a_level_that_is_not_allowed_is_rejected(client: TestClient, interval: f
 @pytest.mark.parametrize("interval", [MARKER, [0.9], {}, True])
 def test_a_level_that_is_not_a_number_is_rejected(client: TestClient, interval: object) -> None:
     found = problem(client.post("/predict", json={"data": [ROW], "interval": interval}), 422)
-    assert found["detail"] == "interval: is not a number; allowed: a level such as 0.9"
+    assert found["detail"].startswith("interval: is not a valid number; allowed: ")
 
 
 def test_a_nullable_field_may_be_absent(client: TestClient) -> None:

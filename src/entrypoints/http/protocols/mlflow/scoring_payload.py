@@ -10,13 +10,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Schema
 from domain.data.table import Column, Table
 from domain.errors import InvalidData, UnreadableData
 from entrypoints.http.protocols.json_columns import require_features, to_column, to_table
+from entrypoints.http.request_body import RequestModel, validated
 from entrypoints.strict_json import read_json
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -25,21 +28,58 @@ FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 Admit: TypeAlias = Callable[[int], None]
 
 _ALLOWED = f"allowed: an object with one of {', '.join(FORMS)}"
-_SPLIT = {"columns", "data", "index"}
 _BLANKS = " \t"
 _NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity))")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+_Object: TypeAlias = Annotated[Any, WithJsonSchema({"type": "object"})]
+_Row: TypeAlias = Annotated[Any, WithJsonSchema({"type": ["object", "array"]})]
+_Cells: TypeAlias = Annotated[
+    Any,
+    WithJsonSchema({"type": "array", "items": {"type": ["number", "string", "boolean", "null"]}}),
+]
+
+
+class DataframeSplit(RequestModel):
+    """Rows as lists, and the names of their columns."""
+
+    columns: list[Annotated[Any, WithJsonSchema({"type": "string"})]] | None = None
+    data: list[_Cells]
+    index: _Cells = None
+
+
+class MlflowRequest(RequestModel):
+    """One of the forms of MLflow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "description": f"One of {', '.join(FORMS)}. Columns that are not features are ignored."
+        }
+    )
+
+    dataframe_split: DataframeSplit | None = None
+    dataframe_records: list[_Object] | None = Field(default=None, description="Rows as objects.")
+    instances: list[_Row] | None = Field(
+        default=None, description="Rows as objects, or as lists in the order of the schema."
+    )
+    inputs: _Row = Field(default=None, description="Lists of values by column, or as `instances`.")
+    params: dict[str, Any] | None = Field(default=None, description="Ignored.")
 
 
 def read_json_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
     """Return the rows of a JSON body.
 
     Raises:
-        UnreadableData: it is not JSON; says where.
-        InvalidData: it has none of the forms, or lacks a feature; says what and where.
+        UnreadableData: it is not JSON; names the position.
+        InvalidData: it has none of the forms, or lacks a feature; names it.
         TooLarge: there are too many rows.
     """
-    form, value = _form(read_json(content, "the body", nan=True))
+    request = validated(MlflowRequest, read_json(content, "the body", nan=True), _ALLOWED)
+    given = [form for form in FORMS if getattr(request, form) is not None]
+    if len(given) != 1:
+        raise InvalidData(f"the body has {len(given)} of the fields that hold rows; {_ALLOWED}")
+    form = given[0]
+    value = getattr(request, form)
     if form == "dataframe_split":
         return _split(value, schema, admit)
     if form != "dataframe_records" and isinstance(value, dict):
@@ -58,7 +98,7 @@ def read_csv_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
     """Return the rows of a CSV body with a header.
 
     Raises:
-        UnreadableData: it is not UTF-8, or not CSV; says where.
+        UnreadableData: it is not UTF-8, or not CSV; names the position.
         InvalidData: the header names a column twice or lacks a feature.
         TooLarge: there are too many rows.
     """
@@ -75,32 +115,14 @@ def read_csv_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
     return to_table(columns, schema, len(rows))
 
 
-def _form(body: object) -> tuple[str, Any]:
-    if not isinstance(body, dict):
-        raise InvalidData(f"the body is not an object; {_ALLOWED}")
-    given = [form for form in FORMS if form in body]
-    if len(given) != 1:
-        raise InvalidData(f"the body has {len(given)} of the fields that hold rows; {_ALLOWED}")
-    unknown = len(body.keys() - {given[0], "params"})
-    if unknown:
-        raise InvalidData(f"the body has {unknown} unknown fields; {_ALLOWED}, and params")
-    if not isinstance(body.get("params"), dict | None):
-        raise InvalidData("params: is not an object")
-    return given[0], body[given[0]]
-
-
-def _split(value: object, schema: Schema, admit: Admit) -> Table:
+def _split(split: DataframeSplit, schema: Schema, admit: Admit) -> Table:
     where = "dataframe_split"
-    if not isinstance(value, dict) or "data" not in value or not value.keys() <= _SPLIT:
-        raise InvalidData(f"{where}: allowed: an object with data, and with columns and index")
-    rows = _list(value["data"], f"{where}.data")
-    admit(len(rows))
-    columns = value.get("columns")
-    if columns is None:
-        return _matrix(rows, schema.names, f"{where}.data", schema)
-    names = [name if isinstance(name, str) else "" for name in _list(columns, f"{where}.columns")]
+    admit(len(split.data))
+    if split.columns is None:
+        return _matrix(split.data, schema.names, f"{where}.data", schema)
+    names = [name if isinstance(name, str) else "" for name in split.columns]
     _require_once([name for name in names if name], f"{where}.columns")
-    return _matrix(rows, names, f"{where}.data", schema)
+    return _matrix(split.data, names, f"{where}.data", schema)
 
 
 def _matrix(rows: Sequence[Any], names: Sequence[str], where: str, schema: Schema) -> Table:

@@ -21,18 +21,21 @@ from domain.data.table import Table
 from entrypoints.http.api_route import ApiRoute
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.openapi_responses import errors_of, reference, with_key
-from entrypoints.http.protocols.mlflow.scoring_models import MlflowRequest, MlflowResponse
-from entrypoints.http.protocols.mlflow.scoring_payload import read_csv_rows, read_json_rows
-from entrypoints.http.protocols.table_scoring import Decode, Present, score
+from entrypoints.http.protocols.mlflow.scoring_payload import (
+    MlflowRequest,
+    read_csv_rows,
+    read_json_rows,
+)
+from entrypoints.http.protocols.table_scoring import Decode, Present, respond
 from entrypoints.http.request_body import header
 from entrypoints.http.route_table import Protocol
 
 MODEL_HEADER = "Modelport-Model"
 
 _READERS = {"application/json": read_json_rows, "text/csv": read_csv_rows}
-_NOT_READY = {503: "No model is ready; says why."}
+_NOT_READY = {503: "No model is ready; gives the reason."}
 _ERRORS = {
-    400: "The body is not what the protocol or the schema asks for; says what and where.",
+    400: "The body is not what the protocol or the schema needs; names the field.",
     413: "Too many rows or bytes.",
     415: "The body is of another content type, or compressed.",
     **_NOT_READY,
@@ -46,7 +49,7 @@ def mlflow_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
     @router.post(
         "/invocations",
         summary="Predict",
-        response_model=MlflowResponse,
+        response_model=dict[str, list[float]],
         response_description="Done.",
         **with_key(Protocol.MLFLOW, _ERRORS, body=True, requestBody=_request_body(schema)),
     )
@@ -54,7 +57,7 @@ def mlflow_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
         """Return one prediction per row, in any of MLflow's forms."""
         model = plane.serving.model()
         decode = invocations_decoder(request.scope, plane.predict_one.admit)
-        return await score(plane, request, model, decode)
+        return await respond(plane, request, model, decode)
 
     @router.get(
         "/ping",

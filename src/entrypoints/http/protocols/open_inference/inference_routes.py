@@ -22,12 +22,18 @@ from entrypoints.http.api_route import ApiRoute
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.error_responses import retry_headers
 from entrypoints.http.openapi_responses import errors_of, reference, with_key
-from entrypoints.http.protocols.open_inference import inference_models as models
-from entrypoints.http.protocols.open_inference.infer_request import HEADER, read_request
-from entrypoints.http.protocols.open_inference.infer_response import infer_response
+from entrypoints.http.protocols.open_inference.infer_request import HEADER, V2Request, read_request
+from entrypoints.http.protocols.open_inference.inference_responses import (
+    V2Model,
+    V2ModelReady,
+    V2Response,
+    V2Server,
+    infer_response,
+    model_metadata,
+    server_metadata,
+)
 from entrypoints.http.protocols.open_inference.inputs import datatypes, read_table
-from entrypoints.http.protocols.open_inference.metadata import model_metadata, server_metadata
-from entrypoints.http.protocols.table_scoring import Decode, Present, score
+from entrypoints.http.protocols.table_scoring import Decode, Present, respond
 from entrypoints.http.route_table import Protocol
 
 _MODEL = "/v2/models/{model}"
@@ -36,10 +42,10 @@ _VERSION = f"{_MODEL}/versions/{{version}}"
 # Clients of the protocol name any of these, or nothing at all.
 _MEDIA_TYPES = ("", "application/json", "application/octet-stream")
 
-_NOT_READY = {503: "No model is ready; says why."}
+_NOT_READY = {503: "No model is ready; gives the reason."}
 _NOT_HERE = {404: "Another model, or another version, answers here.", **_NOT_READY}
 _ERRORS = {
-    400: "The body is not what the protocol or the schema asks for; says what and where.",
+    400: "The body is not what the protocol or the schema needs; names the field.",
     413: "Too many rows or bytes.",
     415: "The body is of another content type, or compressed.",
     **_NOT_HERE,
@@ -55,15 +61,15 @@ def open_inference_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
     async def infer(request: Request) -> Response:
         model = _served(plane.serving, **request.path_params)
         decode = infer_decoder(request.scope, plane.predict_one.admit)
-        return await score(plane, request, model, decode)
+        return await respond(plane, request, model, decode)
 
     for path in (_MODEL, _VERSION):
         router.post(
             f"{path}/infer",
             summary="Predict",
-            description="Return one prediction per row. Tensors stand in the JSON or, in binary "
-            f"form, after it;\nthen `{HEADER}` says how many bytes the JSON has.",
-            response_model=models.V2Response,
+            description="Return one prediction per row. Tensors are in the JSON or, in binary "
+            f"form, after it;\nthen `{HEADER}` is the length of the JSON in bytes.",
+            response_model=V2Response,
             response_description="Done.",
             **with_key(Protocol.V2, _ERRORS, body=True, **_infer_operation(path, schema)),
         )(infer)
@@ -102,28 +108,26 @@ def _add_server_routes(router: APIRouter, serving: ServedModel) -> None:
     @router.get(
         "/v2",
         summary="The server",
-        response_model=models.V2Server,
         response_description="Done.",
         **with_key(Protocol.V2, {}),
     )
-    async def server() -> Response:
+    async def server() -> V2Server:
         """Return name, version and extensions."""
-        return JSONResponse(server_metadata())
+        return server_metadata()
 
     @router.get(
         "/v2/health/live",
         summary="Whether the server is alive",
-        response_model=models.V2Live,
         response_description="Done.",
     )
-    async def v2_live() -> Response:
-        """Answer if it can."""
-        return JSONResponse({"live": True})
+    async def v2_live() -> dict[str, bool]:
+        """Answer as long as the process can."""
+        return {"live": True}
 
     @router.get(
         "/v2/health/ready",
         summary="Whether predictions are answered",
-        response_model=models.V2Ready,
+        response_model=dict[str, bool],
         response_description="Done.",
         responses=errors_of(Protocol.V2, _NOT_READY),
     )
@@ -138,19 +142,18 @@ def _add_server_routes(router: APIRouter, serving: ServedModel) -> None:
 
 
 def _add_model_routes(router: APIRouter, serving: ServedModel) -> None:
-    async def v2_model(request: Request) -> Response:
-        return JSONResponse(model_metadata(_served(serving, **request.path_params)))
+    async def v2_model(request: Request) -> V2Model:
+        return model_metadata(_served(serving, **request.path_params))
 
-    async def v2_model_ready(request: Request) -> Response:
+    async def v2_model_ready(request: Request) -> V2ModelReady:
         model = _served(serving, **request.path_params)
-        return JSONResponse({"name": model.version.name, "ready": True})
+        return V2ModelReady(name=model.version.name, ready=True)
 
     for path in (_MODEL, _VERSION):
         router.get(
             path,
             summary="The model",
             description="Return name, version and tensors.",
-            response_model=models.V2Model,
             response_description="Done.",
             **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path)),
         )(v2_model)
@@ -158,7 +161,6 @@ def _add_model_routes(router: APIRouter, serving: ServedModel) -> None:
             f"{path}/ready",
             summary="Whether the model answers",
             description="Answer 200 if this model, in this version, answers here.",
-            response_model=models.V2ModelReady,
             response_description="Done.",
             responses=errors_of(Protocol.V2, _NOT_HERE),
             openapi_extra={"parameters": _path_parameters(path)},
@@ -193,7 +195,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 def _infer_operation(path: str, schema: Schema | None) -> dict[str, Any]:
     """Return the parts of the operation that FastAPI cannot derive."""
-    body: dict[str, Any] = {"schema": reference(models.V2Request)}
+    body: dict[str, Any] = {"schema": reference(V2Request)}
     if schema is not None:
         body["example"] = {"inputs": [_example(feature) for feature in schema.features]}
     length = {"in": "header", "name": HEADER, "required": False}

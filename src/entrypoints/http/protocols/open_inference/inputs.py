@@ -18,10 +18,8 @@ from domain.data.schema import Schema
 from domain.data.table import Coded, Column, Table
 from domain.errors import InvalidData
 from entrypoints.http.protocols.json_columns import needs, to_objects, to_table
-from entrypoints.http.protocols.open_inference.infer_request import Tensor
+from entrypoints.http.protocols.open_inference.infer_request import ALL_FEATURES, Tensor
 from entrypoints.http.protocols.open_inference.tensors import BOOL, BYTES, FLOATS, NUMBERS
-
-ALL_FEATURES = "features"
 
 _NUMERIC = (Kind.NUMBER, Kind.INTEGER)
 
@@ -88,7 +86,7 @@ def _column(tensor: Tensor, feature: Feature) -> Column:
     if tensor.shape[1:] not in ((), (1,)):
         raise InvalidData(f"{where}: shape: allowed: [rows] or [rows, 1]")
     _require_datatype(tensor, datatypes(feature), where)
-    column = tensor.known(feature.categories) or tensor.column(where)
+    column = tensor.column(where, feature.categories)
     if isinstance(column, Coded):
         return _without_empty(column) if _empty_is_missing(feature) else column
     if feature.kind is Kind.BOOLEAN and column.dtype.kind == "f":
@@ -124,6 +122,6 @@ def _without_empty(column: Coded) -> Coded:
 
 def _booleans(column: NDArray[Any]) -> Column:
     """Return 0 and 1 as booleans, NaN as missing and other numbers unchanged."""
-    words = {0.0: False, 1.0: True}
-    values = [None if isnan(value) else words.get(value, value) for value in column.tolist()]
+    booleans = {0.0: False, 1.0: True}
+    values = [None if isnan(value) else booleans.get(value, value) for value in column.tolist()]
     return to_objects(values)

@@ -68,7 +68,7 @@ def test_the_answer_is_as_documented(client: TestClient) -> None:
     [
         ({"data": [{**ROW, "height": 99}]}, 422, "1 field of the request breaks"),
         ({"data": []}, 422, "there are no rows"),
-        ({"rows": []}, 422, "the field 'data'"),
+        ({"rows": []}, 422, "the body: has no data"),
         ({"data": [ROW] * 6}, 413, "6 rows in one request; allowed: 5"),
     ],
 )

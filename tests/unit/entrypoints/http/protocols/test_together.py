@@ -16,8 +16,8 @@ from application.scoring.predict_one import PredictOne
 from domain.data.schema import Matrix
 from domain.data.table import Table
 from domain.scoring.prediction import PLAIN, PredictionOptions
-from entrypoints.http.api_route import MAX_BYTES_ON_LOOP
 from entrypoints.http.data_plane import DataPlane
+from entrypoints.http.request_body import MAX_BYTES_ON_LOOP
 from entrypoints.wiring.settings import Accelerators
 from tests.support.asgi import JSON, Answer, application, data_plane, post
 from tests.support.orchard import ORCHARD, planted

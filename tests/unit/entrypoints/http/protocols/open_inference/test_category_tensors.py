@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from domain.data.table import plain
 from domain.errors import InvalidData
-from entrypoints.http.protocols.open_inference.category_tensors import read_categories
-from entrypoints.http.protocols.open_inference.tensors import from_bytes
+from entrypoints.http.protocols.open_inference.tensors import from_bytes, read_categories
 from tests.unit.entrypoints.http.protocols.wire import packed
 
 MANY = 64
