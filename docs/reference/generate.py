@@ -19,7 +19,7 @@ from domain import errors
 from entrypoints.cli.command_table import SUMMARIES, load_command
 from entrypoints.cli.command_table import app as cli
 from entrypoints.errors import DONE, INTERNAL, OUTCOMES, REFUSED, USAGE, ErrorOutcome
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, Variant, variables
@@ -179,7 +179,7 @@ def _http() -> Iterator[str]:
     settings = Settings.model_validate(
         {"variant": Variant.API_BASELINE, variables()["schema_file"]: SCHEMA_FILE}
     )
-    app = create_app(build_container(settings)).api_for(builders.schema(settings))
+    app = Application(build_container(settings)).api_for(builders.schema(settings))
     document = app.openapi()
     yield from [
         "# HTTP",

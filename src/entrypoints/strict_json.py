@@ -19,7 +19,7 @@ def read_json(content: bytes, where: str, *, nan: bool = False) -> Any:
     With `nan`, NaN and Infinity are numbers, since many programs write them.
 
     Raises:
-        UnreadableData: the text is not JSON; says where.
+        UnreadableData: the text is not JSON; names the position.
         InvalidData: an object has a duplicate name, so that its value is ambiguous.
     """
     try:

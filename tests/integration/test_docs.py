@@ -12,7 +12,7 @@ import pytest
 
 from domain import errors
 from entrypoints.cli.command_table import SUMMARIES, load_command
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, Variant, variables
 from tests.integration.following import FOLLOWED, copy, name
@@ -95,7 +95,7 @@ def test_every_command_and_option_is_in_the_reference() -> None:
 
 def test_every_path_is_in_the_reference() -> None:
     page = (REFERENCE / "http.md").read_text()
-    app = create_app(build_container(Settings(variant=Variant.API_BASELINE))).api()
+    app = Application(build_container(Settings(variant=Variant.API_BASELINE))).api()
     paths = {getattr(route, "path", "/") for route in app.routes} | {*app.openapi()["paths"]}
     shown = {path for path in paths if f" {path}`\n" in page or f"| `{path}` |" in page}
     files = {path for path in paths if path.startswith("/swagger/") or path.endswith(":path}")}

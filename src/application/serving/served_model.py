@@ -37,8 +37,8 @@ class Reload(StrEnum):
 class ServingState:
     """The state at one moment.
 
-    `problem` says why no model, or perhaps an outdated one, is served; empty when ready.
-    `cache_problem` says why the cache does not hold the served version; empty when it does.
+    `problem` is the reason why no model, or perhaps an outdated one, is served; empty when ready.
+    `cache_problem` is the reason why the cache does not hold the served version, or empty.
     `reloads` counts outcomes since the start of the process.
     """
 
@@ -92,7 +92,7 @@ class ServedModel:
         """Return the model; a request calls this once.
 
         Raises:
-            Unavailable: there is none yet; says why.
+            Unavailable: none is loaded yet; gives the reason.
         """
         state = self._state
         if state.model is None:

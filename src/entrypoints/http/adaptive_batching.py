@@ -72,7 +72,7 @@ def _predict_batch(requests: list[_Waiting]) -> None:
     model = requests[0][0]
     try:
         values = model.predictor.predict(to_matrix(_concatenate([rows for _, rows, _ in requests])))
-    except Exception as error:  # noqa: BLE001 - every caller gets the error, whatever it is
+    except Exception as error:  # noqa: BLE001 - every caller gets the error
         for _, _, future in requests:
             if not future.done():
                 future.set_exception(error)

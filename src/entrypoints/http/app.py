@@ -16,8 +16,7 @@ from entrypoints.http.background_tasks import BackgroundTasks, ServerMetrics
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.fastapi_app import fastapi_app
 from entrypoints.http.middleware.access_log import AccessLog
-from entrypoints.http.middleware.authentication import Authenticator
-from entrypoints.http.middleware.limits import Limits
+from entrypoints.http.middleware.admission import Authenticator, RequestLimits
 from entrypoints.http.middleware.pipeline import RequestPipeline
 from entrypoints.http.middleware.prometheus_text import MetricsFolder
 from entrypoints.http.middleware.request_metrics import RequestMetrics
@@ -31,28 +30,33 @@ _MIN_NEW_OBJECTS = 10_000
 
 
 class Application:
-    """Answers each request by the fast path, or by the FastAPI application of the served schema."""
+    """Answers each request by the fast path, or by the FastAPI application of the served schema.
+
+    The model is loaded when the server starts.
+    """
 
     def __init__(self, container: Container) -> None:
         settings, traces = container.settings(), container.traces()
         self._container = container
         self._serving: ServedModel = container.serving()
-        self._plane = DataPlane(self._serving, container.predict_one(), settings.max_body_bytes)
+        self._data_plane = DataPlane(
+            self._serving, container.predict_one(), settings.max_body_bytes
+        )
         self._api: tuple[Schema | None, FastAPI] | None = None
         authenticator = Authenticator(container.key_store(), now)
-        limits, requests = Limits(settings.max_in_flight, monotonic), RequestMetrics()
+        limits, requests = RequestLimits(settings.max_in_flight, monotonic), RequestMetrics()
         access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
         tracing = None if traces is None else Tracing(traces)
         folder = None if settings.metrics_dir is None else MetricsFolder(settings.metrics_dir)
         self.pipeline = RequestPipeline(
-            _accelerated(self._plane, self._ordinary, settings.accelerators),
+            _accelerated(self._data_plane, self._ordinary, settings.accelerators),
             authenticator,
             limits,
             requests,
             access_log=access_log,
             tracing=tracing,
         )
-        batcher = self._plane.batcher
+        batcher = self._data_plane.batcher
         self._metrics = ServerMetrics(
             requests, self._serving, limits, batcher, authenticator, access_log, folder, now
         )
@@ -76,9 +80,9 @@ class Application:
         return self._api[1]
 
     def api_for(self, schema: Schema | None) -> FastAPI:
-        """Return a FastAPI application for a schema; None stands for a server without a model."""
+        """Return a FastAPI application for a schema; None is a server without a model."""
         return fastapi_app(
-            self._plane,
+            self._data_plane,
             self._container.explain_served,
             self._metrics.endpoint,
             schema,
@@ -94,24 +98,19 @@ class Application:
             yield {"timeouts": self._timeouts}
 
 
-def create_app(container: Container) -> Application:
-    """Return the application for a container; the model is loaded when the server starts."""
-    return Application(container)
-
-
 def from_environment() -> Application:
-    """Return the application for the settings in force: what each server process calls."""
-    app = create_app(build_container(load_settings()))
-    # The objects that exist now stay, and requests leave few behind: the garbage collector need not
-    # look at the former again, nor often at the latter.
+    """Return the application for the current settings; each server process calls this."""
+    app = Application(build_container(load_settings()))
+    # The objects that exist now are kept, and requests leave few behind: the garbage collector
+    # skips the former and runs rarely for the latter.
     gc.freeze()
     gc.set_threshold(_MIN_NEW_OBJECTS)
     return app
 
 
-def _accelerated(plane: DataPlane, ordinary: ASGIApp, accelerators: Accelerators) -> ASGIApp:
+def _accelerated(data_plane: DataPlane, ordinary: ASGIApp, accelerators: Accelerators) -> ASGIApp:
     if accelerators is Accelerators.NONE:
         return ordinary
     from entrypoints.http.fast_path.fast_path import FastPath
 
-    return FastPath(plane, ordinary).answer
+    return FastPath(data_plane, ordinary).answer

@@ -1,7 +1,7 @@
-"""What a server process does besides answering requests.
+"""Background tasks of a server process.
 
-It follows the model reference, reads the API keys again, publishes its metrics for the other
-processes and writes the access log.
+They follow the model reference, read the API keys again, publish the metrics for the other
+processes and write the access log.
 """
 
 import logging
@@ -17,8 +17,7 @@ from starlette.responses import Response
 from application.serving.served_model import ServedModel, ServingState
 from entrypoints.http.adaptive_batching import AdaptiveBatcher
 from entrypoints.http.middleware.access_log import AccessLog
-from entrypoints.http.middleware.authentication import Authenticator
-from entrypoints.http.middleware.limits import Limits
+from entrypoints.http.middleware.admission import Authenticator, RequestLimits
 from entrypoints.http.middleware.prometheus_text import (
     CONTENT_TYPE,
     MetricsFolder,
@@ -40,7 +39,7 @@ class ServerMetrics:
 
     requests: RequestMetrics
     serving: ServedModel
-    limits: Limits
+    limits: RequestLimits
     batcher: AdaptiveBatcher
     authenticator: Authenticator
     access_log: AccessLog | None

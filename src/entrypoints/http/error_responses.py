@@ -94,7 +94,7 @@ def problem(
 
 
 def retry_headers(status: HTTPStatus) -> dict[str, str]:
-    """Return the header that says when to try again, for a status that passes."""
+    """Return the header with the seconds to wait, for a temporary status."""
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return {}

@@ -45,29 +45,29 @@ class DocumentedApi(FastAPI):
 
 
 def fastapi_app(
-    plane: DataPlane,
+    data_plane: DataPlane,
     explain: Callable[[], ExplainRows],
     show_metrics: Callable[[Request], Awaitable[Response]],
     schema: Schema | None,
     max_explained_rows: int,
 ) -> FastAPI:
-    """Return the application for the served schema; None stands for a server without a model."""
+    """Return the application for the served schema; None is a server without a model."""
     app = DocumentedApi(
         title="modelport",
         version=version("modelport"),
-        description="Predictions by a governed model. `GET /model` says which, and what made it.",
+        description="Predictions by a governed model. `GET /model` describes it.",
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         separate_input_output_schemas=False,
     )
-    models = row_models(schema, plane.predict_one.max_rows, max_explained_rows)
+    models = row_models(schema, data_plane.predict_one.max_rows, max_explained_rows)
     requests = (models.predict_request, models.explain_request, MlflowRequest, V2Request)
     app.referenced = (*ERROR_MODELS, *requests)
-    app.include_router(prediction_router(plane, explain, models, schema))
-    app.include_router(mlflow_router(plane, schema))
-    app.include_router(open_inference_router(plane, schema))
-    app.include_router(service_router(plane.serving, show_metrics))
+    app.include_router(prediction_router(data_plane, explain, models, schema))
+    app.include_router(mlflow_router(data_plane, schema))
+    app.include_router(open_inference_router(data_plane, schema))
+    app.include_router(service_router(data_plane.serving, show_metrics))
     app.add_exception_handler(HTTPException, _on_http_error)
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
     return app

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every route: its API keys, and its errors by protocol."""
+"""Parts of the OpenAPI document of every route: API keys, and errors by protocol."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -57,8 +57,8 @@ _REFUSALS = {
     401: "A valid API key is required.",
     403: "The key does not have the scope.",
     408: "The body did not arrive in time.",
-    429: "The key exceeds its rate; says when to try again.",
-    503: "The server is full, or no model is ready; says why.",
+    429: "The key exceeds its rate; Retry-After gives the seconds to wait.",
+    503: "The server is full, or no model is ready; gives the reason.",
 }
 _SLOW_BODY = 408
 

@@ -40,7 +40,7 @@ class RouteInfo:
     needs: Scope | None = Scope.PREDICT
     protocol: Protocol = Protocol.NATIVE
     headers: Headers = _PLAIN
-    tells_ready: bool = False
+    reports_readiness: bool = False
 
 
 _V2_MODEL = "/v2/models/{model}"
@@ -54,21 +54,21 @@ _EXACT = {
         RouteInfo("/metrics", Scope.METRICS),
         RouteInfo("/health", None),
         RouteInfo("/health/live", None),
-        RouteInfo("/health/ready", None, tells_ready=True),
+        RouteInfo("/health/ready", None, reports_readiness=True),
         RouteInfo("/", None, headers=_PAGE),
         RouteInfo("/docs", None, headers=_PAGE),
         RouteInfo("/openapi.json", None, headers=_PAGE),
         RouteInfo("/v2", protocol=Protocol.V2),
         RouteInfo("/v2/health/live", None, Protocol.V2),
-        RouteInfo("/v2/health/ready", None, Protocol.V2, tells_ready=True),
-        RouteInfo("/ping", None, Protocol.MLFLOW, tells_ready=True),
+        RouteInfo("/v2/health/ready", None, Protocol.V2, reports_readiness=True),
+        RouteInfo("/ping", None, Protocol.MLFLOW, reports_readiness=True),
         RouteInfo("/version", None, Protocol.MLFLOW),
         RouteInfo("/invocations", protocol=Protocol.MLFLOW),
     )
 }
 _ASSETS = RouteInfo("/swagger", None, headers=_PAGE)
 _INFER = RouteInfo(f"{_V2_MODEL}/infer", protocol=Protocol.V2)
-_MODEL_READY = RouteInfo(f"{_V2_MODEL}/ready", None, Protocol.V2, tells_ready=True)
+_MODEL_READY = RouteInfo(f"{_V2_MODEL}/ready", None, Protocol.V2, reports_readiness=True)
 _V2_OTHER = RouteInfo(_V2_MODEL, protocol=Protocol.V2)
 _OTHER = RouteInfo("other")
 

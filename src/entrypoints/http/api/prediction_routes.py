@@ -36,7 +36,10 @@ _EXPLAIN_ERRORS = {
 
 
 def prediction_router(
-    plane: DataPlane, explain: Callable[[], ExplainRows], models: RowModels, schema: Schema | None
+    data_plane: DataPlane,
+    explain: Callable[[], ExplainRows],
+    models: RowModels,
+    schema: Schema | None,
 ) -> APIRouter:
     """Return the routes for the served schema; the libraries that explain load at first use."""
     router = APIRouter(route_class=ApiRoute, tags=["prediction"])
@@ -52,8 +55,8 @@ def prediction_router(
     )
     async def predict(request: Request) -> Response:
         """Return one prediction per row, all by the same model version."""
-        body = await _read_rows(plane, request)
-        predictions = await plane.predict_records(body.data, body.options)
+        body = await _read_rows(data_plane, request)
+        predictions = await data_plane.predict_records(body.data, body.options)
         record_prediction(request.scope, len(predictions.vector), predictions.model)
         return _json(predictions.to_mapping())
 
@@ -70,7 +73,7 @@ def prediction_router(
 
         It needs the extra `explain`.
         """
-        body = await _read_rows(plane, request)
+        body = await _read_rows(data_plane, request)
         explained = await to_thread(lambda: explain()(body.data, body.options))
         predictions = explained.predictions
         record_prediction(request.scope, len(predictions.vector), predictions.model)
@@ -83,15 +86,15 @@ def _json(document: dict[str, Any]) -> Response:
     return Response(to_json(document), media_type="application/json")
 
 
-async def _read_rows(plane: DataPlane, request: Request) -> RowsRequest:
+async def _read_rows(data_plane: DataPlane, request: Request) -> RowsRequest:
     """Return rows and options in the body of a request.
 
     Raises:
         UnreadableData, InvalidData, TooLarge, Unavailable: as the status codes of the route.
     """
     require_json(request.scope)
-    content = await read_body(request.scope, request.receive, plane.max_body_bytes)
-    plane.serving.model()  # without a model the body need not be parsed
+    content = await read_body(request.scope, request.receive, data_plane.max_body_bytes)
+    data_plane.serving.model()  # without a model the body need not be parsed
     if len(content) > MAX_BYTES_ON_LOOP:
         value = await to_thread(read_json, content, "the body")
     else:

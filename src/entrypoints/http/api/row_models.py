@@ -145,7 +145,7 @@ def _response(name: str, **first: Any) -> type[BaseModel]:
     intervals = Field(
         default=None,
         description="With `interval`: lower and upper bound per row, which hold the true value "
-        "as often as the level says.",
+        "with the probability of the level.",
     )
     extrapolates = Field(
         default=None,

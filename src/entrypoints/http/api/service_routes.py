@@ -15,7 +15,7 @@ from entrypoints.http.openapi_responses import errors_of, with_key
 from entrypoints.http.route_table import Protocol
 from entrypoints.reports.model_description import describe_model
 
-_NOT_READY = {503: "No model is ready; says why."}
+_NOT_READY = {503: "No model is ready; gives the reason."}
 
 
 def service_router(
@@ -49,7 +49,7 @@ def _add_health_routes(router: APIRouter, serving: ServedModel) -> None:
         """Answer 200 once a model has passed every check, 503 with the reason until then.
 
         If the registry cannot be reached, or the new version failed a check, the server goes on
-        answering with the version before: it is `degraded`, and `problem` says why.
+        answering with the version before: it is `degraded`, and `problem` gives the reason.
         """
         state = serving.state
         if state.model is None:

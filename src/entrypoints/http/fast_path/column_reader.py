@@ -22,7 +22,7 @@ _NO = (KeyError, TypeError, OverflowError, struct.error)
 # The kinds of numpy's types that hold the values of a feature.
 _FORMS = {Kind.NUMBER: "iuf", Kind.INTEGER: "iuf", Kind.BOOLEAN: "b", Kind.CATEGORY: ""}
 
-# Stands for a text that is not a category: it is beyond every limit.
+# The code of a text that is not a category: it is outside of every range.
 _UNKNOWN = float("inf")
 
 _LARGEST = sys.float_info.max
@@ -35,7 +35,7 @@ class ColumnReader:
         self._features = schema.features
         self._codes = [_codes(feature) for feature in schema.features]
         self._numbers = [_numbers(feature) for feature in schema.features]
-        self._limits = Limits(schema)
+        self._ranges = _Ranges(schema)
 
     def read(self, columns: Iterable[Sequence[Any]]) -> Matrix | None:
         """Return the rows, shape (rows, features), or None if a value does not fit.
@@ -69,10 +69,10 @@ class ColumnReader:
         return None if table.faults else self._allowed(columns)
 
     def _allowed(self, columns: Matrix) -> Matrix | None:
-        return np.ascontiguousarray(columns.T) if self._limits.allow(columns) else None
+        return np.ascontiguousarray(columns.T) if self._ranges.allow(columns) else None
 
 
-class Limits:
+class _Ranges:
     """The range of each feature, checked for whole columns."""
 
     def __init__(self, schema: Schema) -> None:

@@ -51,18 +51,18 @@ class Scorer(Protocol):
 class FastPath:
     """Answers requests; those that it does not accept by the ordinary routes."""
 
-    def __init__(self, plane: DataPlane, ordinary: ASGIApp) -> None:
+    def __init__(self, data_plane: DataPlane, ordinary: ASGIApp) -> None:
         readers = Readers()
         scorers: dict[str, Scorer] = {
-            "/predict": RecordScorer(plane, readers),
-            f"/v2/models/{plane.serving.ref.name}/infer": TableScorer(
-                plane, readers, infer_decoder, MAX_TENSOR_BYTES_ON_LOOP
+            "/predict": RecordScorer(data_plane, readers),
+            f"/v2/models/{data_plane.serving.ref.name}/infer": TableScorer(
+                data_plane, readers, infer_decoder, MAX_TENSOR_BYTES_ON_LOOP
             ),
             "/invocations": TableScorer(
-                plane, readers, invocations_decoder, MAX_FORM_BYTES_ON_LOOP
+                data_plane, readers, invocations_decoder, MAX_FORM_BYTES_ON_LOOP
             ),
         }
-        self._plane = plane
+        self._data_plane = data_plane
         self._ordinary = ordinary
         self._scorers = scorers
 
@@ -74,7 +74,7 @@ class FastPath:
         return self._score(scorer, scope, receive, send)
 
     async def _score(self, scorer: Scorer, scope: Scope, receive: Receive, send: Send) -> None:
-        model, limit = self._plane.serving.state.model, self._plane.max_body_bytes
+        model, limit = self._data_plane.serving.state.model, self._data_plane.max_body_bytes
         if model is None or exceeds(scope, limit):
             await self._ordinary(scope, receive, send)
             return
@@ -125,7 +125,7 @@ class Readers:
 class RecordScorer:
     """Scores the records of `POST /predict`."""
 
-    plane: DataPlane
+    data_plane: DataPlane
     readers: Readers
 
     async def __call__(self, scope: Scope, model: LoadedModel, content: bytes) -> _Scored | None:
@@ -136,7 +136,7 @@ class RecordScorer:
         read = self._read(model, content)
         if read is None:
             return None
-        return _as_json(await self.plane.predict(model, *read))
+        return _as_json(await self.data_plane.predict(model, *read))
 
     def _score_alone(self, model: LoadedModel, content: bytes) -> _Scored | None:
         read = self._read(model, content)
@@ -147,22 +147,22 @@ class RecordScorer:
 
     def _read(self, model: LoadedModel, content: bytes) -> tuple[Rows, PredictionOptions] | None:
         read = self.readers.of(model).read(content)
-        return read if read and 0 < len(read[0]) <= self.plane.predict_one.max_rows else None
+        return read if read and 0 < len(read[0]) <= self.data_plane.predict_one.max_rows else None
 
 
 @dataclass(frozen=True, slots=True)
 class TableScorer:
     """Scores the tables of a protocol."""
 
-    plane: DataPlane
+    data_plane: DataPlane
     readers: Readers
     open_decoder: Callable[[Scope, Callable[[int], None]], Decode]
     max_bytes_on_loop: int
 
     async def __call__(self, scope: Scope, model: LoadedModel, content: bytes) -> _Scored | None:
-        decode = self.open_decoder(scope, self.plane.predict_one.admit)
+        decode = self.open_decoder(scope, self.data_plane.predict_one.admit)
         return await score(
-            self.plane,
+            self.data_plane,
             model,
             content,
             decode=decode,

@@ -9,17 +9,17 @@ from itertools import count
 from secrets import token_hex
 from time import perf_counter
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from entrypoints.http.error_responses import refusal
+from entrypoints.http.error_responses import error_response
 from entrypoints.http.middleware.access_log import AccessLog
-from entrypoints.http.middleware.authentication import Authenticator, Denied
-from entrypoints.http.middleware.limits import Limits, unavailable
+from entrypoints.http.middleware.admission import Authenticator, RequestLimits, unavailable
 from entrypoints.http.middleware.request_context import (
     CLOSED_WITH,
+    CONTEXT,
     STOPPING,
     RequestContext,
-    attach,
     read_id_and_token,
 )
 from entrypoints.http.middleware.request_metrics import RequestMetrics
@@ -37,7 +37,7 @@ class RequestPipeline:
         self,
         app: ASGIApp,
         authenticator: Authenticator,
-        limits: Limits,
+        limits: RequestLimits,
         metrics: RequestMetrics,
         *,
         access_log: AccessLog | None = None,
@@ -58,11 +58,11 @@ class RequestPipeline:
         if not request_id:
             request_id = b"%b%x" % (self._id_prefix, next(self._numbers))
         context = RequestContext(route_of(scope["path"]), request_id, send)
-        attach(scope, context)
+        scope[CONTEXT] = context
         try:
             context.key = self._admit(context.route, token, scope)
-        except Denied as denied:
-            response = refusal(context.route.protocol, denied.status, denied.detail, denied.headers)
+        except HTTPException as denied:
+            response = error_response(context.route.protocol, denied)
             await response(scope, receive, context.send)
             self._record(context, perf_counter() - start, scope)
             return
@@ -75,7 +75,7 @@ class RequestPipeline:
 
     def _admit(self, route: RouteInfo, token: bytes, scope: Scope) -> str:
         """Return the id of the API key; empty where none is needed."""
-        if route.tells_ready and scope.get("state", {}).get(STOPPING):
+        if route.reports_readiness and scope.get("state", {}).get(STOPPING):
             raise unavailable("not ready: the server is stopping")
         if route.needs is None:
             return ""

@@ -1,6 +1,6 @@
-"""What the access log, the metrics and the traces record of one request.
+"""The context of one request, for the access log, the metrics and the traces.
 
-The context travels in the ASGI scope. The request id is all that it holds of the caller's data.
+The ASGI scope holds it. The request id is the only data of the caller in it.
 """
 
 import re
@@ -11,7 +11,8 @@ from starlette.types import Message, Scope, Send
 from domain.errors import InvalidRows
 from entrypoints.http.route_table import RouteInfo
 
-_KEY = "modelport.request_context"
+# Scope key of the context.
+CONTEXT = "modelport.request_context"
 
 # Scope key of the status with which the server closed the connection without the application.
 CLOSED_WITH = "modelport.closed_with"
@@ -46,14 +47,9 @@ class RequestContext:
         return self._send(message)
 
 
-def attach(scope: Scope, context: RequestContext) -> None:
-    """Store the context in the scope of its request."""
-    scope[_KEY] = context
-
-
 def record_prediction(scope: Scope, rows: int, model: str) -> None:
     """Record the number of predicted rows and the model version."""
-    context: RequestContext | None = scope.get(_KEY)
+    context: RequestContext | None = scope.get(CONTEXT)
     if context is not None:
         context.rows = rows
         context.model = model
@@ -61,7 +57,7 @@ def record_prediction(scope: Scope, rows: int, model: str) -> None:
 
 def record_error(scope: Scope, error: Exception) -> None:
     """Record the rejected values per field if the error is an `InvalidRows`."""
-    context: RequestContext | None = scope.get(_KEY)
+    context: RequestContext | None = scope.get(CONTEXT)
     if context is not None and isinstance(error, InvalidRows):
         rejects: dict[str, int] = {}
         for violation in error.violations:
@@ -70,7 +66,7 @@ def record_error(scope: Scope, error: Exception) -> None:
 
 
 def read_id_and_token(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Return the valid request id of the caller and its API key; empty where there is none."""
+    """Return the valid request id of the caller and its API key; empty if absent."""
     request_id = bearer = key = b""
     for name, value in headers:
         if name == b"x-request-id":

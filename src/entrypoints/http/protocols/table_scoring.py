@@ -27,22 +27,22 @@ Encode: TypeAlias = Callable[[Table, LoadedModel], Matrix]
 
 
 async def respond(
-    plane: DataPlane, request: Request, model: LoadedModel, decode: Decode
+    data_plane: DataPlane, request: Request, model: LoadedModel, decode: Decode
 ) -> Response:
     """Return the response for the rows in the body of a request.
 
     Raises:
         InvalidData, TooLarge: the body cannot be decoded, or a row breaks the schema.
     """
-    content = await read_body(request.scope, request.receive, plane.max_body_bytes)
-    encode = plane.predict_one.encode_table
-    predictions, response = await score(plane, model, content, decode=decode, encode=encode)
+    content = await read_body(request.scope, request.receive, data_plane.max_body_bytes)
+    encode = data_plane.predict_one.encode_table
+    predictions, response = await score(data_plane, model, content, decode=decode, encode=encode)
     record_prediction(request.scope, len(predictions.vector), predictions.model)
     return response
 
 
 async def score(
-    plane: DataPlane,
+    data_plane: DataPlane,
     model: LoadedModel,
     content: bytes,
     *,
@@ -60,5 +60,5 @@ async def score(
     if len(content) > max_bytes_on_loop:
         return await to_thread(score_alone)
     table, present = decode(model, content)
-    predictions = await plane.predict(model, encode(table, model))
+    predictions = await data_plane.predict(model, encode(table, model))
     return predictions, present(predictions)

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.wiring.container import Container
 from entrypoints.wiring.settings import Accelerators
 from tests.fakes.model import LinearPredictor, MemoryRuntime, MemoryStore
@@ -34,7 +34,7 @@ JSON = {"content-type": "application/json"}
 
 
 def client_of(wired: Container) -> TestClient:
-    return TestClient(create_app(wired), raise_server_exceptions=False)
+    return TestClient(Application(wired), raise_server_exceptions=False)
 
 
 def is_ready(client: TestClient) -> bool:

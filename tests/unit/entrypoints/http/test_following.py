@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from domain.model.reference import CHAMPION, ModelRef, ModelVersion
 from domain.training.specification import Estimator
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.wiring.container import Container
 from tests.fakes.model import MemoryBundleCache
 from tests.support.followers import DistantStore
@@ -43,7 +43,7 @@ def appoint(store: DistantStore, number: int) -> None:
 
 @contextmanager
 def running(wired: Container, *, degraded: bool = False) -> Iterator[TestClient]:
-    with TestClient(create_app(wired)) as client:
+    with TestClient(Application(wired)) as client:
         wait_for(client, ready=True, degraded=degraded)
         yield client
 

@@ -42,7 +42,7 @@ _ERRORS = {
 }
 
 
-def mlflow_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
+def mlflow_router(data_plane: DataPlane, schema: Schema | None) -> APIRouter:
     """Return the routes of the protocol; the examples are rows of the schema."""
     router = APIRouter(route_class=ApiRoute, tags=["MLflow scoring"])
 
@@ -55,9 +55,9 @@ def mlflow_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
     )
     async def invocations(request: Request) -> Response:
         """Return one prediction per row, in any of MLflow's forms."""
-        model = plane.serving.model()
-        decode = invocations_decoder(request.scope, plane.predict_one.admit)
-        return await respond(plane, request, model, decode)
+        model = data_plane.serving.model()
+        decode = invocations_decoder(request.scope, data_plane.predict_one.admit)
+        return await respond(data_plane, request, model, decode)
 
     @router.get(
         "/ping",
@@ -68,7 +68,7 @@ def mlflow_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
     )
     async def ping() -> Response:
         """Answer 200 once a model has passed every check."""
-        plane.serving.model()
+        data_plane.serving.model()
         return PlainTextResponse("\n")
 
     @router.get(

@@ -52,16 +52,16 @@ _ERRORS = {
 }
 
 
-def open_inference_router(plane: DataPlane, schema: Schema | None) -> APIRouter:
+def open_inference_router(data_plane: DataPlane, schema: Schema | None) -> APIRouter:
     """Return the routes below `/v2`; the example is a row of the schema."""
     router = APIRouter(route_class=ApiRoute, tags=["Open Inference Protocol V2"])
-    _add_server_routes(router, plane.serving)
-    _add_model_routes(router, plane.serving)
+    _add_server_routes(router, data_plane.serving)
+    _add_model_routes(router, data_plane.serving)
 
     async def infer(request: Request) -> Response:
-        model = _served(plane.serving, **request.path_params)
-        decode = infer_decoder(request.scope, plane.predict_one.admit)
-        return await respond(plane, request, model, decode)
+        model = _served(data_plane.serving, **request.path_params)
+        decode = infer_decoder(request.scope, data_plane.predict_one.admit)
+        return await respond(data_plane, request, model, decode)
 
     for path in (_MODEL, _VERSION):
         router.post(

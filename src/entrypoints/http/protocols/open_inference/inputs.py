@@ -54,7 +54,7 @@ def read_table(inputs: Sequence[Tensor], schema: Schema, admit: Callable[[int], 
     """Return the features as columns; `admit` checks the number of rows first.
 
     Raises:
-        InvalidData: a tensor does not fit the schema; says which and why.
+        InvalidData: a tensor does not fit the schema; names it.
         TooLarge: there are too many rows.
     """
     rows = inputs[0].shape[0] if inputs else 0

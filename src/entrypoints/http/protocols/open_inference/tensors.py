@@ -48,7 +48,7 @@ def from_bytes(
     Texts are read faster if they are all among `categories`.
 
     Raises:
-        InvalidData: there are not `count` of them, or one is not what the datatype says.
+        InvalidData: there are not `count` of them, or one is not of the datatype.
     """
     if datatype == BYTES:
         known = read_categories(content, categories, count) if categories else None
@@ -72,7 +72,7 @@ def from_json(data: Sequence[Any], datatype: str, shape: Sequence[int], where: s
     """Return the elements of a tensor in JSON.
 
     Raises:
-        InvalidData: there are not as many as the shape says, or one is not what the datatype says.
+        InvalidData: there are not as many as in the shape, or one is not of the datatype.
     """
     elements = _flat(data, shape, where)
     kinds = set(map(type, elements))
@@ -92,10 +92,10 @@ def _flat(data: Sequence[Any], shape: Sequence[int], where: str) -> Sequence[Any
     if data and isinstance(data[0], list):
         rows, width = shape if len(shape) == 2 else (shape[0], -1)
         if len(data) != rows or any(not isinstance(r, list) or len(r) != width for r in data):
-            raise InvalidData(f"{where}: the lists inside data are not as its shape says")
+            raise InvalidData(f"{where}: the lists inside data do not have its shape")
         return list(chain.from_iterable(data))
     if len(data) != count:
-        raise InvalidData(f"{where}: {len(data)} elements where its shape says {count}")
+        raise InvalidData(f"{where}: {len(data)} elements where its shape has {count}")
     return data
 
 
@@ -135,7 +135,7 @@ def _texts_from_bytes(content: memoryview, count: int, where: str) -> Coded:
         raise InvalidData(f"{where}, element {len(texts) - 1}: ends after the end of the tensor")
     if len(texts) != count or start != end:
         found = "more" if start < end else str(len(texts))
-        raise InvalidData(f"{where}: {found} elements where its shape says {count}")
+        raise InvalidData(f"{where}: {found} elements where its shape has {count}")
     try:
         return to_codes(texts)
     except UnicodeDecodeError as error:

@@ -6,7 +6,7 @@ from dependency_injector import providers
 from starlette.testclient import TestClient
 
 from domain.errors import NotSupported
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.wiring.container import Container
 from tests.support.json_schema import fits, resolved
 from tests.support.orchard import planted
@@ -17,7 +17,7 @@ ROW = SCHEMA.example
 
 
 def _serve(wired: Container) -> Iterator[TestClient]:
-    with TestClient(create_app(wired), raise_server_exceptions=False) as client:
+    with TestClient(Application(wired), raise_server_exceptions=False) as client:
         ready = "/health/ready"
         wait_until(lambda: client.get(ready).status_code == 200, 20, lambda: client.get(ready).text)
         yield client

@@ -9,7 +9,7 @@ from domain.data.feature import Feature, Kind
 from domain.data.schema import Schema, Target
 from domain.errors import InvalidRows
 from entrypoints.http.api.row_models import RowsRequest, feature_table, row_model
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from tests.support.json_schema import fits
 from tests.support.orchard import orchard
 from tests.support.samples import SCHEMA
@@ -32,7 +32,7 @@ ROW = row_schema(Schema("things", Target("y"), (LENGTH, COUNT, COLOUR, FLAG)))
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return create_app(orchard(max_rows=500)).api_for(SCHEMA).openapi()
+    return Application(orchard(max_rows=500)).api_for(SCHEMA).openapi()
 
 
 def test_a_number_is_described_with_unit_range_and_example() -> None:
@@ -153,7 +153,7 @@ def test_a_feature_may_have_any_name(name: str) -> None:
 
 
 def test_before_there_is_a_model_a_row_is_any_object() -> None:
-    early = create_app(orchard()).api().openapi()
+    early = Application(orchard()).api().openapi()
     assert not early["components"]["schemas"]["Row"].get("properties")
     assert early["components"]["schemas"]["Row"]["additionalProperties"] is True
     (content,) = early["paths"]["/predict"]["post"]["requestBody"]["content"].values()
@@ -162,7 +162,7 @@ def test_before_there_is_a_model_a_row_is_any_object() -> None:
 
 @pytest.mark.parametrize("schema", [SCHEMA, None])
 def test_every_reference_leads_somewhere(schema: Schema | None) -> None:
-    described = create_app(orchard()).api_for(schema).openapi()
+    described = Application(orchard()).api_for(schema).openapi()
     text = json.dumps(described)
     for part in text.split('"$ref": "#/components/schemas/')[1:]:
         assert part.partition('"')[0] in described["components"]["schemas"]

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from application.model.load_model import LoadedModel
 from application.scoring.predict_one import PredictOne
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.http.data_plane import MAX_RECORDS_ON_LOOP, DataPlane
 from entrypoints.http.fast_path.fast_path import FastPath
 from entrypoints.wiring.settings import Accelerators
@@ -92,7 +92,7 @@ def requests() -> list[tuple[str, bytes, dict[str, str]]]:
 def answers(kind: Accelerators) -> list[tuple[int, str, Any]]:
     """Return status, type and content of what a server answers to each request."""
     wired = planted(max_rows=200, accelerators=kind)
-    with TestClient(create_app(wired)) as client:
+    with TestClient(Application(wired)) as client:
         wait_until(lambda: client.get("/ping").status_code == 200, 20, lambda: "not ready")
         found = [client.post(path, content=c, headers=headers) for path, c, headers in requests()]
         return [(a.status_code, a.headers["content-type"], a.content) for a in found]
@@ -112,7 +112,7 @@ def test_without_the_package_the_answers_are_the_same(
     accelerated = answers(Accelerators.ALL)
     request.getfixturevalue("_without_fast_path")
     with pytest.raises(ModuleNotFoundError):
-        create_app(planted())
+        Application(planted())
     assert answers(Accelerators.NONE) == accelerated
     assert {status for status, _, _ in accelerated} == {200, 400, 413, 415, 422}
 

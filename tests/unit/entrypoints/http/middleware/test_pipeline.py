@@ -11,13 +11,14 @@ import pytest
 from dependency_injector import providers
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
 from domain.errors import Misconfigured
 from domain.security.api_keys import NewApiKey, Scope, create_api_key
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.http.middleware.access_log import AccessLog
-from entrypoints.http.middleware.authentication import Authenticator, Denied
+from entrypoints.http.middleware.admission import Authenticator
 from entrypoints.http.middleware.request_context import RequestContext
 from entrypoints.http.route_table import route_of
 from entrypoints.wiring.container import Container
@@ -56,7 +57,7 @@ KEYS = (CALLER, WATCHER, ADMIN, LIMITED, EXPIRED)
 
 
 def running(wired: Container) -> Iterator[TestClient]:
-    with TestClient(create_app(wired), raise_server_exceptions=False) as client:
+    with TestClient(Application(wired), raise_server_exceptions=False) as client:
         ready = "/health/ready"
         wait_until(lambda: client.get(ready).is_success, 20, lambda: client.get(ready).text)
         yield client
@@ -184,19 +185,19 @@ def test_without_readable_keys_the_server_does_not_start(
     wired = planted()
     wired.key_store.override(providers.Object(store))
     with pytest.raises(Misconfigured, match="not JSON"):
-        create_app(wired)
+        Application(wired)
 
 
 @given(st.binary(max_size=80))
 def test_arbitrary_bytes_are_not_authenticated(token: bytes) -> None:
     authenticator = Authenticator(MemoryKeyStore(*(each.key for each in KEYS)), lambda: NOW)
-    with pytest.raises(Denied):
+    with pytest.raises(HTTPException):
         authenticator.authenticate(Scope.PREDICT, token)
 
 
 @pytest.mark.parametrize("path", FORMS)
 def test_a_full_server_refuses_in_the_format_of_the_protocol_and_stays_healthy(path: str) -> None:
-    app = create_app(planted(max_in_flight=1))
+    app = Application(planted(max_in_flight=1))
     with TestClient(app, raise_server_exceptions=False) as client:
         app.pipeline.limits.in_flight = 1
         answer = client.post(path, json={})

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from domain.model.reference import CHAMPION
 from domain.training.specification import Estimator
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.wiring.container import Container
 from tests.fakes.monitoring import MemorySpan, MemoryTraces
 from tests.support.followers import DistantStore
@@ -44,7 +44,7 @@ def wired(store: DistantStore, traces: MemoryTraces) -> Container:
 
 @pytest.fixture
 def client(wired: Container) -> Iterator[TestClient]:
-    with TestClient(create_app(wired), raise_server_exceptions=False) as client:
+    with TestClient(Application(wired), raise_server_exceptions=False) as client:
         ready = "/health/ready"
         wait_until(lambda: client.get(ready).is_success, 20, lambda: client.get(ready).text)
         yield client
@@ -88,7 +88,7 @@ def test_an_invalid_request_is_not_a_failed_span(client: TestClient, traces: Mem
 def test_a_server_error_is_a_failed_span(traces: MemoryTraces) -> None:
     wired = orchard()
     wired.traces.override(providers.Object(traces))
-    with TestClient(create_app(wired)) as client:
+    with TestClient(Application(wired)) as client:
         assert client.post("/predict", json=BODY).status_code == 503
     (span,) = spans(traces, PREDICT)
     assert span.failed
@@ -130,6 +130,6 @@ def test_a_rejected_version_is_a_failed_span_with_the_served_version(
 
 
 def test_remaining_spans_are_sent_at_the_end(wired: Container, traces: MemoryTraces) -> None:
-    with TestClient(create_app(wired)):
+    with TestClient(Application(wired)):
         assert not traces.closed
     assert traces.closed

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from entrypoints.wiring.settings import Accelerators
 from tests.support.orchard import planted
 from tests.support.waiting import wait_until
@@ -18,7 +18,7 @@ MAX_BYTES = 40_000
 def client(request: pytest.FixtureRequest) -> Iterator[TestClient]:
     """A client of a server that is ready, with the fast path and without."""
     wired = planted(max_rows=MAX_ROWS, max_body_bytes=MAX_BYTES, accelerators=request.param)
-    with TestClient(create_app(wired), raise_server_exceptions=False) as client:
+    with TestClient(Application(wired), raise_server_exceptions=False) as client:
         wait_until(
             lambda: client.get("/health/ready").status_code == 200,
             20,

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from tests.fakes.model import LinearPredictor, MemoryRuntime
 from tests.support.orchard import planted
 from tests.support.samples import SCHEMA
@@ -137,7 +137,7 @@ def test_an_internal_error_has_no_traceback() -> None:
     wired = planted()
     wired.runtime.override(providers.Object(FaultyRuntime()))
     text = "the request failed by a fault of the server"
-    with TestClient(create_app(wired), raise_server_exceptions=False) as client:
+    with TestClient(Application(wired), raise_server_exceptions=False) as client:
         wait_until(lambda: client.get("/ping").status_code == 200, 20, lambda: "it is not ready")
         inferred = client.post(INFER, json=V2)
         scored = client.post("/invocations", json={"instances": ROWS})

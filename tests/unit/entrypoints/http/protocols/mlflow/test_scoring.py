@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from tests.support.orchard import orchard
 from tests.support.samples import SCHEMA
 from tests.unit.entrypoints.http.protocols.conftest import MAX_BYTES, MAX_ROWS
@@ -222,7 +222,7 @@ def test_a_wrong_method_is_answered_in_the_form_of_the_contract(client: TestClie
 
 
 def test_without_a_model_the_reason_is_given() -> None:
-    with TestClient(create_app(orchard())) as early:
+    with TestClient(Application(orchard())) as early:
         for answer in (early.get("/ping"), score(early, {"instances": ROWS})):
             assert message(answer, 503, "TEMPORARILY_UNAVAILABLE").startswith("not ready: ")
             assert int(answer.headers["retry-after"]) > 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from entrypoints.http.app import create_app
+from entrypoints.http.app import Application
 from tests.support.orchard import orchard
 from tests.support.samples import SCHEMA
 from tests.unit.entrypoints.http.protocols.conftest import MAX_BYTES, MAX_ROWS
@@ -368,7 +368,7 @@ def test_a_body_that_is_too_long_is_refused(client: TestClient) -> None:
 
 
 def test_without_a_model_the_reason_is_given() -> None:
-    with TestClient(create_app(orchard())) as early:
+    with TestClient(Application(orchard())) as early:
         answer = early.get("/v2/health/ready")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
         assert answer.json()["error"].startswith("not ready: ")
