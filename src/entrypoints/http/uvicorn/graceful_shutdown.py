@@ -1,8 +1,9 @@
 """A server that answers every caller that connected before it stopped listening.
 
 The kernel completes a connection before the server accepts it, and resets the connections that
-wait in the accept queue when the listening socket is closed. A worker that stops
-closes the connections of its callers, who connect again: such connections are common. This server accepts them before it stops.
+wait in the accept queue when the listening socket is closed. A worker that stops closes the
+connections of its callers, who connect again: such connections are common. This server accepts
+them before it stops.
 """
 
 import os
