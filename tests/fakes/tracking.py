@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
+from adapters.filesystem.file_ledger import LEDGER_ENTRY
 from adapters.formats.experiment_results import decode_result, encode_result
-from adapters.formats.ledger_json import decode_entry
 from domain.data.dataset import DatasetVersion
 from domain.errors import (
     Unavailable,
@@ -74,7 +74,7 @@ class MemoryLedger:
         self._lines.append(entry.to_line())
 
     def entries(self, model: str) -> list[LedgerEntry]:
-        found = [decode_entry(line, "memory") for line in self._lines]
+        found = [LEDGER_ENTRY.json(line, "memory") for line in self._lines]
         return [entry for entry in found if entry.model == model]
 
 

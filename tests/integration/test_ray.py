@@ -23,9 +23,8 @@ from ray.cluster_utils import Cluster
 from adapters.arrow.open_by_suffix import open_sink
 from adapters.arrow.reading.parquet_source import ParquetSource
 from adapters.formats.manifest_file import read_manifest
-from adapters.local.thread_executor import ThreadExecutor
-from adapters.ray.ray_executor import RayExecutor
-from adapters.ray.worker_task import WorkerTask
+from adapters.local.executors import ThreadExecutor
+from adapters.ray.ray_executor import RayExecutor, WorkerTask
 from adapters.sql.sql_sink import SqlSink
 from application.model.load_model import LoadModel
 from application.ports import Executor, PredictionSink, Runtime

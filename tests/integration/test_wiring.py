@@ -15,7 +15,7 @@ from dependency_injector import providers
 
 from adapters.filesystem.file_model_store import FileStore
 from adapters.filesystem.file_tracker import FileTracker
-from adapters.local.thread_executor import ThreadExecutor
+from adapters.local.executors import ThreadExecutor
 from adapters.mlflow.mlflow_model_store import MlflowStore
 from adapters.mlflow.mlflow_tracker import MlflowTracker
 from adapters.mlflow.rest.http_model_store import HttpStore

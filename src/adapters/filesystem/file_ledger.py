@@ -4,9 +4,11 @@ from pathlib import Path
 
 from adapters.files.atomic_writes import append_line, os_errors_as_unavailable
 from adapters.files.locks import locked
-from adapters.formats.ledger_json import decode_entry
+from adapters.formats.decoding import Decoder
 from domain.errors import Misconfigured, UnreadableData
 from domain.promotion.ledger import LedgerEntry
+
+LEDGER_ENTRY = Decoder[LedgerEntry](LedgerEntry)
 
 
 class FileLedger:
@@ -31,6 +33,6 @@ class FileLedger:
 
     def _read(self, number: int, line: bytes) -> LedgerEntry:
         try:
-            return decode_entry(line, f"{self._path}, line {number}")
+            return LEDGER_ENTRY.json(line, f"{self._path}, line {number}")
         except Misconfigured as error:
             raise UnreadableData(str(error)) from error

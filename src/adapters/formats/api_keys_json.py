@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
-from adapters.formats.decoding import Decoder, read_as
+from adapters.formats.decoding import Decoder, as_base, read_as
 from domain.canonical_json import json_bytes
-from domain.security.api_keys import ApiKey, KeyRing, Scope
+from domain.security.api_keys import ApiKey, KeyRing
 
 
 def _bytes(value: object) -> bytes:
@@ -31,32 +31,17 @@ _Time: TypeAlias = Annotated[datetime, BeforeValidator(_time)]
 
 
 @dataclass(frozen=True, slots=True)
-class _KeyTable:
-    id: str
-    name: str
-    scopes: tuple[Scope, ...]
+class _KeyTable(ApiKey):
     salt: _Hex
-    sha256: _Hex
+    digest: Annotated[_Hex, Field(alias="sha256")]
     created_at: _Time
     expires_at: _Time | None
     rate: float | None
 
-    def build(self) -> ApiKey:
-        return ApiKey(
-            id=self.id,
-            name=self.name,
-            scopes=frozenset(self.scopes),
-            salt=self.salt,
-            digest=self.sha256,
-            created_at=self.created_at,
-            expires_at=self.expires_at,
-            rate=self.rate,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _KeyFile:
-    keys: tuple[Annotated[ApiKey, read_as(_KeyTable, _KeyTable.build)], ...]
+    keys: tuple[Annotated[ApiKey, read_as(_KeyTable, as_base(ApiKey))], ...]
 
     def build(self) -> KeyRing:
         return KeyRing(self.keys)

@@ -3,8 +3,9 @@
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import GetPydanticSchema, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -33,6 +34,12 @@ def read_as(table: type[Table], build: Callable[[Table], Any]) -> GetPydanticSch
     return GetPydanticSchema(
         lambda _, handler: no_info_after_validator_function(build, handler(table))
     )
+
+
+def as_base(kind: type[Table]) -> Callable[[Table], Table]:
+    """Return a function that converts an instance of a subclass to a dataclass itself."""
+    names = [field.name for field in fields(cast(Any, kind))]
+    return lambda decoded: kind(*(getattr(decoded, name) for name in names))
 
 
 class Decoder(Generic[Decoded]):
@@ -65,8 +72,8 @@ class Decoder(Generic[Decoded]):
                 reason = problems[0]["msg"].removeprefix("Invalid JSON: ")
                 raise Misconfigured(f"{where} is not JSON: {reason}") from None
             schema = self._adapter.json_schema()
-            words = _Document(schema, json.loads(content), self._secret).explain(problems)
-            raise Misconfigured(f"{where}: {words}") from None
+            reason = _Document(schema, json.loads(content), self._secret).explain(problems)
+            raise Misconfigured(f"{where}: {reason}") from None
         except (Misconfigured, InvalidData) as error:
             raise Misconfigured(f"{where}: {error}") from None
 
@@ -101,7 +108,7 @@ class _Document:
         self._secret = secret
 
     def explain(self, problems: Sequence[ErrorDetails]) -> str:
-        """Return the first problem in words; an unknown key comes before what it may stand for."""
+        """Describe the first problem; an unknown key comes first, as it may be misspelt."""
         unknown = [problem for problem in problems if problem["type"] == _UNKNOWN]
         problem = (unknown or problems)[0]
         path, node, value = self._locate(problem["loc"])
@@ -109,20 +116,20 @@ class _Document:
             table = problem["loc"][:-1]
             keys = ", ".join(repr(one["loc"][-1]) for one in unknown if one["loc"][:-1] == table)
             allowed = ", ".join(sorted(node["properties"]))
-            words = f"unknown key{'' if self._secret else f' {keys}'}; allowed: {allowed}"
+            text = f"unknown key{'' if self._secret else f' {keys}'}; allowed: {allowed}"
         elif problem["type"] == "value_error":
-            words = problem["msg"].removeprefix("Value error, ")
+            text = problem["msg"].removeprefix("Value error, ")
         elif value is _ABSENT:
-            words = "is missing"
+            text = "is missing"
         elif "enum" in node and isinstance(value, str):
             shown = "" if self._secret else f"{value!r} "
-            words = f"{shown}is not one of {', '.join(map(repr, node['enum']))}"
+            text = f"{shown}is not one of {', '.join(map(repr, node['enum']))}"
         else:
-            words = f"expected {self._describe(node)}"
-        return ": ".join(filter(None, (".".join(path), words)))
+            text = f"expected {self._describe(node)}"
+        return ": ".join(filter(None, (".".join(path), text)))
 
     def _locate(self, location: Sequence[int | str]) -> tuple[list[str], Node, Any]:
-        """Return the path of a location in words, its schema and its value."""
+        """Return the path of a location, in names where there are any, its schema and its value."""
         path: list[str] = []
         node, value = self._resolve(self._schema), self._content
         for part in location:

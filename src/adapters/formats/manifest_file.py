@@ -1,12 +1,12 @@
 """The manifest of a bundle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from adapters.formats.decoding import Decoder, read_as
+from adapters.formats.decoding import Decoder, as_base, read_as
 from adapters.formats.schema_toml import SchemaTable
 from domain.data.split import Split
 from domain.errors import ArtefactRejected, Misconfigured
@@ -59,4 +59,4 @@ def read_manifest(content: bytes) -> Manifest:
         decoded = _MANIFEST.json(content, Bundle.MANIFEST)
     except Misconfigured as error:
         raise ArtefactRejected(str(error)) from error
-    return Manifest(*(getattr(decoded, one.name) for one in fields(Manifest)))
+    return as_base(Manifest)(decoded)

@@ -7,11 +7,11 @@ from pathlib import Path
 from sys import float_info
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
-from adapters.formats.decoding import Decoder, read_as
+from adapters.formats.decoding import Decoder, as_base, read_as
 from domain.data.feature import Feature, Kind
-from domain.data.schema import Card, Coordinates, Ratio, Schema, Target
+from domain.data.schema import Ratio, Schema
 from domain.errors import Misconfigured
 
 
@@ -59,30 +59,17 @@ class _RatioTable:
         return Ratio(self.name, *self.ratio)
 
 
+_Feature: TypeAlias = Annotated[Feature, read_as(_FeatureTable, _FeatureTable.build)]
+_Ratio: TypeAlias = Annotated[Ratio, read_as(_RatioTable, _RatioTable.build)]
+
+
 @dataclass(frozen=True, slots=True)
-class _SchemaTable:
-    name: str
-    target: Target
-    features: tuple[Annotated[Feature, read_as(_FeatureTable, _FeatureTable.build)], ...]
-    description: str = ""
-    derived: tuple[Annotated[Ratio, read_as(_RatioTable, _RatioTable.build)], ...] = ()
-    coordinates: Coordinates | None = None
-    card: Card | None = None
-
-    def build(self) -> Schema:
-        return Schema(
-            name=self.name,
-            target=self.target,
-            features=self.features,
-            ratios=self.derived,
-            coordinates=self.coordinates,
-            description=self.description,
-            card=self.card,
-        )
+class _SchemaTable(Schema):
+    features: tuple[_Feature, ...]
+    ratios: Annotated[tuple[_Ratio, ...], Field(alias="derived")] = ()
 
 
-SchemaTable: TypeAlias = Annotated[Schema, read_as(_SchemaTable, _SchemaTable.build)]
-
+SchemaTable: TypeAlias = Annotated[Schema, read_as(_SchemaTable, as_base(Schema))]
 
 SCHEMA = Decoder[Schema](SchemaTable)
 

@@ -1,4 +1,4 @@
-"""The specification that a team has chosen, in a TOML file beside the schema file it is for."""
+"""The specification that a team has chosen, in a TOML file next to the schema file."""
 
 import json
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from domain.features.feature_set import FeatureSet
 from domain.training.specification import Estimator, TrainingSpec
 
 _COMMENT = """\
-What `modelport train` trains for this schema, if nothing else is asked for.
-`modelport experiments run` says whether it is still the best; `--update` writes what was chosen."""
+The default specification of `modelport train` for this schema.
+`modelport experiments run` compares it with others; `--update` replaces it by the best one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ def specification_path(schema_file: Path) -> Path:
 
 
 def read_specification(path: Path) -> TrainingSpec | None:
-    """Return the specification of a file; None where there is no file.
+    """Return the specification of a file; None if the file does not exist.
 
     Raises:
-        Misconfigured: the file cannot be read or is no specification; names the key.
+        Misconfigured: the file cannot be read or is not a specification; names the key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def read_specification(path: Path) -> TrainingSpec | None:
 
 
 def write_specification(path: Path, spec: TrainingSpec) -> None:
-    """Write a specification in place of the one that is there.
+    """Replace the specification in a file, or create the file.
 
     Raises:
         Unavailable: it cannot be written.

@@ -1,6 +1,8 @@
 """Runs tasks on the workers of a Ray cluster."""
 
-from collections.abc import Callable, Generator, Iterable
+import os
+import socket
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,15 +16,16 @@ from ray.exceptions import RayError, RayTaskError
 
 from adapters.ordered_results import in_order
 from adapters.ray.cluster import LOCAL, connected, cores, first_line, head_answers
-from adapters.ray.worker_task import WorkerTask
 from application.ports import Item, Result
-from domain.errors import Unavailable
+from domain.errors import NotFound, Unavailable
 
 _RETRIES = 3
 _IMPORT_FAILED = "The remote function failed to import"  # Ray's only sign of this error
 _CANCEL_SECONDS = 60.0
 _TIMEOUT_SECONDS = 300.0
 _HEAD_TIMEOUT_SECONDS = 20.0  # after 60 Ray ends the process, without advice for the user
+
+_loaded: dict[str, Callable[[Any], Any]] = {}  # in a worker process
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,42 @@ def _cause(error: RayError) -> BaseException:
     return cause
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerTask:
+    """A reference to a task in the object store; `folder` is the driver's working directory."""
+
+    key: str
+    task: Sequence["ray.ObjectRef[Any]"]
+    folder: Path
+
+    def __call__(self, item: Any) -> Any:
+        """Run the task for an item. A process fetches the task only once."""
+        if self.key not in _loaded:
+            _loaded.clear()
+            _change_folder(self.folder)
+            _loaded[self.key] = ray.get(self.task[0])
+        try:
+            return _loaded[self.key](item)
+        except NotFound as error:
+            raise NotFound(
+                f"{error} on {socket.gethostname()}; what a job reads must be "
+                f"on storage that all machines of the cluster share"
+            ) from error
+
+
 def _run(task: WorkerTask, item: Any) -> Any:
     return task(item)
+
+
+def _change_folder(folder: Path) -> None:
+    """Make relative paths mean the same as on the driver."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise Unavailable(
+            f"{folder} does not exist on {socket.gethostname()} ({error.strerror}); start the job "
+            f"in a folder that all machines of the cluster share"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""A database by its URL: connections that raise domain errors, and URIs without passwords."""
+"""Databases and their tables by URL: connections that raise domain errors, URIs without secrets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -24,11 +25,12 @@ POSTGRESQL = "postgresql"
 PSYCOPG = "psycopg"
 SQLITE = "sqlite"
 
-FORM = "dialect+driver://user@host/database"
-EXAMPLES = "postgresql+psycopg://user@host/db{0} or sqlite:///path/x.db{0}"
+_FORM = "dialect+driver://user@host/database"
+_EXAMPLES = "postgresql+psycopg://user@host/db{0} or sqlite:///path/x.db{0}"
 _CONNECT = {PSYCOPG: {"connect_timeout": 10}, "pysqlite": {"timeout": 30}}
 _SECRETS = ("pass", "pwd", "odbc_connect", "token", "secret")
 _CREATE_ATTEMPTS = 5
+_MAX_LISTED = 20
 _ERROR_TYPES: dict[str, type[ModelportError]] = {
     "IntegrityError": Conflict,
     "DataError": InvalidData,
@@ -36,6 +38,9 @@ _ERROR_TYPES: dict[str, type[ModelportError]] = {
     "InterfaceError": Unavailable,
     "InternalError": Unavailable,
 }
+
+
+ColumnTypes: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
 
 
 @dataclass(frozen=True)
@@ -57,25 +62,31 @@ class Database:
         """
         if "#" in url:
             raise Misconfigured(
-                f"a database URL without a #table is expected: {FORM}, "
-                f"such as {EXAMPLES.format('')}"
+                f"a database URL without a #table is expected: {_FORM}, "
+                f"such as {_EXAMPLES.format('')}"
             )
         return cls.at(url, "", unusable)
 
     @classmethod
     def at(cls, url: str, fragment: str, unusable: type[ModelportError]) -> "Database":
         """Return the database of a URL; errors show the form of its fragment, like `#table`."""
-        database = cls(_parsed(url, fragment), unusable)
+        try:
+            database = cls(sa.make_url(url), unusable)
+        except (exc.ArgumentError, ValueError):
+            # SQLAlchemy's message may contain the URL with its password.
+            raise Misconfigured(
+                f"not the URL of a database; expected {_FORM}{fragment}, "
+                f"such as {_EXAMPLES.format(fragment)}"
+            ) from None
         _ = database.engine
         return database
 
     @cached_property
     def uri(self) -> str:
         """The URL without secrets."""
-        query = {k: v for k, v in self.url.query.items() if not _is_secret(k)}
-        return self.url._replace(
-            password=None, query=sa.util.immutabledict(query)
-        ).render_as_string()
+        secrets = [k for k in self.url.query if any(part in k.lower() for part in _SECRETS)]
+        public = self.url.difference_update_query(secrets)
+        return public._replace(password=None).render_as_string()
 
     @property
     def dialect(self) -> str:
@@ -87,16 +98,15 @@ class Database:
         """The engine of SQLAlchemy, not connected yet."""
         try:
             driver = self.url.get_driver_name()
+            defaults = _CONNECT.get(driver, {}).items()
+            args = {k: v for k, v in defaults if k not in self.url.query}
             engine = sa.create_engine(
-                self.url,
-                poolclass=NullPool,
-                hide_parameters=True,
-                connect_args=_connect_args(driver, self.url),
+                self.url, poolclass=NullPool, hide_parameters=True, connect_args=args
             )
         except exc.NoSuchModuleError as error:
             raise Misconfigured(
                 f"{self.uri}: no database dialect {self.url.drivername!r} is known; "
-                f"allowed: {EXAMPLES.format('')}, or the dialect of an installed package"
+                f"allowed: {_EXAMPLES.format('')}, or the dialect of an installed package"
             ) from error
         except ImportError as error:
             raise Misconfigured(_missing_driver(self, error)) from error
@@ -120,21 +130,12 @@ class Database:
         with self._errors_translated(), self.engine.begin() as connection:
             yield connection
 
-    def require_file(self) -> None:
-        """Check that the database file exists, since SQLite would create it.
-
-        Raises:
-            NotFound: it does not exist.
-        """
-        if not self.has_file():
-            raise NotFound(f"{self.uri}: there is no such file")
-
     def has_file(self) -> bool:
-        """Whether the database file exists; true if the database is not a file."""
+        """Whether the database file exists, which SQLite would create; true for other databases."""
         return self.file is None or self.file.is_file()
 
     def make_folder(self) -> None:
-        """Create the folder of the database file, if there is none.
+        """Create the folder of the database file if it does not exist.
 
         Raises:
             Unavailable: it cannot be created.
@@ -190,23 +191,48 @@ class Database:
         return text.replace(str(password), "***") if password else text
 
 
-def _parsed(url: str, fragment: str) -> sa.URL:
-    try:
-        return sa.make_url(url)
-    except (exc.ArgumentError, ValueError):
-        # SQLAlchemy's message may contain the URL with its password.
-        raise Misconfigured(
-            f"not the URL of a database; expected {FORM}{fragment}, "
-            f"such as {EXAMPLES.format(fragment)}"
-        ) from None
+@dataclass(frozen=True)
+class TableName:
+    """A table of a database: the URL's fragment, `table` or `schema.table`."""
 
+    database: Database
+    name: str
+    schema: str | None = None
 
-def _is_secret(key: str) -> bool:
-    return any(word in key.lower() for word in _SECRETS)
+    @classmethod
+    def parse(cls, url: str, unusable: type[ModelportError] = Unavailable) -> "TableName":
+        """Return the table of a URL with a fragment.
 
+        Raises:
+            Misconfigured: there is no fragment, it is not the URL of a database, or the driver is
+                not installed.
+        """
+        address, hash_sign, fragment = url.rpartition("#")
+        schema, _, name = fragment.rpartition(".")
+        if not hash_sign or not name:
+            raise Misconfigured(
+                f"a database URL must name its table after a #: {_FORM}#table or "
+                f"{_FORM}#schema.table, such as {_EXAMPLES.format('#block_groups')}"
+            )
+        database = Database.at(address, "#table", unusable)
+        return cls(database, unquote(name), unquote(schema) or None)
 
-def _connect_args(driver: str, url: sa.URL) -> dict[str, Any]:
-    return {k: v for k, v in _CONNECT.get(driver, {}).items() if k not in url.query}
+    @property
+    def uri(self) -> str:
+        """The URL without secrets."""
+        return f"{self.database.uri}#{self}"
+
+    def __str__(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+    def missing(self, inspector: sa.Inspector) -> NotFound:
+        """Return the error for a missing table; it lists the existing ones."""
+        names = sorted(
+            [*inspector.get_table_names(self.schema), *inspector.get_view_names(self.schema)]
+        )
+        more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+        listed = f"{', '.join(names[:_MAX_LISTED])}{more}" if names else "none"
+        return NotFound(f"{self.database.uri}: no table {str(self)!r}; tables there: {listed}")
 
 
 def _missing_driver(database: Database, error: ImportError) -> str:

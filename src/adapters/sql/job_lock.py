@@ -9,8 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from adapters.files.locks import AlreadyLocked, holds_job_lock, job_lock
-from adapters.sql.database import POSTGRESQL
-from adapters.sql.table_name import TableName
+from adapters.sql.database import POSTGRESQL, TableName
 from domain.errors import Conflict, Unavailable
 
 
@@ -43,7 +42,7 @@ def require_lock(table: TableName, job: str) -> None:
     path = _lock_path(table, job)
     if path is not None and not holds_job_lock(path, job):
         raise Unavailable(
-            f"{table.uri}: the run of job {job} is not seen from {socket.gethostname()}; a "
+            f"{table.uri}: the run of job {job} is not visible from {socket.gethostname()}; a "
             f"database that is a file must be on the machine of every process that writes to it"
         )
 

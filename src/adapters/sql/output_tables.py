@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from adapters.sql.cells import as_text
-from adapters.sql.database import POSTGRESQL, PSYCOPG
-from adapters.sql.table_name import ColumnTypes, TableName
+from adapters.sql.database import POSTGRESQL, PSYCOPG, ColumnTypes, TableName
 from domain.data.table import Column, Table, plain
 from domain.errors import Conflict, InvalidData
 
@@ -74,7 +72,8 @@ class Cells:
             case "f":
                 return cls(ColumnType.NUMBER, _numbers(array.tolist()))
             case "M":
-                return cls(ColumnType.TEXT, _times(array))
+                texts = np.datetime_as_string(array).tolist()
+                return cls(ColumnType.TEXT, [None if text == "NaT" else text for text in texts])
             case _:
                 return cls._of_objects(array.tolist())
 
@@ -100,11 +99,6 @@ class Cells:
 
 def _numbers(values: Sequence[Any]) -> list[float | None]:
     return [None if value is None or isnan(value) else float(value) for value in values]
-
-
-def _times(column: NDArray[Any]) -> list[str | None]:
-    texts: list[str] = np.datetime_as_string(column).tolist()
-    return [None if text == "NaT" else text for text in texts]
 
 
 def _texts(values: Sequence[Any]) -> list[str | None]:
@@ -176,8 +170,10 @@ class OutputTables:
     @property
     def keys(self) -> sa.Table:
         """The key columns of the table of predictions."""
-        name = self.name
-        return sa.Table(name.name, sa.MetaData(), *_keys(*KEY_COLUMNS), schema=name.schema)
+        return self._predictions(*_keys(*KEY_COLUMNS))
+
+    def _predictions(self, *columns: sa.Column[Any]) -> sa.Table:
+        return sa.Table(self.name.name, sa.MetaData(), *columns, schema=self.name.schema)
 
     def create(self, cells: Mapping[str, Cells]) -> ColumnTypes:
         """Create the table of predictions if it does not exist; return the types of its columns.
@@ -186,10 +182,7 @@ class OutputTables:
             Conflict: it exists without one of the columns.
         """
         columns = [sa.Column(name, c.type.type) for name, c in cells.items()]
-        new = sa.Table(
-            self.name.name, sa.MetaData(), *_keys(*KEY_COLUMNS), *columns, schema=self.name.schema
-        )
-        return self._create(new)
+        return self._create(self._predictions(*_keys(*KEY_COLUMNS), *columns))
 
     def create_others(self) -> None:
         """Create the tables of jobs, chunks and rejects; errors as `create`."""
@@ -202,7 +195,13 @@ class OutputTables:
         with database.connect() as connection:
             found = sa.inspect(connection).get_columns(table.name, table.schema)
         types = {column["name"]: column["type"] for column in found}
-        self._require_columns(table, list(types))
+        missing = [column.name for column in table.columns if column.name not in types]
+        if missing:
+            raise Conflict(
+                f"{self.name.uri}: the table {table.name!r} exists without column "
+                f"{', '.join(map(repr, missing))}; it has {', '.join(map(repr, types))}. "
+                f"Add the missing columns or write to another table"
+            )
         return types
 
     def rows(self, cells: Mapping[str, Cells], types: ColumnTypes) -> sa.Table:
@@ -211,20 +210,6 @@ class OutputTables:
         Raises:
             InvalidData: cells do not fit their column.
         """
-        self._require_types(cells, types)
-        columns = [sa.Column(name, _bound(types[name])) for name in (*KEY_COLUMNS, *cells)]
-        return sa.Table(self.name.name, sa.MetaData(), *columns, schema=self.name.schema)
-
-    def _require_columns(self, table: sa.Table, found: Sequence[str]) -> None:
-        missing = [column.name for column in table.columns if column.name not in found]
-        if missing:
-            raise Conflict(
-                f"{self.name.uri}: the table {table.name!r} exists without column "
-                f"{', '.join(map(repr, missing))}; it has {', '.join(map(repr, found))}. "
-                f"Add the missing columns or write to another table"
-            )
-
-    def _require_types(self, cells: Mapping[str, Cells], types: ColumnTypes) -> None:
         unfit = [
             f"{name!r} ({types[name]}) cannot hold {column.type}"
             for name, column in cells.items()
@@ -235,6 +220,9 @@ class OutputTables:
                 f"{self.name.uri}: column {'; column '.join(unfit)}. "
                 f"Change the type of the column or write to another table"
             )
+        return self._predictions(
+            *(sa.Column(name, _bound(types[name])) for name in (*KEY_COLUMNS, *cells))
+        )
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:

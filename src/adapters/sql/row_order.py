@@ -7,8 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from adapters.sql.database import POSTGRESQL, SQLITE
-from adapters.sql.table_name import ColumnTypes, TableName
+from adapters.sql.database import POSTGRESQL, SQLITE, ColumnTypes, TableName
 from domain.data.dataset import Chunk
 
 _READABLE = (sa.Boolean, sa.Integer, sa.Float, sa.Numeric, sa.Date, sa.DateTime, sa.LargeBinary)

@@ -5,14 +5,13 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from adapters.files.temporary_folders import temporary_folder
-from adapters.sql.database import POSTGRESQL, Database
-from adapters.sql.table_name import TableName
+from adapters.sql.database import POSTGRESQL, Database, TableName
 from domain.errors import ModelportError, Unavailable
 
 _READ_ONLY_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -45,7 +44,10 @@ class Snapshot:
         if not self.name or self.database.dialect != POSTGRESQL:
             if self.name and not Path(self.name).is_file():
                 raise self._gone()
-            with self._database_or_copy.connect() as connection:
+            database = self.database
+            if self.name:
+                database = replace(database, url=database.url.set(database=self.name))
+            with database.connect() as connection:
                 yield connection
             return
         with self.database.connect() as connection:
@@ -62,12 +64,6 @@ class Snapshot:
             f"or the run that took it has ended; run the same again"
         )
 
-    @property
-    def _database_or_copy(self) -> Database:
-        if not self.name:
-            return self.database
-        return Database(self.database.url.set(database=self.name), self.database.unusable)
-
 
 def take_snapshot(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
     """Return a snapshot of the database of a table, and the function that releases it."""
@@ -81,9 +77,9 @@ def take_snapshot(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
 
 def _export(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
     database = table.database
-    stack = ExitStack()
-    connection = stack.enter_context(database.connect()).execution_options(**_READ_ONLY_SNAPSHOT)
-    try:
+    with ExitStack() as stack:
+        session = stack.enter_context(database.connect())
+        connection = session.execution_options(**_READ_ONLY_SNAPSHOT)
         # The server must not end the transaction, which is idle while others read.
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         name = str(connection.scalar(sa.select(sa.func.pg_export_snapshot())))
@@ -91,18 +87,16 @@ def _export(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
             # A read lock prevents TRUNCATE, which would empty the table in the snapshot too.
             source = sa.table(table.name, schema=table.schema)
             connection.execute(sa.select(sa.literal(1)).select_from(source).limit(0))
-    except BaseException:
-        stack.close()
-        raise
-    if not _NAME.fullmatch(name):
-        stack.close()
-        raise Unavailable(f"{database.uri}: the server cannot export snapshots")
+        if not _NAME.fullmatch(name):
+            raise Unavailable(f"{database.uri}: the server cannot export snapshots")
+        held, owner = stack.pop_all(), os.getpid()
 
     def release() -> None:
-        with suppress(ModelportError, sa.exc.SQLAlchemyError):
-            stack.close()
+        if os.getpid() == owner:  # a forked process shares the connection
+            with suppress(ModelportError, sa.exc.SQLAlchemyError):
+                held.close()
 
-    return Snapshot(database, name), _in_this_process(release)
+    return Snapshot(database, name), release
 
 
 def _copy(database: Database, file: Path) -> tuple[Snapshot, Callable[[], None]]:
@@ -128,14 +122,3 @@ def _back_up(database: Database, original: sqlite3.Connection, copy: Path) -> No
             f"{database.uri}: it cannot be copied to {copy.parent} for reading: {error}; "
             f"set TMPDIR to another folder"
         ) from error
-
-
-def _in_this_process(function: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that does nothing in a process that was forked from this one."""
-    process = os.getpid()
-
-    def call() -> None:
-        if os.getpid() == process:
-            function()
-
-    return call

@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from adapters.sql.database import ColumnTypes, TableName
 from adapters.sql.job_lock import locked, require_lock
 from adapters.sql.output_tables import OutputTables, cells_of, insert
-from adapters.sql.table_name import ColumnTypes, TableName
 from application.ports import FinishedJob, PublishedOutput
 from domain.data.table import Table
 from domain.errors import Conflict, Unavailable
@@ -144,17 +144,12 @@ class SqlSink:
             return
         database, jobs = self._tables.name.database, self._tables.jobs
         self._tables.create_others()
-        row = {
-            "job": job.id,
-            "status": RUNNING,
-            "model": job.model,
-            "bundle_id": job.bundle_id,
-            "data_sha256": job.data_sha256,
-            "chunk_rows": job.chunk_rows,
-        }
+        recorded = ("model", "bundle_id", "data_sha256", "chunk_rows")
+        row = {"job": job.id, "status": RUNNING, "started_at": sa.func.now()}
+        row |= {field: getattr(job, field) for field in recorded}
         try:
             with database.begin() as connection:
-                connection.execute(sa.insert(jobs).values(started_at=sa.func.now(), **row))
+                connection.execute(sa.insert(jobs).values(row))
         except Conflict:
             pass  # an earlier run or another process has inserted it
         self._registered.add(job.id)

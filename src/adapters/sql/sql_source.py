@@ -11,23 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.cells import Fingerprint, as_column, canonical
+from adapters.sql.database import TableName
 from adapters.sql.row_order import RowOrder, row_order_of
 from adapters.sql.snapshot import Snapshot, take_snapshot
-from adapters.sql.table_name import TableName
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
-from domain.errors import ChecksumMismatch, InvalidData, UnreadableData
+from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
 
 _ROWS_AT_ONCE = 8192
-
-
-@dataclass(frozen=True)
-class TableScan:
-    """Version and chunks of a table, read in one statement and so from one state."""
-
-    version: DatasetVersion
-    chunks: tuple[Chunk, ...]
 
 
 class SqlSource:
@@ -58,7 +50,7 @@ class SqlSource:
 
     @cached_property
     def version(self) -> DatasetVersion:
-        return self._scan(None).version
+        return self._scan(None)[0]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -67,10 +59,10 @@ class SqlSource:
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         if self._snapshot.is_fixed:
             return self._plan(rows_per_chunk)
-        scan = self._scan(rows_per_chunk)
-        if scan.version != self.__dict__.setdefault("version", scan.version):
+        version, chunks = self._scan(rows_per_chunk)
+        if version != self.__dict__.setdefault("version", version):
             raise ChecksumMismatch(f"{self._table.uri}: the table was changed; start again")
-        return iter(scan.chunks)
+        return iter(chunks)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         order = self._order
@@ -117,7 +109,8 @@ class SqlSource:
 
     @cached_property
     def _snapshot(self) -> Snapshot:
-        self._table.database.require_file()
+        if not self._table.database.has_file():
+            raise NotFound(f"{self._table.database.uri}: there is no such file")
         snapshot, release = take_snapshot(self._table)
         weakref.finalize(self, release)
         return snapshot
@@ -146,7 +139,8 @@ class SqlSource:
             last = connection.scalar(order.last_key)
         return [] if last is None else [*found, last + 1]
 
-    def _scan(self, rows_per_chunk: int | None) -> TableScan:
+    def _scan(self, rows_per_chunk: int | None) -> tuple[DatasetVersion, list[Chunk]]:
+        """Return version and chunks of the table, read in one statement and so from one state."""
         order = self._order
         whole, chunk = _RowsDigest.empty(order), _RowsDigest.empty(order)
         chunks: list[Chunk] = []
@@ -164,8 +158,7 @@ class SqlSource:
                             chunk = _RowsDigest.empty(order)
         if chunk.rows:
             chunks.append(chunk.chunk(len(chunks), whole.rows))
-        version = DatasetVersion(self._table.uri, whole.sha256(order.names), whole.rows)
-        return TableScan(version, tuple(chunks))
+        return DatasetVersion(self._table.uri, whole.sha256(order.names), whole.rows), chunks
 
     def _require_integers(self, keys: Sequence[Any]) -> None:
         if {*map(type, keys)} != {int}:

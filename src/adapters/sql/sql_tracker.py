@@ -48,14 +48,6 @@ ARTIFACTS = _of_run(
 )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _new_id() -> str:
-    return uuid4().hex
-
-
 @dataclass(frozen=True, slots=True)
 class SqlRun:
     """A `Run`. Each call is one transaction; a name that is logged again is replaced."""
@@ -91,8 +83,8 @@ class SqlTracker:
     def __init__(
         self,
         url: str,
-        clock: Callable[[], datetime] = _now,
-        new_id: Callable[[], str] = _new_id,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self._database = Database.parse(url)
         self._clock = clock
@@ -117,17 +109,9 @@ class SqlTracker:
     def _start(
         self, run_id: str, name: str, params: Mapping[str, Any], data: DatasetVersion
     ) -> None:
-        row = {
-            "id": run_id,
-            "name": name,
-            "status": "running",
-            "started_at": self._clock(),
-            "data_uri": data.uri,
-            "data_sha256": data.sha256,
-            "data_md5": data.md5,
-            "data_rows": data.rows,
-            "data_simulated": data.simulated,
-        }
+        recorded = ("uri", "sha256", "md5", "rows", "simulated")
+        row = {"id": run_id, "name": name, "status": "running", "started_at": self._clock()}
+        row |= {f"data_{field}": getattr(data, field) for field in recorded}
         with self._database.begin() as connection:
             connection.execute(sa.insert(RUNS), row)
             _insert(connection, PARAMS, run_id, dict(_flat(params)))

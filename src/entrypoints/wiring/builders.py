@@ -266,7 +266,7 @@ def _location_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
 
 def local_executor() -> Executor:
     """Chunks on threads of this process."""
-    from adapters.local.thread_executor import ThreadExecutor
+    from adapters.local.executors import ThreadExecutor
 
     return ThreadExecutor()
 
@@ -281,7 +281,7 @@ def ray_executor(settings: Settings) -> Executor:
 
 def processes() -> Executor:
     """Fits in processes of this machine."""
-    from adapters.local.process_executor import ProcessExecutor
+    from adapters.local.executors import ProcessExecutor
 
     return ProcessExecutor()
 

@@ -1,18 +1,16 @@
 """From a data URI to the adapter that reads or writes it."""
 
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from functools import partial
 from glob import has_magic
-from os import getpid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from application.ports import DataSource, PredictionSink
-from domain.errors import Misconfigured, Unavailable
+from domain.errors import Misconfigured
 from entrypoints.wiring.builders import needs
 from entrypoints.wiring.settings import REFERENCE_PATH, Settings
 
@@ -28,7 +26,7 @@ def open_source(settings: Settings, uri: str | None = None, *, with_md5: bool = 
 
     Raises:
         Misconfigured: it is not a data URI.
-        NotFound, Unavailable, InvalidData: it cannot be opened; says why.
+        NotFound, Unavailable, InvalidData: it cannot be opened.
     """
     uri = uri or settings.data
     if uri is None:
@@ -53,7 +51,7 @@ def open_sink(
     Only a folder has a file format (default: Parquet) and columns to partition by.
 
     Raises:
-        Misconfigured: it cannot be written; says what can.
+        Misconfigured: it cannot be written.
     """
     scheme = _scheme(uri)
     if scheme in ("http", "https") or uri.startswith("sample:"):
@@ -151,18 +149,14 @@ def leave_pandas_out() -> None:
 
 
 def fetch_reference_data(settings: Settings) -> Path:
-    """Return the path of the reference data; download and verify it if there is none."""
+    """Return the path of the reference data; download and verify it if it does not exist."""
     if REFERENCE_PATH.exists():
         return REFERENCE_PATH
-    cached = _fetched(settings.data_url, settings.data_sha256, settings)
-    try:
-        REFERENCE_PATH.parent.mkdir(parents=True, exist_ok=True)
-        # Two processes may do this concurrently: each writes its own file, the last one stays.
-        partial = REFERENCE_PATH.with_suffix(f".{getpid()}.partial")
-        shutil.copyfile(cached, partial)
-        partial.replace(REFERENCE_PATH)
-    except OSError as error:
-        raise Unavailable(f"{REFERENCE_PATH} cannot be written: {error.strerror}") from error
+    from adapters.files.atomic_writes import os_errors_as_unavailable, replace_file
+
+    content = _fetched(settings.data_url, settings.data_sha256, settings).read_bytes()
+    with os_errors_as_unavailable(REFERENCE_PATH):
+        replace_file(REFERENCE_PATH, content)
     return REFERENCE_PATH
 
 

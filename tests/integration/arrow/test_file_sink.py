@@ -201,7 +201,7 @@ def test_rejects_are_one_line_each(tmp_path: Path) -> None:
     assert "äpple" in lines[0]
 
 
-@pytest.mark.parametrize("damage", ["rows", "rejects", "json"])
+@pytest.mark.parametrize("damage", ["encoded", "rejects", "json"])
 def test_an_incomplete_chunk_does_not_count(tmp_path: Path, damage: str) -> None:
     sink = open_sink(tmp_path / "out.csv")
     for index in range(2):

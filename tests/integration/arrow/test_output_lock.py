@@ -152,7 +152,7 @@ def test_chunks_of_a_killed_run_are_removed_from_a_finished_output(tmp_path: Pat
     sink = run(path)
     left = tmp_path / f".out.csv.{JOB.id}.parts"
     left.mkdir()
-    (left / "000001.rows").touch()
+    (left / "000001.encoded").touch()
     assert sink.finished(JOB) is not None
     assert not left.exists()
 
@@ -166,10 +166,12 @@ def test_a_sink_in_a_worker_needs_the_lock_of_the_run(
         assert sent.write_chunk(JOB, 0, rows, []) == ChunkReceipt(0, 3, 0)
         with pytest.raises(Unavailable, match="on storage that all machines share"):
             sent.write_chunk(OTHER, 0, rows, [])
-    with pytest.raises(Unavailable, match=rf"out\.csv: the run of job {JOB.id} is not seen from"):
+    with pytest.raises(
+        Unavailable, match=rf"out\.csv: the run of job {JOB.id} is not visible from"
+    ):
         sent.write_chunk(JOB, 1, rows, [])
     assert sorted(sink.completed_chunks(JOB)) == [0]
     elsewhere = pickle.loads(pickle.dumps(open_sink(tmp_path / "not" / "there" / "out.csv")))
-    with pytest.raises(Unavailable, match="is not seen from"):
+    with pytest.raises(Unavailable, match="is not visible from"):
         elsewhere.write_chunk(JOB, 0, rows, [])
     assert not (tmp_path / "not").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local.process_executor import ProcessExecutor
+from adapters.local.executors import ProcessExecutor
 from application.ports import Executor
 from domain.errors import Unavailable
 from tests.integration.contracts.executor import ExecutorContract, Spell, Work
@@ -36,7 +36,7 @@ class Naming:
 DRIVER = """
 import sys
 from pathlib import Path
-from adapters.local.process_executor import ProcessExecutor
+from adapters.local.executors import ProcessExecutor
 from tests.integration.contracts.test_process_executor import Naming
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 import pytest
 
-from adapters.local.thread_executor import ThreadExecutor
+from adapters.local.executors import ThreadExecutor
 from application.ports import Executor
 from tests.integration.contracts.executor import ExecutorContract
 

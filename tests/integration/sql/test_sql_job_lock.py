@@ -142,7 +142,7 @@ def test_a_sink_in_a_worker_creates_no_file_without_the_lock(
 ) -> None:
     sink, rows = SqlSink(f"{sqlite_url}#scored"), Table.of({"x": np.arange(3.0)})
     sent = pickle.loads(pickle.dumps(sink))
-    with pytest.raises(Unavailable, match=rf"the run of job {JOB.id} is not seen from"):
+    with pytest.raises(Unavailable, match=rf"the run of job {JOB.id} is not visible from"):
         sent.write_chunk(JOB, 0, rows, [])
     assert [*tmp_path.iterdir()] == []
     with sink.locked(JOB):

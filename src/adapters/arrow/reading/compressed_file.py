@@ -28,7 +28,7 @@ def suffix_of(path: Path) -> str:
 
 
 def input_file(path: Path) -> "WatchedFile | CompressedFile":
-    """Return a file to read; the suffix tells whether it is compressed."""
+    """Return a file to read; its suffix shows whether it is compressed."""
     return CompressedFile(path) if path.suffix.lower() in COMPRESSIONS else WatchedFile(path)
 
 
@@ -93,10 +93,12 @@ class CompressedFile:
 
 
 def compress(suffix: str, content: bytes) -> bytes:
-    """Return a gzip member or a Zstandard frame; the same content gives the same bytes.
+    """Return a gzip member or a Zstandard frame; without a suffix the content itself.
 
-    Several of them in a row are one compressed file.
+    The same content gives the same bytes. Several of them in a row are one compressed file.
     """
+    if not suffix:
+        return content
     if suffix == ".gz":
         return gzip.compress(content, _LEVELS[suffix], mtime=0)
     codec = pa.Codec("zstd", _LEVELS[suffix])

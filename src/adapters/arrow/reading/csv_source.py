@@ -15,7 +15,6 @@ from pyarrow import csv as arrow_csv
 from adapters.arrow.reading.compressed_file import input_file
 from adapters.arrow.reading.from_arrow import has_nan, text_to_column, to_column
 from adapters.arrow.reading.text_lines import (
-    RowBlock,
     cells_in,
     fingerprint,
     line_number,
@@ -25,7 +24,7 @@ from adapters.arrow.reading.text_lines import (
     split_csv,
     to_chunks,
 )
-from adapters.arrow.reading.watched_file import require_column
+from adapters.arrow.reading.watched_file import require_columns
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Column, Table
@@ -40,12 +39,6 @@ _TYPES = {
     Kind.CATEGORY: pa.dictionary(pa.int32(), _TEXT),
     None: _TEXT,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    names: tuple[str, ...]
-    end: int
 
 
 class CsvSource:
@@ -67,17 +60,16 @@ class CsvSource:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self._header.names
+        return self._header[0]
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        begin = self._header.end
+        _, begin = self._header
         with self._file.opened() as stream:
             stream.seek(begin)
             yield from to_chunks(scan(stream, split_csv, self._uri, begin), rows_per_chunk)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
-        for name in columns:
-            require_column(name, self.columns, self._uri)
+        require_columns(columns, self.columns, self._uri)
         if not columns:  # Arrow would return all
             return Table({}, chunk.rows)
         start, end, longest, quotes = chunk.locator
@@ -103,21 +95,19 @@ class CsvSource:
             with self._file.opened() as stream:
                 line = line_number(stream, chunk.locator[0])
             raise UnreadableData(f"{self._uri}: the rows from line {line} on cannot be parsed")
-        # A row with a violation gets the cells of another row, which nobody uses.
+        # A row with a violation gets the cells of another row; they are not used.
         source = np.minimum(np.searchsorted(valid, np.arange(len(rows))), len(valid) - 1)
         columns = {name: column[source] for name, column in found.items()}
         return Table(columns, len(rows), violations)
 
     @cached_property
-    def _header(self) -> _Header:
+    def _header(self) -> tuple[tuple[str, ...], int]:
+        """The names of the columns, and the offset after the header."""
         with self._file.opened() as stream:
             blocks = scan(stream, split_csv, self._uri)
             block = next((block for block in blocks if len(block.starts)), None)
         if block is None:
             raise UnreadableData(f"{self._uri} is empty")
-        return self._parse_header(block)
-
-    def _parse_header(self, block: RowBlock) -> _Header:
         start, end = int(block.starts[0]), int(block.ends[0])
         raw = block.raw[start - block.offset : end - block.offset]
         require_utf8(raw, start, self._file.path, self._uri)
@@ -125,7 +115,7 @@ class CsvSource:
             names = next(csv.reader(StringIO(raw.decode(), newline="")))
         except csv.Error as error:
             raise UnreadableData(f"{self._uri}: the header cannot be parsed: {error}") from error
-        return _Header(tuple(names), end)
+        return tuple(names), end
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +128,7 @@ class _Parser:
     quotes: bool
 
     def read(self, open_stream: Callable[[], Any], rows: int) -> dict[str, Column] | None:
-        """Return the wanted columns; None unless there are so many rows of the right width."""
+        """Return the wanted columns; None if this is not the number of rows of the right width."""
         parsed, convert = self._parse(open_stream(), _TYPES), to_column
         if parsed is None or any(map(has_nan, parsed.columns)):
             texts = dict.fromkeys(_TYPES, _TEXT)

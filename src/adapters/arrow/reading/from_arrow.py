@@ -85,7 +85,7 @@ def objects_to_column(values: list[Any], kind: Kind | None) -> Column:
         try:
             return to_column(pa.chunked_array([pa.array(values)]), kind)
         except (pa.ArrowInvalid, OverflowError):
-            return objects  # integers beyond 64 bits
+            return objects  # integers of more than 64 bits
     return objects
 
 

@@ -20,7 +20,7 @@ from adapters.arrow.reading.text_lines import (
     split_lines,
     to_chunks,
 )
-from adapters.arrow.reading.watched_file import require_column
+from adapters.arrow.reading.watched_file import require_columns
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
@@ -71,8 +71,7 @@ class JsonLinesSource:
             yield from to_chunks(scan(stream, split_lines, self._uri), rows_per_chunk)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
-        for name in columns:
-            require_column(name, self.columns, self._uri)
+        require_columns(columns, self.columns, self._uri)
         with self._file.unchanged():
             parsed = self._parse(chunk, columns)
             if (
@@ -127,7 +126,7 @@ class JsonLinesSource:
                 violations.append(Violation(len(rows), "", row, "a JSON object"))
                 row = {}
             rows.append(row)
-        # A row with a violation gets the cells of another row, which nobody uses.
+        # A row with a violation gets the cells of another row, which are not used.
         filler = next(filter(None, rows), {})
         for violation in violations:
             rows[violation.row] = filler

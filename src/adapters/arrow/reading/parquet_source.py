@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from adapters.arrow.reading.from_arrow import to_column
-from adapters.arrow.reading.watched_file import Digests, WatchedFile, require_column
+from adapters.arrow.reading.watched_file import Digests, WatchedFile, require_columns
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
@@ -57,8 +57,7 @@ class ParquetSource:
             yield Chunk(index, start, rows, (group, start - group_start))
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
-        for name in columns:
-            require_column(name, self.columns, self._uri)
+        require_columns(columns, self.columns, self._uri)
         with self._opened() as file:
             content = _read_rows(file, chunk, list(columns))
         return Table(
@@ -82,12 +81,12 @@ def _read_rows(file: parquet.ParquetFile, chunk: Chunk, columns: list[str]) -> p
     end = skipped + chunk.rows
     groups = range(group, file.num_row_groups)
     kept: list[pa.RecordBatch] = []
-    seen = 0
+    position = 0
     for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=list(groups), columns=columns):
-        first, last = max(skipped - seen, 0), min(end - seen, len(batch))
+        first, last = max(skipped - position, 0), min(end - position, len(batch))
         if first < last:
             kept.append(batch[first:last])
-        seen += len(batch)
-        if seen >= end:
+        position += len(batch)
+        if position >= end:
             break
     return pa.Table.from_batches(kept)

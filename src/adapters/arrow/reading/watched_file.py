@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class WatchedFile:
     """A local file. Size and modification time must stay those of the first access."""
 
     path: Path
-    _seen: tuple[int, int] | None = field(default=None, repr=False)
+    _first_state: tuple[int, int] | None = field(default=None, repr=False)
 
     @contextmanager
     def unchanged(self) -> Iterator[Path]:
@@ -55,10 +55,10 @@ class WatchedFile:
             raise NotFound(f"there is no file {str(self.path)!r}") from error
         if not self.path.is_file():
             raise NotFound(f"{str(self.path)!r} is not a file")
-        signature = (status.st_size, status.st_mtime_ns)
-        if self._seen is None:
-            self._seen = signature
-        elif self._seen != signature:
+        state = (status.st_size, status.st_mtime_ns)
+        if self._first_state is None:
+            self._first_state = state
+        elif self._first_state != state:
             raise ChecksumMismatch(
                 f"{self.path} was changed while it was being read; start again when it is finished"
             )
@@ -95,7 +95,7 @@ class Digests:
             self._md5.update(block)
 
     def _finish(self, remaining: int = 0) -> None:
-        """Wait until at most so many blocks are pending."""
+        """Wait until at most `remaining` blocks are pending."""
         while len(self._pending) > remaining:
             self._pending.popleft().result()
 
@@ -117,12 +117,13 @@ class Digests:
         return None if self._md5 is None else self._md5.hexdigest()
 
 
-def require_column(name: str, columns: Sequence[str], where: str) -> None:
-    """Check that exactly one column has a name.
+def require_columns(names: Iterable[str], columns: Sequence[str], where: str) -> None:
+    """Check that exactly one column has each of these names.
 
     Raises:
         InvalidData: none has it, or several have.
     """
-    if columns.count(name) != 1:
-        problem = "has several columns" if name in columns else "has no column"
-        raise InvalidData(f"{where} {problem} {name!r}")
+    for name in names:
+        if columns.count(name) != 1:
+            problem = "has several columns" if name in columns else "has no column"
+            raise InvalidData(f"{where} {problem} {name!r}")

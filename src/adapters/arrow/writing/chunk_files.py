@@ -19,7 +19,7 @@ class ChunkFiles:
     @property
     def rows(self) -> Path:
         """The encoded rows."""
-        return self.folder / f"{self.index:06d}.rows"
+        return self.folder / f"{self.index:06d}.encoded"
 
     @property
     def rejects(self) -> Path:
@@ -39,11 +39,8 @@ class ChunkFiles:
         """
         receipt = ChunkReceipt(self.index, scored, len(rejects))
         lines = b"".join(json_line(reject.to_mapping()) for reject in rejects)
-        content = {
-            "scored": receipt.scored,
-            "rejected": receipt.rejected,
-            "bytes": [len(rows), len(lines)],
-        }
+        sizes = [len(rows), len(lines)]
+        content = {"scored": receipt.scored, "rejected": receipt.rejected, "bytes": sizes}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.receipt.unlink(missing_ok=True)
         self.rejects.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 
 class FileSink:
-    """A `PredictionSink` that writes files; a layout says which.
+    """A `PredictionSink` that writes the files of a layout.
 
     Chunks are stored in a hidden folder next to the output until the job is published, so that an
     interrupted job resumes. A hidden receipt then records which job wrote the output. The same
@@ -84,7 +84,7 @@ class FileSink:
         with writing(self._path):
             if self._in_worker and not holds_job_lock(self._lock, job.id):
                 raise Unavailable(
-                    f"{self._path}: the run of job {job.id} is not seen from "
+                    f"{self._path}: the run of job {job.id} is not visible from "
                     f"{socket.gethostname()}; the output must be on storage that all machines "
                     f"share which write to it"
                 )

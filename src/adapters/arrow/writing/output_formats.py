@@ -4,9 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
@@ -14,7 +12,6 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from adapters.arrow.reading.compressed_file import COMPRESSIONS, compress
-from adapters.arrow.reading.text_lines import scan, split_csv
 from adapters.arrow.writing.to_arrow import csv_header, to_arrow, to_csv, to_json_lines
 from domain.data.table import Table
 from domain.errors import Misconfigured
@@ -77,26 +74,14 @@ def concatenate(ranges: Sequence[ByteRange], stream: BinaryIO) -> None:
             shutil.copyfileobj(source, stream)
 
 
-def _encode_csv(table: Table) -> bytes:
-    return csv_header(tuple(table.columns)) + to_csv(table)
+def _encode_csv(compression: str, table: Table) -> bytes:
+    """Return the length of the header, the header and the rows: a file has only one header."""
+    header = compress(compression, csv_header(tuple(table.columns)))
+    length = len(header).to_bytes(_LENGTH_BYTES, "big")
+    return length + header + compress(compression, to_csv(table))
 
 
 def _merge_csv(ranges: Sequence[ByteRange], stream: BinaryIO) -> None:
-    for index, each in enumerate(ranges):
-        with each.open() as source:
-            if index:
-                header = next(scan(source, split_csv, str(each.path)))
-                source.seek(int(header.ends[0]))
-            shutil.copyfileobj(source, stream)
-
-
-def _encode_compressed_csv(suffix: str, table: Table) -> bytes:
-    """Return the header, after its length, and the rows: a file has only one header."""
-    header = compress(suffix, csv_header(tuple(table.columns)))
-    return len(header).to_bytes(_LENGTH_BYTES, "big") + header + compress(suffix, to_csv(table))
-
-
-def _merge_compressed_csv(ranges: Sequence[ByteRange], stream: BinaryIO) -> None:
     for index, each in enumerate(ranges):
         with each.open() as source:
             header = source.read(int.from_bytes(source.read(_LENGTH_BYTES), "big"))
@@ -105,8 +90,8 @@ def _merge_compressed_csv(ranges: Sequence[ByteRange], stream: BinaryIO) -> None
             shutil.copyfileobj(source, stream)
 
 
-def _encode_compressed_json_lines(suffix: str, table: Table) -> bytes:
-    return compress(suffix, to_json_lines(table))
+def _encode_json_lines(compression: str, table: Table) -> bytes:
+    return compress(compression, to_json_lines(table))
 
 
 def _encode_arrow(table: Table) -> bytes:
@@ -129,11 +114,6 @@ def _write_parquet(
             writer.write_table(group)
 
 
-def _read_schema(encoded: ByteRange) -> pa.Schema:
-    with encoded.open() as source, pa.ipc.open_stream(source) as reader:
-        return reader.schema
-
-
 def _read(encoded: ByteRange) -> pa.Table:
     with encoded.open() as source, pa.ipc.open_stream(source) as reader:
         return reader.read_all()
@@ -141,7 +121,10 @@ def _read(encoded: ByteRange) -> pa.Table:
 
 def _common_schema(ranges: Sequence[ByteRange]) -> pa.Schema:
     """Return a schema that fits all rows; a column of incompatible types is text."""
-    schemas = [_read_schema(each) for each in ranges]
+    schemas = []
+    for each in ranges:
+        with each.open() as source, pa.ipc.open_stream(source) as reader:
+            schemas.append(reader.schema)
     fields = []
     for name in schemas[0].names if schemas else ():
         alternatives = [pa.schema([schema.field(name)]) for schema in schemas]
@@ -154,7 +137,7 @@ def _common_schema(ranges: Sequence[ByteRange]) -> pa.Schema:
 
 
 def _dictionary_columns(ranges: Sequence[ByteRange]) -> list[str] | bool:
-    """Return the columns that a dictionary makes smaller, judged by the first rows.
+    """Return the columns that a dictionary makes smaller, estimated from the first rows.
 
     Otherwise Parquet would build dictionaries and discard them, which dominates the time of
     writing. True if there are nested columns: all columns get a dictionary.
@@ -189,21 +172,16 @@ def _same(merge: Merge, ranges: Sequence[ByteRange]) -> Merge:  # noqa: ARG001
     return merge
 
 
-def _compressed(suffix: str) -> Iterator[OutputFormat]:
-    encode_csv = partial(_encode_compressed_csv, suffix)
-    encode_json_lines = partial(_encode_compressed_json_lines, suffix)
-    yield OutputFormat(f".csv{suffix}", encode_csv, partial(_same, _merge_compressed_csv))
-    yield OutputFormat(f".jsonl{suffix}", encode_json_lines, partial(_same, concatenate))
+def _csv(compression: str) -> OutputFormat:
+    encode = partial(_encode_csv, compression)
+    return OutputFormat(f".csv{compression}", encode, partial(_same, _merge_csv))
 
 
-FORMATS: Mapping[str, OutputFormat] = MappingProxyType(
-    {
-        each.suffix: each
-        for each in (
-            OutputFormat(".csv", _encode_csv, partial(_same, _merge_csv)),
-            OutputFormat(".parquet", _encode_arrow, _parquet_merger),
-            OutputFormat(".jsonl", to_json_lines, partial(_same, concatenate)),
-            *chain(*map(_compressed, COMPRESSIONS)),
-        )
-    }
-)
+def _json_lines(compression: str) -> OutputFormat:
+    encode = partial(_encode_json_lines, compression)
+    return OutputFormat(f".jsonl{compression}", encode, partial(_same, concatenate))
+
+
+_PLAIN = (_csv(""), OutputFormat(".parquet", _encode_arrow, _parquet_merger), _json_lines(""))
+_COMPRESSED = (*map(_csv, COMPRESSIONS), *map(_json_lines, COMPRESSIONS))
+FORMATS: Mapping[str, OutputFormat] = {each.suffix: each for each in (*_PLAIN, *_COMPRESSED)}

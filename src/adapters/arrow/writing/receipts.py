@@ -5,9 +5,11 @@ import json
 from dataclasses import asdict, dataclass
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from adapters.files.atomic_writes import json_line, replacing
+from adapters.formats.decoding import Decoder
+from domain.errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,10 @@ class OutputReceipt:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Return the receipt in a file; None if there is none."""
+        """Return the receipt in a file; None if the file does not exist or is not a receipt."""
         try:
-            content: dict[str, Any] = json.loads(path.read_bytes())
-            rejects = content["rejects"]
-            content["output"] = FileContent(**content["output"])
-            content["rejects"] = None if rejects is None else FileContent(**rejects)
-            return cls(**content)
-        except (OSError, ValueError, KeyError, TypeError):
+            return Decoder[Self](cls).json(path.read_bytes(), str(path))
+        except (OSError, Misconfigured):
             return None
 
     def is_of(self, job: str, output: Path, rejects: Path) -> bool:

@@ -26,7 +26,7 @@ def test_a_specification_is_read_as_it_was_written(
 ) -> None:
     spec = TrainingSpec(estimator, parameters, features=features)
     text = encode_specification(spec)
-    assert text.startswith("# What `modelport train` trains")
+    assert text.startswith("# The default specification")
     assert SPECIFICATION.toml(text, "x.toml") == spec
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.formats.ledger_json import decode_entry
+from adapters.filesystem.file_ledger import LEDGER_ENTRY
 from domain.errors import Misconfigured
 from domain.promotion.decision import PromotionDecision
 from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome, outcome_of
@@ -43,7 +43,7 @@ def test_an_entry_comes_back_from_its_line(
     entry = LedgerEntry(at, action, outcome, "houses", "houses/2", champion, by, tuple(why))
     line = entry.to_line()
     assert b"\n" not in line
-    assert decode_entry(line, "here") == entry
+    assert LEDGER_ENTRY.json(line, "here") == entry
 
 
 def test_time_is_kept_in_utc() -> None:
@@ -76,7 +76,7 @@ def test_a_decision_that_could_not_be_carried_out_says_why() -> None:
 )
 def test_another_line_is_refused_with_its_place(line: bytes) -> None:
     with pytest.raises(Misconfigured, match=r"^ledger, line 3"):
-        decode_entry(line, "ledger, line 3")
+        LEDGER_ENTRY.json(line, "ledger, line 3")
 
 
 @pytest.mark.parametrize(

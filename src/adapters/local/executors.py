@@ -1,9 +1,10 @@
-"""Runs tasks in worker processes, for tasks that hold the interpreter lock."""
+"""Executors on the cores of this machine: threads, and processes for tasks that hold the GIL."""
 
 import os
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from os import cpu_count
@@ -12,6 +13,28 @@ from threading import Thread
 from adapters.ordered_results import in_order
 from application.ports import Item, Result
 from domain.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class ThreadExecutor:
+    """An `Executor` for tasks that release the interpreter lock: reading, numpy, the model.
+
+    Nothing is copied: all threads share one task.
+    """
+
+    def map(
+        self,
+        task: Callable[[Item], Result],
+        items: Iterable[Item],
+        workers: int | None = None,
+    ) -> Generator[Result]:
+        threads = workers or cpu_count() or 1
+        pool = ThreadPoolExecutor(threads, "batch")
+        try:
+            # Two items per thread, so that no thread waits for its next item.
+            yield from in_order(lambda item: pool.submit(task, item), items, 2 * threads)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 class ProcessExecutor:
