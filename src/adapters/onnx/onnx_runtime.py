@@ -34,46 +34,46 @@ class OnnxRuntime:
 
 
 def open_graph(files: Mapping[str, bytes], width: int) -> ScoreColumns:
-    """Return the numeric model over `width` columns.
+    """Return the function of the ONNX graph, which takes `width` columns.
 
     Raises:
-        ArtefactRejected: its graph is not one that can be run.
+        ArtefactRejected: the graph cannot be run.
     """
     session = _open_session(require_file(files, GRAPH), width)
 
     def score(columns: Matrix) -> Vector:
-        (answers,) = session.run(None, {_INPUT: columns})
-        return np.asarray(answers, dtype=np.float64)
+        (predictions,) = session.run(None, {_INPUT: columns})
+        return np.asarray(predictions, dtype=np.float64)
 
     return score
 
 
 def _open_session(model: bytes, width: int) -> Any:
-    """Open a session that answers on the caller's thread, and has proven that it can.
+    """Open a session that runs on the caller's thread, and test it.
 
-    With one thread, trees are added in one order whatever the number of rows: a row's answer is
-    the same to the last bit alone and in a batch. Work is spread over cores by chunks instead.
+    With one thread, trees are added in one order for any number of rows: the prediction of a row
+    has the same bits alone and in a batch. Chunks are distributed over cores instead.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
-    with _rejecting_what_fails():
+    with _errors_reject():
         session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"], enable_fallback=_NO_FALLBACK
         )
         taken = session.get_inputs()[0].shape[-1]
     if taken != width:
         raise ArtefactRejected(f"{GRAPH} takes {taken} columns where {ENCODING} makes {width}")
-    with _rejecting_what_fails():
-        answers = [np.asarray(a) for a in session.run(None, {_INPUT: np.zeros((_PROBED, width))})]
-    if [(a.shape, a.dtype) for a in answers] != [((_PROBED,), np.dtype(np.float64))]:
+    with _errors_reject():
+        outputs = [np.asarray(a) for a in session.run(None, {_INPUT: np.zeros((_PROBED, width))})]
+    if [(a.shape, a.dtype) for a in outputs] != [((_PROBED,), np.dtype(np.float64))]:
         raise ArtefactRejected(f"{GRAPH} does not answer with one float64 per row")
     return session
 
 
 @contextmanager
-def _rejecting_what_fails() -> Iterator[None]:
+def _errors_reject() -> Iterator[None]:
     try:
         yield
     except Exception as error:

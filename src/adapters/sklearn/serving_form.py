@@ -209,7 +209,7 @@ def trees_of(estimator: Any, width: int) -> TreeEnsemble | None:
 class _Trees:
     """The arrays of a `TreeEnsemble`, filled tree by tree.
 
-    Inner nodes and leaves are numbered apart, each over all trees.
+    Inner nodes and leaves are numbered separately, each over all trees.
     """
 
     roots: list[int] = field(default_factory=list)
@@ -231,20 +231,20 @@ class _Trees:
         """Append a tree given by parallel arrays over its nodes; node 0 is the root."""
         self.roots.append(self.inner_count)
         inner = ~leaf
-        place = np.where(
+        numbers = np.where(
             leaf,
             np.cumsum(leaf) - 1 + self.leaf_count,
             np.cumsum(inner) - 1 + self.inner_count,
         )
         if leaf[0]:
-            # A lone leaf becomes a node whose two branches both end in it.
+            # A tree of one leaf becomes a node with this leaf on both sides.
             left = right = column = np.zeros(1, dtype=np.int64)
             threshold, inner = np.zeros(1), np.ones(1, dtype=bool)
         yes, no = left[inner].astype(np.int64), right[inner].astype(np.int64)
         self.parts.append(
             {
-                "yes": place[yes],
-                "no": place[no],
+                "yes": numbers[yes],
+                "no": numbers[no],
                 "yes_is_leaf": leaf[yes],
                 "no_is_leaf": leaf[no],
                 "column": column[inner],

@@ -66,7 +66,7 @@ class SklearnLearner:
 
         Raises:
             Misconfigured: a hyper-parameter is unknown or has a value that is not allowed, or
-                spatial features are asked for and the schema has no coordinates.
+                the features are spatial and the schema has no coordinates.
         """
         estimator, parameters = build(spec)
         features = spec.for_schema(schema).features or FeatureSet.PLAIN

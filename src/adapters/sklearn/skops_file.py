@@ -1,8 +1,8 @@
 """Fitted estimators as skops files: no pickle, and the same bytes for the same estimator.
 
-skops numbers objects by their memory addresses and stamps entries with the time, and the nodes of
-trees carry whatever the memory held between their fields; `dump` rewrites all three. What a file
-may construct is decided here, by a constant, never by the file.
+skops numbers objects by their memory addresses and writes the time into entries, and the nodes of
+trees have undefined padding bytes; `dump` replaces all three. The types that a file may construct
+are a constant of this module.
 """
 
 import io
@@ -19,7 +19,7 @@ from domain.errors import ArtefactRejected
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
-# What loading may construct beyond what skops trusts by itself.
+# The types that loading may construct, with those that skops trusts by itself.
 TRUSTED_TYPES = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
@@ -28,7 +28,7 @@ TRUSTED_TYPES = (
 
 def dump(estimator: Any) -> bytes:
     """Return a skops file of a fitted estimator."""
-    return canonical(skops.io.dumps(_without_traces_of_fitting(estimator)))
+    return canonical(skops.io.dumps(_without_fitting_state(estimator)))
 
 
 def load(content: bytes) -> Any:
@@ -43,8 +43,8 @@ def load(content: bytes) -> Any:
         raise ArtefactRejected(f"the skops file cannot be loaded: {error}") from error
 
 
-def _without_traces_of_fitting(estimator: Any) -> Any:
-    """Boosting remembers what it scored itself with while fitting, which is not the model's."""
+def _without_fitting_state(estimator: Any) -> Any:
+    """Boosting keeps its scorer and predictions from fitting, which are not part of the model."""
     if not hasattr(estimator, "_scorer"):
         return estimator
     bare = copy(estimator)
@@ -99,7 +99,7 @@ def _renumber(node: Any, ids: dict[Any, int], names: dict[str, str]) -> None:
 
 
 def _identity(node: dict[str, Any]) -> Any:
-    """Equal scalars are one object, whatever the interpreter shared; all else is by its number."""
+    """Equal scalars are one object, other objects are identified by number."""
     if node.get("__loader__") == "JsonNode" and node.get("is_json"):
         return node["content"]
     return node["__id__"]

@@ -1,4 +1,4 @@
-"""Copy a source to a sink as it stands."""
+"""Copy a source to a sink without changes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class CopyData:
         sink: PredictionSink,
         progress: Callable[[Progress], None] = silent,
     ) -> str:
-        """Return the place where the copy is."""
+        """Return the address of the copy."""
         data, columns = source.version, dict.fromkeys(source.columns)
         job = BatchJob(data.sha256, "copy", "", _ROWS_AT_ONCE)
         count = 0

@@ -30,7 +30,7 @@ class EvaluateModel:
         """Measure the model on a source that has the target.
 
         Raises:
-            InvalidData: the data cannot be used; says why.
+            InvalidData: the data cannot be used.
         """
         model = self.load(ref)
         rows = read_labelled(source, model.manifest.schema)

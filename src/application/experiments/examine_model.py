@@ -41,7 +41,7 @@ class ExamineModel:
         parts = segments(schema, rows.matrix, found.predictions)
         return Examination(
             curve=[
-                LearningPoint(len(part.training), rmse(other.target, model.answers))
+                LearningPoint(len(part.training), rmse(other.target, model.predictions))
                 for part, model in zip(folds, models, strict=True)
             ],
             importance=_importance(served, schema, other),

@@ -64,7 +64,7 @@ class TrySeeds:
         work = [(seeded[seed], folds[seed]) for seed in missing]
         models = self.cross_validate.all_fits(work, schema, rows)
         for seed, model in zip(missing, models, strict=True):
-            error = rmse(rows.target[folds[seed].holdout], model.answers)
+            error = rmse(rows.target[folds[seed].holdout], model.predictions)
             scores[seed] = SeedScore(seed, error)
             self.results.put(names[seed], scores[seed])
             report(f"seed {seed}: RMSE {error:,.0f}")

@@ -38,10 +38,10 @@ def sign(store: ModelStore, signer: Signer | None, version: ModelVersion) -> Mod
 
 
 def require_signed(version: ModelVersion, verifier: Verifier | None) -> None:
-    """Check that a trusted key has signed a version, if that is asked for.
+    """Check that a trusted key has signed a version, with a `verifier`.
 
     Raises:
-        ArtefactRejected: none has; says who did.
+        ArtefactRejected: no trusted key has; names the keys that have.
     """
     if verifier is None:
         return

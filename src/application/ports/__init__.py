@@ -1,6 +1,6 @@
-"""The ports: what the use cases need of the world, as few and deep protocols.
+"""The ports: protocols that the use cases need, and that adapters implement.
 
-Every adapter raises the errors of `domain.errors` and nothing of its own.
+Adapters raise the errors of `domain.errors` only.
 """
 
 from application.ports.data import DataSource, FinishedJob, PredictionSink, PublishedOutput

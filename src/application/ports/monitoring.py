@@ -7,9 +7,9 @@ Attributes = Mapping[str, str | int | float | bool]
 
 
 class Traces(Protocol):
-    """Keeps what was done and how long it took, for whoever follows a request through systems.
+    """Records spans: operations and their durations.
 
-    It never raises and never waits: what cannot be kept is dropped.
+    It never raises and never waits: a span that cannot be recorded is dropped.
     """
 
     def record(
@@ -21,12 +21,12 @@ class Traces(Protocol):
         caller: Mapping[str, str] | None = None,
         failed: bool = False,
     ) -> None:
-        """Keep what ends now and took so long.
+        """Record a span of `seconds` that ends now.
 
-        `caller` is given for a request: the headers in which it may say which trace it is part of.
+        `caller` are the headers of a request, which may name the trace that it belongs to.
         """
         ...
 
     def close(self) -> None:
-        """Send what there is, unless that takes too long, and end."""
+        """Send the remaining spans, unless that takes too long, and end."""
         ...

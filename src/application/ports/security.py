@@ -6,7 +6,7 @@ from domain.security.api_keys import ApiKey, KeyRing
 
 
 class Signer(Protocol):
-    """Vouches with a private key."""
+    """Signs with a private key."""
 
     @property
     def key(self) -> str:
@@ -14,48 +14,48 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """Return a signature, which only the private key can make."""
+        """Return the signature of a message."""
         ...
 
 
 class Verifier(Protocol):
-    """Knows the public keys that are trusted."""
+    """Verifies signatures of trusted public keys."""
 
     @property
     def keys(self) -> frozenset[str]:
-        """The ids of the keys that are trusted."""
+        """The ids of the trusted keys."""
         ...
 
     def verifies(self, key: str, message: bytes, signature: bytes) -> bool:
-        """Tell whether a trusted key has made this signature of this message."""
+        """Whether a trusted key has made this signature of this message."""
         ...
 
 
 class KeyStore(Protocol):
-    """Where the API keys of a server are kept; a few, read often and changed seldom."""
+    """Keeps the API keys of a server: few, read often and changed seldom."""
 
     def read(self) -> KeyRing:
-        """Return the keys as they are now; cheap when nothing has changed.
+        """Return the current keys; cheap if nothing has changed.
 
         Raises:
-            Misconfigured: they cannot be read, or are none.
+            Misconfigured: the keys cannot be read, or there are none.
         """
         ...
 
     def add(self, key: ApiKey) -> None:
-        """Keep one more key, wholly or not at all.
+        """Add a key, completely or not at all.
 
         Raises:
-            InvalidData: there is one of this name already.
+            InvalidData: a key of this name exists.
             Misconfigured, Unavailable: the store cannot be read or written.
         """
         ...
 
     def revoke(self, which: str) -> None:
-        """Drop the key of an id or a name.
+        """Remove the key of an id or a name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such key.
             Misconfigured, Unavailable: the store cannot be read or written.
         """
         ...

@@ -14,10 +14,10 @@ from domain.training.specification import Parameter, TrainingSpec
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted estimator and the files it is kept in, which are made when they are asked for.
+    """A fitted estimator and its files, which are made at the first use.
 
-    `predictor` answers with the fitted estimator, to compare the serving form with; `export` makes
-    the files, the same each time; `libraries` are the versions used.
+    `predictor` predicts with the estimator itself, for the parity check; `export` makes the files,
+    the same each time; `libraries` are the versions used.
     """
 
     predictor: "Predictor"
@@ -30,7 +30,7 @@ class TrainedModel:
         """The serving form and the estimator itself, by file name.
 
         Raises:
-            Misconfigured: a hyper-parameter made it a model of a form that is not exported.
+            Misconfigured: a hyper-parameter gave the estimator a form that cannot be exported.
         """
         return self.export()
 
@@ -55,7 +55,7 @@ class Learner(Protocol):
 
 
 class Searcher(Protocol):
-    """Looks for the hyper-parameters of the lowest error."""
+    """Searches for the hyper-parameters with the lowest error."""
 
     def search(
         self,
@@ -67,6 +67,6 @@ class Searcher(Protocol):
     ) -> Sequence[Trial]:
         """Return `budget` trials in the order they were made, the same for the same seed.
 
-        The first one is `start`, which may lie outside of the space.
+        The first one is `start`, which may be outside of the space.
         """
         ...

@@ -26,7 +26,7 @@ class Promotion:
 class PromoteModel:
     """Moves the alias `champion` to a version that passes all checks of loading.
 
-    The ledger records who asked for it, and the reason.
+    The ledger records who requested it, and the reason.
     """
 
     load: LoadModel
@@ -40,7 +40,7 @@ class PromoteModel:
         Raises:
             NotFound: there is no such version.
             ArtefactRejected: the version fails a check; the champion stays.
-            Conflict: somebody moved the alias at the same time; nothing is changed.
+            Conflict: the alias was moved at the same time; nothing is changed.
         """
         version = self.load.store.resolve(ref)
         bundle = self.load.store.load(version)

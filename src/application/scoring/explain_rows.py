@@ -63,7 +63,7 @@ class LoadExplainer:
 
         Raises:
             NotSupported: the libraries are not installed, or the kind of model has no explainer.
-            ArtefactRejected: the bundle failed a check; says which.
+            ArtefactRejected: the bundle failed a check.
         """
         version = model.version
         with self._loading:

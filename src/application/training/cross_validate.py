@@ -1,4 +1,4 @@
-"""Cross-validating a specification: each fold is fitted, exported and asked as `train` does it."""
+"""Cross-validate a specification; each fold is fitted and exported as in training."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from domain.data.schema import Matrix, Schema
 from domain.training.cross_validation import CrossValidation, Fold, Folding
 from domain.training.specification import Parameter, TrainingSpec
 
-# One-row requests by which latency is measured.
-_ASKED = 200
+# Calls by which the latency of one row is measured.
+_TIMED_CALLS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model that was fitted on some rows: its files, and its answers for others.
+    """The files of the model of a fold, and its predictions for the hold-out of the fold.
 
-    `seconds` are those of computing, which do not grow with what else the machine does.
+    `seconds` are of processor time, which does not depend on other load of the machine.
     """
 
     parameters: Mapping[str, Parameter]
     files: Mapping[str, bytes]
     seconds: float
-    answers: Vector
+    predictions: Vector
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A task, picklable: fits on the training rows of a fold, and answers for the others.
+    """A picklable task: fits on the training rows of a fold, and predicts for its hold-out.
 
-    The serving form answers, so that what is compared is what would serve.
+    The predictions are of the serving form, as on a server.
     """
 
     learner: Learner
@@ -46,13 +46,13 @@ class Fit:
 
     def __call__(self, work: tuple[TrainingSpec, Fold]) -> Fitted:
         spec, fold = work
-        learnt = self.rows[fold.training]
+        training = self.rows[fold.training]
         started = process_time()
-        trained = self.learner.fit(spec, self.schema, learnt.matrix, learnt.target)
+        trained = self.learner.fit(spec, self.schema, training.matrix, training.target)
         seconds = process_time() - started
         served = self.runtime.load(self.schema, trained.files)
-        answers = served.predict(self.rows.matrix[fold.holdout])
-        return Fitted(trained.parameters, trained.files, seconds, answers)
+        predictions = served.predict(self.rows.matrix[fold.holdout])
+        return Fitted(trained.parameters, trained.files, seconds, predictions)
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class CrossValidate:
     def __call__(
         self, spec: TrainingSpec, schema: Schema, rows: LabelledRows, folding: Folding
     ) -> CrossValidation:
-        """Return the figures of all folds, and a prediction for every row.
+        """Return the results of all folds, and a prediction for every row.
 
         Raises:
-            InvalidData: there are too few rows for so many folds.
+            InvalidData: there are too few rows for the folds.
             Misconfigured: the specification cannot be fitted.
         """
         return self.each([(spec, fold) for fold in folding.of(len(rows))], schema, rows)
@@ -78,7 +78,7 @@ class CrossValidate:
     def each(
         self, work: Sequence[tuple[TrainingSpec, Fold]], schema: Schema, rows: LabelledRows
     ) -> CrossValidation:
-        """Return the same where each fold has a specification of its own.
+        """Return the results of folds with a specification each.
 
         Raises:
             Misconfigured: a specification cannot be fitted.
@@ -86,8 +86,8 @@ class CrossValidate:
         predictions = np.empty(len(rows))
         scores, models = [], []
         for (_, fold), model in zip(work, self.all_fits(work, schema, rows), strict=True):
-            predictions[fold.holdout] = model.answers
-            scores.append(rmse(rows.target[fold.holdout], model.answers))
+            predictions[fold.holdout] = model.predictions
+            scores.append(rmse(rows.target[fold.holdout], model.predictions))
             models.append(model)
         first = models[0]
         served = self.runtime.load(schema, first.files)
@@ -114,17 +114,17 @@ class CrossValidate:
         return self.executor.map(task, work, self.workers)
 
 
-def rmse(target: Vector, answers: Vector) -> float:
+def rmse(target: Vector, predictions: Vector) -> float:
     """Return the root of the mean squared error, both of shape (rows,)."""
-    return sqrt(float(np.mean(np.square(target - answers))))
+    return sqrt(float(np.mean(np.square(target - predictions))))
 
 
 def row_time(
     predictor: Predictor, matrix: Matrix, seconds: Callable[[], float] = perf_counter
 ) -> float:
-    """Return the median microseconds in which a model answers for one row."""
+    """Return the median latency of a model for one row, in microseconds."""
     taken = []
-    for number in range(_ASKED):
+    for number in range(_TIMED_CALLS):
         row = matrix[number % len(matrix)][np.newaxis]
         started = seconds()
         predictor.predict(row)

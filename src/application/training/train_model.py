@@ -1,4 +1,4 @@
-"""Train a model, compare it with the champion, register it, and promote it if the gate allows."""
+"""Train a model, compare it with the champion, register it, and promote it if the policy allows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -96,9 +96,9 @@ class TrainModel:
         Without `intervals`, training takes about a sixth of the time.
 
         Raises:
-            InvalidData: the data cannot be used; says why.
+            InvalidData: the data cannot be used.
             ArtefactRejected: the serving form fails the parity check.
-            Conflict: somebody moved the alias in the meantime; the version is registered.
+            Conflict: the alias was moved in the meantime; the version is registered.
         """
         spec = spec.for_schema(schema)
         data, store = source.version, self.set_champion.store
@@ -120,7 +120,7 @@ class TrainModel:
         report = TrainingReport(
             version, metrics, uncertainty, compared.champion, decision, data, run.id
         )
-        entry = self._entry(report, incumbent, asked=promote)
+        entry = self._entry(report, incumbent, requested=promote)
         self.set_champion(entry, version, incumbent, challenger.bundle)
         return report
 
@@ -150,14 +150,14 @@ class TrainModel:
         return _Fitted(trained, served, predictions, max(deviations), calibrated)
 
     def _entry(
-        self, report: TrainingReport, incumbent: ModelVersion | None, *, asked: bool
+        self, report: TrainingReport, incumbent: ModelVersion | None, *, requested: bool
     ) -> LedgerEntry:
         version, decision = report.version, report.decision
         same = incumbent is not None and incumbent.number == version.number
         return LedgerEntry(
             at=self.clock(),
             action=Action.TRAIN,
-            outcome=outcome_of(decision, asked=asked, unchanged=same),
+            outcome=outcome_of(decision, requested=requested, unchanged=same),
             model=version.name,
             version=version.label,
             champion=incumbent.label if incumbent else None,

@@ -29,7 +29,7 @@ class Intervals:
     def bounds(self, matrix: Matrix, predictions: Vector, level: float) -> Bounds:
         """Return the interval of each row of `matrix`, shape (rows, features), at a level.
 
-        An interval is the same to the last bit whatever rows are in the call.
+        The interval of a row has the same bits whatever the other rows are.
 
         Raises:
             InvalidData: the level is not allowed.

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 class Refused(ValueError):
-    """One value is not allowed; the message says why, without repeating the value."""
+    """One value is not allowed; the message has the reason, but not the value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class FeatureEncoding:
         share, then all by the next.
 
         Raises:
-            Misconfigured: spatial features are asked for, and the schema has no coordinates.
+            Misconfigured: the features are spatial, and the schema has no coordinates.
         """
         plain = cls.fit(schema, matrix)
         columns, layout = plain.transform(matrix), plain._layout

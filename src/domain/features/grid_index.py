@@ -1,6 +1,6 @@
 """A grid of square cells over points of the plane, and the search radius of each cell.
 
-For each cell, the radius says how large the block of cells around it must be to hold enough points.
+The radius of a cell is the size of the block of cells around it that holds enough points.
 For a query point in that cell, no nearest point is farther away than the block's farthest corner.
 """
 

@@ -37,9 +37,10 @@ class Manifest:
     It holds nothing that changes from one run to the next (no times, no paths, no version
     number), so that training again on the same data with the same specification gives the same
     bytes. `training` has all hyper-parameters of the fitted estimator; `parity` is the largest
-    relative deviation of the serving form from the estimator; `code` and `libraries` say what
-    made the model; `files` has the SHA-256 of every other file of the bundle. `uncertainty` is
-    None for a model without intervals, `evaluation` for manifests older than that field.
+    relative deviation of the serving form from the estimator; `code` and `libraries` are the
+    versions that made the model; `files` has the SHA-256 of every other file of the bundle.
+    `uncertainty` is None for a model without intervals, `evaluation` for manifests older than that
+    field.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Manifest:
     evaluation: Evaluation | None = None
 
     def to_bytes(self) -> bytes:
-        """Return the one way to write this manifest."""
+        """Return the manifest as JSON, always the same bytes."""
         measured = {"uncertainty": self.uncertainty, "evaluation": self.evaluation}
         mapping = {
             "format": FORMAT,
@@ -78,7 +79,7 @@ class Manifest:
         return self.training.split
 
     def details(self) -> dict[str, str]:
-        """Return the facts by which people tell versions apart, as texts."""
+        """Return what distinguishes versions for a reader, as texts."""
         return {
             "estimator": self.training.estimator.value,
             "rmse": f"{self.metrics.rmse:.6f}",

@@ -38,10 +38,10 @@ class PromotionDecision:
     checks: tuple[Check, ...] = ()
 
     def withheld(self) -> "PromotionDecision":
-        """Return the decision without promotion, for a training that does not ask for it."""
+        """Return the decision without promotion, for a training that does not request it."""
         if not self.promoted:
             return self
-        reasons = ("promotion was not asked for", *self.reasons)
+        reasons = ("promotion was not requested", *self.reasons)
         return replace(self, promoted=False, reasons=reasons)
 
     def to_mapping(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class PromotionOutcome(StrEnum):
 class LedgerEntry:
     """One decision about `version`; `champion` is the one before, None without one.
 
-    `by` is who asked; `evidence` is what the decision is based on, as JSON values.
+    `by` is who requested it; `evidence` is what the decision is based on, as JSON values.
     """
 
     at: datetime
@@ -68,8 +68,10 @@ class LedgerEntry:
         return json.dumps(self.to_mapping(), ensure_ascii=False, allow_nan=False).encode()
 
 
-def outcome_of(decision: PromotionDecision, *, asked: bool, unchanged: bool) -> PromotionOutcome:
-    """Return the outcome of a decision of the gate."""
+def outcome_of(
+    decision: PromotionDecision, *, requested: bool, unchanged: bool
+) -> PromotionOutcome:
+    """Return the outcome of a decision."""
     if decision.promoted:
         return PromotionOutcome.UNCHANGED if unchanged else PromotionOutcome.PROMOTED
-    return PromotionOutcome.REFUSED if asked else PromotionOutcome.WITHHELD
+    return PromotionOutcome.REFUSED if requested else PromotionOutcome.WITHHELD

@@ -97,7 +97,7 @@ def create_api_key(
     """Return a new key, made of `ID_BYTES` + `SALT_BYTES` + `SECRET_BYTES` random bytes.
 
     Raises:
-        InvalidData: an argument is not allowed; says which.
+        InvalidData: an argument is not allowed.
     """
     if len(entropy) != (needed := ID_BYTES + SALT_BYTES + SECRET_BYTES):
         raise InvalidData(f"a key is made of {len(entropy)} random bytes; allowed: {needed}")

@@ -1,4 +1,4 @@
-"""What to train: everything that, with the data, determines a model."""
+"""The specification: everything that, with the data, determines a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ Parameter: TypeAlias = bool | int | float | str | None
 
 
 class Estimator(StrEnum):
-    """The kinds of model that can be trained, from the plainest to the default."""
+    """The kinds of model that can be trained, from the simplest to the default."""
 
     DUMMY = "dummy"
     LINEAR = "linear"
@@ -54,7 +54,7 @@ class TrainingSpec:
         The default is spatial features for gradient boosting on rows with coordinates.
 
         Raises:
-            Misconfigured: spatial features are asked for, and the schema has no coordinates.
+            Misconfigured: the features are spatial, and the schema has no coordinates.
         """
         if self.features is FeatureSet.SPATIAL and schema.coordinates is None:
             raise Misconfigured(

@@ -79,7 +79,7 @@ class Quantiles:
     """Turns the predictions of an error-scale model into intervals.
 
     `quantiles` are those of the conformal scores at 0.500, 0.501, … up to 0.990, or up to the
-    highest level that so few scores allow. Bands of the prediction, which end at `edges`, have
+    highest level that this many scores allow. Bands of the prediction, which end at `edges`, have
     factors of their own. The error-scale model predicts the root of the error: its square is not
     negative, and rounds the same on every machine.
     """
@@ -120,7 +120,7 @@ class Quantiles:
 
     @property
     def allowed(self) -> str:
-        """The allowed levels, in words."""
+        """The allowed levels, as text."""
         return f"a number from {_LOWEST / 1000:g} to {self.highest:g}"
 
     def quantile(self, level: float) -> float:

@@ -203,7 +203,7 @@ def test_a_model_without_intervals_refuses_a_level(empty: Place) -> None:
     assert report["uncertainty"] is None
     ran = empty.call("predict-one", "--interval", "0.9")
     assert ran.code == 65
-    assert "housing/1 has none to give, it was trained without" in ran.err
+    assert "housing/1 was trained without intervals" in ran.err
     assert empty.good("predict-one", "--json").document["extrapolates"] == [[]]
 
 

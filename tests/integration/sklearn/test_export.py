@@ -307,7 +307,7 @@ def test_a_value_beyond_float32_is_the_datas_fault_not_a_crash() -> None:
     schema = Schema("wide", Target("y"), (Feature("x", Kind.NUMBER),))
     columns, target = _data(width=1)
     trained = SklearnLearner().fit(TrainingSpec(Estimator.TREE), schema, columns, target)
-    with pytest.raises(InvalidData, match=r"the estimator cannot answer: .*float32"):
+    with pytest.raises(InvalidData, match=r"the estimator cannot predict: .*float32"):
         trained.predictor.predict(np.array([[1e39]]))
 
 

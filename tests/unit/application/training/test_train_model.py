@@ -131,7 +131,7 @@ def test_a_refused_model_that_is_trained_again_is_refused_again(world: World) ->
 def test_nobody_takes_over_unless_it_is_asked_for(world: World) -> None:
     report = world.train(promote=False)
     assert not report.decision.promoted
-    assert report.decision.reasons == ("promotion was not asked for", "there is no champion yet")
+    assert report.decision.reasons == ("promotion was not requested", "there is no champion yet")
     assert report.version.label == "houses/1"
     assert world.aliases() == {}
 

@@ -92,4 +92,4 @@ def test_what_a_decision_means_for_the_champion(
     promoted: bool, asked: bool, unchanged: bool, outcome: PromotionOutcome
 ) -> None:
     decision = PromotionDecision(promoted, ("because",))
-    assert outcome_of(decision, asked=asked, unchanged=unchanged) is outcome
+    assert outcome_of(decision, requested=asked, unchanged=unchanged) is outcome

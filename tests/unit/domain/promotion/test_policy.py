@@ -405,11 +405,11 @@ def test_an_invalid_policy_is_refused(given: dict[str, Any], said: str) -> None:
 
 def test_a_promotion_that_was_not_asked_for_is_withheld_and_says_so() -> None:
     decision = PromotionDecision(True, ("RMSE is lower",)).withheld()
-    assert decision == PromotionDecision(False, ("promotion was not asked for", "RMSE is lower"))
+    assert decision == PromotionDecision(False, ("promotion was not requested", "RMSE is lower"))
     assert decision.withheld() == decision
     assert decision.to_tags() == {
         "promoted": "false",
-        "decision": "promotion was not asked for; RMSE is lower",
+        "decision": "promotion was not requested; RMSE is lower",
     }
 
 
