@@ -20,7 +20,7 @@ _ROW_IDS = ("_rowid_", "rowid", "oid")
 class RowOrder:
     """The columns of a table and the order of its rows.
 
-    `range_key` is a unique integer by which the rows are ordered; None if there is none.
+    `range_key` is a unique integer by which the rows are ordered, or None.
     """
 
     source: sa.FromClause

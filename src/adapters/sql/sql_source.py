@@ -32,7 +32,7 @@ class SqlSource:
     The version is the SHA-256 of all cells in this order: the same for the same rows with the same
     primary key in any database.
 
-    All reads see the state of the first access, in workers too, whatever is written meanwhile:
+    All reads return the state of the first access, in workers too, also after later writes:
     PostgreSQL keeps a snapshot for the life of the instance, an SQLite file is copied. Other
     databases have no snapshot: `plan` reads the table once more and stores fingerprints of the
     columns in each chunk, and a change since the first access raises `ChecksumMismatch`.

@@ -73,7 +73,7 @@ def open_sink(
     return _open_table_sink(uri)
 
 
-def cautions(source: str, target: str) -> list[str]:
+def guarantee_warnings(source: str, target: str) -> list[str]:
     """Return warnings about guarantees that a database other than PostgreSQL and SQLite lacks."""
     warnings = []
     if (name := _other_database(source)) is not None:
@@ -99,7 +99,7 @@ def public_uri(uri: str) -> str:
     return uri if _scheme(uri) in ("", "file") else _SECRETS.sub("", uri)
 
 
-def require_apart(source: str, target: str) -> None:
+def require_distinct(source: str, target: str) -> None:
     """Check that the output does not replace or join the input.
 
     Raises:

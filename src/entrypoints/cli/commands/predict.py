@@ -15,7 +15,7 @@ from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Interval, Model, container, parse_ref
 from entrypoints.cli.resume_command import command_again, resumable
-from entrypoints.wiring.data_uris import cautions, leave_pandas_out, require_apart
+from entrypoints.wiring.data_uris import guarantee_warnings, leave_pandas_out, require_distinct
 from entrypoints.wiring.settings import EngineKind
 
 app = typer.Typer(add_completion=False)
@@ -117,7 +117,7 @@ def predict(
 
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
-    require_apart(source, target)
+    require_distinct(source, target)
     wired = container(engine=engine)
     use_case: PredictBatch = wired.predict_batch()
     options = BatchOptions(
@@ -131,8 +131,8 @@ def predict(
     ref = parse_ref(model, wired.settings().model_ref)
     score = partial(use_case, ref=ref, options=options)
     rows: DataSource = wired.source(source, with_md5=False)
-    for caution in cautions(source, target):
-        output.say(f"[yellow]caution[/]: {escape(caution)}")
+    for warning in guarantee_warnings(source, target):
+        output.say(f"[yellow]caution[/]: {escape(warning)}")
     sink = partial(wired.sink, target, file_format, partition_by or ())
     _report(_score(context, score, rows, sink), rows.version.uri, as_json)
 

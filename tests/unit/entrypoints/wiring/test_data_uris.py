@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Misconfigured
-from entrypoints.wiring.data_uris import cautions, open_sink, open_source, public_uri, require_apart
+from entrypoints.wiring.data_uris import (
+    guarantee_warnings,
+    open_sink,
+    open_source,
+    public_uri,
+    require_distinct,
+)
 from entrypoints.wiring.settings import Settings
 
 
@@ -45,10 +51,10 @@ def test_an_output_must_not_replace_its_input(
     Path("link.csv").symlink_to("in.csv")
     for target in ("in.csv", "./in.csv", f"file://{tmp_path}/in.csv", "link.csv"):
         with pytest.raises(Misconfigured, match="is the input"):
-            require_apart("in.csv", target)
-    require_apart("in.csv", "out.csv")
-    require_apart("absent.csv", "absent.csv")
-    require_apart("sqlite:///in.csv#t", "in.csv")
+            require_distinct("in.csv", target)
+    require_distinct("in.csv", "out.csv")
+    require_distinct("absent.csv", "absent.csv")
+    require_distinct("sqlite:///in.csv#t", "in.csv")
 
 
 _WITHIN = [
@@ -72,29 +78,29 @@ def test_an_output_must_not_become_part_of_its_input(
 ) -> None:
     (tmp_path / "2024").mkdir()
     with pytest.raises(Misconfigured, match="one of the files of the input"):
-        require_apart(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
+        require_distinct(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
     if source != "2024":
         with pytest.raises(Misconfigured, match="one of the files of the input"):
-            require_apart(f"s3://bucket/{source}", f"s3://bucket/{target}")
+            require_distinct(f"s3://bucket/{source}", f"s3://bucket/{target}")
 
 
 @pytest.mark.parametrize(("source", "target"), _APART)
 def test_an_output_beside_its_input_is_allowed(tmp_path: Path, source: str, target: str) -> None:
     (tmp_path / "2024").mkdir()
-    require_apart(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
-    require_apart(f"s3://bucket/{source}", f"s3://bucket/{target}")
+    require_distinct(f"{tmp_path}/{source}", f"{tmp_path}/{target}")
+    require_distinct(f"s3://bucket/{source}", f"s3://bucket/{target}")
 
 
 @pytest.mark.parametrize("target", ["s3://bucket/in/out.csv", "s3://bucket/in/a.csv"])
 def test_an_object_must_not_become_part_of_its_input(target: str) -> None:
     with pytest.raises(Misconfigured, match="one of the files of the input"):
-        require_apart("s3://bucket/in/", target)
+        require_distinct("s3://bucket/in/", target)
     with pytest.raises(Misconfigured, match="is the input"):
-        require_apart(target, target)
+        require_distinct(target, target)
 
 
 def test_databases_without_snapshot_or_lock_are_told() -> None:
-    assert cautions("mysql+pymysql://me:secret@host/db#in", "oracle://host/db#out") == [
+    assert guarantee_warnings("mysql+pymysql://me:secret@host/db#in", "oracle://host/db#out") == [
         "mysql is read without a snapshot: the job fails (65) if the table changes meanwhile",
         "oracle is written without a lock: make sure that no other run of this job writes",
     ]
@@ -108,4 +114,4 @@ def test_databases_without_snapshot_or_lock_are_told() -> None:
     ],
 )
 def test_of_others_nothing_is_to_be_minded(uri: str) -> None:
-    assert cautions(uri, uri) == []
+    assert guarantee_warnings(uri, uri) == []
