@@ -1,4 +1,4 @@
-"""A search by the tree-structured Parzen estimator: each trial learns from the ones before."""
+"""Search for hyper-parameters by the tree-structured Parzen estimator of Optuna."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,8 +8,8 @@ from domain.errors import Misconfigured
 from domain.training.search_space import Dimension, Space, Trial
 from domain.training.specification import Parameter
 
-# Trials at random before the estimator has something to go by.
-_AT_RANDOM = 6
+# Random trials before the estimator is used.
+_RANDOM_TRIALS = 6
 
 
 class OptunaSearcher:
@@ -31,7 +31,7 @@ class OptunaSearcher:
         if budget < 1:
             raise Misconfigured(f"budget: {budget} trials; allowed: 1 or more")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_AT_RANDOM)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM_TRIALS)
         study = optuna.create_study(direction="minimize", sampler=sampler)
         known = {name: _distribution(dimension) for name, dimension in space.items()}
         trials = [Trial(start, objective(start))]
@@ -44,10 +44,10 @@ class OptunaSearcher:
                 )
             )
         while len(trials) < budget:
-            asked = study.ask(known)
-            parameters = {**start, **asked.params}
+            trial = study.ask(known)
+            parameters = {**start, **trial.params}
             trials.append(Trial(parameters, objective(parameters)))
-            study.tell(asked, trials[-1].rmse)
+            study.tell(trial, trials[-1].rmse)
         return trials
 
 

@@ -1,1 +1,1 @@
-"""Block groups made up from a published equation, where the real ones cannot be had."""
+"""Simulated block groups, by a published equation."""

@@ -4,15 +4,15 @@ R. K. Pace and R. Barry, "Sparse spatial autoregressions", Statistics & Probabil
 (1997), 291-297: the logarithm of the median house value by least squares on the 1990 census.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.simulator.california import REGIONS, ocean_proximity, place
+from adapters.simulator.california import REGIONS, locations, ocean_proximity
 
-Vector: TypeAlias = NDArray[np.float64]
+Vector: TypeAlias = NDArray[Any]
 
 COEFFICIENTS = {
     "intercept": 11.4939,
@@ -32,79 +32,55 @@ _INCOME_ABOVE = np.array([region.income for region in REGIONS])
 _DEVIATES = 9
 
 
-@dataclass(frozen=True, slots=True)
-class BlockGroups:
-    """Columns of shape (rows,); the value is not capped yet, and no bedrooms are missing."""
-
-    longitude: Vector
-    latitude: Vector
-    housing_median_age: Vector
-    total_rooms: Vector
-    total_bedrooms: Vector
-    population: Vector
-    households: Vector
-    median_income: Vector
-    ocean_proximity: NDArray[np.int32]
-    house_value: Vector
-    bedrooms_known: NDArray[np.bool_]
-
-
-def regressors(
-    *,
-    income: Vector,
-    age: Vector,
-    rooms: Vector,
-    bedrooms: Vector,
-    people: Vector,
-    homes: Vector,
-) -> Vector:
+def regressors(columns: Mapping[str, Vector]) -> Vector:
     """Return what the coefficients are multiplied by, in their order; shape (rows, 9)."""
-    columns = [
-        np.ones(len(income)),
-        income,
-        income**2,
-        income**3,
-        np.log(age),
-        np.log(rooms / people),
-        np.log(bedrooms / people),
-        np.log(people / homes),
-        np.log(homes),
-    ]
-    return np.column_stack(columns)
+    income, people = columns["median_income"], columns["population"]
+    homes = columns["households"]
+    return np.column_stack(
+        [
+            np.ones(len(income)),
+            income,
+            income**2,
+            income**3,
+            np.log(columns["housing_median_age"]),
+            np.log(columns["total_rooms"] / people),
+            np.log(columns["total_bedrooms"] / people),
+            np.log(people / homes),
+            np.log(homes),
+        ]
+    )
 
 
-def draw(rows: int, random: np.random.Generator) -> BlockGroups:
-    """Make up block groups. Their marginals and correlations are near those of the census."""
+def draw(rows: int, random: np.random.Generator) -> tuple[dict[str, Vector], NDArray[np.bool_]]:
+    """Return the columns of random block groups, and in which rows the bedrooms are known.
+
+    Marginals and correlations are near those of the census. The value is not capped, and no
+    bedrooms are missing yet; `ocean_proximity` has positions in `OCEAN_PROXIMITY`.
+    """
     region = np.searchsorted(_SHARES / _SHARES[-1], random.random(rows), side="right")
     known = random.random(rows) >= 0.01
     normal = random.standard_normal((_DEVIATES, rows))
-    latitude, longitude = place(region, normal[:2])
+    latitude, longitude = locations(region, normal[:2])
     wealth = normal[2]
     income = np.exp(1.24 + _INCOME_ABOVE[region] + 0.42 * wealth)
-    income = np.round(np.clip(income, 0.4999, 15.0001), 4)
     age = np.clip(np.round(28.8 - 1.8 * wealth - 3.0 * normal[3] + 13.0 * normal[4]), 1, 52)
     homes = _count(np.exp(6.0 + 0.7 * normal[3]))
-    people = _count(homes * np.exp(1.05 - 0.04 * normal[3] + 0.25 * normal[5]))
     bedrooms = _count(homes * np.exp(0.06 + 0.09 * normal[6]))
     rooms = homes * np.exp(1.63 + 0.15 * wealth + 0.1 * normal[6] + 0.15 * normal[7])
-    rooms = np.maximum(_count(rooms), bedrooms + 1)
-    terms = regressors(
-        income=income, age=age, rooms=rooms, bedrooms=bedrooms, people=people, homes=homes
-    )
-    expected = terms @ [*COEFFICIENTS.values()]
-    return BlockGroups(
-        longitude=longitude,
-        latitude=latitude,
-        housing_median_age=age,
-        total_rooms=rooms,
-        total_bedrooms=bedrooms,
-        population=people,
-        households=homes,
-        median_income=income,
-        ocean_proximity=ocean_proximity(latitude, longitude),
-        house_value=np.exp(expected + RESIDUAL * normal[8]),
-        bedrooms_known=known,
-    )
+    columns = {
+        "longitude": longitude,
+        "latitude": latitude,
+        "housing_median_age": age,
+        "total_rooms": np.maximum(_count(rooms), bedrooms + 1),
+        "total_bedrooms": bedrooms,
+        "population": _count(homes * np.exp(1.05 - 0.04 * normal[3] + 0.25 * normal[5])),
+        "households": homes,
+        "median_income": np.round(np.clip(income, 0.4999, 15.0001), 4),
+    }
+    expected = regressors(columns) @ [*COEFFICIENTS.values()]
+    columns["median_house_value"] = np.exp(expected + RESIDUAL * normal[8])
+    columns["ocean_proximity"] = ocean_proximity(latitude, longitude)
+    return columns, known
 
 
 def _count(expected: Vector) -> Vector:

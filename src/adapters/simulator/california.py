@@ -1,4 +1,4 @@
-"""Where people live in California, roughly, and how far from the sea."""
+"""The distribution of block groups over California, and their distance from the sea."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -12,15 +12,15 @@ OCEAN_PROXIMITY = ("<1H OCEAN", "INLAND", "ISLAND", "NEAR BAY", "NEAR OCEAN")
 
 
 class Region(NamedTuple):
-    """A centre of population: its place and spread in degrees, its share of the block groups.
+    """A centre of population, with standard deviations in degrees and its share of the block groups.
 
     `income` is how much the logarithm of the median income is above that of the state.
     """
 
     latitude: float
     longitude: float
-    latitude_spread: float
-    longitude_spread: float
+    latitude_deviation: float
+    longitude_deviation: float
     share: float
     income: float
 
@@ -62,11 +62,11 @@ _BORDER = np.array([(32.7, -114.6), (35.0, -114.6), (39.0, -120.0), (42.0, -120.
 _BAY_LATITUDE, _BAY_LONGITUDE = 37.75, -122.2
 
 
-def place(regions: NDArray[np.intp], deviates: Degrees) -> tuple[Degrees, Degrees]:
+def locations(regions: NDArray[np.intp], deviates: Degrees) -> tuple[Degrees, Degrees]:
     """Return latitude and longitude, to two decimals, of block groups in these regions.
 
-    `deviates` are standard normal, shape (2, rows). Who would land in the next state is put as
-    far on this side of the border; who would land in the sea, on the shore, where many live.
+    `deviates` are standard normal, shape (2, rows). A location across the border of the state is
+    reflected at it; a location in the sea is moved to the shore.
     """
     centres = np.array(REGIONS)[regions]
     latitude = centres[:, 0] + centres[:, 2] * deviates[0]
@@ -81,7 +81,7 @@ def place(regions: NDArray[np.intp], deviates: Degrees) -> tuple[Degrees, Degree
 
 
 def ocean_proximity(latitude: Degrees, longitude: Degrees) -> NDArray[np.int32]:
-    """Return how near the sea each place is, as a position in `OCEAN_PROXIMITY`.
+    """Return the positions in `OCEAN_PROXIMITY` of locations.
 
     The limits are those that agree best with the census file, on 82% of its rows.
     """

@@ -27,17 +27,16 @@ COLUMNS = (
 )
 LOWEST_VALUE, CAPPED_VALUE = 14_999.0, 500_001.0
 
-_FORMAT = "1"  # goes up when the same seed gives other rows
+_FORMAT = "1"  # to be raised when the same seed gives other rows
 _ROWS_AT_ONCE = 8_192
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSource:
-    """Rows of made-up block groups with the columns of the census file.
+    """Simulated block groups with the columns of the census file.
 
-    Rows come in blocks, each from a random stream of its own that follows from the seed and the
-    block's number: any rows can be made without those before them, and row i is the same in every
-    sample of that seed that is long enough to have it.
+    Rows are drawn in blocks, each by a random generator seeded with the seed and the number of the
+    block. So row i of a seed is the same in every sample, and is drawn without those before it.
     """
 
     rows: int
@@ -51,7 +50,7 @@ class SimulatedSource:
 
     @property
     def version(self) -> DatasetVersion:
-        """What the rows follow from; they are not made for it."""
+        """The identity of the sample; no row is drawn for it."""
         identity = f"modelport sample {_FORMAT} rows {self.rows} seed {self.seed}"
         digest = sha256(identity.encode()).hexdigest()
         return DatasetVersion(f"sample:{self.rows}", digest, self.rows, simulated=True)
@@ -65,10 +64,10 @@ class SimulatedSource:
             yield Chunk(index, start, min(rows_per_chunk, self.rows - start))
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
-        lacking = [name for name in columns if name not in COLUMNS]
-        if lacking:
+        missing = [name for name in columns if name not in COLUMNS]
+        if missing:
             raise InvalidData(
-                f"{self.version.uri}: no column {lacking[0]!r}; it has {', '.join(COLUMNS)}"
+                f"{self.version.uri}: no column {missing[0]!r}; it has {', '.join(COLUMNS)}"
             )
         first = chunk.start // _ROWS_AT_ONCE
         blocks = range(first, -(-(chunk.start + chunk.rows) // _ROWS_AT_ONCE))
@@ -80,19 +79,13 @@ class SimulatedSource:
 
 def _block(seed: int, index: int) -> dict[str, Column]:
     key = np.array([seed, index], dtype=np.uint64)
-    made = draw(_ROWS_AT_ONCE, np.random.Generator(np.random.Philox(key=key)))
-    value = np.clip(np.round(made.house_value, -2), LOWEST_VALUE, None)
+    columns, known = draw(_ROWS_AT_ONCE, np.random.Generator(np.random.Philox(key=key)))
+    value = np.clip(np.round(columns["median_house_value"], -2), LOWEST_VALUE, None)
     return {
-        "longitude": made.longitude,
-        "latitude": made.latitude,
-        "housing_median_age": made.housing_median_age,
-        "total_rooms": made.total_rooms,
-        "total_bedrooms": np.where(made.bedrooms_known, made.total_bedrooms, np.nan),
-        "population": made.population,
-        "households": made.households,
-        "median_income": made.median_income,
+        **columns,
+        "total_bedrooms": np.where(known, columns["total_bedrooms"], np.nan),
         "median_house_value": np.where(value > 500_000, CAPPED_VALUE, value),
-        "ocean_proximity": Coded(made.ocean_proximity, OCEAN_PROXIMITY),
+        "ocean_proximity": Coded(columns["ocean_proximity"], OCEAN_PROXIMITY),
     }
 
 

@@ -27,7 +27,7 @@ class Run(Protocol):
         ...
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Record texts by name, such as the decision of the promotion gate."""
+        """Record texts by name, such as the decision on promotion."""
         ...
 
 
@@ -55,7 +55,7 @@ class Ledger(Protocol):
         """Return the entries of a model, oldest first.
 
         Raises:
-            UnreadableData: a line is not an entry; says where.
+            UnreadableData: a line is not an entry; names file and line.
         """
         ...
 

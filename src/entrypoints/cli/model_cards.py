@@ -44,8 +44,8 @@ def show(
 ) -> None:
     """Show the model card of a version, after its bundle is verified.
 
-    The card says what the model is for, which data it was trained on, how large its errors are
-    and where, and how to train it again.
+    The card has the purpose of the model, its data, its errors by segment, and the command that
+    trains it again.
 
     Example: modelport models show housing@champion --out card.html
     """

@@ -1,4 +1,4 @@
-"""The page on how the model was chosen: figures and facts, computed from results of experiments."""
+"""The page on how the model was chosen, computed from results of experiments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ Part = TypeVar("Part", bound=_Counted)
 
 @dataclass(frozen=True, slots=True)
 class ExperimentsPage:
-    """The evidence with what the page says of it; `folder` is that of the notebooks at its end."""
+    """The evidence, with the notebooks at the end of the page; `folder` is that of these."""
 
     evidence: ExperimentEvidence
     folder: str | None = None
@@ -128,7 +128,7 @@ class ExperimentsPage:
         return min(self.covered, key=lambda each: each.coverage, default=None)
 
     @property
-    def front(self) -> list[str]:
+    def efficient(self) -> list[str]:
         """The steps that no other step beats in both error and latency."""
         steps = self.evidence.results.steps
         return [step.name for step, on in zip(steps, _on_front(steps), strict=True) if on]
@@ -163,7 +163,7 @@ class ExperimentsPage:
             )
             for name, (title, some) in shown.items()
         ]
-        front = ParetoFront(
+        latency = ParetoFront(
             "front",
             "Error and latency",
             "one row (µs)",
@@ -173,7 +173,7 @@ class ExperimentsPage:
             tuple(step.rmse for step in steps),
             tuple(_on_front(steps)),
         )
-        return [*dots, front]
+        return [*dots, latency]
 
     def _of_seeds(self) -> list[Figure]:
         found: list[Figure] = []

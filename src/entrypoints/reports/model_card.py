@@ -1,14 +1,18 @@
-"""The model card: what to know of a model before using it, computed from its manifest."""
+"""The model card of a version, computed from its manifest."""
 
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from domain.features.feature_set import FeatureSet
 from domain.model.manifest import Manifest
-from entrypoints.reports.charts.drawing import draw
+from entrypoints.reports.charts.figures import draw
 from entrypoints.reports.charts.figures import Bar, Bars
 from entrypoints.reports.rendering import html_page, render
+
+_KIND = attrgetter("by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,11 @@ class ModelCard:
             Bars(
                 f"rmse-{number}",
                 f"RMSE{self.unit} by {by}",
-                tuple(Bar(s.segment, s.rmse, s.low, s.high) for s in segments if s.by == by),
-                mark=self.manifest.metrics.rmse,
-                mark_meaning="the RMSE of all hold-out rows",
+                tuple(Bar(s.segment, s.rmse, s.low, s.high) for s in some),
+                self.manifest.metrics.rmse,
+                "the RMSE of all hold-out rows",
             )
-            for number, by in enumerate(dict.fromkeys(s.by for s in segments), 1)
+            for number, (by, some) in enumerate(groupby(segments, _KIND), 1)
         )
 
     @property
@@ -60,28 +64,28 @@ class ModelCard:
             Bars(
                 f"coverage-{number}",
                 f"Coverage of {known.level:.0%} intervals by {by}",
-                tuple(Bar(s.segment, s.coverage) for s in known.segments if s.by == by),
-                mark=known.level,
-                mark_meaning="the level",
+                tuple(Bar(s.segment, s.coverage) for s in some),
+                known.level,
+                "the level",
                 percent=True,
             )
-            for number, by in enumerate(dict.fromkeys(s.by for s in known.segments), 1)
+            for number, (by, some) in enumerate(groupby(known.segments, _KIND), 1)
         )
 
     @property
     def command(self) -> str:
         """The command that trains the same model again."""
         training = self.manifest.training
-        words = ["modelport", "train", "--estimator", training.estimator]
+        arguments = ["modelport", "train", "--estimator", training.estimator]
         for name, value in training.parameters.items():
             written = str(value).lower() if value is None or isinstance(value, bool) else value
-            words += ["--param", f"{name}={written}"]
+            arguments += ["--param", f"{name}={written}"]
         if training.features:
-            words += ["--features", training.features]
-        words += ["--seed", str(training.split.seed), "--holdout", str(training.split.holdout)]
+            arguments += ["--features", training.features]
+        arguments += ["--seed", str(training.split.seed), "--holdout", str(training.split.holdout)]
         if training.split.validation:
-            words += ["--validation", str(training.split.validation)]
-        return shlex.join(words)
+            arguments += ["--validation", str(training.split.validation)]
+        return shlex.join(arguments)
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -84,8 +84,8 @@ def _read(path: Path) -> Any:
     try:
         nbformat.validate(nbformat.from_dict(document))
     except nbformat.ValidationError as error:
-        place = "/".join(map(str, error.path))
-        raise UnreadableData(f"{path} is not a notebook: {place} breaks the format") from error
+        key = "/".join(map(str, error.path))
+        raise UnreadableData(f"{path} is not a notebook: {key} breaks the format") from error
     return nbformat.reads(text, as_version=4)
 
 

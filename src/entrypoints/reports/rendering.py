@@ -1,7 +1,7 @@
 """Pages from templates: Markdown by Jinja2, and the same page as one self-contained HTML file.
 
-A template has the words and the layout of a page in Markdown; every value that is put into it is
-escaped. The HTML is made from the Markdown: no script, no font, no address outside the page.
+A template is a page in Markdown; its values are escaped. The HTML is made from the Markdown; it
+loads no script, no font and nothing else from outside the page.
 """
 
 import re

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from entrypoints.reports.charts.drawing import draw
+from entrypoints.reports.charts.figures import draw
 from entrypoints.reports.charts.figures import (
     Bar,
     Bars,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -28,9 +28,6 @@ from entrypoints.reports.experiments_page import ExperimentsPage, experiments_ma
 from entrypoints.reports.rendering import summary
 from entrypoints.reports.report_files import write_report
 from entrypoints.wiring.builders import needs, save_specification
-
-if TYPE_CHECKING:
-    from entrypoints.reports.notebooks import RenderedNotebook
 
 app = typer.Typer(
     add_completion=False,
@@ -176,10 +173,7 @@ def report(
     doing = "running the notebooks" if notebooks else "drawing the figures"
     with output.working(doing):
         evidence: ExperimentEvidence = wired.report_experiments()()
-        page = ExperimentsPage(evidence)
-        if notebooks is not None:
-            page = ExperimentsPage(evidence, str(notebooks), _run_notebooks(str(notebooks)))
-        written = _write_report(page, folder)
+        page, written = _write_report(evidence, notebooks, folder)
     if as_json:
         output.emit({"written": [str(path) for path in written], **evidence.metrics()})
         return
@@ -194,30 +188,23 @@ def _say(line: str) -> None:
 
 
 @needs("experiments")
-def _run_notebooks(folder: str) -> "Sequence[RenderedNotebook]":
-    from entrypoints.reports.notebooks import run_notebooks
+def _write_report(
+    evidence: ExperimentEvidence, notebooks: Path | None, folder: Path
+) -> tuple[ExperimentsPage, list[Path]]:
+    page = ExperimentsPage(evidence)
+    if notebooks is not None:
+        from entrypoints.reports.notebooks import run_notebooks
 
-    return run_notebooks(folder)
-
-
-@needs("experiments")
-def _write_report(page: ExperimentsPage, folder: Path) -> list[Path]:
-    return write_report(page, folder)
+        page = ExperimentsPage(evidence, str(notebooks), run_notebooks(str(notebooks)))
+    return page, write_report(page, folder)
 
 
 def _show_ladder(results: ExperimentResults) -> None:
     unit = f" ({results.target.unit})" if results.target.unit else ""
     header = ["step", f"RMSE{unit}", "fit (s)", "size (kB)", "one row (µs)", "decision"]
     rows = [
-        (
-            step.name,
-            step.rmse,
-            step.fit_seconds,
-            round(step.size / 1000),
-            round(step.row_us),
-            step.decision.reason,
-        )
-        for step in results.steps
+        (s.name, s.rmse, s.fit_seconds, round(s.size / 1000), round(s.row_us), s.decision.reason)
+        for s in results.steps
     ]
     output.show_rows(header, rows)
     output.show("")
