@@ -12,7 +12,7 @@ OCEAN_PROXIMITY = ("<1H OCEAN", "INLAND", "ISLAND", "NEAR BAY", "NEAR OCEAN")
 
 
 class Region(NamedTuple):
-    """A centre of population, with standard deviations in degrees and its share of the block groups.
+    """A centre of population: standard deviations in degrees, and share of the block groups.
 
     `income` is how much the logarithm of the median income is above that of the state.
     """

@@ -8,8 +8,7 @@ from operator import attrgetter
 
 from domain.features.feature_set import FeatureSet
 from domain.model.manifest import Manifest
-from entrypoints.reports.charts.figures import draw
-from entrypoints.reports.charts.figures import Bar, Bars
+from entrypoints.reports.charts.figures import Bar, Bars, draw
 from entrypoints.reports.rendering import html_page, render
 
 _KIND = attrgetter("by")

@@ -5,7 +5,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from entrypoints.reports.charts.figures import draw
 from entrypoints.reports.charts.figures import (
     Bar,
     Bars,
@@ -15,6 +14,7 @@ from entrypoints.reports.charts.figures import (
     Figure,
     Map,
     ParetoFront,
+    draw,
 )
 
 LABELS = ("<1H OCEAN & more", "costs $5 or $6", "räume")

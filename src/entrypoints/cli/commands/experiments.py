@@ -1,6 +1,5 @@
 """`experiments`: run, seeds, report."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
