@@ -8,7 +8,8 @@ from operator import attrgetter
 
 from domain.features.feature_set import FeatureSet
 from domain.model.manifest import Manifest
-from entrypoints.reports.charts.figures import Bar, Bars, draw
+from entrypoints.reports.charts.drawing import draw
+from entrypoints.reports.charts.figures import Bar, Bars
 from entrypoints.reports.rendering import html_page, render
 
 _KIND = attrgetter("by")

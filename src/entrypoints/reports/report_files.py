@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from domain.errors import Unavailable
-from entrypoints.reports.charts.figures import draw
+from entrypoints.reports.charts.drawing import draw
 from entrypoints.reports.experiments_page import ExperimentsPage, experiments_markdown
 from entrypoints.reports.rendering import html_page
 

@@ -32,7 +32,7 @@ def test_a_ladder_runs_step_by_step_and_resumes(tried: Place) -> None:
     assert steps["ridge"]["rmse"] < steps["dummy"]["rmse"]
     assert len(steps["tree"]["scores"]) == 2
     assert "dummy: RMSE" in ran.err
-    assert ran.err.count("done before") == 3
+    assert ran.err.count("(stored)") == 3
 
 
 def test_the_ladder_and_the_chosen_step_are_printed(tried: Place) -> None:

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from entrypoints.reports.charts.drawing import draw
 from entrypoints.reports.charts.figures import (
     Bar,
     Bars,
@@ -14,7 +15,6 @@ from entrypoints.reports.charts.figures import (
     Figure,
     Map,
     ParetoFront,
-    draw,
 )
 
 LABELS = ("<1H OCEAN & more", "costs $5 or $6", "räume")

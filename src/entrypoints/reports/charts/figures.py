@@ -1,9 +1,10 @@
-"""Figures as data, and their drawings. The name of a figure is that of its file."""
+"""Figures as data: values, labels and units.
+
+Every figure has a name, that of its file, and a title that says what it shows.
+"""
 
 from dataclasses import dataclass
 from typing import TypeAlias
-
-from entrypoints.reports.rendering import render
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,3 @@ class Map:
 
 
 Figure: TypeAlias = Dots | Bars | Curve | ParetoFront | Map
-
-
-def draw(figure: Figure) -> str:
-    """Return a figure as an SVG element; bars are drawn without matplotlib, for model cards."""
-    if isinstance(figure, Bars):
-        return render("bars.svg.j2", bars=figure)
-    from entrypoints.reports.charts.matplotlib_plots import plot
-
-    return plot(figure)
