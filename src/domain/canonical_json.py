@@ -39,8 +39,8 @@ def json_value(value: Any) -> Any:
 def from_json_value(form: Any, value: Any, where: str) -> Any:
     """Return the object of type `form` that `json_value` turned into this value.
 
-    `form` is made of dataclasses, `tuple[X, ...]`, `Mapping[str, X]`, float64 arrays, unions and
-    scalars. An integer is a number, too; true is none.
+    `form` is made of dataclasses, `tuple[X, ...]`, `Mapping[str, X]` and scalars. An integer is a
+    number, too; true is not.
 
     Raises:
         Misconfigured: a key is missing or unknown, or a value has another type; names the key.
@@ -54,8 +54,6 @@ def from_json_value(form: Any, value: Any, where: str) -> Any:
         return form(**values)
     if kind is tuple:
         return tuple(from_json_value(arguments[0], v, where) for v in _require(value, list, where))
-    if kind is np.ndarray:
-        return np.array(from_json_value(tuple[float, ...], value, where))
     if kind is Mapping:
         table = _require(value, dict, where).items()
         return {key: from_json_value(arguments[1], v, f"{where}: {key}") for key, v in table}
@@ -71,7 +69,7 @@ _NAMES = {dict: "a table", list: "a list", float: "a number", int: "an integer",
 
 
 def _require(value: Any, form: Any, where: str) -> Any:
-    if type(value) not in (get_args(form) or (form,)):
+    if type(value) is not form:
         raise Misconfigured(f"{where}: expected {_NAMES.get(form, form)}")
     return value
 
