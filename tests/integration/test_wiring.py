@@ -220,7 +220,7 @@ def test_missing_libraries_of_explanations_are_named_with_their_extras(library: 
     with without(library), pytest.raises(NotSupported) as caught:
         builders.explainers()
     assert str(caught.value) == (
-        f"{library} is not installed; explanations come with pip install '.[train,explain]'"
+        f"{library} is not installed; it comes with pip install '.[train,explain]'"
     )
 
 

@@ -1,4 +1,4 @@
-"""Lets `python -m entrypoints.cli` stand for `modelport`."""
+"""Runs `modelport` by `python -m entrypoints.cli`."""
 
 from entrypoints.cli import main
 

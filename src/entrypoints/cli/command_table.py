@@ -42,7 +42,9 @@ class LazyGroup(TyperGroup):
 def load_command(name: str) -> Any:
     """Import a command, or a group of commands, and return it."""
     module = import_module(f"entrypoints.cli.commands.{name.replace('-', '_')}")
-    return get_command(module.app)
+    command = get_command(module.app)
+    command.help = command.help or SUMMARIES[name]
+    return command
 
 
 app = typer.Typer(

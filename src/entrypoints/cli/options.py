@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,12 +11,13 @@ from domain.training.specification import Parameter
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import load_settings
 
-AsJson = Annotated[
-    bool,
-    typer.Option(
-        "--json", metavar="", help="Print one JSON document on stdout.", show_default=False
-    ),
-]
+
+def flag(names: str, text: str) -> Any:
+    """Return an option that takes no value."""
+    return typer.Option(names, metavar="", help=text)
+
+
+AsJson = Annotated[bool, flag("--json", "Print one JSON document on stdout.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -74,9 +75,9 @@ def parse_parameters(pairs: list[str]) -> dict[str, Parameter]:
 
 
 def _parse_value(text: str) -> Parameter:
-    words: dict[str, Parameter] = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
+    constants: dict[str, Parameter] = {"true": True, "false": False, "none": None}
+    if text.lower() in constants:
+        return constants[text.lower()]
     for kind in (int, float):
         try:
             return kind(text)

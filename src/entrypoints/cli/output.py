@@ -61,15 +61,8 @@ def failure(error: ModelportError, *, as_json: bool) -> int:
     """Print an error, with `as_json` also as the result, and return its exit code."""
     code = show_error(error)
     if as_json:
-        emit(
-            {
-                "error": {
-                    "title": outcome_of(error).title,
-                    "detail": str(error),
-                    "exit_code": code,
-                }
-            }
-        )
+        title = outcome_of(error).title
+        emit({"error": {"title": title, "detail": str(error), "exit_code": code}})
     return code
 
 
@@ -147,12 +140,11 @@ def _cell_text(cell: object) -> str:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show what is being done: a spinner on a terminal, a line elsewhere."""
+    # Without a terminal, rich prints no spinner.
     messages = _messages()
-    if messages.is_terminal:
-        with messages.status(escape(what)):
-            yield
-    else:
+    if not messages.is_terminal:
         say(escape(what))
+    with messages.status(escape(what)):
         yield
 
 
@@ -163,14 +155,14 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
     if not messages.is_terminal:
         yield line_per_minute(what)
         return
-    columns = (TextColumn(what), BarColumn(None), TextColumn("{task.fields[words]}"))
+    columns = (TextColumn(what), BarColumn(None), TextColumn("{task.fields[state]}"))
     with Bar(*columns, console=messages, transient=True, expand=True) as bar:
-        task = bar.add_task(what, total=None, words="reading the input")
+        task = bar.add_task(what, total=None, state="reading the input")
         stopwatch = Stopwatch()
 
         def show_progress(done: Progress) -> None:
-            words = describe_progress(done, stopwatch.seconds(done))
-            bar.update(task, completed=done.rows, total=done.total, words=words)
+            state = describe_progress(done, stopwatch.seconds(done))
+            bar.update(task, completed=done.rows, total=done.total, state=state)
 
         yield show_progress
 
@@ -192,11 +184,11 @@ class Stopwatch:
 
 def describe_progress(done: Progress, seconds: float) -> str:
     """Return rows, rate and remaining time after some seconds of work."""
-    words = [f"{done.rows:,} of {done.total:,} rows"]
+    parts = [f"{done.rows:,} of {done.total:,} rows"]
     rate, left = done.rate(seconds), done.seconds_left(seconds)
     if rate is not None and left is not None:
-        words += [f"{rate:,.0f} rows/s", f"{timedelta(seconds=round(left))} left"]
-    return ", ".join(words)
+        parts += [f"{rate:,.0f} rows/s", f"{timedelta(seconds=round(left))} left"]
+    return ", ".join(parts)
 
 
 def line_per_minute(

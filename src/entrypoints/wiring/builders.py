@@ -1,7 +1,6 @@
 """One function per adapter: it imports the adapter and builds it from the settings.
 
-The imports stand inside the functions, so that a program loads only the libraries that its
-configuration needs.
+A program thus loads only the libraries that its configuration needs.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +30,7 @@ from application.ports import (
     Verifier,
 )
 from domain.data.schema import Schema
-from domain.errors import Misconfigured, NotSupported
+from domain.errors import Misconfigured, ModelportError, NotSupported
 from domain.features.neighbours import LocationStatistics, NeighbourStatistics
 from domain.model.bundle import TREES
 from domain.model.manifest import ReadManifest
@@ -45,7 +44,9 @@ Built = TypeVar("Built")
 _OURS = ("domain", "application", "adapters", "entrypoints")
 
 
-def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Built]]:
+def needs(
+    extra: str, error_type: type[ModelportError] = Misconfigured
+) -> Callable[[Callable[Given, Built]], Callable[Given, Built]]:
     """Decorate a builder: a missing library is reported with the extra that installs it."""
 
     def decorate(build: Callable[Given, Built]) -> Callable[Given, Built]:
@@ -56,7 +57,7 @@ def needs(extra: str) -> Callable[[Callable[Given, Built]], Callable[Given, Buil
             except ModuleNotFoundError as error:
                 if str(error.name).partition(".")[0] in _OURS:
                     raise
-                raise Misconfigured(
+                raise error_type(
                     f"{error.name} is not installed; it comes with pip install '.[{extra}]'"
                 ) from error
 
@@ -87,7 +88,7 @@ def file_store(settings: Settings) -> ModelStore:
 
 @needs("mlflow")
 def mlflow_store(settings: Settings) -> ModelStore:
-    """Model versions in MLflow's registry, read without MLflow's client where that is enough."""
+    """Model versions in MLflow's registry; accelerators read them without MLflow's client."""
     from adapters.mlflow.mlflow_connection import sqlite_file
     from adapters.mlflow.mlflow_model_store import MlflowStore
 
@@ -104,8 +105,8 @@ def mlflow_store(settings: Settings) -> ModelStore:
         return store
     from adapters.mlflow.rest.rest_client import replaces_mlflow_client
 
-    is_enough = replaces_mlflow_client(settings.mlflow_uri)
-    return _http_store(settings, store) if is_enough else store
+    rest_is_enough = replaces_mlflow_client(settings.mlflow_uri)
+    return _http_store(settings, store) if rest_is_enough else store
 
 
 @needs("api")
@@ -305,9 +306,12 @@ def fitting_code(learner: Learner, runtime: Runtime) -> str:
     """Return a digest of the code that searches, fits and predicts."""
     from entrypoints.wiring.provenance import code_digest
 
-    ours = (type(learner).__module__, type(runtime).__module__, "adapters.optuna.optuna_searcher")
     return code_digest(
-        *ours, "application.experiments.examine_model", "application.experiments.nested_search"
+        type(learner).__module__,
+        type(runtime).__module__,
+        "adapters.optuna.optuna_searcher",
+        "application.experiments.examine_model",
+        "application.experiments.nested_search",
     )
 
 
@@ -327,22 +331,12 @@ def save_specification(settings: Settings, spec: TrainingSpec) -> Path:
     return path
 
 
+@needs("train,explain", NotSupported)
 def explainers() -> Explainers:
-    """Explainers of models of scikit-learn.
+    """Explainers of models of scikit-learn."""
+    from adapters.sklearn.sklearn_explainers import SklearnExplainers
 
-    Raises:
-        NotSupported: a library is not installed; names the extra.
-    """
-    try:
-        from adapters.sklearn.sklearn_explainers import SklearnExplainers
-
-        _require("shap")
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] in _OURS:
-            raise
-        raise NotSupported(
-            f"{error.name} is not installed; explanations come with pip install '.[train,explain]'"
-        ) from error
+    _require("shap")
     return SklearnExplainers()
 
 

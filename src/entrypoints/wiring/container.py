@@ -28,6 +28,7 @@ class Container(containers.DeclarativeContainer):
     """Provides every use case for given settings; an adapter is built when it is first needed."""
 
     settings = providers.Dependency(instance_of=Settings)
+    now = providers.Object(builders.now)
 
     tracker = providers.Selector(
         settings.provided.tracker_kind,
@@ -66,10 +67,11 @@ class Container(containers.DeclarativeContainer):
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     source = providers.Factory(data.open_source, settings)
     sink = providers.Factory(data.open_sink, settings)
+    local_executor = providers.ThreadSafeSingleton(builders.local_executor)
     executor = providers.Selector(
         settings.provided.engine,
         **{
-            EngineKind.LOCAL: providers.ThreadSafeSingleton(builders.local_executor),
+            EngineKind.LOCAL: local_executor,
             EngineKind.RAY: providers.ThreadSafeSingleton(builders.ray_executor, settings),
         },
     )
@@ -80,7 +82,7 @@ class Container(containers.DeclarativeContainer):
         store,
         ledger,
         bundle_cache,
-        providers.Object(builders.now),
+        now,
         providers.Callable(builders.actor, settings),
     )
     compare_candidates = providers.Factory(
@@ -93,15 +95,10 @@ class Container(containers.DeclarativeContainer):
         tracker,
         compare_candidates,
         set_champion,
-        providers.Object(builders.now),
+        now,
         providers.Callable(code_version),
         providers.Object(render_card),
-        providers.Factory(
-            CalibrateIntervals,
-            learner,
-            runtime,
-            providers.ThreadSafeSingleton(builders.local_executor),
-        ),
+        providers.Factory(CalibrateIntervals, learner, runtime, local_executor),
         signer,
     )
     sign_model = providers.Factory(SignModel, store, signer, manifest_reader)
@@ -111,43 +108,29 @@ class Container(containers.DeclarativeContainer):
         PredictBatch, load_model, executor, explainers=explainers.provider
     )
     serving = providers.ThreadSafeSingleton(
-        ServedModel,
-        providers.Factory(LoadModel, store, runtime, manifest_reader, verifier),
-        settings.provided.model_ref,
-        bundle_cache,
-        providers.Object(builders.now),
+        ServedModel, load_model, settings.provided.model_ref, bundle_cache, now
     )
     specification = providers.Factory(builders.specification, settings)
     results = providers.ThreadSafeSingleton(builders.results, settings)
     cross_validate = providers.Factory(
         CrossValidate, learner, runtime, providers.ThreadSafeSingleton(builders.processes)
     )
+    fitting_code = providers.Callable(builders.fitting_code, learner, runtime)
     run_experiments = providers.Factory(
         RunExperiments,
         cross_validate,
         providers.ThreadSafeSingleton(builders.searcher),
         results,
         tracker,
-        providers.Callable(builders.fitting_code, learner, runtime),
+        fitting_code,
     )
     report_experiments = providers.Factory(ReportExperiments, results, load_model)
-    try_seeds = providers.Factory(
-        TrySeeds,
-        cross_validate,
-        results,
-        tracker,
-        providers.Callable(builders.fitting_code, learner, runtime),
-    )
+    try_seeds = providers.Factory(TrySeeds, cross_validate, results, tracker, fitting_code)
     load_explainer = providers.ThreadSafeSingleton(
         LoadExplainer, store, bundle_cache, explainers.provider, manifest_reader
     )
     explain_served = providers.Factory(
-        ExplainRows,
-        serving.provided.model,
-        providers.ThreadSafeSingleton(
-            LoadExplainer, store, bundle_cache, explainers.provider, manifest_reader
-        ),
-        settings.provided.max_explained_rows,
+        ExplainRows, serving.provided.model, load_explainer, settings.provided.max_explained_rows
     )
     predict_one = providers.Factory(PredictOne, serving.provided.model, settings.provided.max_rows)
 

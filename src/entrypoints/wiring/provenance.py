@@ -21,10 +21,15 @@ def code_version() -> CodeVersion:
     return CodeVersion(version("modelport"), revision or "unknown", changed)
 
 
-def _git(*words: str) -> str | None:
+def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *words], cwd=_SOURCES, capture_output=True, text=True, timeout=10, check=False
+            ["git", *arguments],
+            cwd=_SOURCES,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -39,16 +44,14 @@ def code_digest(*starts: str) -> str:
     Raises:
         ModuleNotFoundError: a module of `starts` does not exist.
     """
-    waiting, seen = list(starts), set[str]()
-    digest = sha256()
+    waiting, sources = list(starts), dict[str, bytes]()
     while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        waiting += _imported(_source(name))
-    for name in sorted(seen):
-        digest.update(name.encode() + b"\0" + _source(name))
+        if (name := waiting.pop()) not in sources:
+            sources[name] = _source(name)
+            waiting += _imported(sources[name])
+    digest = sha256()
+    for name in sorted(sources):
+        digest.update(name.encode() + b"\0" + sources[name])
     for library in _LIBRARIES:
         digest.update(f"{library} {version(library)}".encode())
     return digest.hexdigest()[:16]

@@ -3,7 +3,7 @@
 No other module reads the environment.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from os import environ
@@ -85,7 +85,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-# Shorter words for some of pydantic's errors, by type.
+# What is allowed, by the type of an error of pydantic, where its message is longer.
 _ALLOWED = {
     "float_parsing": "a number",
     "int_parsing": "an integer",
@@ -102,7 +102,13 @@ _PRESETS = {
 class Settings(BaseModel):
     """All settings; the docstring of a field describes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        alias_generator=lambda name: PREFIX + name.upper(),
+        populate_by_name=True,
+    )
 
     variant: Variant = Variant.MAIN
     """Preset for tracker and model store."""
@@ -258,9 +264,7 @@ class Settings(BaseModel):
 
 def variables() -> dict[str, str]:
     """Return the environment variable of each field, by the field's name."""
-    return {
-        name: field.alias or PREFIX + name.upper() for name, field in Settings.model_fields.items()
-    }
+    return {name: str(field.alias) for name, field in Settings.model_fields.items()}
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -269,18 +273,15 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     Raises:
         Misconfigured: a value is not allowed or a name is unknown; names what is allowed.
     """
+    known = variables()
     given = {**_dotenv(Path(".env")), **environ}
-    by_variable = {variable: name for name, variable in variables().items()}
-    _refuse_unknown(given, by_variable)
-    values: dict[str, Any] = {
-        name: given[variable] for variable, name in by_variable.items() if given.get(variable)
-    }
-    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
-    aliases = {name: field.alias or name for name, field in Settings.model_fields.items()}
+    _refuse_unknown(given, known.values())
+    values: dict[str, Any] = {name: given[name] for name in known.values() if given.get(name)}
+    values |= {known[field]: v for field, v in (overrides or {}).items() if v is not None}
     try:
-        settings = Settings(**{aliases[name]: value for name, value in values.items()})
+        settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise Misconfigured("\n".join(_explain(e, aliases) for e in error.errors())) from None
+        raise Misconfigured("\n".join(map(_explain, error.errors()))) from None
     ModelRef.parse(settings.model)
     return settings
 
@@ -292,20 +293,18 @@ def _dotenv(path: Path) -> dict[str, str | None]:
         raise Misconfigured(f"{path} cannot be read: {error}") from error
 
 
-def _refuse_unknown(given: Iterable[str], known: Mapping[str, str]) -> None:
+def _refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
     unknown = sorted(name for name in given if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise Misconfigured("\n".join(_unknown(name, known) for name in unknown))
 
 
-def _unknown(name: str, known: Mapping[str, str]) -> str:
+def _unknown(name: str, known: Collection[str]) -> str:
     close = get_close_matches(name, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(sorted(known))}"
     return f"unknown setting {name}; {hint}"
 
 
-def _explain(error: ErrorDetails, aliases: Mapping[str, str]) -> str:
-    alias = str(error["loc"][0])
-    name = next(name for name, known in aliases.items() if known == alias)
-    message = _ALLOWED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
-    return f"{variables()[name]}: {error['input']!r} is not allowed; allowed: {message}"
+def _explain(error: ErrorDetails) -> str:
+    allowed = _ALLOWED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
+    return f"{error['loc'][0]}: {error['input']!r} is not allowed; allowed: {allowed}"

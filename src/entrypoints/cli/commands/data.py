@@ -15,9 +15,7 @@ from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, SchemaFile, container
 from entrypoints.wiring.data_uris import fetch_reference_data, open_source, public_uri
 
-app = typer.Typer(
-    add_completion=False, help="Fetch, simulate and check data.", no_args_is_help=True
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 _SHOWN = 10
 

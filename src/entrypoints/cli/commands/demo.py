@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import DEVNULL
+from tempfile import TemporaryFile
 from time import monotonic, perf_counter, sleep
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import typer
@@ -18,7 +19,6 @@ from rich.markup import escape
 
 from application.data.copy_data import CopyData
 from application.ports import DataSource
-from application.scoring.predict_batch import PredictBatch
 from application.training.train_model import TrainingReport
 from domain.data.schema import Schema
 from domain.errors import NotFound, Unavailable
@@ -38,7 +38,7 @@ _OUTPUTS = Path("outputs")
 
 _NEXT = {
     "models list": "every version, and which is champion",
-    "train --estimator ridge": "a simpler model: the gate does not promote it",
+    "train --estimator ridge": "a simpler model: it is not promoted",
     "predict-one": "one prediction without a server",
     "serve": "then open http://127.0.0.1:8000/docs",
     "doctor": "check the configuration",
@@ -65,9 +65,8 @@ def demo(as_json: AsJson = False) -> None:
     schema: Schema = wired.schema()
     spec: TrainingSpec = wired.specification()
     source, rows = _data(wired)
-    _headline(
-        1, f"Train, evaluate on the hold-out, apply the promotion gate: {schema.name}", as_json
-    )
+    step = f"Train, evaluate on the hold-out, apply the promotion gate: {schema.name}"
+    _headline(1, step, as_json)
     started = perf_counter()
     with output.working(f"training {spec.estimator.value}"):
         report: TrainingReport = wired.train_model()(source, schema, spec)
@@ -76,7 +75,9 @@ def demo(as_json: AsJson = False) -> None:
         show_training(report, schema, spec, seconds)
     target = _OUTPUTS / "predictions.csv"
     _headline(2, f"Score a file: {rows.version.uri} into {target}", as_json)
-    batch = _score(wired, rows, target, ModelRef(schema.name))
+    with output.progress("scoring") as show_progress:
+        sink, ref = wired.sink(str(target)), ModelRef(schema.name)
+        batch: BatchReport = wired.predict_batch()(rows, sink, ref, progress=show_progress)
     if not as_json:
         show_batch(batch)
     _headline(3, "Serve, and request one prediction over HTTP", as_json)
@@ -105,7 +106,7 @@ def _next_commands(program: str, variant: Variant) -> dict[str, str]:
 
 
 def _program() -> str:
-    """Return the word that calls this program: its name, or its path if it is not on PATH."""
+    """Return how a shell calls this program: its name, or its path if it is not on PATH."""
     own, found = Path(sys.argv[0]), shutil.which("modelport")
     if own.name != "modelport" or (found and own.exists() and own.samefile(found)):
         return "modelport"
@@ -131,17 +132,12 @@ def _data(wired: Container) -> tuple[DataSource, DataSource]:
     return sample, wired.source(path)
 
 
-def _score(wired: Container, rows: DataSource, target: Path, ref: ModelRef) -> BatchReport:
-    use_case: PredictBatch = wired.predict_batch()
-    with output.progress("scoring") as show_progress:
-        return use_case(rows, wired.sink(str(target)), ref, progress=show_progress)
-
-
 def _request_prediction(schema: Schema) -> dict[str, Any]:
     with _server(ModelRef(schema.name)) as url:
         body = json.dumps({"data": [schema.example]}).encode()
-        answer = _json(Request(f"{url}/predict", body, {"Content-Type": "application/json"}))
-        return {"url": f"{url}/predict", "answer": answer}
+        request = Request(f"{url}/predict", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=10) as response:
+            return {"url": request.full_url, "answer": json.load(response)}
 
 
 @contextmanager
@@ -151,46 +147,30 @@ def _server(ref: ModelRef) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "entrypoints.cli", "serve", "--port", str(port)]
     command += ["--model", str(ref)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with TemporaryFile() as log, subprocess.Popen(command, stdout=DEVNULL, stderr=log) as process:
         try:
             with output.working(f"starting the server on {url}"):
-                _wait_until_ready(url, process)
+                if not _becomes_ready(url, process):
+                    log.seek(0)
+                    reason = log.read().decode(errors="replace").strip()
+                    raise Unavailable(f"the server did not become ready:\n{reason}")
             yield url
         finally:
-            _stop(process)
+            process.terminate()
 
 
-def _stop(process: subprocess.Popen[str]) -> str:
-    """Stop the server; return its log."""
-    process.terminate()
-    try:
-        return process.communicate(timeout=_START_SECONDS)[1]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.communicate()[1]
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
+def _becomes_ready(url: str, process: subprocess.Popen[bytes]) -> bool:
     deadline = monotonic() + _START_SECONDS
     while monotonic() < deadline and process.poll() is None:
         try:
-            _json(Request(f"{url}/health/ready"))
-            return
-        except (URLError, OSError):
+            urlopen(f"{url}/health/ready", timeout=10).close()
+        except OSError:
             sleep(0.05)
-    raise Unavailable(f"the server did not become ready:\n{_stop(process).strip()}")
-
-
-def _json(request: Request) -> dict[str, Any]:
-    with urlopen(request, timeout=10) as response:
-        document: dict[str, Any] = json.load(response)
-    return document
+        else:
+            return True
+    return False
 
 
 def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 from rich.markup import escape
@@ -15,7 +14,7 @@ from entrypoints.cli import output
 from entrypoints.cli.options import AsJson
 from entrypoints.errors import DONE, outcome_of
 from entrypoints.wiring.container import Container, build_container
-from entrypoints.wiring.settings import REFERENCE_PATH, Settings, load_settings
+from entrypoints.wiring.settings import REFERENCE_PATH, load_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +39,15 @@ def doctor(as_json: AsJson = False) -> None:
     Example: modelport doctor
     """
     findings = list(_findings())
+    code = next((f.exit_code for f in findings if f.exit_code != DONE), DONE)
     if as_json:
-        output.emit(
-            {
-                "healthy": all(finding.exit_code == DONE for finding in findings),
-                "checks": [
-                    {"check": f.check, "state": f.state, "detail": f.detail} for f in findings
-                ],
-            }
-        )
+        checks = [{"check": f.check, "state": f.state, "detail": f.detail} for f in findings]
+        output.emit({"healthy": code == DONE, "checks": checks})
     else:
         colours = {"ok": "green", "note": "yellow", "problem": "red"}
         for f in findings:
             state = f"[{colours[f.state]}]{f.state:>8}[/]"
             output.show(f"{state}  [bold]{f.check}[/]: {escape(f.detail)}")
-    code = next((f.exit_code for f in findings if f.exit_code != DONE), DONE)
     if code != DONE:
         raise typer.Exit(code)
 
@@ -65,44 +58,30 @@ def _findings() -> Iterator[Finding]:
     except ModelportError as error:
         yield _problem("settings", error)
         return
+    kinds = f"tracker {settings.tracker_kind.value}, model store {settings.store_kind.value}"
+    yield Finding("settings", "ok", f"variant {settings.variant.value}, {kinds}")
     wired = build_container(settings)
-    yield Finding("settings", "ok", _describe(settings))
-    yield _check("schema", lambda: _schema(wired))
-    yield _check("home", lambda: _home(settings.home))
-    yield _check("data", lambda: _data(wired))
-    yield _check("tracker", lambda: _tracker(wired))
-    yield _check("model store", lambda: _store(wired))
-    yield _check("model", lambda: _model(wired))
-
-
-def _check(name: str, run: Callable[[], Finding | str]) -> Finding:
-    try:
-        found = run()
-    except ModelportError as error:
-        return _problem(name, error)
-    return found if isinstance(found, Finding) else Finding(name, "ok", found)
+    for name, check in _CHECKS.items():
+        try:
+            found = check(wired)
+        except ModelportError as error:
+            yield _problem(name, error)
+        else:
+            yield found if isinstance(found, Finding) else Finding(name, "ok", found)
 
 
 def _problem(name: str, error: ModelportError) -> Finding:
     return Finding(name, "problem", str(error), outcome_of(error).exit_code)
 
 
-def _describe(settings: Settings) -> str:
-    return (
-        f"variant {settings.variant.value}, tracker {settings.tracker_kind.value}, "
-        f"model store {settings.store_kind.value}"
-    )
-
-
 def _schema(wired: Container) -> str:
     schema: Schema = wired.schema()
-    return (
-        f"{wired.settings().schema_file} describes {schema.name!r}: {len(schema.features)} "
-        f"features, target {schema.target.name}"
-    )
+    described = f"{len(schema.features)} features, target {schema.target.name}"
+    return f"{wired.settings().schema_file} describes {schema.name!r}: {described}"
 
 
-def _home(home: Path) -> str:
+def _home(wired: Container) -> str:
+    home = wired.settings().home
     existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise Unavailable(f"{home} cannot be written; set MODELPORT_HOME to a writable folder")
@@ -110,8 +89,7 @@ def _home(home: Path) -> str:
 
 
 def _data(wired: Container) -> Finding | str:
-    settings = wired.settings()
-    if settings.data is None and not REFERENCE_PATH.exists():
+    if wired.settings().data is None and not REFERENCE_PATH.exists():
         detail = f"{REFERENCE_PATH} does not exist yet; fetch it with: modelport data fetch"
         return Finding("data", "note", detail)
     version = wired.source().version
@@ -136,3 +114,13 @@ def _model(wired: Container) -> Finding | str:
     except NotFound:
         return Finding("model", "note", f"{ref} does not exist yet; train it with: modelport train")
     return f"{ref} is {model.version.label}; checksums and golden rows are verified"
+
+
+_CHECKS: dict[str, Callable[[Container], Finding | str]] = {
+    "schema": _schema,
+    "home": _home,
+    "data": _data,
+    "tracker": _tracker,
+    "model store": _store,
+    "model": _model,
+}

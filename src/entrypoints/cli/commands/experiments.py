@@ -22,38 +22,25 @@ from entrypoints.cli.options import (
     SchemaFile,
     ValidationShare,
     container,
+    flag,
 )
 from entrypoints.reports.experiments_page import ExperimentsPage, experiments_markdown
 from entrypoints.reports.rendering import summary
 from entrypoints.reports.report_files import write_report
 from entrypoints.wiring.builders import needs, save_specification
 
-app = typer.Typer(
-    add_completion=False,
-    help="Choose a model by experiments, and report how it was chosen.",
-    no_args_is_help=True,
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Only = Annotated[
     list[str] | None,
     typer.Option(
         metavar="STEP",
         help="Compute this step only; may be repeated. Stored results of other steps are shown.",
-        show_default=False,
     ),
 ]
-Fresh = Annotated[
-    bool,
-    typer.Option("--fresh", metavar="", help="Ignore stored results.", show_default=False),
-]
+Fresh = Annotated[bool, flag("--fresh", "Ignore stored results.")]
 Update = Annotated[
-    bool,
-    typer.Option(
-        "--update",
-        metavar="",
-        help="Write the chosen specification to the file that `train` reads.",
-        show_default=False,
-    ),
+    bool, flag("--update", "Write the chosen specification to the file that `train` reads.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of hold-out, folds, search and estimators.")]
 Workers = Annotated[
@@ -154,7 +141,6 @@ def report(
         typer.Option(
             metavar="FOLDER",
             help="Run the notebooks of this folder and show them at the end of the page.",
-            show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
@@ -169,8 +155,7 @@ def report(
     """
     wired = container()
     folder = out or wired.settings().home / "experiments"
-    doing = "running the notebooks" if notebooks else "drawing the figures"
-    with output.working(doing):
+    with output.working("running the notebooks" if notebooks else "drawing the figures"):
         evidence: ExperimentEvidence = wired.report_experiments()()
         page, written = _write_report(evidence, notebooks, folder)
     if as_json:

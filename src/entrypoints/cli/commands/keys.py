@@ -21,9 +21,7 @@ from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 from entrypoints.wiring.builders import now
 
-app = typer.Typer(
-    add_completion=False, help="Manage the API keys of the server.", no_args_is_help=True
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 

@@ -11,15 +11,11 @@ from domain.errors import Misconfigured
 from domain.model.reference import ModelRef, ModelVersion
 from domain.model.signature import signatures
 from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome
-from entrypoints.cli import model_cards as cards
 from entrypoints.cli import output
+from entrypoints.cli.commands.model_cards import show
 from entrypoints.cli.options import AsJson, container
 
-app = typer.Typer(
-    add_completion=False,
-    help="List, show, promote and sign model versions.",
-    no_args_is_help=True,
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")]
 
@@ -73,7 +69,7 @@ def _version_document(version: ModelVersion) -> dict[str, Any]:
     }
 
 
-app.command()(cards.show)
+app.command()(show)
 
 
 @app.command()

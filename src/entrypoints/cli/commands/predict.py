@@ -1,6 +1,8 @@
 """`predict`: score a file or a table."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,16 +11,23 @@ from rich.markup import escape
 
 from application.ports import DataSource, PredictionSink
 from application.scoring.predict_batch import BatchOptions, PredictBatch
-from domain.errors import InvalidData
+from domain.errors import InvalidData, Unavailable
 from domain.scoring.batch_job import BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, Interval, Model, container, parse_ref
-from entrypoints.cli.resume_command import command_again, resumable
-from entrypoints.wiring.data_uris import guarantee_warnings, leave_pandas_out, require_distinct
+from entrypoints.cli.options import AsJson, Interval, Model, container, flag, parse_ref
+from entrypoints.errors import INTERRUPTED
+from entrypoints.wiring.data_uris import (
+    guarantee_warnings,
+    leave_pandas_out,
+    public_uri,
+    require_distinct,
+)
 from entrypoints.wiring.settings import EngineKind
 
 app = typer.Typer(add_completion=False)
+
+_SAME = "the same command again (not shown here because it contains a password)"
 
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="Data URI to read.")]
 Output = Annotated[
@@ -34,7 +43,6 @@ Keep = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="Input column to copy to the output; may be repeated.",
-        show_default=False,
     ),
 ]
 PartitionBy = Annotated[
@@ -43,7 +51,6 @@ PartitionBy = Annotated[
         metavar="COLUMN",
         help="Input column to keep, whose values name the folders COLUMN=VALUE in FOLDER/; "
         "may be repeated.",
-        show_default=False,
     ),
 ]
 FileFormat = Annotated[
@@ -57,18 +64,17 @@ FileFormat = Annotated[
 ]
 Extrapolates = Annotated[
     bool,
-    typer.Option(
+    flag(
         "--extrapolates",
-        help="Add a column that names the features in which a row is outside the applicability "
-        "domain.",
+        "Add a column that names the features in which a row is outside the applicability domain.",
     ),
 ]
 Explain = Annotated[
     bool,
-    typer.Option(
+    flag(
         "--explain",
-        help="Add a column contribution:FEATURE per feature; the prediction minus all "
-        "contributions is the base value.",
+        "Add a column contribution:FEATURE per feature; the prediction minus all contributions "
+        "is the base value.",
     ),
 ]
 Engine = Annotated[
@@ -145,7 +151,7 @@ def _score(
 ) -> BatchReport:
     # A resumed job uses the version that the job began with, even if the alias has moved since.
     pinned: dict[str, str] = {}
-    resuming = resumable(lambda: command_again(context, **pinned))
+    resuming = _resumable(lambda: _command_again(context, **pinned))
     with resuming, output.progress("scoring") as show_progress:
         sink = open_sink()
         leave_pandas_out()
@@ -155,6 +161,49 @@ def _score(
             progress=show_progress,
             began=lambda job: pinned.update(model=job.model),
         )
+
+
+def _command_again(context: typer.Context, **pinned: str) -> str:
+    """Return the given command as a line for a shell; `pinned` replaces options.
+
+    A command that contains a secret is described, not repeated.
+    """
+    line = context.command_path.split()
+    arguments: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        values = [pinned[name]] if name in pinned else _given(context, name)
+        if parameter.param_type_name == "argument":
+            arguments += values
+        elif values == ["True"]:
+            line.append(parameter.opts[-1])
+        else:
+            line += [part for value in values for part in (parameter.opts[-1], value)]
+    if any(public_uri(argument) != argument for argument in arguments):
+        return _SAME
+    dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
+    return shlex.join([*line, *dashes, *arguments])
+
+
+def _given(context: typer.Context, name: str) -> list[str]:
+    source, value = context.get_parameter_source(name), context.params.get(name)
+    if source is None or source.name != "COMMANDLINE" or value in (None, False):
+        return []
+    return [*map(str, value)] if isinstance(value, list | tuple) else [str(value)]
+
+
+@contextmanager
+def _resumable(command: Callable[[], str]) -> Iterator[None]:
+    """Print the command to resume when the user interrupts, or something is unavailable."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        output.say(
+            f"[yellow]interrupted[/]: finished chunks are kept. To resume:\n  {escape(command())}"
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    except Unavailable as error:
+        raise Unavailable(f"{error}\nTo resume:\n  {command()}") from error
 
 
 def _report(report: BatchReport, uri: str, as_json: bool) -> None:

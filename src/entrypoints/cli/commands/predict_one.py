@@ -12,7 +12,7 @@ from application.scoring.predict_one import Predictions, PredictOne
 from domain.data.schema import Target
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, Interval, Model, container
+from entrypoints.cli.options import AsJson, Interval, Model, container, flag
 from entrypoints.strict_json import read_json
 
 app = typer.Typer(add_completion=False)
@@ -27,12 +27,7 @@ Row = Annotated[
         show_default="the example of the schema",
     ),
 ]
-Explain = Annotated[
-    bool,
-    typer.Option(
-        "--explain", metavar="", help="Show the contribution of each feature.", show_default=False
-    ),
-]
+Explain = Annotated[bool, flag("--explain", "Show the contribution of each feature.")]
 
 
 @app.command("predict-one")

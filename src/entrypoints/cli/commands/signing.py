@@ -10,9 +10,7 @@ from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, container
 from entrypoints.wiring.builders import create_signing_key
 
-app = typer.Typer(
-    add_completion=False, help="Manage the keys that sign models.", no_args_is_help=True
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.command("create-key")

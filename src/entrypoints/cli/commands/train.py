@@ -25,6 +25,7 @@ from entrypoints.cli.options import (
     SchemaFile,
     ValidationShare,
     container,
+    flag,
     parse_parameters,
 )
 from entrypoints.errors import REFUSED
@@ -42,9 +43,7 @@ EstimatorKind = Annotated[
 ]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.", show_default=False
-    ),
+    typer.Option(metavar="NAME=VALUE", help="A hyper-parameter; may be repeated."),
 ]
 Features = Annotated[
     FeatureSet | None,
@@ -52,21 +51,15 @@ Features = Annotated[
         metavar="KIND",
         help=f"Feature set: {', '.join(FeatureSet)}. Default: spatial for gradient boosting "
         f"if the schema has coordinates, else plain.",
-        show_default=False,
     ),
 ]
 Promote = Annotated[
-    bool,
-    typer.Option(
-        "--promote/--no-promote", metavar="", help="Apply the promotion gate to the new version."
-    ),
+    bool, flag("--promote/--no-promote", "Apply the promotion gate to the new version.")
 ]
 Intervals = Annotated[
     bool,
-    typer.Option(
-        "--intervals/--no-intervals",
-        metavar="",
-        help="Calibrate prediction intervals; this takes five more fits.",
+    flag(
+        "--intervals/--no-intervals", "Calibrate prediction intervals; this takes five more fits."
     ),
 ]
 
@@ -145,9 +138,7 @@ def show_training(
     report: TrainingReport, schema: Schema, spec: TrainingSpec, seconds: float
 ) -> None:
     """Print metrics, decision and origin of a new version."""
-    rows: list[tuple[object, ...]] = [
-        (report.version.label, *metric_cells(report.metrics)),
-    ]
+    rows: list[tuple[object, ...]] = [(report.version.label, *metric_cells(report.metrics))]
     champion = report.champion
     if isinstance(champion, Candidate) and champion.label != report.version.label:
         rows.append((f"{champion.label} (champion)", *metric_cells(champion.metrics)))
