@@ -85,7 +85,7 @@ def test_nothing_need_be_asked_for(answers: dict[str, Any], server: Asked) -> No
     [
         ("another model", "404", "the model here is 'housing'"),
         ("another version", "404", "version 1 is"),
-        ("another output", "400", "allowed: 'prediction'"),
+        ("another output", "400", "outputs[0].name: is not 'prediction'"),
         ("a strange category", "400", "row 0, ocean_proximity: is not a known category"),
         ("a shape that lies", "400", "inputs[1]: has another number of rows than inputs[0]"),
         ("too few tensors", "400", "'longitude' missing"),
