@@ -73,11 +73,12 @@ test: setup ## all tests with coverage (JOBS=2 processes)
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 .PHONY: check
-check: setup ## format, lint, types, import contracts, docs
+check: setup ## format, lint, types, import contracts, measures of the code, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/unit/test_measures.py
 	@$(BIN)/python docs/reference/generate.py --check
 
 .PHONY: docs

@@ -1,4 +1,4 @@
-"""LLVM code of the search of the k nearest points, as in `domain.features.knn`."""
+"""LLVM code of the search of the k nearest points, as in `domain.features.nearest_neighbours`."""
 
 from collections.abc import Mapping
 from typing import Any

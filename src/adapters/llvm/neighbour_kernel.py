@@ -3,8 +3,8 @@
 For one query point numpy takes about 200 µs, nearly all of it the cost of some seventy calls on
 arrays of a few numbers. This code is plain loops over these numbers.
 
-It follows `domain.features.knn` and `domain.features.neighbours` number by number, in the same
-order, without fused or reordered operations. Only the choice of the nearest among the compared
+It follows `nearest_neighbours` and `neighbour_statistics` of the domain number by number, in the
+same order, without fused or reordered operations. Only the choice of the nearest among the compared
 points differs: each is inserted into a sorted list behind its equals, as a stable sort orders them.
 
 Cumulative sums begin at -0.0: unlike 0.0, it leaves the first number unchanged.

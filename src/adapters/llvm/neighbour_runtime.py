@@ -10,7 +10,7 @@ from adapters.llvm.compiler import HOST, address, compiled
 from adapters.llvm.ir_builder import FLOAT64
 from adapters.llvm.neighbour_kernel import FIELDS, NAME, columns_for, kernel
 from domain.data.schema import Matrix
-from domain.features.neighbours import LocationStatistics, NeighbourStatistics
+from domain.features.neighbour_statistics import LocationStatistics, NeighbourStatistics
 
 # Locations of training rows for which both implementations are compared at load.
 _COMPARED = 16

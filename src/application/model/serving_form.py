@@ -11,7 +11,7 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING, FeatureEncoding
-from domain.features.neighbours import StatisticsCompiler
+from domain.features.neighbour_statistics import StatisticsCompiler
 
 # From columns, shape (rows, columns) with one row or more, to one number per row. A row's number
 # is the same to the last bit whatever rows are scored with it.

@@ -18,11 +18,7 @@ from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, Misconfigured
 from domain.features.feature_set import FeatureSet
 from domain.features.neighbour_parameters import UNRECORDED, NeighbourParameters
-from domain.features.neighbours import (
-    NEIGHBOURS,
-    NeighbourStatistics,
-    StatisticsCompiler,
-)
+from domain.features.neighbour_statistics import NEIGHBOURS, NeighbourStatistics, StatisticsCompiler
 
 ENCODING = "features.json"
 

@@ -31,7 +31,7 @@ from application.ports import (
 )
 from domain.data.schema import Schema
 from domain.errors import Misconfigured, ModelportError, NotSupported
-from domain.features.neighbours import LocationStatistics, NeighbourStatistics
+from domain.features.neighbour_statistics import LocationStatistics, NeighbourStatistics
 from domain.model.bundle import TREES
 from domain.model.manifest import ReadManifest
 from domain.promotion.policy import PromotionPolicy

@@ -14,7 +14,7 @@ from domain.data.schema import Coordinates, Matrix, Ratio, Schema, Target
 from domain.features.encoding import FeatureEncoding
 from domain.features.feature_set import FeatureSet
 from domain.features.neighbour_parameters import CURRENT, NeighbourParameters
-from domain.features.neighbours import NeighbourStatistics
+from domain.features.neighbour_statistics import NeighbourStatistics
 from tests.support.strategies import neighbour_parameters
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -24,7 +24,7 @@ from application.training.train_model import TrainingReport
 from domain.data.schema import Schema
 from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING, FeatureEncoding
-from domain.features.neighbours import NEIGHBOURS
+from domain.features.neighbour_statistics import NEIGHBOURS
 from domain.model.bundle import GRAPH, TREES, Bundle
 from domain.model.golden_rows import GoldenRows
 from domain.model.reference import ModelRef

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adapters.arrow.writing.chunk_files import ChunkFiles, chunks_in
+from adapters.arrow.writing.completed_chunks import ChunkFiles, chunks_in
 from adapters.arrow.writing.output_formats import ByteRange, concatenate
 from adapters.arrow.writing.output_layouts import OutputLayout, publish_file
 from adapters.arrow.writing.receipts import OutputReceipt

@@ -14,7 +14,7 @@ from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING, FeatureEncoding
 from domain.features.feature_set import FeatureSet
 from domain.features.neighbour_parameters import CURRENT
-from domain.features.neighbours import NEIGHBOURS, NeighbourStatistics
+from domain.features.neighbour_statistics import NEIGHBOURS, NeighbourStatistics
 from tests.support.strategies import records, schemas
 
 NAN = float("nan")

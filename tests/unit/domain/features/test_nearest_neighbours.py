@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.data.feature import Vector
-from domain.features.knn import NearestNeighbours
+from domain.features.nearest_neighbours import NearestNeighbours
 
 # Few values give points at one location, and lattices on which many are equally near.
 LATTICE = st.integers(-4, 4).map(float)

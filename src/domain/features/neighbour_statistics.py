@@ -26,8 +26,8 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from domain.errors import ArtefactRejected, InvalidData
 from domain.features.grid_index import Indices
-from domain.features.knn import NearestNeighbours, Neighbours
 from domain.features.location_cache import LocationCache
+from domain.features.nearest_neighbours import NearestNeighbours, Neighbours
 from domain.features.neighbour_parameters import CURRENT, NeighbourParameters
 
 NEIGHBOURS = "neighbours.npy"

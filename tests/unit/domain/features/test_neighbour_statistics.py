@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from domain.data.schema import Matrix
 from domain.errors import ArtefactRejected, InvalidData
-from domain.features.neighbours import NeighbourStatistics
+from domain.features.neighbour_statistics import NeighbourStatistics
 
 NAMES = ("price", "rooms")
 SHARES = (1.0, 0.5, 0.01)
