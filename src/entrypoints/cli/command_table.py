@@ -66,8 +66,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     _: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Train, register, promote and serve models of tabular data.

@@ -12,6 +12,12 @@ from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import load_settings
 
 
+def option(metavar: str, text: str, default: str | None = None, name: str | None = None) -> Any:
+    """Return an option with a value; `default` describes what is used without it."""
+    names = () if name is None else (name,)
+    return typer.Option(*names, metavar=metavar, help=text, show_default=default or False)
+
+
 def flag(names: str, text: str) -> Any:
     """Return an option that takes no value."""
     return typer.Option(names, metavar="", help=text)
@@ -19,30 +25,21 @@ def flag(names: str, text: str) -> Any:
 
 AsJson = Annotated[bool, flag("--json", "Print one JSON document on stdout.")]
 Model = Annotated[
-    str | None,
-    typer.Option(
-        metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.", show_default="MODELPORT_MODEL"
-    ),
+    str | None, option("REF", "NAME, NAME@ALIAS or NAME/VERSION.", default="MODELPORT_MODEL")
 ]
 Data = Annotated[
     str | None,
-    typer.Option(
-        metavar="URI",
-        help="A path, file://, https://, s3://, a database URL with #TABLE, or sample:ROWS.",
-        show_default="MODELPORT_DATA, else the reference data",
+    option(
+        "URI",
+        "A path, file://, https://, s3://, a database URL with #TABLE, or sample:ROWS.",
+        default="MODELPORT_DATA, else the reference data",
     ),
 ]
 Interval = Annotated[
-    float | None,
-    typer.Option(
-        metavar="LEVEL",
-        help="Level of the prediction interval, such as 0.9.",
-        show_default="none",
-    ),
+    float | None, option("LEVEL", "Level of the prediction interval, such as 0.9.", default="none")
 ]
 SchemaFile = Annotated[
-    Path | None,
-    typer.Option("--schema", metavar="FILE", help="Schema file.", show_default="MODELPORT_SCHEMA"),
+    Path | None, option("FILE", "Schema file.", default="MODELPORT_SCHEMA", name="--schema")
 ]
 HoldoutShare = Annotated[float, typer.Option("--holdout", help="Share of rows for the hold-out.")]
 ValidationShare = Annotated[

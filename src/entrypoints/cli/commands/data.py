@@ -12,7 +12,7 @@ from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.errors import ChecksumMismatch, InvalidData
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, SchemaFile, container
+from entrypoints.cli.options import AsJson, SchemaFile, container, option
 from entrypoints.wiring.data_uris import fetch_reference_data, open_source, public_uri
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -44,7 +44,7 @@ def fetch(as_json: AsJson = False) -> None:
 @app.command()
 def sample(
     rows: Annotated[int, typer.Option(min=1, help="Number of block groups.")],
-    out: Annotated[str, typer.Option(metavar="FILE", help="File to write.")],
+    out: Annotated[str, option("FILE", "File to write.")],
     as_json: AsJson = False,
 ) -> None:
     """Write simulated block groups; the same number of rows gives the same data.

@@ -23,6 +23,7 @@ from entrypoints.cli.options import (
     ValidationShare,
     container,
     flag,
+    option,
 )
 from entrypoints.reports.experiments_page import ExperimentsPage, experiments_markdown
 from entrypoints.reports.rendering import summary
@@ -33,9 +34,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Only = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="STEP",
-        help="Compute this step only; may be repeated. Stored results of other steps are shown.",
+    option(
+        "STEP", "Compute this step only; may be repeated. Stored results of other steps are shown."
     ),
 ]
 Fresh = Annotated[bool, flag("--fresh", "Ignore stored results.")]
@@ -130,18 +130,11 @@ def seeds(
 def report(
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder to write the page to.",
-            show_default="experiments/ in MODELPORT_HOME",
-        ),
+        option("FOLDER", "Folder to write the page to.", default="experiments/ in MODELPORT_HOME"),
     ] = None,
     notebooks: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Run the notebooks of this folder and show them at the end of the page.",
-        ),
+        option("FOLDER", "Run the notebooks of this folder and show them at the end of the page."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

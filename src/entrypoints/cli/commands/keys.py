@@ -18,7 +18,7 @@ from domain.security.api_keys import (
     create_api_key,
 )
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, container
+from entrypoints.cli.options import AsJson, container, option
 from entrypoints.wiring.builders import now
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -31,10 +31,7 @@ def create(
     name: Annotated[str, typer.Option(help="Name of the key; unique.")],
     scope: Annotated[list[Scope], typer.Option(help="What the key permits; may be repeated.")],
     expires: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Validity, such as 12h or 90d.", show_default="no expiry"
-        ),
+        str | None, option("TIME", "Validity, such as 12h or 90d.", default="no expiry")
     ] = None,
     rate: Annotated[
         float | None,

@@ -12,7 +12,7 @@ from domain.errors import Unavailable
 from domain.model.reference import ModelRef
 from domain.model.signature import signatures
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, container
+from entrypoints.cli.options import AsJson, container, option
 from entrypoints.reports.model_card import ModelCard, card_html, card_markdown
 from entrypoints.reports.model_description import describe_model
 from entrypoints.reports.rendering import parse, text_of
@@ -29,16 +29,15 @@ def show(
     ref: Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")],
     kind: Annotated[
         CardFormat | None,
-        typer.Option(
-            "--format",
-            metavar="KIND",
-            help=f"Format of the card: {', '.join(CardFormat)}.",
-            show_default="for the terminal; for a file, by its suffix",
+        option(
+            "KIND",
+            f"Format of the card: {', '.join(CardFormat)}.",
+            default="for the terminal; for a file, by its suffix",
+            name="--format",
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="File to write the card to.", show_default="stdout"),
+        Path | None, option("FILE", "File to write the card to.", default="stdout")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

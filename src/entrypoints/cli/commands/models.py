@@ -13,16 +13,13 @@ from domain.model.signature import signatures
 from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome
 from entrypoints.cli import output
 from entrypoints.cli.commands.model_cards import show
-from entrypoints.cli.options import AsJson, container
+from entrypoints.cli.options import AsJson, container, option
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")]
 
-Reason = Annotated[
-    str,
-    typer.Option(metavar="TEXT", help="Reason, recorded in the ledger.", show_default=False),
-]
+Reason = Annotated[str, option("TEXT", "Reason, recorded in the ledger.")]
 
 
 @app.command("list")
@@ -84,10 +81,7 @@ def promote(ref: Ref, reason: Reason = "", as_json: AsJson = False) -> None:
 @app.command()
 def rollback(
     to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REF", help="Version to return to.", show_default="the previous champion"
-        ),
+        str | None, option("REF", "Version to return to.", default="the previous champion")
     ] = None,
     reason: Reason = "",
     as_json: AsJson = False,

@@ -15,7 +15,7 @@ from domain.errors import InvalidData, Unavailable
 from domain.scoring.batch_job import BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, Interval, Model, container, flag, parse_ref
+from entrypoints.cli.options import AsJson, Interval, Model, container, flag, option, parse_ref
 from entrypoints.errors import INTERRUPTED
 from entrypoints.wiring.data_uris import (
     guarantee_warnings,
@@ -39,27 +39,23 @@ Output = Annotated[
     ),
 ]
 Keep = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Input column to copy to the output; may be repeated.",
-    ),
+    list[str] | None, option("COLUMN", "Input column to copy to the output; may be repeated.")
 ]
 PartitionBy = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Input column to keep, whose values name the folders COLUMN=VALUE in FOLDER/; "
+    option(
+        "COLUMN",
+        "Input column to keep, whose values name the folders COLUMN=VALUE in FOLDER/; "
         "may be repeated.",
     ),
 ]
 FileFormat = Annotated[
     str | None,
-    typer.Option(
-        "--format",
-        metavar="FORMAT",
-        help="Format of the files in FOLDER/: parquet, csv or jsonl (text also csv.gz, csv.zst).",
-        show_default="parquet",
+    option(
+        "FORMAT",
+        "Format of the files in FOLDER/: parquet, csv or jsonl (text also csv.gz, csv.zst).",
+        default="parquet",
+        name="--format",
     ),
 ]
 Extrapolates = Annotated[
@@ -90,10 +86,10 @@ Workers = Annotated[
 ]
 MaxRejects = Annotated[
     str | None,
-    typer.Option(
-        metavar="ROWS|SHARE%",
-        help="Stop when more rows than this are rejected: 1000, or 5% of all rows.",
-        show_default="1000 or 50%, whichever is more",
+    option(
+        "ROWS|SHARE%",
+        "Stop when more rows than this are rejected: 1000, or 5% of all rows.",
+        default="1000 or 50%, whichever is more",
     ),
 ]
 

@@ -7,7 +7,7 @@ import typer
 
 from domain.errors import Misconfigured
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, container
+from entrypoints.cli.options import AsJson, container, option
 from entrypoints.wiring.builders import create_signing_key
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -16,14 +16,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 @app.command("create-key")
 def create_key(
     private: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="File for the private key; it must not exist."),
+        Path, typer.Argument(metavar="FILE", help="File for the private key; it must not exist.")
     ],
     public: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="File for the public key.", show_default="FILE with .pub.pem"
-        ),
+        Path | None, option("FILE", "File for the public key.", default="FILE with .pub.pem")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -26,6 +26,7 @@ from entrypoints.cli.options import (
     ValidationShare,
     container,
     flag,
+    option,
     parse_parameters,
 )
 from entrypoints.errors import REFUSED
@@ -35,21 +36,20 @@ app = typer.Typer(add_completion=False)
 
 EstimatorKind = Annotated[
     Estimator | None,
-    typer.Option(
-        metavar="KIND",
-        help=f"Estimator to fit: {', '.join(Estimator)}.",
-        show_default="the specification of the schema",
+    option(
+        "KIND",
+        f"Estimator to fit: {', '.join(Estimator)}.",
+        default="the specification of the schema",
     ),
 ]
 Parameters = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="A hyper-parameter; may be repeated."),
+    list[str] | None, option("NAME=VALUE", "A hyper-parameter; may be repeated.")
 ]
 Features = Annotated[
     FeatureSet | None,
-    typer.Option(
-        metavar="KIND",
-        help=f"Feature set: {', '.join(FeatureSet)}. Default: spatial for gradient boosting "
+    option(
+        "KIND",
+        f"Feature set: {', '.join(FeatureSet)}. Default: spatial for gradient boosting "
         f"if the schema has coordinates, else plain.",
     ),
 ]
