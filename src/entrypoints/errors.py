@@ -1,4 +1,4 @@
-"""How each domain error leaves the program: HTTP status, exit code, whether to try again."""
+"""HTTP status and exit code of each domain error, and whether to try again."""
 
 from dataclasses import dataclass
 from http import HTTPStatus

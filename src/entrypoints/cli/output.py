@@ -139,7 +139,7 @@ def _cell_text(cell: object) -> str:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show what is being done: a spinner on a terminal, a line elsewhere."""
+    """Show that work is in progress: a spinner on a terminal, a line elsewhere."""
     # Without a terminal, rich prints no spinner.
     messages = _messages()
     if not messages.is_terminal:

@@ -65,7 +65,7 @@ class Application:
         self._lifespan = Router(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or one event of the server's life."""
+        """Answer one request, or one lifespan event."""
         if scope["type"] == "http":
             await self.pipeline(scope, receive, send)
         else:
@@ -101,8 +101,8 @@ class Application:
 def from_environment() -> Application:
     """Return the application for the current settings; each server process calls this."""
     app = Application(build_container(load_settings()))
-    # The objects that exist now are kept, and requests leave few behind: the garbage collector
-    # skips the former and runs rarely for the latter.
+    # Existing objects stay, and requests leave little garbage: the garbage collector ignores the
+    # former and runs rarely.
     gc.freeze()
     gc.set_threshold(_MIN_NEW_OBJECTS)
     return app

@@ -74,5 +74,5 @@ def fastapi_app(
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    """Answer for a path or method that no route takes."""
+    """Answer for a path or method without a route."""
     return error_response(route_of(request.scope["path"]).protocol, error)

@@ -1,1 +1,1 @@
-"""Reports for people: model cards and experiments."""
+"""Reports: model cards and experiments."""

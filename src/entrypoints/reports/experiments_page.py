@@ -45,7 +45,7 @@ Part = TypeVar("Part", bound=_Counted)
 
 @dataclass(frozen=True, slots=True)
 class ExperimentsPage:
-    """The evidence, with the notebooks at the end of the page; `folder` is that of these."""
+    """The evidence, and the notebooks at the end of the page; `folder` contains them."""
 
     evidence: ExperimentEvidence
     folder: str | None = None
@@ -65,12 +65,12 @@ class ExperimentsPage:
 
     @property
     def search_step(self) -> StepResult | None:
-        """The step of the search, where it was done."""
+        """The step of the search, if there was one."""
         return next((s for s in self.evidence.results.steps if s.name == SEARCH), None)
 
     @property
     def searches(self) -> list[tuple[str, Trial, Trial]]:
-        """Where each search was made, its first trial and its best one."""
+        """The label of each search, its first trial and its best one."""
         results = self.evidence.results
         folds = [(f"fold {n}", trials) for n, trials in enumerate(results.nested, 1)]
         return [
@@ -80,12 +80,12 @@ class ExperimentsPage:
 
     @property
     def improved(self) -> int:
-        """In how many folds the search found a trial better than its start."""
+        """The number of folds in which the best trial is better than the first one."""
         return sum(found.rmse < start.rmse for _, start, found in self.searches[:-1])
 
     @property
     def gain(self) -> float:
-        """By how much the search in all rows lowered the RMSE on its own folds."""
+        """The reduction of the RMSE by the search in all rows, on its own folds."""
         _, start, found = self.searches[-1]
         return start.rmse - found.rmse
 
@@ -102,7 +102,7 @@ class ExperimentsPage:
 
     @property
     def fall(self) -> float:
-        """By which fraction the RMSE falls between the last two points of the learning curve."""
+        """The relative fall of the RMSE between the last two points of the learning curve."""
         before, last = self.evidence.results.examined.curve[-2:]
         return 1 - last.rmse / before.rmse
 

@@ -17,7 +17,7 @@ _KIND = attrgetter("by")
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A manifest with what the registry knows of its version, such as `version` or `run`."""
+    """A manifest with facts of its registered version, such as `version` or `run`."""
 
     manifest: Manifest
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class ModelCard:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """Where the model comes from, by name; without what is not known."""
+        """The origin of the model by name; unknown facts are omitted."""
         data, code = self.manifest.data, self.manifest.code
         changed = " with uncommitted changes" if code.changed else ""
         libraries = sorted(self.manifest.libraries.items())

@@ -68,7 +68,7 @@ class _Loop(asyncio.SelectorEventLoop):
     """A loop that leaves signals to the program: an interrupt ends the kernel and the command."""
 
     def add_signal_handler(self, *_: object) -> None:
-        raise RuntimeError("signals stay with the program")  # nbclient continues without
+        raise RuntimeError("signals stay with the program")  # nbclient ignores this
 
 
 def _read(path: Path) -> Any:
@@ -116,7 +116,7 @@ def _run(path: Path, book: Any) -> None:
 
 
 async def _executed(client: NotebookClient, environment: Mapping[str, str]) -> None:
-    """Run a notebook; nbclient reports an interrupt as a dead kernel, this keeps it one."""
+    """Run a notebook; raises an interrupt, which nbclient reports as a dead kernel."""
     try:
         await client.async_execute(cleanup_kc=True, env=environment)
     except DeadKernelError:
@@ -141,7 +141,7 @@ def _cell(path: Path, book: Any, begun: Sequence[int]) -> str:
 
 
 def _rendered(name: str, number: int, book: Any) -> RenderedNotebook:
-    """Return a notebook that was run; a heading that comes first is its title."""
+    """Return a notebook that was run; a heading at its start is the title."""
     title = _take_title(book) or name.removesuffix(".ipynb")
     heading = title
     for cell in book.cells:
@@ -174,7 +174,7 @@ def _take_title(book: Any) -> str:
 
 
 def _prepared(source: str, heading: str) -> tuple[str, str]:
-    """Return prose for a section of a page, and its last heading, or else the one before it.
+    """Return prose for a section of a page, and its last heading, or else `heading`.
 
     Headings get the third level; a link to a file next to the notebook becomes its text.
     """
@@ -217,6 +217,6 @@ def _bounded(text: str) -> str:
 
 
 def _fenced(text: str, language: str = "text") -> str:
-    """Return a block of Markdown that nothing in the text can end."""
+    """Return text as a fenced block that the text cannot end."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{text}\n{fence}"

@@ -91,7 +91,7 @@ def escape_markdown(value: object) -> str:
 
 
 def amount(value: float | None) -> str:
-    """Return a number to read: without a fraction from ten on; nothing for None."""
+    """Return a number for reading: without decimals from ten on; nothing for None."""
     if value is None:
         return ""
     if isinstance(value, int):
@@ -100,7 +100,7 @@ def amount(value: float | None) -> str:
 
 
 def precise(value: float | None) -> str:
-    """Return a number to compare: with two decimals from ten on, else four."""
+    """Return a number for comparison: with two decimals from ten on, else four."""
     if value is None or isinstance(value, int):
         return amount(value)
     return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.4f}"
@@ -170,7 +170,7 @@ def _image(_: object, tokens: "list[Token]", index: int, __: object, env: Any) -
     svg = env["figures"].get(Path(str(tokens[index].attrs["src"])).stem)
     if svg is None:
         return title
-    inline = _NAMESPACE.sub("", svg)  # a page of HTML knows the namespaces of SVG
+    inline = _NAMESPACE.sub("", svg)  # SVG in HTML needs no namespaces
     return f'<span class="figure" role="img" aria-label="{title}">{inline}</span>'
 
 

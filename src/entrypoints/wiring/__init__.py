@@ -1,1 +1,1 @@
-"""Settings, and the container that picks the adapters by them."""
+"""Settings, and the container that selects the adapters by them."""

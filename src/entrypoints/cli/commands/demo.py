@@ -116,7 +116,7 @@ def _program() -> str:
 def _data(wired: Container) -> tuple[DataSource, DataSource]:
     """Return the data to train on and the data to score: the configured data for both.
 
-    If the reference data cannot be fetched: simulated rows, and a file of them.
+    If the reference data cannot be fetched, both are simulated.
     """
     try:
         source: DataSource = wired.source()

@@ -67,7 +67,7 @@ def show(
 
 
 def card_of(model: LoadedModel) -> ModelCard:
-    """Return the card of a version, with what its registry knows."""
+    """Return the card of a version, with the facts of its registry."""
     version = model.version
     facts = {
         "version": version.label,

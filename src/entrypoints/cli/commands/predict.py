@@ -190,7 +190,7 @@ def _given(context: typer.Context, name: str) -> list[str]:
 
 @contextmanager
 def _resumable(command: Callable[[], str]) -> Iterator[None]:
-    """Print the command to resume when the user interrupts, or something is unavailable."""
+    """Print the command to resume after an interruption, or if something is unavailable."""
     try:
         yield
     except KeyboardInterrupt:

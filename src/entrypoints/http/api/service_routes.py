@@ -31,12 +31,12 @@ def service_router(
 def _add_health_routes(router: APIRouter, serving: ServedModel) -> None:
     @router.get("/health", tags=["health"], summary="Whether the server runs")
     async def health() -> dict[str, str]:
-        """Answer as long as the process can."""
+        """Answer 200 while the process responds."""
         return {"status": "ok"}
 
     @router.get("/health/live", tags=["health"], summary="Whether the server is alive")
     async def live() -> dict[str, bool]:
-        """Answer as long as the process can; a server that does not should be restarted."""
+        """Answer 200 while the process responds; restart a server that does not."""
         return {"live": True}
 
     @router.get(
@@ -48,8 +48,8 @@ def _add_health_routes(router: APIRouter, serving: ServedModel) -> None:
     async def ready() -> dict[str, Any]:
         """Answer 200 once a model has passed every check, 503 with the reason until then.
 
-        If the registry cannot be reached, or the new version failed a check, the server goes on
-        answering with the version before: it is `degraded`, and `problem` gives the reason.
+        If the registry cannot be reached, or the new version failed a check, the server
+        continues with the previous version: it is `degraded`, and `problem` gives the reason.
         """
         state = serving.state
         if state.model is None:
@@ -77,7 +77,7 @@ def _add_model_routes(
         **with_key(Protocol.NATIVE, _NOT_READY),
     )
     async def model() -> Response:
-        """Return schema, metrics, data version and provenance of the model that answers now."""
+        """Return schema, metrics, data version and provenance of the served model."""
         return JSONResponse(describe_model(serving.model()))
 
     @router.get(

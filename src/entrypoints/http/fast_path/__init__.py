@@ -1,1 +1,1 @@
-"""The fast path: answers plain requests before a route is looked for, and leaves the rest."""
+"""The fast path: answers plain requests before the routes, and leaves the others to them."""

@@ -1,4 +1,4 @@
-"""Reads columns fast, checked by their minimum and maximum, and answers only whether it accepts.
+"""Reads columns fast, checked by their minimum and maximum; accepts all rows or none.
 
 It gives the same rows as `Schema.encode_records` and `Schema.encode_table`.
 """

@@ -1,8 +1,8 @@
 """The accelerator before the HTTP routes.
 
-From a raw body by a compiled validator (`row_reader`) or a column reader to the data plane and back
-to bytes. A request that it does not accept at once goes to the ordinary routes, with what has been
-received of it: they answer every request, and every error.
+A compiled validator (`row_reader`) or a column reader reads the raw body; the data plane predicts.
+Other requests go to the ordinary routes, with the received part of the body: the routes answer
+every request, also with errors.
 """
 
 from asyncio import to_thread
@@ -30,7 +30,7 @@ from entrypoints.http.protocols.table_scoring import Decode, score
 from entrypoints.http.request_body import exceeds, is_json
 
 # A longer body is read and answered on a thread, so that smaller requests do not wait for it: some
-# 300 rows of JSON. For less a thread does not pay: another may hold the interpreter for 5 ms.
+# 300 rows of JSON. A thread is slower for less: another may hold the GIL for 5 ms.
 MAX_JSON_BYTES_ON_LOOP = 65_536
 # Some 400 rows of tensors in JSON, or 1,200 in bytes.
 MAX_TENSOR_BYTES_ON_LOOP = 98_304
@@ -44,12 +44,12 @@ class Scorer(Protocol):
     """Scores the body of a request."""
 
     async def __call__(self, scope: Scope, model: LoadedModel, content: bytes) -> _Scored | None:
-        """Return predictions and response; None, or any error, where the routes have to decide."""
+        """Return predictions and response; after None or an error the routes decide."""
         ...
 
 
 class FastPath:
-    """Answers requests; those that it does not accept by the ordinary routes."""
+    """Answers the requests that it accepts, and passes others to the ordinary routes."""
 
     def __init__(self, data_plane: DataPlane, ordinary: ASGIApp) -> None:
         readers = Readers()
@@ -97,7 +97,7 @@ class FastPath:
 
 
 class Readers:
-    """Keeps the reader for the served model."""
+    """Caches the reader for the served model."""
 
     def __init__(self) -> None:
         self._last: tuple[LoadedModel, RowReader] | None = None

@@ -1,4 +1,4 @@
-"""Reads rows of JSON fast, and answers only whether it accepts them.
+"""Reads rows of JSON fast; accepts all of them or none.
 
 It accepts a subset of what `Schema.encode_records` accepts and gives the same rows; the ordinary
 route decides on the rest. Few rows are read by a validator compiled from the schema, many by a
@@ -95,7 +95,7 @@ class RowReader:
     def _of_few(self, records: Sequence[_Record], values: _Values) -> Rows | None:
         """Return valid rows, or None if an integer is not whole.
 
-        The validator would take 1e-270 for a multiple of one.
+        The validator accepts 1e-270 as a multiple of one.
         """
         rows = [*map(values, records)]
         found = (row[position] for row in rows for position in self._integers)

@@ -1,6 +1,6 @@
 """Metrics in Prometheus' text format, merged over the processes of a server.
 
-Each process writes its samples to a file of its own once a second. The process that is asked
+Each process writes its samples to a file of its own once a second. The process that answers
 merges them with its own samples. Counters of a process that has ended are kept.
 """
 

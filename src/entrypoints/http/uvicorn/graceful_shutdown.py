@@ -19,7 +19,7 @@ from entrypoints.http.uvicorn.connection import Connection
 
 
 class GracefulServer(Server):
-    """A server of uvicorn with that shutdown."""
+    """A uvicorn server that accepts the waiting connections before it stops."""
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop listening, accept the connections of the queue, and finish all requests."""

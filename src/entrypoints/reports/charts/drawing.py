@@ -1,4 +1,4 @@
-"""Draws figures: bars by a template, so that a model card needs no matplotlib, others by that."""
+"""Draws bars by a template, so that a model card needs no matplotlib; other figures by it."""
 
 from entrypoints.reports.charts.figures import Bars, Figure
 from entrypoints.reports.rendering import render

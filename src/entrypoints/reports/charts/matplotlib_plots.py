@@ -22,7 +22,7 @@ _INK, _SOFT, _STRONG, _WEAK, _MARK = "#1d2430", "#5b6675", "#2f6db5", "#a9b4c2",
 _GRID = "#e2e6eb"
 _LINE = 0.34
 
-# The variables of the page's style sheet by the colour that a file without one has.
+# CSS variables of the page, by the colour in a file without style sheet.
 _COLOURS = {
     _INK: "ink",
     _SOFT: "soft",

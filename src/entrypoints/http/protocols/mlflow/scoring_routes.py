@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol: what `mlflow models serve` answers."""
+"""MLflow's scoring protocol: the endpoints of `mlflow models serve`."""
 
 import csv
 from collections.abc import Callable

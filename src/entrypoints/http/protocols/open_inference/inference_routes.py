@@ -121,7 +121,7 @@ def _add_server_routes(router: APIRouter, serving: ServedModel) -> None:
         response_description="Done.",
     )
     async def v2_live() -> dict[str, bool]:
-        """Answer as long as the process can."""
+        """Answer 200 while the process responds."""
         return {"live": True}
 
     @router.get(
@@ -185,7 +185,7 @@ def _served(serving: ServedModel, model: str, version: str | None = None) -> Loa
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    """Describe them; as parameters of a function FastAPI would add an error that never occurs."""
+    """Return the path parameters; FastAPI would add an error response that never occurs."""
     names = [name for name in ("model", "version") if f"{{{name}}}" in path]
     return [
         {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
