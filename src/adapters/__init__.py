@@ -1,1 +1,1 @@
-"""Implementations of the ports, one technology to a folder."""
+"""Implementations of the ports, one folder for each technology."""

@@ -18,8 +18,8 @@ def in_order(
     """Yield the results in the order of the items; at most `max_unfinished` are unfinished.
 
     A slow item does not delay the items after it, only their results. After an error no further
-    item is submitted, and the error is raised in its turn. `check` is called whenever nothing has
-    finished for `seconds`; it may raise.
+    item is submitted, and the error is raised in the order of the items. `check` is called whenever
+    nothing has finished for `seconds`; it may raise.
     """
     upcoming, failed = iter(items), False
     futures: deque[Future[Result]] = deque()

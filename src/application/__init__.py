@@ -1,1 +1,1 @@
-"""The use cases, and the ports through which they speak to the world."""
+"""The use cases, and the ports that they need."""

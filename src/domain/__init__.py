@@ -1,1 +1,1 @@
-"""What modelport is about: tables, models, decisions. No I/O; standard library and numpy only."""
+"""The domain: tables, models and decisions. No I/O; standard library and numpy only."""

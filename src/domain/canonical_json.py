@@ -1,4 +1,4 @@
-"""JSON with one way to write each value."""
+"""Canonical JSON: equal values give equal bytes."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from domain.errors import Misconfigured
 
 
 def json_bytes(value: object) -> bytes:
-    """Return readable JSON, ending in a newline, always the same bytes for the same value."""
+    """Return indented JSON that ends in a newline; equal values give equal bytes."""
     text = json.dumps(json_value(value), indent=2, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
 
@@ -20,8 +20,8 @@ def json_bytes(value: object) -> bytes:
 def json_value(value: Any) -> Any:
     """Return the JSON value of nested dataclasses, mappings, sequences and arrays.
 
-    A dataclass becomes a dictionary of its fields, in their order, or what its `to_mapping`
-    returns; a numpy array becomes a list.
+    A dataclass becomes what its `to_mapping` returns, or else a dictionary of its fields in order;
+    a numpy array becomes a list.
     """
     if hasattr(value, "to_mapping"):
         return json_value(value.to_mapping())
@@ -37,10 +37,10 @@ def json_value(value: Any) -> Any:
 
 
 def from_json_value(form: Any, value: Any, where: str) -> Any:
-    """Return the object of type `form` that `json_value` turned into this value.
+    """Return the object of type `form` for a JSON value: the inverse of `json_value`.
 
-    `form` is made of dataclasses, `tuple[X, ...]`, `Mapping[str, X]` and scalars. An integer is a
-    number, too; true is not.
+    `form` is made of dataclasses, `tuple[X, ...]`, `Mapping[str, X]` and scalars. A float may be
+    written as an integer, but not as true or false.
 
     Raises:
         Misconfigured: a key is missing or unknown, or a value has another type; names the key.
@@ -62,7 +62,7 @@ def from_json_value(form: Any, value: Any, where: str) -> Any:
     return _require(value, form, where)
 
 
-# Larger integers are beyond the range of float64.
+# Larger integers may overflow float64.
 _LARGEST = 10**308
 
 _NAMES = {dict: "a table", list: "a list", float: "a number", int: "an integer", str: "text"}

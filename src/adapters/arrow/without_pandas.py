@@ -1,7 +1,7 @@
 """Arrow without pandas, for processes that only score.
 
-pyarrow imports pandas, if it is installed, when it makes its first array from Python objects, which
-might be those of pandas. It tries this only once, and has no option against it.
+pyarrow imports pandas, if it is installed, when it makes its first array from Python objects. It
+tries this only once, and has no option to prevent it.
 """
 
 import sys
@@ -35,7 +35,7 @@ def leave_pandas_out() -> None:
     """
     if "pandas" in sys.modules:
         return
-    finder = _NoPandas()  # None in sys.modules is no way: pyarrow takes it for the module
+    finder = _NoPandas()  # None in sys.modules does not work: pyarrow takes it for the module
     sys.meta_path.insert(0, finder)
     try:
         pa.array([0])

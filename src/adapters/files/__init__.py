@@ -1,1 +1,1 @@
-"""What all adapters share: locks, atomic writes, temporary folders, the download cache."""
+"""Files for all adapters: locks, atomic writes, temporary folders, the download cache."""

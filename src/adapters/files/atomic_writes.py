@@ -26,7 +26,7 @@ def os_errors_as_unavailable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn errors of the operating system into `Unavailable`, with advice how to resume."""
+    """Turn errors of the operating system into `Unavailable`, which explains how to resume."""
     try:
         yield
     except OSError as error:
@@ -61,7 +61,7 @@ def replacing(
 ) -> Iterator[BufferedRandom]:
     """Open a temporary file in `folder`, which replaces `path` when the block succeeds.
 
-    Then the file has reached the disk. Without `sync_content` or `sync_name` the write is faster,
+    Then the content is on disk. Without `sync_content` or `sync_name` the write is faster,
     and a power failure may lose the content or the name.
     """
     with _temporary(folder) as temporary:
@@ -96,7 +96,7 @@ def create_file(path: Path, content: bytes) -> None:
 
 
 def write_and_sync(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a new file with these permissions, and return when it has reached the disk."""
+    """Write a new file with these permissions, and sync it to disk."""
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(content)
         file.flush()
@@ -104,7 +104,7 @@ def write_and_sync(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Return when the names in a folder have reached the disk."""
+    """Sync the names in a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

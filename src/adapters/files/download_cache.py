@@ -1,8 +1,8 @@
 """A cache of downloaded files, which continues an interrupted transfer.
 
 FOLDER/NAME        a complete file
-FOLDER/NAME.part   what has arrived of a transfer
-….tag              the version of the content, as the server names it: of the file, of the part
+FOLDER/NAME.part   the received part of a transfer
+….tag              the version of the content of either, as the server names it
 """
 
 import re
@@ -20,7 +20,7 @@ _UNSAFE = re.compile(r"[^\w.-]")
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """A file in the cache, and the part of it that has arrived."""
+    """A file in the cache, and the received part of a new one."""
 
     path: Path
 
@@ -40,7 +40,7 @@ class CachedFile:
         return _read_tag(self.part)
 
     def start(self, tag: str) -> None:
-        """Remove the part, and note the version of the content that is transferred now."""
+        """Remove the part, and record the version of the content that is transferred now."""
         self.discard()
         _tag_file(self.part).write_text(tag)
 
@@ -69,7 +69,7 @@ def cached_file(cache_dir: Path, key: str, name: str) -> Iterator[CachedFile]:
 
 
 def safe_file_name(name: str) -> str:
-    """Return a name that every file system takes, with the same suffix."""
+    """Return a name that every file system allows, with the same suffix."""
     return _UNSAFE.sub("_", name)[-100:].lstrip(".") or "file"
 
 

@@ -13,12 +13,12 @@ from typing import BinaryIO
 
 
 class AlreadyLocked(Exception):
-    """Another process holds a lock; the message says which."""
+    """Another process holds a lock; the message names it."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait for a lock file, and hold it against every other thread and process."""
+    """Wait for a lock file, and hold it; no other thread or process can hold it meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

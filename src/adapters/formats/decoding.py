@@ -26,7 +26,7 @@ _TYPES = {
 }
 _LISTS = {"string": "texts", "integer": "integers", "number": "numbers"}
 _UNKNOWN = "unexpected_keyword_argument"
-_ABSENT: Any = object()
+_MISSING: Any = object()
 
 
 def read_as(table: type[Table], build: Callable[[Table], Any]) -> GetPydanticSchema:
@@ -95,7 +95,7 @@ class Decoder(Generic[Decoded]):
         Raises:
             Misconfigured: as `json` does.
         """
-        # Dates and the like have no JSON form, and no key takes one: an object is refused by all.
+        # Dates and times have no JSON form. They become an object that no key accepts.
         return self.json(json.dumps(values, default=lambda _: {"value": ""}).encode(), where)
 
 
@@ -119,7 +119,7 @@ class _Document:
             text = f"unknown key{'' if self._secret else f' {keys}'}; allowed: {allowed}"
         elif problem["type"] == "value_error":
             text = problem["msg"].removeprefix("Value error, ")
-        elif value is _ABSENT:
+        elif value is _MISSING:
             text = "is missing"
         elif "enum" in node and isinstance(value, str):
             shown = "" if self._secret else f"{value!r} "
@@ -144,7 +144,7 @@ class _Document:
                 named = value.get("name") if shows_names else None
                 path.append(named if named and isinstance(named, str) else str(part + 1))
             else:
-                value = value.get(part, _ABSENT)
+                value = value.get(part, _MISSING)
                 path.append(part)
         return path, node, value
 

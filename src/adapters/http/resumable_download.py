@@ -43,9 +43,9 @@ def fetch(
 ) -> Path:
     """Return a local copy of a URL (http, https or file), with the same file name.
 
-    With a checksum, a file in the cache is verified and returned without a request. Without one,
-    the server is asked whether the file has changed. `progress` receives the bytes so far and the
-    total, if known; `timeout` is for each single wait, in seconds.
+    With a checksum, a file in the cache is verified and returned without a request. Without one, a
+    request checks whether the file has changed. `progress` receives the bytes so far and the total,
+    if known; `timeout` is for each single wait, in seconds.
 
     Raises:
         NotFound: there is nothing at the URL.

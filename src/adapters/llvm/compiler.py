@@ -21,7 +21,7 @@ _FUNCTION = ctypes.CFUNCTYPE(
     ctypes.c_void_p,
     ctypes.c_void_p,
 )
-# Code generation only: passes over modules find nothing in the kernels and take long.
+# The level of code generation. Optimisation passes take long and do not improve the kernels.
 _OPTIMISATION_LEVEL = 3
 _LIBRARY = "libllvmlite"
 

@@ -7,7 +7,7 @@ It follows `nearest_neighbours` and `neighbour_statistics` of the domain number 
 same order, without fused or reordered operations. Only the choice of the nearest among the compared
 points differs: each is inserted into a sorted list behind its equals, as a stable sort orders them.
 
-Cumulative sums begin at -0.0: unlike 0.0, it leaves the first number unchanged.
+Cumulative sums begin at -0.0, which leaves the first number unchanged; 0.0 turns -0.0 into 0.0.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,8 @@
 *Ranks.* The values of a row are only compared with thresholds. So each value is first replaced by
 its rank: the number of its column's thresholds below it. Then `value <= threshold` is `rank <= rank
 of the threshold`: exact, and on bytes, of which 64 fit a register. A missing value goes left at
-some nodes and right at others, whatever the threshold: each column has two planes of ranks, in
-which a missing value ranks lowest and highest, and each node reads one of them.
+some nodes and right at others, independently of the threshold. So each column has two planes of
+ranks, in which a missing value ranks lowest and highest; each node reads one of them.
 
 *Many rows: all nodes, in order.* A block of 64 rows holds one byte per row: the leftmost leaf that
 the row can still reach. A node changes only rows whose leaf is the node's `low`, its leftmost leaf;

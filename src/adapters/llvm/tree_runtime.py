@@ -19,7 +19,7 @@ from domain.model.tree_ensemble import TreeEnsemble
 
 Nodes: TypeAlias = NDArray[np.intp]
 
-# Marks instead of branches and of numbers of inner nodes.
+# Special values in arrays of branches, and in arrays of inner nodes.
 _FIRST_LEFT, _ROOT, _NO_LEAF = 0, -1, -2
 _NO_TREE = -1
 

@@ -1,4 +1,4 @@
-"""A connection by MLflow's client: quiet, with short timeouts, and with translated errors.
+"""A connection with MLflow's client: no output, short timeouts and translated errors.
 
 MLflow reads its timeouts and its verbosity from the environment of the process only, in part while
 it is imported. So it is imported inside functions, after `set_defaults`.
@@ -37,7 +37,7 @@ _DEFAULTS = {
     # Otherwise a model contains the lock file of the project in the working directory.
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
-    # Otherwise MLflow tries for four minutes to reach a server that is down.
+    # Otherwise MLflow retries for four minutes if a server is down.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.1",

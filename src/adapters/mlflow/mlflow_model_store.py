@@ -1,4 +1,4 @@
-"""A model store in MLflow's model registry, by MLflow's client."""
+"""A model store in MLflow's model registry, with MLflow's client."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -31,8 +31,8 @@ class MlflowStore:
     """A `ModelStore` whose versions are ordinary MLflow models: see `pyfunc_package`.
 
     MLflow cannot compare and set an alias in one step, nor make one version of a bundle that two
-    processes save at once. So writers take turns by a lock file: next to an SQLite database, else
-    in the home folder. Writers with different lock files (other machines, other homes) are not
+    processes save at once. So writers hold a lock file: next to an SQLite database, else in the
+    home folder. Writers with different lock files (other machines, other home folders) are not
     protected: if two set the same alias within milliseconds, both succeed and the last one wins.
     A version is registered after its files are complete.
 
@@ -220,7 +220,7 @@ class MlflowStore:
         return _version(created, [])
 
     def _link(self, client: "MlflowClient", model_id: str, version: "Registered") -> None:
-        """Note the version at its files, as a server does; not essential, so errors are ignored."""
+        """Record the version with its files, as a server does; optional, so errors are ignored."""
         versions = json.dumps([{"name": version.name, "version": int(version.version)}])
         with suppress(ModelportError), self._connection.translated():
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})

@@ -1,1 +1,1 @@
-"""Object stores, by way of fsspec."""
+"""Object stores, accessed with fsspec."""

@@ -19,7 +19,7 @@ def fetch(
 ) -> Path:
     """Return a local copy of an object, with the same file name.
 
-    The store is asked whether the object has changed. An interrupted transfer is continued if the
+    A request checks whether the object has changed. An interrupted transfer is continued if the
     object is still the same.
 
     Raises:

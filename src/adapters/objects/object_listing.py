@@ -29,7 +29,7 @@ def is_several(url: str) -> bool:
 def listed(url: str) -> list[Listed]:
     """Return the objects of a folder or pattern, in the order of their names.
 
-    Names that `is_data` excludes are left out, as in a folder of files.
+    `is_data` selects the objects by name, as in a folder of files.
 
     Raises:
         Misconfigured: the URL names no objects, or the folder contains a folder.

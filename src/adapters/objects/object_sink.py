@@ -18,10 +18,10 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 @dataclass(frozen=True)
 class ObjectSink:
-    """Writes chunks by a sink of files in a folder, and uploads what that has published.
+    """Writes chunks to files in a folder, through `local`, and uploads the published files.
 
-    A receipt object names the job of the output. What is uploaded is removed
-    from the disk; what was published and not uploaded is uploaded by the next run.
+    A receipt object names the job of the output. Uploaded files are removed from the disk. Files
+    that a run has published and not uploaded are uploaded by the next run.
     """
 
     address: ObjectAddress
@@ -32,23 +32,23 @@ class ObjectSink:
     def at(
         cls, url: str, folder: Path, open_local: Callable[[Path], PredictionSink]
     ) -> "ObjectSink":
-        """Return the sink for a URL; `folder` keeps what is not uploaded yet.
+        """Return the sink for a URL; `folder` keeps the files that are not uploaded yet.
 
         Raises:
-            Misconfigured: the URL names no object, or one of no format that can be written.
+            Misconfigured: the URL names no object, or no format with its suffix can be written.
         """
         address = ObjectAddress.parse(url)
         own = folder / sha256(str(address).encode()).hexdigest()
         return cls(address, open_local(own / safe_file_name(address.name)), own)
 
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
-        """Keep every other run of this machine from the object."""
+        """Lock the object against other runs on this machine."""
         return self.local.locked(job)
 
     def finished(self, job: BatchJob) -> FinishedJob | None:
         found = self._uploaded(job)
         if found is not None:
-            self._free()  # a run may have been killed after its receipt
+            self._free()  # they remain if a run was killed after it wrote the receipt
             return found
         published = self.local.finished(job)
         return None if published is None else self._upload(job, published)

@@ -1,1 +1,1 @@
-"""Searching for hyper-parameters with Optuna."""
+"""Search for hyper-parameters with Optuna."""

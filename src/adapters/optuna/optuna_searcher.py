@@ -13,7 +13,7 @@ _RANDOM_TRIALS = 6
 
 
 class OptunaSearcher:
-    """A `Searcher`. One trial at a time, so that a seed determines all of them."""
+    """A `Searcher` that runs one trial at a time, so that the seed determines all trials."""
 
     def search(
         self,

@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry."""
+"""Traces with OpenTelemetry."""

@@ -28,8 +28,8 @@ _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_Z
 def connected(address: str, cores: int | None) -> Iterator[None]:
     """Connect to a cluster; an existing connection of the process is used and left open.
 
-    `address` is HOST:PORT, `auto` for the cluster of this machine, or `local` to start one with so
-    many cores (None: all of this machine), which ends with the context.
+    `address` is HOST:PORT, `auto` for the cluster of this machine, or `local` to start one with a
+    number of cores (None: all of this machine), which ends with the context.
 
     Raises:
         Misconfigured: the address is none of these.

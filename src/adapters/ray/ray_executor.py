@@ -23,7 +23,7 @@ _RETRIES = 3
 _IMPORT_FAILED = "The remote function failed to import"  # Ray's only sign of this error
 _CANCEL_SECONDS = 60.0
 _TIMEOUT_SECONDS = 300.0
-_HEAD_TIMEOUT_SECONDS = 20.0  # after 60 Ray ends the process, without advice for the user
+_HEAD_TIMEOUT_SECONDS = 20.0  # after 60 Ray ends the process without a useful message
 
 _loaded: dict[str, Callable[[Any], Any]] = {}  # in a worker process
 

@@ -1,1 +1,1 @@
-"""Simulated block groups, by a published equation."""
+"""Simulated block groups that follow a published equation."""

@@ -34,8 +34,8 @@ _DEVIATES = 9
 
 def regressors(columns: Mapping[str, Vector]) -> Vector:
     """Return what the coefficients are multiplied by, in their order; shape (rows, 9)."""
-    income, people = columns["median_income"], columns["population"]
-    homes = columns["households"]
+    income, population = columns["median_income"], columns["population"]
+    households = columns["households"]
     return np.column_stack(
         [
             np.ones(len(income)),
@@ -43,10 +43,10 @@ def regressors(columns: Mapping[str, Vector]) -> Vector:
             income**2,
             income**3,
             np.log(columns["housing_median_age"]),
-            np.log(columns["total_rooms"] / people),
-            np.log(columns["total_bedrooms"] / people),
-            np.log(people / homes),
-            np.log(homes),
+            np.log(columns["total_rooms"] / population),
+            np.log(columns["total_bedrooms"] / population),
+            np.log(population / households),
+            np.log(households),
         ]
     )
 
@@ -64,17 +64,17 @@ def draw(rows: int, random: np.random.Generator) -> tuple[dict[str, Vector], NDA
     wealth = normal[2]
     income = np.exp(1.24 + _INCOME_ABOVE[region] + 0.42 * wealth)
     age = np.clip(np.round(28.8 - 1.8 * wealth - 3.0 * normal[3] + 13.0 * normal[4]), 1, 52)
-    homes = _count(np.exp(6.0 + 0.7 * normal[3]))
-    bedrooms = _count(homes * np.exp(0.06 + 0.09 * normal[6]))
-    rooms = homes * np.exp(1.63 + 0.15 * wealth + 0.1 * normal[6] + 0.15 * normal[7])
+    households = _count(np.exp(6.0 + 0.7 * normal[3]))
+    bedrooms = _count(households * np.exp(0.06 + 0.09 * normal[6]))
+    rooms = households * np.exp(1.63 + 0.15 * wealth + 0.1 * normal[6] + 0.15 * normal[7])
     columns = {
         "longitude": longitude,
         "latitude": latitude,
         "housing_median_age": age,
         "total_rooms": np.maximum(_count(rooms), bedrooms + 1),
         "total_bedrooms": bedrooms,
-        "population": _count(homes * np.exp(1.05 - 0.04 * normal[3] + 0.25 * normal[5])),
-        "households": homes,
+        "population": _count(households * np.exp(1.05 - 0.04 * normal[3] + 0.25 * normal[5])),
+        "households": households,
         "median_income": np.round(np.clip(income, 0.4999, 15.0001), 4),
     }
     expected = regressors(columns) @ [*COEFFICIENTS.values()]

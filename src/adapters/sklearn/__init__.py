@@ -1,1 +1,1 @@
-"""Estimators of scikit-learn: fitting them, and keeping them without pickle."""
+"""Estimators of scikit-learn: fitting them, and storing them without pickle."""

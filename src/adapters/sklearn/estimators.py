@@ -54,7 +54,7 @@ ERROR_SCALE = TrainingSpec(
 )
 
 # Subsampling shares: boosting is fitted on each row once per share, with that share of the other
-# rows as possible neighbours. It then relies less on single neighbours. Chosen likewise.
+# rows as possible neighbours. It then relies less on single neighbours. Chosen as above.
 SHARES = (1.0, 0.7, 0.4)
 
 # Set by other fields of the specification, or without effect on the model.

@@ -67,7 +67,7 @@ def _linear(estimator: Any, width: int) -> onnx.ModelProto:
 
 
 def _scaled_linear(pipeline: Any, width: int) -> onnx.ModelProto:
-    """Scale as the estimator does: folded into the coefficients, large means would cancel out."""
+    """Scale before the sum, as the estimator does: scaled coefficients would lose digits."""
     scaler, linear = pipeline[0], pipeline[-1]
     scaling = [
         helper.make_node("Sub", ["features", "mean"], ["centred"]),

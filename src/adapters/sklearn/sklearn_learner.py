@@ -102,7 +102,7 @@ def _fit(estimator: Any, columns: Matrix, target: Vector) -> None:
 
 
 def _count_rows(boosting: Any, times: int) -> None:
-    """Scale hyper-parameters that count rows, since each row is there `times` times.
+    """Scale hyper-parameters that count rows, since each row occurs `times` times.
 
     Values that are not allowed stay: scikit-learn refuses them.
     """

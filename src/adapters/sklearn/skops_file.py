@@ -19,7 +19,7 @@ from domain.errors import ArtefactRejected
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
-# The types that loading may construct, with those that skops trusts by itself.
+# The types that loading may construct, in addition to those that skops trusts by default.
 TRUSTED_TYPES = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
@@ -99,7 +99,7 @@ def _renumber(node: Any, ids: dict[Any, int], names: dict[str, str]) -> None:
 
 
 def _identity(node: dict[str, Any]) -> Any:
-    """Equal scalars are one object, other objects are identified by number."""
+    """Equal scalars are one object; other objects are identified by number."""
     if node.get("__loader__") == "JsonNode" and node.get("is_json"):
         return node["content"]
     return node["__id__"]

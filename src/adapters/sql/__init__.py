@@ -1,1 +1,1 @@
-"""Database tables, by SQLAlchemy: data source, output of batch jobs, and tracker."""
+"""Database tables with SQLAlchemy: data source, output of batch jobs, and tracker."""

@@ -21,7 +21,7 @@ _CODED_VALUES = 256
 
 
 class Fingerprint:
-    """SHA-256 of a column, updated with consecutive cells; the division makes no difference."""
+    """SHA-256 of the cells of a column; it does not depend on how updates divide them."""
 
     def __init__(self) -> None:
         self._hash = sha256()

@@ -47,7 +47,7 @@ ColumnTypes: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
 class Database:
     """A database. Connections are not pooled: each is closed after use.
 
-    `unusable` is the type of errors that have no other meaning.
+    `unusable` is the type of all errors that no other domain error describes.
     """
 
     url: sa.URL

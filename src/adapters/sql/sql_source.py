@@ -32,14 +32,14 @@ class SqlSource:
     The version is the SHA-256 of all cells in this order: the same for the same rows with the same
     primary key in any database.
 
-    All reads return the state of the first access, in workers too, also after later writes:
+    All reads return the state at the first access, also in workers and after later writes:
     PostgreSQL keeps a snapshot for the life of the instance, an SQLite file is copied. Other
     databases have no snapshot: `plan` reads the table once more and stores fingerprints of the
     columns in each chunk, and a change since the first access raises `ChecksumMismatch`.
     """
 
     def __init__(self, url: str, snapshot: str | None = None) -> None:
-        """Connect to nothing yet; `snapshot` is the name of one that another instance has taken."""
+        """Do not connect yet; `snapshot` is the name of one that another instance has taken."""
         self._url = url
         self._table = TableName.parse(url, unusable=UnreadableData)
         if snapshot is not None:

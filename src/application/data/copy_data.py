@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 262_144
 
 @dataclass(frozen=True)
 class CopyData:
-    """Streams every row and column: from a file to a database, from a sample to a file."""
+    """Streams every row and column, for example from a file to a database."""
 
     def __call__(
         self,

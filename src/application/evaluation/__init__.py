@@ -1,1 +1,1 @@
-"""Measuring a registered model."""
+"""Evaluation of a registered model."""

@@ -1,4 +1,4 @@
-"""Measure a registered model on data."""
+"""Evaluate a registered model on data."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class EvaluateModel:
     load: LoadModel
 
     def __call__(self, source: DataSource, ref: ModelRef) -> EvaluationReport:
-        """Measure the model on a source that has the target.
+        """Return the metrics of the model on a source that has the target.
 
         Raises:
             InvalidData: the data cannot be used.

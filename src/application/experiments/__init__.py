@@ -1,1 +1,1 @@
-"""Experiments: how the model was chosen."""
+"""Experiments: running the ladder of models, and reporting the results."""

@@ -56,5 +56,5 @@ def search_rows(folding: Folding, rows: int) -> dict[str, NDArray[np.intp]]:
 
 def best_specification(trials: Sequence[Trial], spec: TrainingSpec) -> TrainingSpec:
     """Return the specification of the best trial of a search that started at `spec`."""
-    winner = best(trials)
-    return spec if winner is trials[0] else replace(spec, parameters=winner.parameters)
+    chosen = best(trials)
+    return spec if chosen is trials[0] else replace(spec, parameters=chosen.parameters)

@@ -27,7 +27,7 @@ class HoldoutResult:
     aliases: tuple[str, ...] = ()
 
     def is_of(self, spec: TrainingSpec) -> bool:
-        """Whether it was trained by a specification, whose other parameters are defaults."""
+        """Whether it was trained by this specification, which lists no default parameters."""
         own = self.training
         same = (own.estimator, own.features) == (spec.estimator, spec.features)
         split = (own.split.holdout, own.seed) == (spec.split.holdout, spec.seed)
@@ -37,11 +37,11 @@ class HoldoutResult:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentEvidence:
-    """What the report on how the model was chosen is computed from.
+    """The input of the report on how the model was chosen.
 
-    `holdout` has every version that was trained on the same data and split, oldest first; `seeds`
-    is None where the specification was not tried on other splits of the same data, `uncertainty`
-    where the champion is of other data or has no intervals.
+    `holdout` has every version that was trained on the same data and split, oldest first. `seeds`
+    is None if the specification was not tried on other splits of the same data. `uncertainty` is
+    None if the champion was trained on other data or has no intervals.
     """
 
     results: ExperimentResults

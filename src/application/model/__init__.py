@@ -1,1 +1,1 @@
-"""Getting a registered model ready to answer, and signing it."""
+"""Loading and signing a registered model."""

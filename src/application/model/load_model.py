@@ -28,7 +28,7 @@ PROFILE = "profile.json"
 class LoadedModel:
     """A model in memory that passed every check.
 
-    `intervals` is None for a model trained without, `applicability` for a bundle without profile.
+    `intervals` is None without an error-scale model, `applicability` without a profile.
     """
 
     version: ModelVersion
@@ -159,7 +159,7 @@ class LoadModel:
         return self._trusted(version, self.store.load(version))
 
     def _trusted(self, version: ModelVersion, bundle: Bundle) -> PortableModel:
-        """Return a version after the check of its signature; nothing else was read yet."""
+        """Check the signature of a version before its files are parsed; return it."""
         require_signed(version, self.verifier)
         return PortableModel(version, bundle, self.runtime, self.read_manifest)
 

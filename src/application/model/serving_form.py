@@ -13,8 +13,8 @@ from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING, FeatureEncoding
 from domain.features.neighbour_statistics import StatisticsCompiler
 
-# From columns, shape (rows, columns) with one row or more, to one number per row. A row's number
-# is the same to the last bit whatever rows are scored with it.
+# From columns, shape (rows, columns) with one row or more, to one number per row. The number of a
+# row does not depend on the other rows, to the last bit.
 ScoreColumns: TypeAlias = Callable[[Matrix], Vector]
 
 

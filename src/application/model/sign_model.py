@@ -1,4 +1,4 @@
-"""Signatures: who may make a model that is loaded."""
+"""Sign a registered model, and check the signatures of a version."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from domain.model.reference import ModelRef, ModelVersion
 
 @dataclass(frozen=True)
 class SignModel:
-    """Signs a registered version, after its bundle has proven to be the registered one."""
+    """Signs a registered version after it has verified the bundle."""
 
     store: ModelStore
     signer: Signer
@@ -30,7 +30,7 @@ class SignModel:
 
 
 def sign(store: ModelStore, signer: Signer | None, version: ModelVersion) -> ModelVersion:
-    """Return a version with a signature by this signer, if there is one."""
+    """Return a version with a signature by the signer; unchanged without a signer."""
     if signer is None or signer.key in signature.signatures(version.details):
         return version
     made = signer.sign(signature.message(version.bundle_id))
@@ -41,7 +41,7 @@ def require_signed(version: ModelVersion, verifier: Verifier | None) -> None:
     """Check that a trusted key has signed a version, with a `verifier`.
 
     Raises:
-        ArtefactRejected: no trusted key has; names the keys that have.
+        ArtefactRejected: no trusted key has signed it; names the keys that have.
     """
     if verifier is None:
         return

@@ -19,7 +19,7 @@ class Predictor(Protocol):
     def predict(self, matrix: Matrix) -> Vector:
         """Return one prediction per row of `matrix`, shape (rows, features).
 
-        The prediction of a row has the same bits whatever the other rows are.
+        The prediction of a row does not depend on the other rows, to the last bit.
         """
         ...
 

@@ -14,7 +14,7 @@ from domain.training.specification import Parameter, TrainingSpec
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted estimator and its files, which are made at the first use.
+    """A fitted estimator and its files, which are made on first use.
 
     `predictor` predicts with the estimator itself, for the parity check; `export` makes the files,
     the same each time; `libraries` are the versions used.

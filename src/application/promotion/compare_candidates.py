@@ -54,16 +54,16 @@ class CompareCandidates:
     seconds: Callable[[], float] = perf_counter
 
     def __call__(
-        self, challenger: LoadedCandidate, incumbent: ModelVersion | None, holdout: LabelledRows
+        self, challenger: LoadedCandidate, champion: ModelVersion | None, holdout: LabelledRows
     ) -> ChampionComparison:
         """Compare a challenger with the champion, if there is one."""
         schema = challenger.manifest.schema
-        champion = self._champion(incumbent, schema)
+        loaded = self._champion(champion, schema)
         theirs: Candidate | Incomparable | None
-        if isinstance(champion, LoadedCandidate):
-            ours, theirs = self._measure([challenger, champion], holdout)
+        if isinstance(loaded, LoadedCandidate):
+            ours, theirs = self._measure([challenger, loaded], holdout)
         else:
-            (ours,), theirs = self._measure([challenger], holdout), champion
+            (ours,), theirs = self._measure([challenger], holdout), loaded
         parts = segments(schema, holdout.matrix, holdout.target, schema.target.name)
         return ChampionComparison(theirs, self.policy.decide(ours, theirs, parts))
 
@@ -83,19 +83,19 @@ class CompareCandidates:
         ]
 
     def _champion(
-        self, incumbent: ModelVersion | None, schema: Schema
+        self, version: ModelVersion | None, schema: Schema
     ) -> LoadedCandidate | Incomparable | None:
-        if incumbent is None:
+        if version is None:
             return None
         try:
-            bundle = self.load.store.load(incumbent)
-            model = self.load.opened(incumbent, bundle)
+            bundle = self.load.store.load(version)
+            model = self.load.opened(version, bundle)
         except ArtefactRejected as error:
-            return Incomparable(incumbent.label, str(error), may_be_replaced=True)
+            return Incomparable(version.label, str(error), may_be_replaced=True)
         if not model.manifest.schema.has_same_rows_as(schema):
             why = "its schema has other features; promote the new version by hand if that is meant"
-            return Incomparable(incumbent.label, why, may_be_replaced=False)
-        return LoadedCandidate(incumbent.label, model.manifest, bundle, model.predictor)
+            return Incomparable(version.label, why, may_be_replaced=False)
+        return LoadedCandidate(version.label, model.manifest, bundle, model.predictor)
 
 
 def _candidate(

@@ -62,14 +62,14 @@ class SetChampion:
                 )
 
     def _keep(self, champion: ModelVersion, bundle: Bundle) -> None:
-        """Cache the champion for servers that start; the cache may fail."""
+        """Cache the champion for servers that start later; ignore errors of the cache."""
         promoted = replace(champion, aliases=champion.aliases | {CHAMPION})
         with suppress(ModelportError):
             self.cache.keep(ModelRef(champion.name), promoted, bundle)
 
 
 def resolved(store: ModelStore, ref: ModelRef) -> ModelVersion | None:
-    """Return the version of a reference; None if there is none."""
+    """Return the version of a reference; None if it does not exist."""
     try:
         return store.resolve(ref)
     except NotFound:

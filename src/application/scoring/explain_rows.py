@@ -48,7 +48,7 @@ class Explanations:
 class LoadExplainer:
     """Loads the explainer of a model and keeps the last one.
 
-    `explainers` is called at the first use: its libraries are large, and may be missing.
+    `explainers` is called on first use: its libraries are large, and may not be installed.
     """
 
     store: ModelStore

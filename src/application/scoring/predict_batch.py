@@ -64,8 +64,8 @@ class PredictBatch:
         `began` is called with the job before anything is written.
 
         Raises:
-            InvalidData: the input has no rows or lacks a column, the model cannot compute what the
-                options ask for, or more rows are rejected than allowed; the output is unchanged.
+            InvalidData: the input has no rows or lacks a column, the model does not support an
+                option, or more rows are rejected than allowed; the output is unchanged.
             Conflict: another run writes to the output.
             NotSupported: explanations are not available.
         """
@@ -140,7 +140,7 @@ class PredictBatch:
         allowed = options.max_rejects.of(counts.total)
         progress(Progress(0, counts.total))
         remaining = counts.remaining(source.plan(job.chunk_rows))
-        # Closed before the lock is released: then no worker of this run writes any more.
+        # Closing waits for the workers, so that none writes after the lock is released.
         with closing(self.executor.map(score, remaining, options.workers)) as receipts:
             for receipt in receipts:
                 counts.add(receipt)

@@ -9,7 +9,7 @@ from domain.scoring.batch_job import ChunkReceipt
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`rows` done of `total`, `resumed` of them by an earlier run."""
+    """`rows` of `total` are done, `resumed` of them by an earlier run."""
 
     rows: int
     total: int
@@ -21,7 +21,7 @@ class Progress:
         return done / seconds if done > 0 and seconds > 0 else None
 
     def seconds_left(self, seconds: float) -> float | None:
-        """Return the time that the rest takes at the rate so far; None without a rate."""
+        """Return the estimated seconds for the remaining rows; None before the first row."""
         rate = self.rate(seconds)
         return None if rate is None else (self.total - self.rows) / rate
 

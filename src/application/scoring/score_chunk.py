@@ -80,7 +80,7 @@ class ScoreChunk:
 
     @cached_property
     def _explainer(self) -> Explainer | None:
-        """Each worker loads its own."""
+        """The explainer of this worker, loaded on first use; None without explanations."""
         if self.explainers is None:
             return None
         return self.explainers.load(

@@ -1,1 +1,1 @@
-"""The model that a server answers with."""
+"""The model that a server predicts with."""

@@ -3,7 +3,7 @@
 event                                                state afterwards
 ---------------------------------------------------  -------------------------------------------
 restore: the cache has the last good version         degraded, until the registry answers
-refresh: the reference means the served version      ready
+refresh: the reference names the served version      ready
 refresh: another version passes all checks           ready; the version is cached
 refresh: a check fails, or the registry is down      degraded; without a model, as for restore
 
@@ -50,7 +50,7 @@ class ServingState:
 
     @property
     def degraded(self) -> bool:
-        """Whether the reference may mean another version than the served one."""
+        """Whether the reference may name another version than the served one."""
         return self.model is not None and bool(self.problem)
 
 
@@ -65,7 +65,7 @@ class _Rejected:
 class ServedModel:
     """The model of one reference; thread-safe.
 
-    A rejected version is loaded again after `retry_after`, or once the reference has meant another
+    A rejected version is loaded again after `retry_after`, or once the reference has named another
     version in between.
     """
 
@@ -106,7 +106,7 @@ class ServedModel:
         return self.ready
 
     def refresh(self) -> bool:
-        """Serve the version that the reference means now; return whether there is a model."""
+        """Serve the version that the reference names now; return whether there is a model."""
         with self._changing:
             try:
                 self._follow(self.load.store.resolve(self.ref))

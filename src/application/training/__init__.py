@@ -1,1 +1,1 @@
-"""Training a model: rows, cross-validation, calibration, registration."""
+"""Training a model: cross-validation, calibration, registration."""

@@ -1,9 +1,9 @@
 """Calibrate the intervals of a model on out-of-fold errors.
 
-Five models are fitted as the model itself, each without a fifth of the training rows, and predict
-that fifth. An error-scale model is fitted on the errors, and five more, each without a fifth. So
-each conformal score is of a row that neither of its two models was fitted on. Every fold fits its
-own encoding (medians, neighbours).
+Five models of the same specification are each fitted without a fifth of the training rows, and
+predict that fifth. One error-scale model is fitted on all errors, and five more, each without a
+fifth. So each conformal score is of a row that neither of its two models was fitted on. Every fold
+fits its own encoding (medians, neighbours).
 """
 
 from collections.abc import Callable, Mapping

@@ -103,14 +103,14 @@ class TrainModel:
         spec = spec.for_schema(schema)
         data, store = source.version, self.set_champion.store
         rows = read_labelled(source, schema).divide(spec.split)
-        incumbent = resolved(store, ModelRef(schema.name))
+        champion = resolved(store, ModelRef(schema.name))
         with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
             fitted = self._fit(spec, schema, rows, self.calibrate if intervals else None)
             challenger = self._challenger(schema, spec, data, rows, fitted)
             manifest = challenger.manifest
             metrics, uncertainty = manifest.metrics, manifest.uncertainty
             run.log_metrics({**metrics.to_mapping(), **to_metrics(uncertainty)})
-            compared = self.compare(challenger, incumbent, rows.holdout)
+            compared = self.compare(challenger, champion, rows.holdout)
             decision = compared.decision if promote else compared.decision.withheld()
             run.log_artifact(CARD, self.render_card(manifest))
             _record(run, challenger, decision)
@@ -120,8 +120,8 @@ class TrainModel:
         report = TrainingReport(
             version, metrics, uncertainty, compared.champion, decision, data, run.id
         )
-        entry = self._entry(report, incumbent, requested=promote)
-        self.set_champion(entry, version, incumbent, challenger.bundle)
+        entry = self._entry(report, champion, requested=promote)
+        self.set_champion(entry, version, champion, challenger.bundle)
         return report
 
     def _fit(
@@ -150,17 +150,17 @@ class TrainModel:
         return _Fitted(trained, served, predictions, max(deviations), calibrated)
 
     def _entry(
-        self, report: TrainingReport, incumbent: ModelVersion | None, *, requested: bool
+        self, report: TrainingReport, champion: ModelVersion | None, *, requested: bool
     ) -> LedgerEntry:
         version, decision = report.version, report.decision
-        same = incumbent is not None and incumbent.number == version.number
+        same = champion is not None and champion.number == version.number
         return LedgerEntry(
             at=self.clock(),
             action=Action.TRAIN,
             outcome=outcome_of(decision, requested=requested, unchanged=same),
             model=version.name,
             version=version.label,
-            champion=incumbent.label if incumbent else None,
+            champion=champion.label if champion else None,
             by=self.set_champion.by,
             reasons=decision.reasons,
             evidence={

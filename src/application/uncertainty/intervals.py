@@ -29,7 +29,7 @@ class Intervals:
     def bounds(self, matrix: Matrix, predictions: Vector, level: float) -> Bounds:
         """Return the interval of each row of `matrix`, shape (rows, features), at a level.
 
-        The interval of a row has the same bits whatever the other rows are.
+        The interval of a row does not depend on the other rows, to the last bit.
 
         Raises:
             InvalidData: the level is not allowed.

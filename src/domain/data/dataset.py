@@ -13,9 +13,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def is_data(name: str) -> bool:
-    """Whether a file, by its path inside a folder, is a part of the folder's table.
+    """Whether the file at a path in a folder belongs to the table of the folder.
 
-    Hidden files, files that begin with `_` and rejects files are not.
+    Hidden files, files that begin with `_` and rejects files do not.
     """
     hidden = any(part.startswith((".", "_")) for part in name.split("/"))
     return not hidden and not name.endswith(REJECTS)
@@ -35,9 +35,9 @@ class DatasetIdentity:
 class DatasetVersion:
     """The exact content of a dataset.
 
-    `sha256` is of the bytes of the file, or of the rows without a file. `md5` is the digest of the
-    file in DVC. `uri` is the address, without a password; it is not part of the identity.
-    `simulated` data is not real.
+    `sha256` is of the bytes of the file, or of the rows if there is no file. `md5` is the digest of
+    the file in DVC. `uri` is the address, without a password; it is not part of the identity.
+    `simulated` is true for simulated data.
     """
 
     uri: str
@@ -62,10 +62,10 @@ class DatasetVersion:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows `start` to `start + rows` of a source; `locator` is for the source itself.
+    """Rows `start` to `start + rows` of a source; only the source reads `locator`.
 
-    Small and picklable: a worker that has the source and a chunk can read the rows. For a source
-    of several files, `file` has the rows, and `before_file` rows are in the files before it.
+    Small and picklable: a worker that has the source and a chunk can read the rows. If the source
+    has several files, `file` has the rows, and the files before it have `before_file` rows.
     """
 
     index: int

@@ -29,12 +29,12 @@ class Kind(StrEnum):
 
 
 class Refused(ValueError):
-    """One value is not allowed; the message has the reason, but not the value."""
+    """A value is not allowed; the message gives the reason, never the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """An input column of a model. `low` and `high` are allowed values."""
+    """An input column of a model. `low` and `high` are inclusive bounds of a number."""
 
     name: str
     kind: Kind
@@ -83,7 +83,7 @@ class Feature:
 
     @property
     def sample(self) -> float | str | bool | None:
-        """An allowed value: the example, or one chosen by the rule."""
+        """An allowed value: the example, or one derived from the rule."""
         if self.example is not None or self.nullable:
             return self.example
         if self.kind is Kind.CATEGORY:
@@ -140,7 +140,7 @@ class Feature:
         return number
 
     def needs_range_check_only(self, column: Column) -> bool:
-        """Whether the values of a column can break the rule by their range only."""
+        """Whether the range is the only rule that values of this column can break."""
         kinds = {Kind.NUMBER: "iuf", Kind.INTEGER: "iu"}.get(self.kind, "")
         return isinstance(column, np.ndarray) and column.dtype.kind in kinds
 

@@ -15,7 +15,7 @@ _LEVELS = tuple(step / 20 for step in range(21))
 
 
 def map_cells(schema: Schema, matrix: Matrix) -> list[list[int]] | None:
-    """Return the map cells that have rows, south to north; None without coordinates."""
+    """Return the map cells that have rows, from south to north; None without coordinates."""
     locations = locations_of(schema, matrix)
     if locations is None:
         return None
@@ -65,5 +65,5 @@ def locations_of(schema: Schema, matrix: Matrix) -> Matrix | None:
 
 
 def cells_of(locations: Matrix) -> NDArray[np.int64]:
-    """Return the map cell of each location, shape (rows, 2): numbers to the north and east."""
+    """Return the map cell of each location, shape (rows, 2): its index to the north and east."""
     return np.floor(np.clip(locations, -1e6, 1e6) / CELL).astype(np.int64)

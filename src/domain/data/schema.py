@@ -21,7 +21,7 @@ from domain.errors import InvalidData, InvalidRows, Misconfigured, Violation
 
 Matrix: TypeAlias = NDArray[np.float64]
 
-# The names of models: the name of the schema is the name of its models.
+# The form of names of models; the name of a schema is the name of its models.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -55,7 +55,7 @@ class Coordinates:
 class Card:
     """Notes for the model card, in sentences.
 
-    `limits` are those of the data, `out_of_scope` are uses that the models are not meant for.
+    `limits` are limitations of the data, `out_of_scope` are uses that the models are not for.
     """
 
     intended_use: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ class Table:
         """Stack tables of the same columns, in order.
 
         Raises:
-            InvalidData: a table has other columns than the first.
+            InvalidData: the columns of a table are not those of the first.
         """
         parts = list(tables)
         if not parts:

@@ -1,1 +1,1 @@
-"""How good a model is."""
+"""Metrics, diagnostics and paired comparisons of the errors of models."""

@@ -15,9 +15,9 @@ from domain.errors import Misconfigured
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
-# Fixed, so that the same errors always give the same interval.
+# The seed is fixed, so that the same errors always give the same interval.
 _SEED = 20_640
-# Of more rows than this, the bootstrap draws groups of rows: a mean varies just the same.
+# If there are more rows, the bootstrap draws groups of rows: the variance of a mean is the same.
 _GROUPS = 10_000
 _DRAWN_AT_ONCE = 500_000
 
@@ -69,7 +69,7 @@ def _grouped(values: Matrix) -> tuple[Matrix, Vector]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The RMSE of two models on the same rows; `low` to `high` is the interval of ours - theirs."""
+    """The RMSE of two models on the same rows; `low` to `high` is the interval of `estimate`."""
 
     rows: int
     ours: float
@@ -79,12 +79,12 @@ class Difference:
 
     @property
     def estimate(self) -> float:
-        """Ours - theirs: negative if ours is lower."""
+        """`ours` - `theirs`: negative if `ours` is lower."""
         return self.ours - self.theirs
 
     @property
     def relative(self) -> float:
-        """The difference as a fraction of theirs."""
+        """The difference as a fraction of `theirs`."""
         return self.estimate / self.theirs if self.theirs else 0.0
 
     def to_mapping(self) -> dict[str, float]:

@@ -37,7 +37,7 @@ class CalibrationBand:
 
 @dataclass(frozen=True, slots=True)
 class ErrorMap:
-    """The mean error of each map cell that has rows: a square of `size` degrees at its centre."""
+    """The mean error of each map cell that has rows, by its centre; its side is `size` degrees."""
 
     size: float
     longitude: Sequence[float]
@@ -70,9 +70,9 @@ def error_by_segment(
 def calibration(target: Vector, predictions: Vector, bands: int = 20) -> list[CalibrationBand]:
     """Return mean prediction and mean target in bands of equally many rows, by prediction."""
     order = np.argsort(predictions, kind="stable")
-    pieces = [piece for piece in np.array_split(order, bands) if len(piece)]
+    groups = [group for group in np.array_split(order, bands) if len(group)]
     return [
-        CalibrationBand(float(np.mean(predictions[p])), float(np.mean(target[p]))) for p in pieces
+        CalibrationBand(float(np.mean(predictions[g])), float(np.mean(target[g]))) for g in groups
     ]
 
 

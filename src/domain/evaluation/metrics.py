@@ -33,7 +33,7 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
     R² is 1 - Σ(y - ŷ)² / Σ(y - ȳ)².
 
     Raises:
-        InvalidData: the target is constant, so that there is nothing to explain, or an error is
+        InvalidData: the target is constant, so that R² is undefined, or an error is
             too large to be squared.
     """
     with np.errstate(over="ignore"):
@@ -55,7 +55,7 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
 
 
 def largest_deviation(expected: Vector, actual: Vector) -> float:
-    """Return the largest relative difference of two vectors; infinite where one is not finite.
+    """Return the largest relative difference of two vectors; infinite if any value is not finite.
 
     A value is compared on its own scale or that of the average value, whichever is larger. Where
     both are so small that a quotient would overflow, the scale is 1.

@@ -19,7 +19,7 @@ _MAP_HALVINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Some rows; `by` is what the rows are divided by, `name` the segment's own name."""
+    """A segment of rows; `by` is what divides the rows, `name` the name of this segment."""
 
     by: str
     name: str
@@ -27,7 +27,7 @@ class Segment:
 
     @property
     def label(self) -> str:
-        """The name with what the rows are divided by."""
+        """What divides the rows, and the name."""
         return f"{self.by} {self.name}"
 
     def __len__(self) -> int:

@@ -1,1 +1,1 @@
-"""Experiments: a ladder of models, and how its steps are selected."""
+"""Experiments: the ladder of models, and the selection of its steps."""

@@ -17,7 +17,7 @@ from domain.training.specification import Estimator, TrainingSpec
 SEARCH = "search"
 CHAMPION = "champion"
 
-# The number of trees is the champion's: more are slower, hardly better.
+# The number of trees is not searched: more than the champion's are slower and hardly better.
 SPACE: Space = {
     "learning_rate": Dimension(0.03, 0.12, log=True),
     "max_leaf_nodes": Dimension(15, 95, log=True),
@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How experiments are done; `budget` is the number of trials of each search.
+    """The plan of experiments; `budget` is the number of trials of each search.
 
     The search is nested: one in the training rows of each fold, and one in all rows, which gives
     the candidate. A search has `search_folds` folds of its own in the rows it is given.
@@ -95,6 +95,6 @@ def ladder(schema: Schema, champion: TrainingSpec) -> tuple[Step, ...]:
 
 
 def key(kind: str, **facts: Any) -> str:
-    """Return a name that depends on the facts; they have a JSON form."""
+    """Return a name that is derived from the facts, which have a JSON form."""
     text = json.dumps(json_value(facts), sort_keys=True, ensure_ascii=False, allow_nan=False)
     return f"{kind}-{sha256(text.encode()).hexdigest()[:16]}"

@@ -94,9 +94,9 @@ class GridIndex:
         return count
 
     def strips(self, x: Vector, y: Vector, radius: Indices) -> tuple[Indices, Indices, Indices]:
-        """Return the runs of cells to search: first cells, ends, and the number of runs per point.
+        """Return runs of adjacent cells to search: first cells, ends, and the number per point.
 
-        They cover the circle around each query point that is known to hold enough points.
+        They cover a circle around each query point that is known to hold enough points.
         """
         row, column = self.row(y), self.column(x)
         rings = radius[row * self.columns + column]

@@ -8,7 +8,7 @@ import numpy as np
 
 from domain.data.schema import Matrix
 
-# The bytes of a key's numbers: half the cost of a tuple of them, and NaN is equal to itself.
+# The bytes of the numbers of a key cost half as much as a tuple, and NaN is equal to itself.
 Key: TypeAlias = bytes
 
 _CAPACITY = 1 << 15
@@ -18,7 +18,7 @@ class LocationCache:
     """Caches the rows that a function computes from keys; safe to use from several threads.
 
     `compute` takes keys of shape (keys, numbers) and returns one row of `width` numbers for each,
-    which depends on the key only: results do not depend on what is cached. A full cache is emptied.
+    which depends on the key only. So results do not depend on the cache. A full cache is emptied.
     """
 
     def __init__(

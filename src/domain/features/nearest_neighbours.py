@@ -2,7 +2,7 @@
 
 The points are sorted into the cells of a grid (see `grid_index`). All points within a distance
 that is known to hold k of them are compared. Distances are computed for each query point
-separately: the result is the same to the last bit whatever points are searched together.
+separately: the result does not depend on the other query points, to the last bit.
 """
 
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class NearestNeighbours:
-    """Finds the `k` nearest of the points that it was built of.
+    """Finds the `k` nearest of the points that it was built from.
 
-    Points are known by their position in the order given. Of two equally near points, the one in
-    the first cell comes first, and within a cell the one that was given first.
+    Points are identified by their position in the order given. Of two equally near points, the one
+    in the first cell comes first, and within a cell the one that was given first.
     """
 
     k: int
@@ -108,7 +108,7 @@ class NearestNeighbours:
         return self._nearest(candidates, dx * dx + dy * dy, counts)
 
     def _nearest(self, candidates: Indices, squares: Vector, counts: Indices) -> Neighbours:
-        """Candidates of a query point come in the order of cells, which a stable sort keeps."""
+        """Return the nearest candidates by distance; equally near ones keep their order."""
         limits = np.partition(_padded(squares, counts), self.k - 1, axis=1)[:, self.k - 1]
         queries = np.repeat(np.arange(len(counts)), counts)
         near = np.flatnonzero(squares <= limits.take(queries))

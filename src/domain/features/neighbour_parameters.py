@@ -66,7 +66,7 @@ class NeighbourParameters:
         return np.array(cosines), np.array(sines)
 
 
-# What bundles were made with whose features.json does not record them. Never to be changed.
+# The parameters of all bundles whose features.json does not record any. Do not change them.
 UNRECORDED = NeighbourParameters(
     neighbours=30,
     mean_counts=(5, 10, 30),
@@ -80,5 +80,5 @@ UNRECORDED = NeighbourParameters(
     largest_coordinate=1e9,
     largest_quotient=1e200,
 )
-# What new models are fitted with.
+# The parameters of new models.
 CURRENT = UNRECORDED

@@ -8,8 +8,8 @@ Ratios and slopes are then combined with the row's own values: the target per ro
 neighbours times the rooms of the row, and the regression line of target on rooms at the rooms of
 the row.
 
-A training row is not among its own neighbours (`fit_transform`): otherwise the estimator would
-learn to read the target from the statistics.
+A training row is not among its own neighbours (`fit_transform`): otherwise its target would be part
+of its statistics.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ NEIGHBOURS = "neighbours.npy"
 _FEWEST_ROWS = 2
 _COORDINATES = 2
 
-# Query points per block, so that the values of their neighbours stay in a core's cache.
+# Query points per block, so that the values of their neighbours fit the cache of a core.
 _POINTS_PER_BLOCK = 256
 # Neighbours found for each training row; subsampling drops some of them, by a fixed seed.
 _CANDIDATES = 100
@@ -124,7 +124,7 @@ class NeighbourStatistics:
         return fitted, columns.reshape(-1, len(fitted.columns))
 
     def to_bytes(self) -> bytes:
-        """Return locations and values as a .npy file: one float64 matrix, a training row a line."""
+        """Return locations and values as a .npy file: one float64 matrix, a line per row."""
         file = BytesIO()
         rows = np.ascontiguousarray(np.column_stack([self.locations, self.values]), dtype="<f8")
         npy.write_array(file, rows, version=(1, 0), allow_pickle=False)

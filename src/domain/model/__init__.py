@@ -1,1 +1,1 @@
-"""A model version: its reference, manifest, bundle, and what is checked of it."""
+"""A model version: its reference, manifest and bundle, and the checks of a bundle."""

@@ -18,7 +18,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class ApplicabilityDomain:
-    """The values of each feature in the training rows, and the map cells that had some."""
+    """The values of each feature in the training rows, and the map cells of these rows."""
 
     schema: Schema
     values: tuple["_TrainingValues", ...]
@@ -45,9 +45,9 @@ class ApplicabilityDomain:
     def out_of_domain(self, matrix: Matrix) -> list[tuple[str, ...]]:
         """Return for each row of `matrix`, shape (rows, features), the features that extrapolate.
 
-        A number extrapolates outside the range of the training rows, a category or a missing value
-        if they had none. A location, with both its coordinates, extrapolates if neither its map
-        cell nor one of the eight around it had a training row.
+        A number extrapolates outside the range of the training rows. A category or a missing value
+        extrapolates if no training row has it. A location, with both its coordinates, extrapolates
+        if neither its map cell nor one of the eight around it has a training row.
         """
         outside = np.column_stack(
             [~values.include(matrix[:, column]) for column, values in enumerate(self.values)]

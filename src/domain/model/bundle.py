@@ -8,15 +8,15 @@ from typing import Self
 from domain.errors import ArtefactRejected
 from domain.model.manifest import Manifest, ReadManifest
 
-# The serving form of a model: an ONNX graph and, for ensembles that
-# `domain.model.tree_ensemble` can hold, the same trees as plain arrays.
+# The serving form of a model: an ONNX graph and, for the ensembles that a
+# `domain.model.tree_ensemble` can represent, the same trees as plain arrays.
 GRAPH = "model.onnx"
 TREES = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A model version as files: `manifest.json` and what it vouches for. Nothing executable."""
+    """A model version as files: `manifest.json` and the files that it names. None is executable."""
 
     MANIFEST = "manifest.json"
 
@@ -27,20 +27,20 @@ class Bundle:
 
     @classmethod
     def seal(cls, manifest: Manifest, files: Mapping[str, bytes]) -> Self:
-        """Put files under a manifest that names the SHA-256 of each."""
+        """Return a bundle of the files and the manifest, completed by the SHA-256 of each file."""
         digests = {name: sha256(content).hexdigest() for name, content in files.items()}
         return cls({cls.MANIFEST: replace(manifest, files=digests).to_bytes(), **files})
 
     @property
     def id(self) -> str:
-        """The SHA-256 of the manifest, and with it of everything."""
+        """The SHA-256 of the manifest, which has the SHA-256 of every other file."""
         return sha256(self.files.get(self.MANIFEST, b"")).hexdigest()
 
     def verified(self, expected_id: str, read_manifest: ReadManifest) -> Manifest:
         """Check every checksum, then read the manifest: no byte is parsed before it is verified.
 
         Raises:
-            ArtefactRejected: a file is missing, was changed or does not belong there.
+            ArtefactRejected: a file is missing, was changed or is not in the manifest.
         """
         if self.MANIFEST not in self.files:
             raise ArtefactRejected("the bundle has no manifest.json")

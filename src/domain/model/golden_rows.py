@@ -48,7 +48,7 @@ class GoldenRows:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read the rows back.
+        """Return the rows in a file.
 
         Raises:
             ArtefactRejected: they are not in the form of `to_bytes`.

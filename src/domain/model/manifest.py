@@ -13,7 +13,7 @@ from domain.evaluation.metrics import Metrics
 from domain.training.specification import TrainingSpec
 from domain.uncertainty.coverage import Uncertainty
 
-# What is written, and what can be read: format 1 had no `uncertainty`.
+# The format that is written, and those that are read: format 1 had no `uncertainty`.
 FORMAT = 2
 READABLE = (1, 2)
 
@@ -79,7 +79,7 @@ class Manifest:
         return self.training.split
 
     def details(self) -> dict[str, str]:
-        """Return what distinguishes versions for a reader, as texts."""
+        """Return texts that describe the version: estimator, metrics, origin."""
         return {
             "estimator": self.training.estimator.value,
             "rmse": f"{self.metrics.rmse:.6f}",

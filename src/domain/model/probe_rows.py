@@ -1,4 +1,4 @@
-"""Rows unlike the training rows, for parity checks and latency."""
+"""Rows that differ from the training rows, for parity checks and measurements of latency."""
 
 from itertools import product
 
@@ -48,7 +48,7 @@ def nearby(schema: Schema, rows: Matrix, count: int) -> Matrix:
 
 
 def _ends(feature: Feature, values: Vector) -> tuple[float, float]:
-    """Return the lowest and highest allowed value, or values far outside of the given ones."""
+    """Return the lowest and highest allowed value; without a bound, a value far outside."""
     known = values[~np.isnan(values)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     away = np.ceil(_WIDTHS_AWAY * (high - low + 1))

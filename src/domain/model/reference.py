@@ -37,7 +37,7 @@ class ModelRef:
         """Read a reference.
 
         Raises:
-            Misconfigured: it is none of the three forms.
+            Misconfigured: it has none of the three forms.
         """
         form = _REFERENCE.fullmatch(text)
         if form is None:
@@ -59,7 +59,7 @@ def _bad_reference(text: str) -> Misconfigured:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A registered bundle. `details` are texts to show: estimator, RMSE, origin."""
+    """A registered bundle. `details` are texts that describe it: estimator, RMSE, origin."""
 
     name: str
     number: int

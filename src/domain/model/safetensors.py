@@ -2,7 +2,7 @@
 
     8 bytes   length of the header, little-endian
     header    JSON: name -> {"dtype", "shape", "data_offsets": [begin, end]}, padded with spaces
-    data      the arrays one after another, little-endian, in C order, without holes
+    data      the arrays one after another, little-endian, in C order, without gaps
 
 The order of the arrays follows from their types and names, so equal arrays give equal bytes. Only
 arrays of one dimension are written and read.
@@ -41,7 +41,7 @@ def read_tensors(content: bytes, types: Types, source: str) -> dict[str, Array]:
     """Return exactly the arrays that are expected; they cannot be written to.
 
     Raises:
-        ArtefactRejected: the file is cut off, or holds anything else; names the `source`.
+        ArtefactRejected: the file is truncated, or holds anything else; names the `source`.
     """
     start = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     try:

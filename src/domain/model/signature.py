@@ -1,8 +1,8 @@
 """Signatures of bundles, kept among the details of a version.
 
-A signature is over the bundle id, the SHA-256 of the manifest, which has the SHA-256 of every file:
-so it covers every byte and changes none. A version may have signatures of several keys, so that a
-new key can replace an old one without a gap.
+A signature is over the bundle id: the SHA-256 of the manifest, which has the SHA-256 of every file.
+So it covers every byte of the bundle, and changes none. A version may have signatures of several
+keys: then a new key can replace an old one while both are trusted.
 """
 
 import re

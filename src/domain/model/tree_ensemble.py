@@ -1,8 +1,8 @@
-"""An ensemble of regression trees as plain arrays: the form that compiled code can add up.
+"""An ensemble of regression trees as plain arrays, the form that compiled code scores.
 
 The leaves of a tree are numbered from left to right. An inner node compares a value of the row with
-a threshold: at most the threshold is left, more is right. It separates leaf `split - 1` from leaf
-`split`. Each border between two adjacent leaves belongs to exactly one node, and a node comes
+a threshold: at most the threshold goes left, more goes right. A node separates leaf `split - 1`
+from leaf `split`. Each border of two adjacent leaves belongs to exactly one node, and a node comes
 before the nodes below it. So the list of borders alone describes the shape of a tree, and any order
 of the borders 1 … leaves - 1 is the list of some tree.
 """
@@ -36,10 +36,10 @@ class TreeEnsemble:
 
     `leaves` has the number of leaves of each tree. All inner nodes, tree by tree, are described by
     `columns`, `thresholds`, `missing_left` (where a missing value goes) and `splits`; `values`
-    are those of all leaves. It refuses trees that are not well formed: `ArtefactRejected`.
+    are those of all leaves. Trees that are not well formed raise `ArtefactRejected`.
     """
 
-    # What one byte can count: more leaves in a tree, or thresholds in a column, are not held.
+    # Compiled code stores the number of a leaf, and the rank of a value, in one byte.
     MOST_LEAVES = 256
     MOST_THRESHOLDS = 255
     MOST_COLUMNS = 2**16
@@ -70,7 +70,7 @@ class TreeEnsemble:
         return [_distinct(part) for part in np.split(self.thresholds[order], ends)]
 
     def to_bytes(self) -> bytes:
-        """Return the one way to write these trees."""
+        """Return the trees as a file; equal ensembles give equal bytes."""
         return write_tensors(
             {
                 "width": np.array([self.width], dtype=INT32),
@@ -85,10 +85,10 @@ class TreeEnsemble:
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str) -> Self:
-        """Read trees.
+        """Return the ensemble in a file.
 
         Raises:
-            ArtefactRejected: the file is not whole, or what it holds is not well formed.
+            ArtefactRejected: the file is truncated, or its trees are not well formed.
         """
         arrays = read_tensors(content, _TYPES, source)
         width, flags = arrays.pop("width"), arrays.pop("missing_left")

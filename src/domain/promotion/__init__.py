@@ -1,1 +1,1 @@
-"""Whether a model may replace the champion."""
+"""Promotion: the policy, the decision and the ledger."""

@@ -35,7 +35,7 @@ class Candidate:
         return max(self.row_ms, self.new_location_ms or 0.0)
 
     def trained_on_same_rows(self, other: "Candidate") -> bool:
-        """Whether both have the same training rows, so that neither saw the hold-out."""
+        """Whether both have the same training rows, so that neither was fitted on the hold-out."""
         return self.data.sha256 == other.data.sha256 and self.split == other.split
 
 
@@ -43,7 +43,7 @@ class Candidate:
 class Incomparable:
     """A champion that cannot be scored on the challenger's hold-out.
 
-    A broken one may be replaced; one with another schema may have clients that need it.
+    A broken champion may be replaced; one with another schema may have clients that need it.
     """
 
     label: str

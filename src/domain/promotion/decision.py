@@ -38,7 +38,7 @@ class PromotionDecision:
     checks: tuple[Check, ...] = ()
 
     def withheld(self) -> "PromotionDecision":
-        """Return the decision without promotion, for a training that does not request it."""
+        """Return the decision for a training run that does not request promotion."""
         if not self.promoted:
             return self
         reasons = ("promotion was not requested", *self.reasons)

@@ -26,10 +26,10 @@ class PromotionPolicy:
     - Its RMSE is lower than the champion's by more than `margin` (a fraction of the champion's),
       with `confidence`; or it is a tie (the difference may be zero, and the RMSE is at most
       `tie` higher) and it is cheaper: faster by the factor `faster`, else smaller by `smaller`.
-    - In no segment of at least `segment_rows` rows its RMSE is higher than the champion's by
-      more than `segment_margin` (a fraction of the champion's), beyond noise.
+    - In every segment of at least `segment_rows` rows, its RMSE is at most `segment_margin` (a
+      fraction of the champion's) higher than the champion's, within noise.
     - The coverage of its intervals is at most `coverage_margin` below their level, and at most
-      `coverage_segment_margin` in every segment of at least `coverage_rows` rows, beyond noise.
+      `coverage_segment_margin` in every segment of at least `coverage_rows` rows, within noise.
     - It predicts one row within `latency_ms` milliseconds, at a cached and at a new location.
     """
 

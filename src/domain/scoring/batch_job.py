@@ -17,7 +17,7 @@ UPPER = "upper"
 EXTRAPOLATES = "extrapolates"
 MODEL = "model"
 
-# Between the names of features in one cell.
+# Separates the names of features in one cell.
 SEPARATOR = ", "
 
 

@@ -9,7 +9,7 @@ from domain.data.schema import Matrix, Schema
 from domain.errors import ArtefactRejected, InvalidData
 from domain.features.encoding import FeatureEncoding
 
-# The sum may miss the prediction by rounding: this share of the sum of absolute contributions.
+# The sum may differ by rounding, at most by this share of the sum of absolute contributions.
 _ROUNDING = 1e-9
 
 

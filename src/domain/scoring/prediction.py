@@ -13,7 +13,7 @@ _FEW = 32
 
 @dataclass(frozen=True, slots=True)
 class PredictionOptions:
-    """What is computed besides predictions: intervals at a level, features that extrapolate."""
+    """Optional results of a prediction: intervals at a level, features that extrapolate."""
 
     interval: float | None = None
     extrapolates: bool = False

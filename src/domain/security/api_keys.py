@@ -1,8 +1,8 @@
 """API keys with scopes and rate limits.
 
-The secret of a key is 256 random bits, too many for a search. So one salted SHA-256 protects it as
-well as a slow password hash does, and costs a microsecond per request instead of a tenth of a
-second. A stored hash does not authenticate a request.
+The secret of a key is 256 random bits, too many to try. So one salted SHA-256 protects it as well
+as a slow password hash does, and takes a microsecond per request instead of a tenth of a second. A
+stored hash does not authenticate a request.
 """
 
 import re
@@ -64,8 +64,8 @@ class ApiKey:
             raise InvalidData(f"key {self.name!r} has an incomplete salt or SHA-256")
         if self.rate is not None and not (isfinite(self.rate) and self.rate > 0):
             raise InvalidData(f"key {self.name!r} has rate {self.rate}; allowed: above 0 a second")
-        for moment in (self.created_at, self.expires_at):
-            if moment is not None and moment.tzinfo is None:
+        for time in (self.created_at, self.expires_at):
+            if time is not None and time.tzinfo is None:
                 raise InvalidData(f"key {self.name!r} has a time without a time zone")
 
     def expired(self, now: datetime) -> bool:

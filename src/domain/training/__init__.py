@@ -1,1 +1,1 @@
-"""What to train."""
+"""Specifications, search spaces and cross-validation."""

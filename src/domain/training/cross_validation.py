@@ -26,7 +26,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """Rows at random in `count` folds that differ by one row at most; the same for every model."""
+    """A seeded random split of rows into `count` folds, whose sizes differ by one row at most."""
 
     count: int = 5
     seed: int = 42

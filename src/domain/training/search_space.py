@@ -34,7 +34,7 @@ class Dimension:
         return isinstance(self.low, int)
 
     def holds(self, value: Number) -> bool:
-        """Whether a value is one of them."""
+        """Whether this value is allowed."""
         return self.low <= value <= self.high and (not self.whole or isinstance(value, int))
 
 

@@ -79,9 +79,9 @@ class Quantiles:
     """Turns the predictions of an error-scale model into intervals.
 
     `quantiles` are those of the conformal scores at 0.500, 0.501, … up to 0.990, or up to the
-    highest level that this many scores allow. Bands of the prediction, which end at `edges`, have
-    factors of their own. The error-scale model predicts the root of the error: its square is not
-    negative, and rounds the same on every machine.
+    highest level that this many scores allow. Bands of the prediction end at `edges`; the error
+    scale of each is multiplied by its factor. The error-scale model predicts the root of the error:
+    its square is not negative, and rounds the same on every machine.
     """
 
     floor: float
@@ -151,12 +151,12 @@ class Quantiles:
             return Bounds(predictions - half, predictions + half)
 
     def to_bytes(self) -> bytes:
-        """Return them as JSON."""
+        """Return the quantiles and factors as JSON."""
         return json_bytes(self)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read them back.
+        """Return the quantiles and factors in a file.
 
         Raises:
             ArtefactRejected: it is not in the form of `to_bytes`.

@@ -14,7 +14,7 @@ LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The share of `rows` true values inside their intervals, and the mean width of these.
+    """The share of `rows` true values inside their intervals, and the mean width of the intervals.
 
     The width is in units of the target.
     """
@@ -95,7 +95,7 @@ def assess(
 ) -> Uncertainty:
     """Measure intervals on the hold-out.
 
-    `constant` is calibrated on the same errors with the same error scale for all rows.
+    `constant` is calibrated on the same errors, with one error scale for all rows.
     """
     bounds = quantiles.bounds(holdout.predictions, holdout.roots, LEVEL)
     overall = cover(holdout.target, bounds)

@@ -37,8 +37,8 @@ class CompressedFile:
 
     Chunks cannot be read from the middle of a compressed file, so it is decompressed once, into a
     temporary folder. A copy in another process reads the same temporary file; on another machine
-    it decompresses the file again. The temporary file is removed with the object that made it; if
-    that process was killed, the next run removes it.
+    it decompresses the file again. The temporary file is removed with the object that made it, or
+    by the next run if the process was killed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class CompressedFile:
 def compress(suffix: str, content: bytes) -> bytes:
     """Return a gzip member or a Zstandard frame; without a suffix the content itself.
 
-    The same content gives the same bytes. Several of them in a row are one compressed file.
+    The same content gives the same bytes. Concatenated results are one compressed file.
     """
     if not suffix:
         return content

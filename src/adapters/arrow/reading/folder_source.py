@@ -85,7 +85,7 @@ def is_several(path: Path) -> bool:
 def files_of(path: Path) -> list[tuple[str, Path]]:
     """Return the data files of a folder or pattern, sorted, with their names relative to it.
 
-    `is_data` decides which files count.
+    `is_data` selects the files by name.
 
     Raises:
         NotFound: there are none.

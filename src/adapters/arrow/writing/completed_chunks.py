@@ -11,7 +11,7 @@ from domain.scoring.batch_job import ChunkReceipt, Reject
 
 @dataclass(frozen=True, slots=True)
 class ChunkFiles:
-    """Encoded rows, rejects and receipt of one chunk. Without a receipt it is not written."""
+    """Encoded rows, rejects and receipt of one chunk, which is complete if it has a receipt."""
 
     folder: Path
     index: int
@@ -55,7 +55,7 @@ class ChunkFiles:
             stream.write(content)
 
     def read_receipt(self) -> ChunkReceipt | None:
-        """Return the receipt; None if it or a part of the chunk is not there."""
+        """Return the receipt; None if it is missing or the chunk is incomplete."""
         try:
             content = json.loads(self.receipt.read_bytes())
             if content["bytes"] != [_size(self.rows), _size(self.rejects)]:

@@ -66,7 +66,7 @@ class FileSink:
         receipt = OutputReceipt.read(self._receipt)
         if receipt is None or not receipt.is_of(self._key(job), self._path, self._rejects):
             return None
-        self._remove_chunks()  # a run that was killed after its receipt leaves them
+        self._remove_chunks()  # they remain if a run was killed after it wrote the receipt
         return FinishedJob(
             self._published(receipt), receipt.chunks, receipt.scored, receipt.rejected
         )

@@ -139,8 +139,8 @@ def _common_schema(ranges: Sequence[ByteRange]) -> pa.Schema:
 def _dictionary_columns(ranges: Sequence[ByteRange]) -> list[str] | bool:
     """Return the columns that a dictionary makes smaller, estimated from the first rows.
 
-    Otherwise Parquet would build dictionaries and discard them, which dominates the time of
-    writing. True if there are nested columns: all columns get a dictionary.
+    For the others Parquet would build dictionaries and discard them, which takes most of the time
+    of writing. With nested columns, return True: all columns get a dictionary.
     """
     first = next((table for table in map(_read, ranges) if len(table)), None)
     if first is None or any(pa.types.is_nested(field.type) for field in first.schema):

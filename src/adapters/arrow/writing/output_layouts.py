@@ -29,7 +29,7 @@ class OutputLayout(Protocol):
         ...
 
     def key(self, job: str) -> str:
-        """Return the name of a job's chunks: two layouts do not share chunks."""
+        """Return a name for the chunks of a job, which differs between layouts."""
         ...
 
     def require_writable(self, job: BatchJob) -> None:

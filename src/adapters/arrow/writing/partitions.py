@@ -141,7 +141,7 @@ class PartitionedLayout:
 
 
 def _blocks(chunk: Path) -> Iterator[tuple[str, ByteRange, int]]:
-    """Yield the folders of an encoded chunk: name, where its rows are, how many they are."""
+    """Yield name, encoded rows and number of rows of each folder in an encoded chunk."""
     with chunk.open("rb") as stream:
         index = json.loads(stream.readline())
         start = stream.tell()

@@ -13,7 +13,7 @@ import httpx
 
 from domain.errors import Misconfigured, TooLarge, Unavailable
 
-# Each request has a connection of its own: a server may close an idle one while it is used again.
+# Each request opens a connection: a server may close an idle one when a request reuses it.
 _KEPT_CONNECTIONS = 0
 _API = "/api/2.0/mlflow/"
 _LARGEST_ANSWER = 32 << 20
