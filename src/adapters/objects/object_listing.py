@@ -49,7 +49,7 @@ def listed(url: str) -> list[Listed]:
     within = next((each.name for each in found if not pattern and "/" in each.name), None)
     if within is not None:
         raise Misconfigured(
-            f"{named} holds the folder {within.partition('/')[0]!r}; to read what is in folders "
+            f"{named} holds the folder {within.partition('/')[0]!r}; to read objects in folders "
             f"too, name them by a pattern such as '{named}**/*.parquet'"
         )
     return found

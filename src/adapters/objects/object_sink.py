@@ -65,7 +65,7 @@ class ObjectSink:
         self.local.publish(job, chunks)
         finished = self.local.finished(job)
         if finished is None:
-            raise Unavailable(f"{self.address}: what was to be uploaded was changed; run it again")
+            raise Unavailable(f"{self.address}: the files to upload were changed; run it again")
         return self._upload(job, finished).published
 
     @property

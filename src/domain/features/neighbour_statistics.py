@@ -155,7 +155,7 @@ class NeighbourStatistics:
             raise ArtefactRejected(f"{NEIGHBOURS}: expected {width} float64 values per row")
         data = content[file.tell() :]
         if len(data) != shape[0] * shape[1] * kind.itemsize:
-            raise ArtefactRejected(f"{NEIGHBOURS}: the content is not of {shape[0]} rows")
+            raise ArtefactRejected(f"{NEIGHBOURS}: the content does not have {shape[0]} rows")
         rows = np.frombuffer(data, kind).astype(np.float64).reshape(shape)
         if len(rows) < _FEWEST_ROWS or not np.isfinite(rows).all():
             raise ArtefactRejected(f"{NEIGHBOURS}: expected {_FEWEST_ROWS} finite rows or more")

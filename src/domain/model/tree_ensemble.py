@@ -123,7 +123,7 @@ class TreeEnsemble:
         tree = np.repeat(np.arange(len(inner)), inner)
         borders = np.arange(len(tree)) - np.repeat(np.cumsum(inner) - inner, inner) + 1
         found = self.splits[np.lexsort((self.splits, tree))]
-        _require(bool((found == borders).all()), "a border between leaves is not one node's")
+        _require(bool((found == borders).all()), "a border of leaves is not of exactly one node")
 
 
 def _distinct(numbers: Vector) -> Vector:

@@ -177,7 +177,7 @@ class Quantiles:
         positive = all(0 < value < inf for value in (self.floor, *self.factors))
         if not (whole and ordered and positive):
             raise ArtefactRejected(
-                f"{UNCERTAINTY} holds no ascending quantiles and bands, positive floor and factors"
+                f"{UNCERTAINTY}: quantiles and bands must ascend, floor and factors must be above 0"
             )
 
 
