@@ -1,7 +1,7 @@
 """Pages of the documentation, followed from the first snippet to the last.
 
 README and tutorial are followed in a fresh folder. How-to pages are followed in the state after
-`make demo`, in each variant.
+`make demo`: in each variant, or in one where a page takes minutes.
 """
 
 import shutil
@@ -23,15 +23,18 @@ _PAGES = [ROOT / "README.md", DOCS / "tutorial.md", *sorted(DOCS.glob("how-to/*.
 # Two halves, each with a test module of its own, since pytest-xdist distributes whole modules.
 FOLLOWED = (_PAGES[: len(_PAGES) // 2], _PAGES[len(_PAGES) // 2 :])
 
-_FRESH = ("README", "tutorial", "add-an-adapter")
+_EACH_VARIANT = ("main", "api-baseline")
+_VARIANTS: dict[str, tuple[str | None, ...]] = {
+    **dict.fromkeys(("README", "tutorial", "add-an-adapter"), (None,)),
+    **dict.fromkeys(("dvc", "mlflow", "scale", "serve-in-production"), ("main",)),
+    **dict.fromkeys(("experiments", "secure-and-observe"), ("api-baseline",)),
+}
 
 
 def cases(pages: Sequence[Path]) -> list[tuple[Path, str | None]]:
     """Return pages with the variants of the demo after which they are followed."""
     return [
-        (page, variant)
-        for page in pages
-        for variant in ((None,) if page.stem in _FRESH else ("main", "api-baseline"))
+        (page, variant) for page in pages for variant in _VARIANTS.get(page.stem, _EACH_VARIANT)
     ]
 
 
