@@ -115,6 +115,6 @@ lock: setup ## pin the requirements anew (newer versions: LOCK_FLAGS=--upgrade)
 
 .PHONY: clean
 clean: ## remove .venv, caches and reports (artifacts/, outputs/ and data stay)
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis \
+	@rm -rf $(VENV) .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis \
 	  .coverage .coverage.* htmlcov build dist
 	@find src tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -18,6 +18,8 @@ from domain.data.table import Table
 from tests.support.leaving_out import IN_CI, leave_out
 from tests.support.samples import SCHEMA, sample_table
 
+pytest_plugins = ["tests.support.started_processes"]
+
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "tests" / "unit"
 REFERENCE = ROOT / "data" / "raw" / "housing.csv"

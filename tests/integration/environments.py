@@ -2,17 +2,17 @@
 
 import fcntl
 import hashlib
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.leaving_out import leave_out
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements"
+ROOT = Path(__file__).parents[2]
+REQUIREMENTS = ROOT / "requirements"
+TOOLS = ROOT / ".tools"
 INSTALL_SECONDS = 900
 
 
@@ -23,23 +23,14 @@ def programs_of(name: str) -> Path:
     """
     requirements = REQUIREMENTS / f"{name}.txt"
     lock = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    home = _cache_home() / f"{name}-{lock}"
+    TOOLS.mkdir(exist_ok=True)
+    home = TOOLS / f"{name}-{lock}"
     installed = home / "installed"
     with exclusively(home.with_suffix(".lock")):
         if not installed.exists():
             _install(requirements, home)
             installed.touch()
     return home / "bin"
-
-
-def _cache_home() -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    try:
-        (caches / "modelport").mkdir(parents=True, exist_ok=True)
-    except OSError:  # an account without a home of its own
-        caches = Path(tempfile.gettempdir()) / f"cache-{os.getuid()}"
-        (caches / "modelport").mkdir(parents=True, exist_ok=True)
-    return caches / "modelport"
 
 
 @contextmanager

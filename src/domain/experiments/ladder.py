@@ -73,21 +73,23 @@ class Plan:
 def ladder(schema: Schema, champion: TrainingSpec) -> tuple[Step, ...]:
     """Return the steps from the simplest model to the champion, without the search."""
     plain = TrainingSpec(split=champion.split, features=FeatureSet.PLAIN)
-    boosting = replace(plain, estimator=Estimator.HIST_GRADIENT_BOOSTING)
     steps = [
-        Step(name, tries, replace(plain, estimator=estimator))
-        for name, tries, estimator in (
-            ("dummy", "the mean of the target for every row", Estimator.DUMMY),
-            ("linear", "a weighted sum of the columns", Estimator.LINEAR),
-            ("ridge", "the same with a penalty on large weights", Estimator.RIDGE),
-            ("tree", "one decision tree", Estimator.TREE),
-            ("random_forest", "the mean of many trees", Estimator.RANDOM_FOREST),
+        Step(estimator.value, tries, replace(plain, estimator=estimator))
+        for estimator, tries in (
+            (Estimator.DUMMY, "the mean of the target for every row"),
+            (Estimator.LINEAR, "a weighted sum of the columns"),
+            (Estimator.RIDGE, "the same with a penalty on large weights"),
+            (Estimator.TREE, "one decision tree"),
+            (Estimator.RANDOM_FOREST, "the mean of many trees"),
+            (
+                Estimator.HIST_GRADIENT_BOOSTING,
+                "trees that each correct the errors of those before",
+            ),
         )
     ]
-    steps.append(Step("boosting", "trees that each correct the errors of those before", boosting))
     if schema.coordinates is not None:
         tries = "boosting with statistics of the nearest training rows as further columns"
-        steps.append(Step("spatial", tries, replace(boosting, features=FeatureSet.SPATIAL)))
+        steps.append(Step("spatial", tries, replace(steps[-1].spec, features=FeatureSet.SPATIAL)))
     complete = champion.for_schema(schema)
     if complete not in [step.spec for step in steps]:
         steps.append(Step(CHAMPION, "the specification that `train` uses", complete))

@@ -67,7 +67,7 @@ def run(
     The hold-out is not used: `train` evaluates the chosen specification on it.
     Results for the same data, specification and code are stored and not computed again.
 
-    Example: modelport experiments run --only boosting --folds 3
+    Example: modelport experiments run --only hist_gradient_boosting --folds 3
     """
     wired = container(schema_file=schema)
     table: Schema = wired.schema()

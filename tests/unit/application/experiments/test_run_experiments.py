@@ -32,7 +32,7 @@ def names(document: Mapping[str, Any]) -> list[str]:
 def test_every_step_is_decided_on_and_one_is_chosen(lab: Laboratory) -> None:
     document = lab.run()
     assert names(document) == [
-        *("dummy", "linear", "ridge", "tree", "random_forest", "boosting"),
+        *("dummy", "linear", "ridge", "tree", "random_forest", "hist_gradient_boosting"),
         SEARCH,
     ]
     verdicts = {step["name"]: step["verdict"] for step in document["steps"]}
@@ -68,7 +68,7 @@ def test_a_ladder_with_coordinates_has_a_spatial_step(lab: Laboratory) -> None:
 
 def test_a_champion_other_than_boosting_is_not_searched_from(lab: Laboratory) -> None:
     document = lab.run(TrainingSpec(Estimator.LINEAR))
-    assert (names(document)[-1], document["trials"]) == ("boosting", [])
+    assert (names(document)[-1], document["trials"]) == ("hist_gradient_boosting", [])
     assert document["confirmed"] is True
 
 
@@ -163,7 +163,7 @@ def test_the_search_of_a_fold_does_not_use_the_rows_that_it_is_evaluated_on(
 
 def test_the_searches_of_a_fold_use_its_training_rows_only() -> None:
     lab = Laboratory()
-    lab.run(only=["boosting"])
+    lab.run(only=["hist_gradient_boosting"])
     before = len(lab.learner.prices)
     lab.run(only=[SEARCH])
     target = read_labelled(source(), SCHEMA).divide(Split()).training.target

@@ -18,7 +18,7 @@ MAPPED = replace(SCHEMA, coordinates=Coordinates("age", "rooms"))
 def test_the_ladder_goes_from_the_simplest_model_to_the_champion() -> None:
     tuned = TrainingSpec(parameters={"max_iter": 7})
     assert [step.name for step in ladder(MAPPED, tuned)] == [
-        *("dummy", "linear", "ridge", "tree", "random_forest", "boosting", "spatial"),
+        *("dummy", "linear", "ridge", "tree", "random_forest", "hist_gradient_boosting", "spatial"),
         CHAMPION,
     ]
     assert ladder(MAPPED, tuned)[-1].spec == replace(tuned, features=FeatureSet.SPATIAL)
@@ -26,7 +26,7 @@ def test_the_ladder_goes_from_the_simplest_model_to_the_champion() -> None:
 
 def test_without_coordinates_there_is_no_spatial_step() -> None:
     names = [step.name for step in ladder(SCHEMA, TrainingSpec())]
-    assert names[-1] == "boosting"
+    assert names[-1] == "hist_gradient_boosting"
     assert "spatial" not in names
 
 

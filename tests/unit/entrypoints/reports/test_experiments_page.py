@@ -67,7 +67,7 @@ def test_the_summary_says_why_a_step_was_taken_and_what_was_refused() -> None:
     page = text(lab)
     assert "linear was chosen: a weighted sum of the columns. It is one of 7 steps" in page
     assert "\nlinear was taken: lowers the RMSE of dummy by" in page
-    refused = "ridge, tree, random\\_forest, boosting, search"
+    refused = "ridge, tree, random\\_forest, hist\\_gradient\\_boosting, search"
     assert f"Steps after it were refused: {refused}.\n" in page
     first = Laboratory()
     first.run(only=["dummy"])
