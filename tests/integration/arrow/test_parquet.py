@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from adapters.arrow.reading.from_arrow import to_column
 from adapters.arrow.reading.parquet_source import ParquetSource
 from domain.data.dataset import Chunk
 from domain.data.feature import Kind
-from domain.data.table import Coded, Column
+from domain.data.table import Coded, Column, plain
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
 from tests.integration.contracts.data_source import cells, read_all
 
@@ -84,6 +85,36 @@ def test_kinds(
     assert cells(found) == expected
 
 
+@given(st.data())
+def test_a_decimal_becomes_the_double_that_its_text_becomes(data: st.DataObject) -> None:
+    make = data.draw(st.sampled_from([pa.decimal32, pa.decimal64, pa.decimal128, pa.decimal256]))
+    most = {pa.decimal32: 9, pa.decimal64: 18, pa.decimal128: 38, pa.decimal256: 76}[make]
+    precision = data.draw(st.integers(1, most))
+    scale = data.draw(st.integers(-5, precision))
+    near = st.integers(-(2**53) - 9, -(2**53) + 9) | st.integers(2**53 - 9, 2**53 + 9)
+    integers = st.integers(1 - 10**precision, 10**precision - 1) | st.integers(-999, 999) | near
+    fits = st.lists(st.none() | integers.filter(lambda i: abs(i) < 10**precision), max_size=9)
+    exact = Context(prec=most)
+    decimals = [None if i is None else exact.scaleb(i, -scale) for i in data.draw(fits)]
+    values = pa.array(decimals, make(precision, scale))[data.draw(st.integers(0, 2)) :]
+    expected = [None if each is None else float(str(each)) for each in values.to_pylist()]
+    for kind in (Kind.NUMBER, Kind.INTEGER):
+        assert cells(to_column(pa.chunked_array([values, values]), kind)) == expected * 2
+
+
+def test_the_decimals_of_a_file_are_the_numbers_of_its_text(tmp_path: Path) -> None:
+    texts = [f"{degrees / 100:.2f}" for degrees in range(-18_000, 18_001)]
+    values = pa.array(texts).cast(pa.decimal128(14, 4))
+    assert cells(column(tmp_path, values, Kind.NUMBER)) == [*map(float, texts)]
+
+
+def test_bytes_that_are_text_are_categories(tmp_path: Path) -> None:
+    for kind in (pa.binary(), pa.large_binary()):
+        values = pa.array([b"NEAR BAY", None, b"", b"\xff"], kind)
+        found = cells(column(tmp_path, values, Kind.CATEGORY))
+        assert found == ["NEAR BAY", None, "", b"\xff"]
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -136,6 +167,40 @@ def test_nanoseconds_are_read_as_text(tmp_path: Path) -> None:
         "1970-01-01T00:00:00.000000001Z",
         "1970-01-01T00:00:00.000002000Z",
     ]
+
+
+def written_as_int96(folder: Path, columns: Mapping[str, Any]) -> ParquetSource:
+    options = {"use_deprecated_int96_timestamps": True, "row_group_size": 1}
+    return ParquetSource(parquet_file(folder, columns, **options))
+
+
+@pytest.mark.parametrize("size", [1, WHOLE])
+@pytest.mark.parametrize(
+    ("times", "unit"),
+    [
+        (["9999-12-31T23:59:59.000001", "0001-01-01", "2024-02-29T12:00", "NaT"], "us"),
+        (["2262-04-11T23:47:16.854775807", "1677-09-22", "NaT"], "ns"),
+    ],
+)
+def test_int96_times_are_read_in_the_finest_unit_that_holds_all_of_the_file(
+    tmp_path: Path, times: list[str], unit: str, size: int
+) -> None:
+    expected = np.array(times, f"datetime64[{unit}]")
+    source = written_as_int96(tmp_path, {"x": pa.array(expected)})
+    read = [plain(source.read(chunk, {"x": None}).column("x")) for chunk in source.plan(size)]
+    assert {each.dtype for each in read} == {expected.dtype}
+    np.testing.assert_array_equal(np.concatenate(read), expected)
+
+
+def test_int96_times_that_no_unit_can_hold_are_refused_by_column(tmp_path: Path) -> None:
+    fine = pa.array(np.array(["2024-01-01T00:00:00.000000001", "NaT"], "datetime64[ns]"))
+    far = pa.array(np.array(["9999-12-31", "NaT"], "datetime64[us]"))
+    source = written_as_int96(tmp_path, {"fine": fine, "far": far, "x": [1.0, 2.0]})
+    chunk = only_chunk(source)
+    assert cells(source.read(chunk, {"x": Kind.NUMBER}).column("x")) == [1.0, 2.0]
+    assert cells(source.read(chunk, {"far": None}).column("far"))[0] == datetime(9999, 12, 31)  # noqa: DTZ001
+    with pytest.raises(InvalidData, match="column 'fine' cannot be read"):
+        source.read(chunk, {"x": Kind.NUMBER, "fine": None})
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 from datetime import date
 from decimal import Decimal
+from math import isnan
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sql.cells import Fingerprint, canonical
+from adapters.sql.cells import Fingerprint, as_column, canonical
+from domain.data.feature import Kind
+from domain.data.table import plain
 
 CELLS = st.lists(
     st.none()
@@ -31,6 +34,13 @@ def test_a_fingerprint_does_not_depend_on_how_cells_are_divided(
     parts.update(canonical(cells[cut:]))
     assert whole.hex == parts.hex
     assert whole.short == parts.short == int(whole.hex[:16], 16)
+
+
+@given(st.lists(st.none() | st.decimals(allow_nan=False, allow_infinity=False), min_size=1))
+def test_a_decimal_becomes_the_double_that_its_text_becomes(cells: list[Any]) -> None:
+    column = plain(as_column(cells, Kind.NUMBER, boolean=False)).tolist()
+    found = [None if value is None or isnan(value) else value for value in column]
+    assert found == [None if cell is None else float(str(cell)) for cell in cells]
 
 
 @pytest.mark.parametrize(

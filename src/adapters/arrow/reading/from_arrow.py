@@ -13,6 +13,9 @@ from domain.data.feature import Kind
 from domain.data.table import Coded, Column
 
 _MAX_TEXT_BYTES = 1 << 30  # offsets of Arrow strings have 32 bits
+_EXACT = 1 << 53
+_MAX_EXACT_POWER = 22
+_DECIMAL128_BYTES = 16
 _BLANKS = " \t"
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -47,14 +50,15 @@ class Texts(Sequence[str]):
 def to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
     """Return values of any type as a column, as `DataSource.read` specifies."""
     if pa.types.is_dictionary(values.type):
-        if _is_text(values.type.value_type):
-            return _coded(values)
-        return to_column(values.cast(values.type.value_type), kind)
+        of_text = _is_text(values.type.value_type)
+        return _coded(values) if of_text else to_column(values.cast(values.type.value_type), kind)
     match kind:
         case Kind.NUMBER if _is_numeric(values.type):
             return _floats(values)
         case Kind.INTEGER if _is_numeric(values.type):
             return _integers(values)
+        case Kind.CATEGORY if _is_binary(values.type):
+            return _objects([*map(_decoded, values.to_pylist())])
         case Kind.CATEGORY | None if _is_text(values.type):
             return _coded(values.dictionary_encode()) if kind else _text_unchanged(values)
         case _:
@@ -122,8 +126,32 @@ def _text_unchanged(values: pa.ChunkedArray) -> Column:
 
 
 def _floats(values: pa.ChunkedArray) -> NDArray[np.float64]:
+    if pa.types.is_decimal(values.type):
+        return np.concatenate([np.zeros(0), *map(_nearest, filter(len, values.chunks))])
     array: NDArray[np.float64] = values.cast(pa.float64(), safe=False).to_numpy()
     return array
+
+
+def _nearest(decimals: pa.Array) -> NDArray[np.float64]:
+    """Return the nearest double of each decimal, as if its text was parsed; Arrow's cast errs.
+
+    The quotient of an integer of at most 53 bits and a power of ten up to 22 is rounded correctly,
+    because both are exact doubles.
+    """
+    if decimals.type.byte_width < _DECIMAL128_BYTES:
+        decimals = decimals.cast(pa.decimal128(decimals.type.precision, decimals.type.scale))
+    words = np.frombuffer(decimals.buffers()[1], "<i8").reshape(-1, decimals.type.byte_width // 8)
+    integers, *higher = words[decimals.offset : decimals.offset + len(decimals)].T
+    scale = decimals.type.scale
+    exact = (integers >= -_EXACT) & (integers <= _EXACT) & (0 <= scale <= _MAX_EXACT_POWER)
+    for word in higher:
+        exact &= word == integers >> 63
+    numbers: NDArray[np.float64] = integers / 10.0 ** min(max(scale, 0), _MAX_EXACT_POWER)
+    missing = decimals.is_null().to_numpy(zero_copy_only=False)
+    numbers[missing] = np.nan
+    others = np.flatnonzero(~exact & ~missing)
+    numbers[others] = [*map(float, decimals.take(others).to_pylist())]
+    return numbers
 
 
 def _integers(values: pa.ChunkedArray) -> NDArray[Any]:
@@ -175,6 +203,14 @@ def _in_microseconds(values: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.replace_substring(values.cast(pa.string()), " ", "T")
 
 
+def _decoded(value: bytes | None) -> str | bytes | None:
+    """Return UTF-8 as text; some programs store text as bytes."""
+    try:
+        return value if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
 def _objects(values: list[Any]) -> NDArray[Any]:
     return np.fromiter(values, dtype=object, count=len(values))
 
@@ -183,6 +219,10 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     )
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:

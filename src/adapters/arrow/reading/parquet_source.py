@@ -1,6 +1,6 @@
 """Parquet files, read a chunk at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from adapters.arrow.reading.watched_file import Digests, WatchedFile, require_co
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
-from domain.errors import UnreadableData
+from domain.errors import InvalidData, UnreadableData
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -58,18 +58,64 @@ class ParquetSource:
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         require_columns(columns, self.columns, self._uri)
-        with self._opened() as file:
+        with self._opened(self._int96_unit(columns)) as file:
             content = _read_rows(file, chunk, list(columns))
         return Table(
             {name: to_column(content.column(name), kind) for name, kind in columns.items()},
             chunk.rows,
         )
 
+    @cached_property
+    def _int96_columns(self) -> frozenset[str]:
+        with self._opened() as file:
+            schema = file.metadata.schema
+            leaves = [schema.column(index) for index in range(len(schema))]
+        return frozenset(
+            leaf.path.split(".")[0] for leaf in leaves if leaf.physical_type == "INT96"
+        )
+
+    def _int96_unit(self, columns: Iterable[str]) -> str:
+        """Return the unit in which the file's INT96 times are read.
+
+        In nanoseconds, which is Arrow's default, times before 1677 or after 2262 overflow in
+        silence. A file with such times is read in microseconds.
+
+        Raises:
+            InvalidData: that would lose digits of one of these columns.
+        """
+        if self._int96_columns.isdisjoint(columns):
+            return "ns"
+        unit, inexact = self._int96
+        for name in inexact.intersection(columns):
+            raise InvalidData(
+                f"{self._uri}: the INT96 times of column {name!r} cannot be read: the file has "
+                f"times outside of the years 1677 to 2262, and this column has nanoseconds; "
+                f"allowed: one of both; write the column as a timestamp in microseconds"
+            )
+        return unit
+
+    @cached_property
+    def _int96(self) -> tuple[str, frozenset[str]]:
+        """Return the unit for all INT96 columns, and those that it is too coarse for."""
+        names = sorted(self._int96_columns)
+        unit, inexact = "ns", set[str]()
+        with self._opened("us") as file, self._opened() as wrapped:
+            for group in range(file.num_row_groups):
+                coarse = file.read_row_group(group, names)
+                fine = wrapped.read_row_group(group, names)
+                try:
+                    coarse.cast(fine.schema)
+                except pa.ArrowInvalid:
+                    unit = "us"
+                again = coarse.cast(fine.schema, safe=False)  # overflows as the reader does
+                inexact |= {name for name in names if not again[name].equals(fine[name])}
+        return unit, frozenset(inexact if unit == "us" else ())
+
     @contextmanager
-    def _opened(self) -> Iterator[parquet.ParquetFile]:
+    def _opened(self, int96_unit: str = "ns") -> Iterator[parquet.ParquetFile]:
         with self._file.opened() as stream:
             try:
-                with parquet.ParquetFile(stream) as file:
+                with parquet.ParquetFile(stream, coerce_int96_timestamp_unit=int96_unit) as file:
                     yield file
             except (pa.ArrowException, OSError) as error:
                 what = "is empty" if not self._file.path.stat().st_size else "is not valid Parquet"
