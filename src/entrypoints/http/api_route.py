@@ -1,7 +1,6 @@
 """Routes of FastAPI whose errors have the form of their protocol."""
 
 from collections.abc import Callable, Coroutine
-from http import HTTPStatus
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -9,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from entrypoints.http.error_responses import error_response
-from entrypoints.http.middleware.request_context import record_error
+from entrypoints.http.middleware.request_context import CLIENT_CLOSED_REQUEST, record_error
 from entrypoints.http.route_table import route_of
 
 
@@ -23,7 +22,7 @@ class ApiRoute(APIRoute):
             try:
                 return await handle(request)
             except ClientDisconnect:
-                return Response(status_code=HTTPStatus.BAD_REQUEST)  # no caller receives it
+                return Response(status_code=CLIENT_CLOSED_REQUEST)  # no caller receives it
             except Exception as error:  # noqa: BLE001 - every error gets a response
                 record_error(request.scope, error)
                 return error_response(route_of(request.scope["path"]).protocol, error)

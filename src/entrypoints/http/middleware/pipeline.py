@@ -16,6 +16,7 @@ from entrypoints.http.error_responses import error_response
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.admission import Authenticator, RequestLimits, unavailable
 from entrypoints.http.middleware.request_context import (
+    CLIENT_CLOSED_REQUEST,
     CLOSED_WITH,
     CONTEXT,
     STOPPING,
@@ -25,9 +26,6 @@ from entrypoints.http.middleware.request_context import (
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
 from entrypoints.http.route_table import RouteInfo, route_of
-
-# The status of a caller that disconnected before the response started, as in nginx.
-_CLIENT_CLOSED_REQUEST = 499
 
 
 class RequestPipeline:
@@ -87,8 +85,7 @@ class RequestPipeline:
         return key.id
 
     def _record(self, context: RequestContext, seconds: float, scope: Scope) -> None:
-        if not context.status:
-            context.status = scope.get(CLOSED_WITH, _CLIENT_CLOSED_REQUEST)
+        context.status = scope.get(CLOSED_WITH, context.status or CLIENT_CLOSED_REQUEST)
         self._metrics.record(context, seconds)
         if self._log is not None:
             self._log.record(context, seconds, scope["method"])

@@ -14,8 +14,11 @@ from entrypoints.http.route_table import RouteInfo
 # Scope key of the context.
 CONTEXT = "modelport.request_context"
 
-# Scope key of the status with which the server closed the connection without the application.
+# Scope key of the status of a connection that was closed before the response started.
 CLOSED_WITH = "modelport.closed_with"
+
+# The status of a caller that disconnected before the response started, as in nginx.
+CLIENT_CLOSED_REQUEST = 499
 
 # Key in the application state; present once the server shuts down.
 STOPPING = "stopping"

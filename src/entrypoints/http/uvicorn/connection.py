@@ -4,6 +4,9 @@ uvicorn limits only the time between two requests of a connection. This class al
 for headers and body, the size of the headers, and the time for which a caller reads nothing of the
 response.
 
+A caller may send requests before the responses to earlier ones (pipelining). uvicorn tells only the
+last of them that the connection is lost. This class also tells the one that is being answered.
+
 When the server stops, uvicorn closes idle connections at once, even if the next request is already
 on its way. This class keeps them open for a moment and answers a request that arrives with
 `Connection: close`.
@@ -14,12 +17,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from entrypoints.http.error_responses import refusal
-from entrypoints.http.middleware.request_context import CLOSED_WITH, STOPPING
+from entrypoints.http.middleware.request_context import (
+    CLIENT_CLOSED_REQUEST,
+    CLOSED_WITH,
+    STOPPING,
+)
 from entrypoints.http.route_table import route_of
 
 _MAX_HEADER_BYTES = 65_536
@@ -54,6 +62,8 @@ class Connection(HttpToolsProtocol):
         self._waiting_since: float | None = None
         # The size of the write buffer, and since when it is unchanged.
         self._unread = (0, 0.0)
+        # The cycle that is being answered; `cycle` is the one that was read last.
+        self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -64,7 +74,15 @@ class Connection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.pipeline.clear()
         super().connection_lost(exc)
+        cycle, self._answered = self._answered, None
+        if cycle is None or cycle.response_complete:
+            return
+        if not cycle.response_started:
+            cast("dict[str, Any]", cycle.scope).setdefault(CLOSED_WITH, CLIENT_CLOSED_REQUEST)
+        cycle.disconnected = True
+        cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Read data; refuse headers that are too large."""
@@ -89,6 +107,10 @@ class Connection(HttpToolsProtocol):
         self._waiting_since = self.loop.time()
         if STOPPING in self.app_state:
             self.cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
