@@ -170,7 +170,7 @@ def _train(home: Home, data: Path, *options: str) -> None:
 
 def _load(home: Home, matrix: Matrix) -> Model:
     container = home.container()
-    loaded: LoadedModel = container.load_model()(container.settings().model_ref)
+    loaded: LoadedModel = container.load_model()(container.model_ref())
     return Model(home, loaded, loaded.predictor.predict(matrix))
 
 

@@ -171,7 +171,7 @@ class Loaded(LoadModel):
 def profile(container: Container, source: str, target: str) -> dict[str, float]:
     """Score a file in this process, one chunk after the other; return the seconds by stage."""
     clock = Clock()
-    ref: ModelRef = container.settings().model_ref
+    ref: ModelRef = container.model_ref()
     load: LoadModel = container.load_model()
     runtime = TimedRuntime(load.runtime, clock)
     started = perf_counter()

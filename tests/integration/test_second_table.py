@@ -88,12 +88,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
         writer.writeheader()
         writer.writerows(rows)
     (folder / "diabetes.toml").write_text(SCHEMA)
-    where = place(
-        folder,
-        MODELPORT_SCHEMA="diabetes.toml",
-        MODELPORT_DATA="diabetes.csv",
-        MODELPORT_MODEL="diabetes",
-    )
+    where = place(folder, MODELPORT_SCHEMA="diabetes.toml", MODELPORT_DATA="diabetes.csv")
     where.good("train", "--estimator", "ridge")
     return Table(where, folder / "diabetes.csv", rows)
 
@@ -177,9 +172,7 @@ def test_a_row_too_extreme_for_the_model_is_rejected(
     )
     lines = [f"{x},{1000 * x + x % 7}" for x in range(100)]
     (tmp_path / "d.csv").write_text("\n".join(["x,y", *lines, ""]))
-    where = place(
-        tmp_path, MODELPORT_SCHEMA="s.toml", MODELPORT_DATA="d.csv", MODELPORT_MODEL="line"
-    )
+    where = place(tmp_path, MODELPORT_SCHEMA="s.toml", MODELPORT_DATA="d.csv")
     where.good("train", "--estimator", "linear")
     ran = where.call("predict-one", '[{"x": 1}, {"x": 1e308}]', "--json")
     assert ran.code == 65
@@ -198,3 +191,55 @@ def test_the_schema_may_be_named_on_the_command_line(table: Table) -> None:
     plain = Place(table.where.folder, settings)
     ran = plain.good("data", "check", "diabetes.csv", "--schema", "diabetes.toml", "--json")
     assert (ran.document["rows"], ran.document["rejected"]) == (442, 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate"],
+        ["predict", "diabetes.csv", "by-schema.csv"],
+        ["predict-one"],
+        ["doctor"],
+        ["models", "history"],
+    ],
+)
+def test_the_model_is_that_of_the_schema(table: Table, words: list[str]) -> None:
+    expected = table.where.good(*words, "--json").document
+    settings = {**table.where.settings, "MODELPORT_MODEL": "housing@champion"}
+    del settings["MODELPORT_SCHEMA"]
+    given = Place(table.where.folder, settings)
+    found = given.good(*words, "--schema", "diabetes.toml", "--json").document
+    for document in (expected, found):
+        document.pop("seconds", None)
+        document.pop("already_finished", None)
+        document.pop("resumed_chunks", None)
+    assert found == expected
+    assert "diabetes/1" in json.dumps(found)
+
+
+def test_the_reference_data_do_not_fit_another_schema(table: Table, tmp_path: Path) -> None:
+    (tmp_path / "houses.csv").write_text("longitude,latitude\n-122.2,37.9\n")
+    where = table.where.having(MODELPORT_DATA=str(tmp_path / "houses.csv"))
+    ran = where.call("doctor", "--json")
+    states = {check["check"]: check["state"] for check in ran.document["checks"]}
+    assert (ran.code, states["data"], states["model"]) == (65, "problem", "ok")
+
+
+def test_a_rollback_is_of_the_model_of_the_schema(table: Table) -> None:
+    ran = table.where.call("models", "rollback")
+    assert (ran.code, "diabetes" in ran.err) == (66, True)
+
+
+def test_a_server_takes_the_schema_as_an_option(table: Table) -> None:
+    settings = {k: v for k, v in table.where.settings.items() if k != "MODELPORT_SCHEMA"}
+    plain = Place(table.where.folder, settings)
+    with serving(plain, "--schema", "diabetes.toml", "--workers", "2", name="schema") as server:
+        wait_until(lambda: "ready: diabetes/1" in server.said(), START_SECONDS, server.said)
+
+
+def test_without_a_schema_file_the_model_must_be_named(tmp_path: Path) -> None:
+    where = place(tmp_path, MODELPORT_SCHEMA="absent.toml")
+    ran = where.call("predict-one")
+    assert ran.code == 78
+    assert "absent.toml does not exist; set MODELPORT_MODEL or MODELPORT_SCHEMA" in ran.err
+    assert where.call("predict-one", "--model", "line").code == 66

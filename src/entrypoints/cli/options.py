@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Misconfigured
-from domain.model.reference import ModelRef
 from domain.training.specification import Parameter
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import load_settings
@@ -25,7 +24,12 @@ def flag(names: str, text: str) -> Any:
 
 AsJson = Annotated[bool, flag("--json", "Print one JSON document on stdout.")]
 Model = Annotated[
-    str | None, option("REF", "NAME, NAME@ALIAS or NAME/VERSION.", default="MODELPORT_MODEL")
+    str | None,
+    option(
+        "REF",
+        "NAME, NAME@ALIAS or NAME/VERSION.",
+        default="MODELPORT_MODEL, else the champion of the schema's name",
+    ),
 ]
 Data = Annotated[
     str | None,
@@ -51,11 +55,6 @@ ValidationShare = Annotated[
 def container(**overrides: object) -> Container:
     """Return the container for the current settings; given options override them."""
     return build_container(load_settings(overrides))
-
-
-def parse_ref(text: str | None, default: ModelRef) -> ModelRef:
-    """Return the model reference that was given, else the default."""
-    return default if text is None else ModelRef.parse(text)
 
 
 def parse_parameters(pairs: list[str]) -> dict[str, Parameter]:

@@ -25,24 +25,25 @@ _SHUTDOWN_SECONDS = 30
 _HEALTH_CHECK_SECONDS = 20
 
 
-def run(host: str, port: int, workers: int, model: str | None) -> None:
+def run(
+    host: str, port: int, workers: int, model: str | None = None, schema: Path | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, and finish the requests in flight.
 
-    Worker processes load the settings from the environment, so the option `model` is set there.
+    Worker processes load the settings from the environment, so the model reference is set there.
 
     Raises:
         Misconfigured: a setting or a key file is invalid; raised before the server starts.
         Unavailable: the server cannot start, for example because the port is taken.
     """
-    settings = load_settings({"model": model})
+    settings = load_settings({"model": model, "schema_file": schema})
     wired = build_container(settings)
     keys = wired.key_store()
     if keys is not None:
         keys.read()
     wired.verifier()
     wired.traces()
-    if model is not None:
-        environ[variables()["model"]] = model
+    environ[variables()["model"]] = str(wired.model_ref())
     # uvicorn raises the signal that stopped it again when all requests are finished.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     try:

@@ -34,6 +34,7 @@ from domain.errors import Misconfigured, ModelportError, NotSupported
 from domain.features.neighbour_statistics import LocationStatistics, NeighbourStatistics
 from domain.model.bundle import TREES
 from domain.model.manifest import ReadManifest
+from domain.model.reference import ModelRef
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
 from entrypoints.wiring.settings import Accelerators, Settings, TracesKind
@@ -345,6 +346,18 @@ def schema(settings: Settings) -> Schema:
     from adapters.formats.schema_toml import read_schema
 
     return read_schema(settings.schema_file)
+
+
+def model_ref(settings: Settings) -> ModelRef:
+    """The model reference that `serve` and `predict` use: the configured one, else the schema's."""
+    if settings.model is not None:
+        return ModelRef.parse(settings.model)
+    if not settings.schema_file.exists():
+        raise Misconfigured(
+            f"no model is named, and the schema file {settings.schema_file} does not exist; "
+            f"set MODELPORT_MODEL or MODELPORT_SCHEMA, or give --model or --schema"
+        )
+    return ModelRef(schema(settings).name)
 
 
 def promotion_policy(settings: Settings) -> PromotionPolicy:

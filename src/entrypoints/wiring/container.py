@@ -65,6 +65,7 @@ class Container(containers.DeclarativeContainer):
     explainers = providers.ThreadSafeSingleton(builders.explainers)
     manifest_reader = providers.ThreadSafeSingleton(builders.manifest_reader)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
+    model_ref = providers.ThreadSafeSingleton(builders.model_ref, settings)
     source = providers.Factory(data.open_source, settings)
     sink = providers.Factory(data.open_sink, settings)
     local_executor = providers.ThreadSafeSingleton(builders.local_executor)
@@ -107,9 +108,7 @@ class Container(containers.DeclarativeContainer):
     predict_batch = providers.Factory(
         PredictBatch, load_model, executor, explainers=explainers.provider
     )
-    serving = providers.ThreadSafeSingleton(
-        ServedModel, load_model, settings.provided.model_ref, bundle_cache, now
-    )
+    serving = providers.ThreadSafeSingleton(ServedModel, load_model, model_ref, bundle_cache, now)
     specification = providers.Factory(builders.specification, settings)
     results = providers.ThreadSafeSingleton(builders.results, settings)
     cross_validate = providers.Factory(

@@ -133,13 +133,13 @@ class Settings(BaseModel):
     """SHA-256 that the reference data must have."""
 
     schema_file: Annotated[Path, Field(alias="MODELPORT_SCHEMA")] = Path("data/housing.toml")
-    """Schema file of the table to train on."""
+    """Schema file of the table; its name is the name of the model."""
 
     home: Path = Path("artifacts")
     """Folder for bundles, caches and runs."""
 
-    model: str = "housing@champion"
-    """Model reference that `serve` and `predict` use."""
+    model: str | None = None
+    """Model reference that `serve` and `predict` use; unset: the champion of the schema's name."""
 
     engine: EngineKind = EngineKind.LOCAL
     """Where batch jobs run: the cores of this machine, or a Ray cluster."""
@@ -256,11 +256,6 @@ class Settings(BaseModel):
         """The database of the `sql` tracker, the default included."""
         return self.tracker_url or f"sqlite:///{self.home / 'runs.db'}"
 
-    @property
-    def model_ref(self) -> ModelRef:
-        """The model reference that `serve` and `predict` use."""
-        return ModelRef.parse(self.model)
-
 
 def variables() -> dict[str, str]:
     """Return the environment variable of each field, by the field's name."""
@@ -270,6 +265,8 @@ def variables() -> dict[str, str]:
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the environment and `.env`; values in `overrides`, by field name, win unless None.
 
+    A schema file in `overrides` also wins over the model of the environment.
+
     Raises:
         Misconfigured: a value is not allowed or a name is unknown; names what is allowed.
     """
@@ -277,12 +274,16 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     given = {**_dotenv(Path(".env")), **environ}
     _refuse_unknown(given, known.values())
     values: dict[str, Any] = {name: given[name] for name in known.values() if given.get(name)}
-    values |= {known[field]: v for field, v in (overrides or {}).items() if v is not None}
+    chosen = {known[field]: v for field, v in (overrides or {}).items() if v is not None}
+    if known["schema_file"] in chosen:
+        values.pop(known["model"], None)
+    values |= chosen
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise Misconfigured("\n".join(map(_explain, error.errors()))) from None
-    ModelRef.parse(settings.model)
+    if settings.model is not None:
+        ModelRef.parse(settings.model)
     return settings
 
 

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 from rich.markup import escape
 
 from application.model.load_model import LoadedModel
+from application.ports import DataSource
 from domain.data.schema import Schema
 from domain.errors import ModelportError, NotFound, Unavailable
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson
+from entrypoints.cli.options import AsJson, SchemaFile
 from entrypoints.errors import DONE, outcome_of
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import REFERENCE_PATH, load_settings
@@ -31,14 +33,14 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(schema: SchemaFile = None, as_json: AsJson = False) -> None:
     """Check the configuration, and say what to change.
 
     The exit code is that of the first problem.
 
     Example: modelport doctor
     """
-    findings = list(_findings())
+    findings = list(_findings(schema))
     code = next((f.exit_code for f in findings if f.exit_code != DONE), DONE)
     if as_json:
         checks = [{"check": f.check, "state": f.state, "detail": f.detail} for f in findings]
@@ -52,9 +54,9 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(code)
 
 
-def _findings() -> Iterator[Finding]:
+def _findings(schema: Path | None) -> Iterator[Finding]:
     try:
-        settings = load_settings()
+        settings = load_settings({"schema_file": schema})
     except ModelportError as error:
         yield _problem("settings", error)
         return
@@ -92,7 +94,9 @@ def _data(wired: Container) -> Finding | str:
     if wired.settings().data is None and not REFERENCE_PATH.exists():
         detail = f"{REFERENCE_PATH} does not exist yet; fetch it with: modelport data fetch"
         return Finding("data", "note", detail)
-    version = wired.source().version
+    source: DataSource = wired.source()
+    version = source.version
+    wired.schema().require(source.columns, f"{version.uri} does not fit the schema")
     return f"{version.uri} has {version.rows:,} rows, SHA-256 {version.sha256[:12]}…"
 
 
@@ -108,7 +112,7 @@ def _store(wired: Container) -> str:
 
 
 def _model(wired: Container) -> Finding | str:
-    ref = wired.settings().model_ref
+    ref = wired.model_ref()
     try:
         model: LoadedModel = wired.load_model()(ref)
     except NotFound:

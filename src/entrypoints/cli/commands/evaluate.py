@@ -5,19 +5,21 @@ import typer
 from application.evaluation.evaluate_model import EvaluationReport
 from entrypoints.cli import output
 from entrypoints.cli.commands.train import metric_cells
-from entrypoints.cli.options import AsJson, Data, Model, container, parse_ref
+from entrypoints.cli.options import AsJson, Data, Model, SchemaFile, container
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def evaluate(model: Model = None, data: Data = None, as_json: AsJson = False) -> None:
+def evaluate(
+    model: Model = None, data: Data = None, schema: SchemaFile = None, as_json: AsJson = False
+) -> None:
     """Measure a registered model on its hold-out rows, or on all rows of other data.
 
     Example: modelport evaluate --model housing/3 --data data/raw/housing.csv
     """
-    wired = container()
-    ref = parse_ref(model, wired.settings().model_ref)
+    wired = container(model=model, schema_file=schema)
+    ref = wired.model_ref()
     with output.working(f"evaluating {ref}"):
         report: EvaluationReport = wired.evaluate_model()(wired.source(data), ref)
     which = "hold-out" if report.holdout_only else "all rows"

@@ -13,7 +13,7 @@ from domain.model.signature import signatures
 from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome
 from entrypoints.cli import output
 from entrypoints.cli.commands.model_cards import show
-from entrypoints.cli.options import AsJson, container, option
+from entrypoints.cli.options import AsJson, SchemaFile, container, option
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -83,6 +83,7 @@ def rollback(
     to: Annotated[
         str | None, option("REF", "Version to return to.", default="the previous champion")
     ] = None,
+    schema: SchemaFile = None,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
@@ -90,10 +91,10 @@ def rollback(
 
     Example: modelport models rollback --reason "too many complaints about the coast"
     """
-    wired = container()
+    wired = container(schema_file=schema)
     use_case = wired.promote_model()
     if to is None:
-        _show_promotion(use_case.rollback(wired.settings().model_ref.name, reason), as_json)
+        _show_promotion(use_case.rollback(wired.model_ref().name, reason), as_json)
     else:
         _show_promotion(use_case(ModelRef.parse(to), reason, Action.ROLLBACK), as_json)
 
@@ -136,9 +137,12 @@ def history(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="Model name.", show_default="the name in MODELPORT_MODEL"
+            metavar="NAME",
+            help="Model name.",
+            show_default="as in MODELPORT_MODEL, else the schema's",
         ),
     ] = None,
+    schema: SchemaFile = None,
     as_json: AsJson = False,
 ) -> None:
     """List every promotion decision with its reasons, the latest last.
@@ -147,9 +151,9 @@ def history(
 
     Example: modelport models history housing
     """
-    wired = container()
+    wired = container(schema_file=schema)
     ledger: Ledger = wired.ledger()
-    model = wired.settings().model_ref.name if name is None else ModelRef.parse(name).name
+    model = wired.model_ref().name if name is None else ModelRef.parse(name).name
     entries = ledger.entries(model)
     if as_json:
         output.emit({"decisions": [entry.to_mapping() for entry in entries]})

@@ -15,7 +15,15 @@ from domain.errors import InvalidData, Unavailable
 from domain.scoring.batch_job import BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, Interval, Model, container, flag, option, parse_ref
+from entrypoints.cli.options import (
+    AsJson,
+    Interval,
+    Model,
+    SchemaFile,
+    container,
+    flag,
+    option,
+)
 from entrypoints.errors import INTERRUPTED
 from entrypoints.wiring.data_uris import (
     guarantee_warnings,
@@ -100,6 +108,7 @@ def predict(
     source: Input,
     target: Output,
     model: Model = None,
+    schema: SchemaFile = None,
     keep: Keep = None,
     partition_by: PartitionBy = None,
     file_format: FileFormat = None,
@@ -120,7 +129,7 @@ def predict(
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
     require_distinct(source, target)
-    wired = container(engine=engine)
+    wired = container(engine=engine, model=model, schema_file=schema)
     use_case: PredictBatch = wired.predict_batch()
     options = BatchOptions(
         keep=[*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))],
@@ -130,8 +139,7 @@ def predict(
         workers=workers,
         max_rejects=RejectLimit() if max_rejects is None else RejectLimit.parse(max_rejects),
     )
-    ref = parse_ref(model, wired.settings().model_ref)
-    score = partial(use_case, ref=ref, options=options)
+    score = partial(use_case, ref=wired.model_ref(), options=options)
     rows: DataSource = wired.source(source, with_md5=False)
     for warning in guarantee_warnings(source, target):
         output.say(f"[yellow]caution[/]: {escape(warning)}")

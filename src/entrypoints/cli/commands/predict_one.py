@@ -12,7 +12,7 @@ from application.scoring.predict_one import Predictions, PredictOne
 from domain.data.schema import Target
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, Interval, Model, container, flag
+from entrypoints.cli.options import AsJson, Interval, Model, SchemaFile, container, flag
 from entrypoints.strict_json import read_json
 
 app = typer.Typer(add_completion=False)
@@ -35,6 +35,7 @@ def predict_one(
     row: Row = None,
     explain: Explain = False,
     model: Model = None,
+    schema: SchemaFile = None,
     interval: Interval = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,10 +45,10 @@ def predict_one(
 
     Example: modelport predict-one - < row.json
     """
-    wired = container(model=model)
-    loaded = wired.load_model()(wired.settings().model_ref)
-    schema = loaded.manifest.schema
-    records = [schema.example] if row is None else _read_rows(row)
+    wired = container(model=model, schema_file=schema)
+    loaded = wired.load_model()(wired.model_ref())
+    table = loaded.manifest.schema
+    records = [table.example] if row is None else _read_rows(row)
     extras = PredictionOptions(interval, extrapolates=loaded.applicability is not None)
     limit, explained = wired.settings().max_rows, None
     if explain:
@@ -61,10 +62,10 @@ def predict_one(
         return
     if row is None:
         output.say("no row given; predicting the example of the schema")
-        output.show(output.facts(schema.example))
+        output.show(output.facts(table.example))
     if explained:
         _show_explanations(explained)
-    for line in _lines(answer, schema.target, interval):
+    for line in _lines(answer, table.target, interval):
         output.show(line)
     output.show(f"[dim]{answer.model}[/]")
 

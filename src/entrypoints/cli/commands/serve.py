@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from entrypoints.cli.options import Model
+from entrypoints.cli.options import Model, SchemaFile
 
 app = typer.Typer(add_completion=False)
 
@@ -17,6 +17,7 @@ def serve(
     ] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Number of server processes.")] = 1,
     model: Model = None,
+    schema: SchemaFile = None,
 ) -> None:
     """Serve a model over HTTP until SIGTERM or Ctrl-C.
 
@@ -24,4 +25,4 @@ def serve(
     """
     from entrypoints.http.server import run
 
-    run(host=host, port=port, workers=workers, model=model)
+    run(host=host, port=port, workers=workers, model=model, schema=schema)

@@ -1,8 +1,7 @@
 import pytest
 
 from domain.errors import Misconfigured
-from domain.model.reference import ModelRef
-from entrypoints.cli.options import parse_parameters, parse_ref
+from entrypoints.cli.options import parse_parameters
 
 
 @pytest.mark.parametrize(
@@ -39,9 +38,3 @@ def test_a_parameter_without_a_value_is_refused(pair: str) -> None:
 def test_a_parameter_given_twice_is_refused() -> None:
     with pytest.raises(Misconfigured, match="--param alpha is given twice"):
         parse_parameters(["alpha=1", "alpha=2"])
-
-
-def test_a_reference_that_was_not_given_is_the_default() -> None:
-    default = ModelRef("housing")
-    assert parse_ref(None, default) is default
-    assert parse_ref("other/3", default) == ModelRef("other", None, 3)

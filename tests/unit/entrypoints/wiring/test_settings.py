@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Misconfigured
-from domain.model.reference import ModelRef
 from entrypoints.wiring.settings import (
     REFERENCE_SHA256,
     REFERENCE_URL,
@@ -76,7 +75,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.data_url, settings.data_sha256) == (REFERENCE_URL, REFERENCE_SHA256)
     assert settings.schema_file == Path("data/housing.toml")
     assert settings.home == Path("artifacts")
-    assert settings.model_ref == ModelRef("housing", "champion")
+    assert settings.model is None
     assert settings.engine is EngineKind.LOCAL
     assert settings.mlflow_uri == "sqlite:///artifacts/mlflow.db"
     assert settings.runs_url == "sqlite:///artifacts/runs.db"
@@ -135,6 +134,15 @@ def test_an_option_wins_over_a_variable(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("MODELPORT_SCHEMA", "one.toml")
     settings = load_settings({"model": "housing/2", "schema_file": Path("two.toml")})
     assert (settings.model, settings.schema_file) == ("housing/2", Path("two.toml"))
+
+
+def test_a_schema_given_as_an_option_wins_over_the_model_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MODELPORT_MODEL", "housing/1")
+    assert load_settings({"schema_file": Path("two.toml")}).model is None
+    given = {"schema_file": Path("two.toml"), "model": "two/3"}
+    assert load_settings(given).model == "two/3"
 
 
 def test_an_option_not_given_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
