@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
@@ -61,11 +62,13 @@ class Decoder(Generic[Decoded]):
         """Decode a JSON document; `where` names the file in messages.
 
         Raises:
-            Misconfigured: the content is not JSON, a key is missing or unknown, or a value is not
-                allowed; names the key.
+            Misconfigured: the content is not JSON, a key is missing, unknown or given twice, or a
+                value is not allowed; names the key.
         """
         try:
-            return self._adapter.validate_json(content, strict=True, extra="forbid")
+            decoded = self._adapter.validate_json(content, strict=True, extra="forbid")
+            json.loads(content, object_pairs_hook=self._require_distinct)
+            return decoded
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False)
             if problems[0]["type"] == "json_invalid":
@@ -76,6 +79,12 @@ class Decoder(Generic[Decoded]):
             raise Misconfigured(f"{where}: {reason}") from None
         except (Misconfigured, InvalidData) as error:
             raise Misconfigured(f"{where}: {error}") from None
+
+    def _require_distinct(self, pairs: list[tuple[str, Any]]) -> None:
+        for key, count in Counter(key for key, _ in pairs).items():
+            if count > 1:
+                shown = "" if self._secret else f" {key!r}"
+                raise Misconfigured(f"the key{shown} is given twice; allowed: each key once")
 
     def toml(self, text: str, where: str) -> Decoded:
         """Decode a TOML document.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from adapters.arrow.reading.json_lines_source import JsonLinesSource
 from domain.data.feature import Feature, Kind
-from domain.data.table import Column, plain
-from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
+from domain.data.table import Column, Table, plain
+from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData, Violation
 from tests.integration.contracts.data_source import cells, contents, read_all
 
 WHOLE = 1_000_000
@@ -140,9 +140,30 @@ def test_columns_are_the_keys_of_all_rows_near_the_beginning(tmp_path: Path) -> 
         source.read(chunk, {"z": None})
 
 
-def test_a_key_that_is_given_twice_counts_with_its_last_value(tmp_path: Path) -> None:
-    path = lines_file(tmp_path, '{"x": 1, "x": 2}\n{"x": 3}\n')
-    assert read_all(JsonLinesSource(path), {"x": Kind.NUMBER}, WHOLE) == {"x": [2.0, 3.0]}
+@pytest.mark.parametrize("size", [1, WHOLE])
+@pytest.mark.parametrize(
+    "twice",
+    [
+        '{"x": 2, "x": 2}',
+        '{"x": null, "y": 2, "x": 2}',
+        '{"x": 2, "\\u0078": {}}',
+        '{"x": 2, "j": [{"a": {"b": 1, "b": 2}}]}',
+    ],
+)
+def test_a_row_with_a_key_twice_is_a_violation(tmp_path: Path, twice: str, size: int) -> None:
+    lines = f'{{"x": 1, "j": 0}}\n{twice}\n{{"x": 3, "j": {{}}}}\n'
+    source = JsonLinesSource(lines_file(tmp_path, lines))
+    table = Table.concat(
+        [source.read(chunk, {"x": Kind.NUMBER, "j": None}) for chunk in source.plan(size)]
+    )
+    assert table.faults == (Violation(1, "", "has a field twice", "each field once"),)
+    assert contents(table[np.array([0, 2])]) == {"x": [1.0, 3.0], "j": [0, {}]}
+
+
+@pytest.mark.parametrize("size", [1, WHOLE])
+def test_a_key_twice_that_is_not_read_does_not_matter(tmp_path: Path, size: int) -> None:
+    path = lines_file(tmp_path, '{"x": true, "y": 1, "y": 2}\n{"x": 3, "y": {"a": 1, "a": 2}}\n')
+    assert read_all(JsonLinesSource(path), {"x": Kind.NUMBER}, size) == {"x": [True, 3.0]}
 
 
 def test_unrequested_keys_may_hold_anything(tmp_path: Path) -> None:

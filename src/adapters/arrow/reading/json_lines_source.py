@@ -1,7 +1,8 @@
 """JSON Lines files (one object to a line), read a chunk at a time."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -35,14 +36,16 @@ _TYPES = {
     Kind.CATEGORY: pa.string(),
 }
 _CONSTANTS = {"NaN": "NaN", "Infinity": inf, "-Infinity": -inf}  # not JSON, but common
+_AMBIGUOUS = object()
 _NATIVE = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 class JsonLinesSource:
     """A JSON Lines file. A value is missing if it is null or its key is not in the row.
 
-    A line that is not an object is a violation in the table. The columns are the keys of the first
-    thousand rows. `uri` is the original address of the file; default: its path.
+    A line that is not an object is a violation in the table, and so is one that gives a value which
+    is read twice. The columns are the keys of the first thousand rows. `uri` is the original
+    address of the file; default: its path.
     """
 
     def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
@@ -81,7 +84,7 @@ class JsonLinesSource:
             ):
                 found = {n: to_column(parsed.column(n), kind) for n, kind in columns.items()}
                 return Table(found, chunk.rows)
-            rows, violations = self._rows(chunk)
+            rows, violations = self._rows(chunk, columns)
         found = {
             name: objects_to_column([row.get(name) for row in rows], kind)
             for name, kind in columns.items()
@@ -107,8 +110,12 @@ class JsonLinesSource:
             except (pa.ArrowInvalid, ValueError, RecursionError, AttributeError):
                 return None
 
-    def _rows(self, chunk: Chunk) -> tuple[list[dict[str, Any]], list[Violation]]:
+    def _rows(
+        self, chunk: Chunk, columns: Collection[str] = ()
+    ) -> tuple[list[dict[str, Any]], list[Violation]]:
         """Return the rows of a chunk as Python objects, and the violations of the others.
+
+        A row in which a value of one of the columns is ambiguous is a violation.
 
         Raises:
             UnreadableData: a byte is not UTF-8.
@@ -125,6 +132,8 @@ class JsonLinesSource:
             if isinstance(row, str):
                 violations.append(Violation(len(rows), "", row, "a JSON object"))
                 row = {}
+            elif any(_is_ambiguous(row.get(name)) for name in columns):
+                violations.append(Violation(len(rows), "", "has a field twice", "each field once"))
             rows.append(row)
         # A row with a violation gets the cells of another row, which are not used.
         filler = next(filter(None, rows), {})
@@ -136,12 +145,31 @@ class JsonLinesSource:
 def _row(text: bytes) -> dict[str, Any] | str:
     """Return the object in a line, or what is wrong with the line, without its content."""
     try:
-        row = json.loads(text, parse_constant=_CONSTANTS.__getitem__)
+        row = _DECODER.decode(text.decode("utf-8-sig"))
         if b"\\u" in text:
-            json.dumps(row, ensure_ascii=False).encode()  # refuses a single surrogate
+            json.dumps(row, ensure_ascii=False, default=str).encode()  # refuses a single surrogate
     except (ValueError, RecursionError) as error:
         return f"is not JSON: {getattr(error, 'msg', 'it cannot be parsed')}"
     return row if isinstance(row, dict) else "is not a JSON object"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; the value of a key that is given twice is `_AMBIGUOUS`."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        times = Counter(key for key, _ in pairs)
+        found |= {key: _AMBIGUOUS for key, count in times.items() if count > 1}
+    return found
+
+
+def _is_ambiguous(value: object) -> bool:
+    """Whether a key is given twice for a value, or in an object within it."""
+    if isinstance(value, dict | list):
+        return any(map(_is_ambiguous, value.values() if isinstance(value, dict) else value))
+    return value is _AMBIGUOUS
+
+
+_DECODER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__, object_pairs_hook=_object)
 
 
 def _type(kind: Kind | None, example: object) -> pa.DataType:
