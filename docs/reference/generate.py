@@ -73,7 +73,7 @@ def _settings() -> Iterator[str]:
     rows = []
     for name, field in Settings.model_fields.items():
         values = _choices(field.annotation) or _bounds(field.annotation, field.metadata)
-        default = "unset" if field.default is None else f"`{_plain(field.default)}`"
+        default = "unset" if field.default in (None, "") else f"`{_plain(field.default)}`"
         rows.append((f"`{variables()[name]}`", values, default, field.description or ""))
     yield from _table(("variable", "values", "default", "what it does"), rows)
     yield from ["", "The variants set what is unset:", ""]
@@ -203,9 +203,9 @@ def _others(routes: Iterable[Any], described: Iterable[str]) -> Iterator[str]:
     yield from ["## Other paths", "", "What the OpenAPI document leaves out:", ""]
     found = [route for route in routes if getattr(route, "path", None) not in (None, *described)]
     rows = [
-        (f"`{route.path}`", ", ".join(sorted(route.methods or ["any"])))
+        (f"`{route.path}`", ", ".join(sorted(route.methods)))
         for route in found
-        if not route.path.startswith("/swagger/") and not route.path.endswith(":path}")
+        if hasattr(route, "methods")
     ]
     yield from [*_table(("path", "methods"), rows), ""]
 
@@ -281,6 +281,8 @@ def _outcome(outcome: ErrorOutcome) -> tuple[str, str, str, str]:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value.value if isinstance(value, Enum) else value)
 
 

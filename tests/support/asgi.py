@@ -96,7 +96,9 @@ def ordinary(plane: DataPlane) -> FastAPI:
         raise NotImplementedError
 
     schema = plane.serving.model().manifest.schema
-    return fastapi_app(plane, cast(Any, unused), unused, schema, 100)
+    return fastapi_app(
+        plane, cast(Any, unused), unused, schema, max_explained_rows=100, servers=lambda _: []
+    )
 
 
 def application(plane: DataPlane, accelerators: Accelerators) -> ASGIApp:

@@ -21,6 +21,7 @@ from entrypoints.http.middleware.pipeline import RequestPipeline
 from entrypoints.http.middleware.prometheus_text import MetricsFolder
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
+from entrypoints.http.middleware.trusted_proxies import TrustedProxies
 from entrypoints.http.uvicorn.connection import Timeouts
 from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
@@ -42,6 +43,7 @@ class Application:
         self._data_plane = DataPlane(
             self._serving, container.predict_one(), settings.max_body_bytes
         )
+        self._proxies = TrustedProxies(settings.trusted_proxies, settings.root_path)
         self._api: tuple[Schema | None, FastAPI] | None = None
         authenticator = Authenticator(container.key_store(), now)
         limits, requests = RequestLimits(settings.max_in_flight, monotonic), RequestMetrics()
@@ -86,7 +88,8 @@ class Application:
             self._container.explain_served,
             self._metrics.endpoint,
             schema,
-            self._container.settings().max_explained_rows,
+            max_explained_rows=self._container.settings().max_explained_rows,
+            servers=self._proxies.servers,
         )
 
     def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

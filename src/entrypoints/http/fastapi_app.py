@@ -1,19 +1,24 @@
 """The FastAPI application for one schema: all routes, and the OpenAPI document."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from application.scoring.explain_rows import ExplainRows
 from domain.data.schema import Schema
+from entrypoints.http.api.documentation_routes import (
+    add_documentation,
+    redirect_without_slash,
+)
 from entrypoints.http.api.prediction_routes import prediction_router
 from entrypoints.http.api.row_models import row_models
 from entrypoints.http.api.service_routes import service_router
@@ -49,16 +54,17 @@ def fastapi_app(
     explain: Callable[[], ExplainRows],
     show_metrics: Callable[[Request], Awaitable[Response]],
     schema: Schema | None,
+    *,
     max_explained_rows: int,
+    servers: Callable[[Scope], list[dict[str, str]]],
 ) -> FastAPI:
     """Return the application for the served schema; None is a server without a model."""
     app = DocumentedApi(
         title="modelport",
         version=version("modelport"),
         description="Predictions by a governed model. `GET /model` describes it.",
-        docs_url=None,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
         separate_input_output_schemas=False,
     )
     models = row_models(schema, data_plane.predict_one.max_rows, max_explained_rows)
@@ -69,10 +75,18 @@ def fastapi_app(
     app.include_router(open_inference_router(data_plane, schema))
     app.include_router(service_router(data_plane.serving, show_metrics))
     app.add_exception_handler(HTTPException, _on_http_error)
-    patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
+    add_documentation(app, servers)
     return app
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     """Answer for a path or method without a route."""
-    return error_response(route_of(request.scope["path"]).protocol, error)
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        redirect = redirect_without_slash(request)
+        if redirect is not None:
+            return redirect
+    response = error_response(route_of(request.scope["path"]).protocol, error)
+    if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = response.headers.get("allow", "GET")
+        response.headers["allow"] = "GET, HEAD" if "GET" in allowed else allowed
+    return response

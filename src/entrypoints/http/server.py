@@ -67,6 +67,7 @@ def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
         access_log=False,
         log_config=log_config(settings.log_format),
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         timeout_worker_healthcheck=_HEALTH_CHECK_SECONDS,

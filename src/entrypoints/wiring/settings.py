@@ -6,12 +6,20 @@ No other module reads the environment.
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from ipaddress import IPv4Network
 from os import environ
 from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
 from domain.errors import Misconfigured
@@ -85,18 +93,27 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-# What is allowed, by the type of an error of pydantic, where its message is longer.
+_SHA256 = "^[0-9a-f]{64}$"
+_ROOT_PATH = "^(/[A-Za-z0-9_.~-]+)*$"
+
+# What is allowed, by the pattern or the type of an error of pydantic, where its message is longer.
 _ALLOWED = {
     "float_parsing": "a number",
     "int_parsing": "an integer",
     "int_parsing_size": "a smaller integer",
-    "string_pattern_mismatch": "64 digits from 0 to f",
+    "ip_any_network": "addresses and networks such as 10.0.0.0/8, separated by commas",
+    _SHA256: "64 digits from 0 to f",
+    _ROOT_PATH: "a path such as /models/housing, without a slash at its end",
 }
 
 _PRESETS = {
     Variant.MAIN: (TrackerKind.MLFLOW, StoreKind.MLFLOW),
     Variant.API_BASELINE: (TrackerKind.FILE, StoreKind.FILE),
 }
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -129,7 +146,7 @@ class Settings(BaseModel):
     data_url: str = REFERENCE_URL
     """Address from which the reference data is fetched."""
 
-    data_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = REFERENCE_SHA256
+    data_sha256: Annotated[str, Field(pattern=_SHA256)] = REFERENCE_SHA256
     """SHA-256 that the reference data must have."""
 
     schema_file: Annotated[Path, Field(alias="MODELPORT_SCHEMA")] = Path("data/housing.toml")
@@ -194,6 +211,16 @@ class Settings(BaseModel):
     trusted_keys: Path | None = None
     """File or folder with public Ed25519 keys: only models signed by one of them are loaded;
     unset: signatures are not verified."""
+
+    root_path: Annotated[str, Field(pattern=_ROOT_PATH)] = ""
+    """Prefix under which a reverse proxy serves the API, for example `/models/housing`; the proxy
+    removes it from the path of each request."""
+
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)] = (
+        IPv4Network("127.0.0.1"),
+    )
+    """Reverse proxies whose `X-Forwarded-Prefix`, `-Host` and `-Proto` count: addresses and
+    networks, separated by commas."""
 
     max_in_flight: Annotated[int, Field(ge=1)] = 1024
     """Most concurrent requests of a server process; further ones are answered 503."""
@@ -307,5 +334,6 @@ def _unknown(name: str, known: Collection[str]) -> str:
 
 
 def _explain(error: ErrorDetails) -> str:
-    allowed = _ALLOWED.get(error["type"]) or error["msg"].removeprefix("Input should be ")
+    kind = error.get("ctx", {}).get("pattern", error["type"])
+    allowed = _ALLOWED.get(kind) or error["msg"].removeprefix("Input should be ")
     return f"{error['loc'][0]}: {error['input']!r} is not allowed; allowed: {allowed}"

@@ -1,46 +1,30 @@
 """The documentation page in a real browser that can reach nothing but this machine."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
-from tests.integration.program import Server
-from tests.support.leaving_out import leave_out
+from tests.integration.http.browsing import OPTIONS, chromium, tab
+from tests.integration.http.conftest import ready
+from tests.integration.http.proxy import behind_nginx
+from tests.integration.program import Place, Server, serving
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def browser() -> str:
-    """Return the path of Chromium; where it cannot be had a test is left out, never in CI."""
-    found = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if found is None:
-        leave_out("needs Chromium: apt-get install chromium")
-    return found
-
-
-def page(browser: str, url: str, folder: Path, *options: str) -> str:
+def page(url: str, folder: Path, *options: str) -> str:
     """Return the page as the browser has it once its scripts have run."""
     done = subprocess.run(
         [
-            browser,
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--disable-background-networking",
-            # Whoever asks for another host is told that there is none.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            chromium(),
+            *OPTIONS,
             f"--user-data-dir={folder / 'profile'}",
-            "--window-size=1280,2400",
             "--virtual-time-budget=20000",
             *options,
             "--dump-dom",
@@ -55,9 +39,9 @@ def page(browser: str, url: str, folder: Path, *options: str) -> str:
 
 
 def test_the_documentation_shows_the_prediction_with_its_units(
-    browser: str, server: Server, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
-    shown = page(browser, f"{server.url}/docs#/prediction/predict", tmp_path)
+    shown = page(f"{server.url}/docs#/prediction/predict", tmp_path)
     assert 'class="opblock opblock-post' in shown
     assert ">/predict<" in shown.replace("\u200b", "").replace("<wbr>", "")
     assert "Return one prediction per row" in shown
@@ -69,3 +53,39 @@ def test_the_documentation_shows_the_prediction_with_its_units(
         (row,) = re.findall(rf"<tr>\s*<td>{name}</td>.*?</tr>", shown, re.DOTALL)
         assert f"({unit})" in row
     assert "one of '<1H OCEAN', 'INLAND'" in shown
+
+
+@pytest.mark.parametrize("configured", ["by the proxy", "by the setting"])
+def test_the_page_works_behind_a_proxy_that_removes_a_prefix(
+    served: Place, tmp_path: Path, configured: str
+) -> None:
+    prefix = "/models/housing"
+    settings, headers = {"MODELPORT_ROOT_PATH": prefix}, {}
+    if configured == "by the proxy":
+        settings, headers = (
+            {},
+            {
+                "X_Forwarded_Prefix": prefix,
+                "X_Forwarded_Host": "$http_host",
+                "X_Forwarded_Proto": "$scheme",
+            },
+        )
+    with (
+        serving(served.having(**settings)) as server,
+        behind_nginx(tmp_path, ready(server).url, prefix, **headers) as public,
+        tab(tmp_path) as open_tab,
+    ):
+        open_tab.go(f"{public}/#/prediction/predict")
+        open_tab.wait_for("document.querySelector('button.execute') !== null")
+        assert open_tab.value("location.href") == f"{public}/docs#/prediction/predict"
+        open_tab.value("document.querySelector('button.execute').click()")
+        answer = open_tab.wait_for(
+            "document.querySelector('.live-responses-table .response')?.innerText"
+        )
+        assert answer.startswith("200")
+        assert '"predictions"' in answer
+        asked = open_tab.value("document.querySelector('.request-url pre').innerText")
+        assert asked == f"{public}/predict"
+        with urlopen(f"{public}/openapi.json", timeout=30) as document:
+            servers = [each["url"] for each in json.load(document)["servers"]]
+        assert servers == ([prefix, public] if headers else [prefix])

@@ -108,6 +108,15 @@ def test_a_length_that_is_none_is_the_caller_s_fault(either_server: Server, leng
     assert ask(either_server, "/predict", BODY)[0] == 200
 
 
+def test_head_is_answered_without_a_body(either_server: Server) -> None:
+    paths = ("/health", "/health/ready", "/ping", "/metrics", "/docs", "/v2", "/v2/models/housing")
+    requests = [f"HEAD {path} HTTP/1.1\r\nHost: x\r\n" for path in paths]
+    answer = exchange(either_server, "\r\n".join(requests).encode() + b"Connection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == len(paths)
+    assert answer.endswith(b"\r\n\r\n")
+    assert not set(b"{<#") & set(answer)
+
+
 def test_a_body_in_pieces_is_read_whole(either_server: Server) -> None:
     pieces = (b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:10], BODY[10:]))
     answer = exchange(

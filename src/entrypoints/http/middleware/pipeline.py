@@ -65,8 +65,10 @@ class RequestPipeline:
             self._record(context, perf_counter() - start, scope)
             return
         self.limits.in_flight += 1
+        # The server sends no body for HEAD, by the scope that it keeps.
+        answered = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self._app(scope, receive, context.send)
+            await self._app(answered, receive, context.send)
         finally:
             self.limits.in_flight -= 1
             self._record(context, perf_counter() - start, scope)

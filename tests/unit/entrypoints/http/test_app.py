@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -205,15 +206,67 @@ def test_the_document_describes_the_row_of_the_model(client: TestClient) -> None
     assert client.post("/predict", json=example).status_code == 200
 
 
-# The bundled page reads its files by a function that Python 3.11 and 3.12 deprecate and 3.13 keeps.
-@pytest.mark.filterwarnings("ignore:open_binary is deprecated:DeprecationWarning:fastapi_swagger")
 def test_the_start_page_is_the_documentation_which_needs_no_other_site(client: TestClient) -> None:
     page = client.get("/", follow_redirects=True)
     assert page.status_code == 200
     assert page.url.path == "/docs"
     assert "https://" not in page.text
-    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
-        assert client.get(f"/swagger/{asset}").status_code == 200
+    addresses = re.findall(r"""(?:href=|src=|url: )["']([^"']+)""", page.text)
+    assert len(addresses) == 4
+    for address in addresses:
+        assert not address.startswith(("/", "http"))  # a proxy may serve the page elsewhere
+        assert client.get(f"/{address}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/", "docs"),
+        ("/docs/", "../docs"),
+        ("/predict/", "../predict"),
+        ("/v2/models/orchard/ready/", "../ready"),
+    ],
+)
+def test_redirects_are_relative(client: TestClient, path: str, target: str) -> None:
+    answer = client.get(path, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, target)
+
+
+PATHS = [
+    "/",
+    "/docs",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/model",
+    "/nothing",
+    "/openapi.json",
+    "/ping",
+    "/predict",
+    "/swagger/swagger-ui.css",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/v2/models/orchard",
+    "/v2/models/orchard/ready",
+    "/v2/models/other",
+    "/version",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_is_answered_as_get_is(client: TestClient, path: str) -> None:
+    got = client.get(path, follow_redirects=False)
+    answer = client.head(path, follow_redirects=False)
+    varying = ("x-request-id", "content-length") if path == "/metrics" else ("x-request-id",)
+    assert answer.status_code == got.status_code
+    assert without(answer.headers, *varying) == without(got.headers, *varying)
+    assert answer.content == b""
+
+
+def without(headers: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in names}
 
 
 # --- what does not
@@ -358,13 +411,25 @@ def test_an_unknown_path_is_a_problem_document(client: TestClient, path: str) ->
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/predict", "POST"), ("DELETE", "/predict", "POST"), ("POST", "/health", "GET")],
+    [
+        ("GET", "/predict", "POST"),
+        ("HEAD", "/predict", "POST"),
+        ("DELETE", "/predict", "POST"),
+        ("POST", "/health", "GET, HEAD"),
+        ("OPTIONS", "/health", "GET, HEAD"),
+        ("POST", "/docs", "GET, HEAD"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+        ("POST", "/swagger/swagger-ui.css", "GET, HEAD"),
+        ("OPTIONS", "/predict", "POST"),
+    ],
 )
 def test_a_wrong_method_is_a_problem_document(
     client: TestClient, method: str, path: str, allowed: str
 ) -> None:
     answer = client.request(method, path)
-    problem(answer, 405)
+    if method != "HEAD":
+        problem(answer, 405)
+    assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
 
 

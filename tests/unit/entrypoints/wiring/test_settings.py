@@ -1,3 +1,4 @@
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from entrypoints.wiring.settings import (
 
 # What each setting is given, and what it is read as.
 GIVEN: dict[str, tuple[str, object]] = {
+    "root_path": ("/models/housing", "/models/housing"),
+    "trusted_proxies": ("10.0.0.0/8, ::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
     "variant": ("api-baseline", Variant.API_BASELINE),
     "tracker": ("none", TrackerKind.NONE),
     "tracker_url": ("sqlite:///r.db", "sqlite:///r.db"),
