@@ -17,9 +17,9 @@ from s3fs import S3FileSystem
 
 from domain.errors import Misconfigured, NotFound, Unavailable
 
-_BUCKET = "s3://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])"
-_OBJECT = re.compile(rf"{_BUCKET}/([^?#*]*[^?#*/])", re.IGNORECASE)
-_SEVERAL = re.compile(rf"{_BUCKET}/([^?#]*)", re.IGNORECASE)
+_BUCKET = re.compile("[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", re.IGNORECASE)
+_OBJECT = re.compile("s3://([^/?#@]+)/([^?#*]*[^?#*/])", re.IGNORECASE)
+_SEVERAL = re.compile("s3://([^/?#@]+)/([^?#]*)", re.IGNORECASE)
 _SECRET = re.compile(r"(?<=://)[^/]*@|\?.*")
 
 
@@ -48,10 +48,11 @@ class ObjectAddress:
         found = _OBJECT.fullmatch(url)
         if found is None:
             raise Misconfigured(
-                f"{_SECRET.sub('', url)} names no object; allowed: s3://BUCKET/KEY, one object, "
-                f"with credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                f"{_SECRET.sub('', url)} is not the URL of one object; allowed: s3://BUCKET/KEY "
+                f"without user, password and query; credentials are in AWS_ACCESS_KEY_ID and "
+                f"AWS_SECRET_ACCESS_KEY"
             )
-        return cls(*found.groups())
+        return cls._in_bucket(*found.groups())
 
     @classmethod
     def folder(cls, url: str) -> Self:
@@ -63,10 +64,20 @@ class ObjectAddress:
         found = _SEVERAL.fullmatch(url)
         if found is None:
             raise Misconfigured(
-                f"{_SECRET.sub('', url)} names no objects; allowed: s3://BUCKET/FOLDER/, or a "
-                f"pattern with * such as s3://BUCKET/FOLDER/*.parquet"
+                f"{_SECRET.sub('', url)} is not the URL of objects; allowed: s3://BUCKET/FOLDER/, "
+                f"or a pattern with * such as s3://BUCKET/FOLDER/*.parquet, without user, password "
+                f"and query"
             )
-        return cls(*found.groups())
+        return cls._in_bucket(*found.groups())
+
+    @classmethod
+    def _in_bucket(cls, bucket: str, key: str) -> Self:
+        if not _BUCKET.fullmatch(bucket):
+            raise Misconfigured(
+                f"s3://{bucket}/{key}: {bucket!r} cannot be the name of a bucket; allowed: 3 to 63 "
+                f"letters, digits, dots, hyphens and underscores, a letter or digit at both ends"
+            )
+        return cls(bucket, key)
 
     @property
     def name(self) -> str:

@@ -18,15 +18,15 @@ from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 @dataclass(frozen=True)
 class ObjectSink:
-    """Writes chunks to files in a folder, through `local`, and uploads the published files.
+    """Writes chunks to files next to `file`, through `local`, and uploads the published files.
 
-    A receipt object names the job of the output. Uploaded files are removed from the disk. Files
-    that a run has published and not uploaded are uploaded by the next run.
+    A receipt object names the job of the output. Uploaded files and their receipt are removed from
+    the disk. Files that a run has published and not uploaded are uploaded by the next run.
     """
 
     address: ObjectAddress
     local: PredictionSink
-    folder: Path
+    file: Path
 
     @classmethod
     def at(
@@ -38,8 +38,9 @@ class ObjectSink:
             Misconfigured: the URL names no object, or no format with its suffix can be written.
         """
         address = ObjectAddress.parse(url)
-        own = folder / sha256(str(address).encode()).hexdigest()
-        return cls(address, open_local(own / safe_file_name(address.name)), own)
+        digest = sha256(str(address).encode()).hexdigest()
+        file = folder / f"{digest[:32]}-{safe_file_name(address.name)}"
+        return cls(address, open_local(file), file)
 
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         """Lock the object against other runs on this machine."""
@@ -98,9 +99,10 @@ class ObjectSink:
         return self._finished(receipt)
 
     def _free(self) -> None:
-        """Remove the uploaded files from the disk; hidden files are not output."""
-        for path in self.folder.glob("[!.]*"):
-            path.unlink(missing_ok=True)
+        """Remove the uploaded files from the disk, and then their receipt."""
+        name = self.file.name
+        for removed in (name, f"{name}.rejects.jsonl", f".{name}.receipt.json"):
+            self.file.with_name(removed).unlink(missing_ok=True)
 
     def _uploaded(self, job: BatchJob) -> FinishedJob | None:
         state = self._receipt.state()

@@ -1,6 +1,6 @@
 """Databases and their tables by URL: connections that raise domain errors, URIs without secrets."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,11 +47,13 @@ ColumnTypes: TypeAlias = Mapping[str, sa.types.TypeEngine[Any]]
 class Database:
     """A database. Connections are not pooled: each is closed after use.
 
-    `unusable` is the type of all errors that no other domain error describes.
+    `unusable` is the type of all errors that no other domain error describes. `copy` is the path of
+    a copy of an SQLite file that is read in its place; messages name the original.
     """
 
     url: sa.URL
     unusable: type[ModelportError] = Unavailable
+    copy: str | None = None
 
     @classmethod
     def parse(cls, url: str, unusable: type[ModelportError] = Unavailable) -> "Database":
@@ -84,9 +86,17 @@ class Database:
     @cached_property
     def uri(self) -> str:
         """The URL without secrets."""
+        return self._public.render_as_string()
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the URL contains a password or another secret."""
+        return self._public != self.url
+
+    @property
+    def _public(self) -> sa.URL:
         secrets = [k for k in self.url.query if any(part in k.lower() for part in _SECRETS)]
-        public = self.url.difference_update_query(secrets)
-        return public._replace(password=None).render_as_string()
+        return self.url.difference_update_query(secrets)._replace(password=None)
 
     @property
     def dialect(self) -> str:
@@ -100,8 +110,9 @@ class Database:
             driver = self.url.get_driver_name()
             defaults = _CONNECT.get(driver, {}).items()
             args = {k: v for k, v in defaults if k not in self.url.query}
+            url = self.url if self.copy is None else self.url.set(database=self.copy)
             engine = sa.create_engine(
-                self.url, poolclass=NullPool, hide_parameters=True, connect_args=args
+                url, poolclass=NullPool, hide_parameters=True, connect_args=args
             )
         except exc.NoSuchModuleError as error:
             raise Misconfigured(
@@ -223,16 +234,44 @@ class TableName:
         return f"{self.database.uri}#{self}"
 
     def __str__(self) -> str:
-        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+        """The fragment of the URL: a dot in a name is `%2E`."""
+        return ".".join(_encoded(name) for name in (self.schema, self.name) if name is not None)
+
+    def inspector(self, connection: sa.Connection) -> sa.Inspector:
+        """Return an inspector of the database.
+
+        Raises:
+            NotFound: the database has no schema of this name; lists the existing ones.
+        """
+        inspector = sa.inspect(connection)
+        if self.schema is not None and not inspector.has_schema(self.schema):
+            raise NotFound(
+                f"{self.database.uri}: no schema {self.schema!r}; schemas there: "
+                f"{_listed(inspector.get_schema_names())}. {self._dotted}"
+            )
+        return inspector
 
     def missing(self, inspector: sa.Inspector) -> NotFound:
         """Return the error for a missing table; it lists the existing ones."""
-        names = sorted(
-            [*inspector.get_table_names(self.schema), *inspector.get_view_names(self.schema)]
-        )
-        more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-        listed = f"{', '.join(names[:_MAX_LISTED])}{more}" if names else "none"
-        return NotFound(f"{self.database.uri}: no table {str(self)!r}; tables there: {listed}")
+        names = [*inspector.get_table_names(self.schema), *inspector.get_view_names(self.schema)]
+        text = f"{self.database.uri}: no table {str(self)!r}; tables there: {_listed(names)}"
+        return NotFound(text if self.schema is None else f"{text}. {self._dotted}")
+
+    @property
+    def _dotted(self) -> str:
+        name = _encoded(f"{self.schema}.{self.name}")
+        return f"A table whose name has a dot is written with %2E: #{name}"
+
+
+def _encoded(name: str) -> str:
+    """Return a name as a fragment has it; other characters than these need no encoding."""
+    return name.replace("%", "%25").replace(".", "%2E").replace("#", "%23")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    shown = ", ".join(map(_encoded, sorted(names)[:_MAX_LISTED]))
+    return f"{shown}{more}" if names else "none"
 
 
 def _missing_driver(database: Database, error: ImportError) -> str:

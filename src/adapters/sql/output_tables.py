@@ -180,7 +180,10 @@ class OutputTables:
 
         Raises:
             Conflict: it exists without one of the columns.
+            NotFound: its schema does not exist.
         """
+        with self.name.database.connect() as connection:
+            self.name.inspector(connection)
         columns = [sa.Column(name, c.type.type) for name, c in cells.items()]
         return self._create(self._predictions(*_keys(*KEY_COLUMNS), *columns))
 

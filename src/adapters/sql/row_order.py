@@ -67,9 +67,9 @@ def row_order_of(table: TableName, connection: sa.Connection) -> RowOrder:
     """Inspect a table and return the order of its rows.
 
     Raises:
-        NotFound: the table does not exist.
+        NotFound: the table or its schema does not exist.
     """
-    inspector = sa.inspect(connection)
+    inspector = table.inspector(connection)
     try:
         columns = inspector.get_columns(table.name, table.schema)
         key = inspector.get_pk_constraint(table.name, table.schema)["constrained_columns"]

@@ -46,7 +46,7 @@ class Snapshot:
                 raise self._gone()
             database = self.database
             if self.name:
-                database = replace(database, url=database.url.set(database=self.name))
+                database = replace(database, copy=self.name)
             with database.connect() as connection:
                 yield connection
             return

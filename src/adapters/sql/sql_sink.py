@@ -123,7 +123,7 @@ class SqlSink:
         if not database.has_file():
             return None, {}
         with database.connect() as connection:
-            existing = sa.inspect(connection).get_table_names(name.schema)
+            existing = name.inspector(connection).get_table_names(name.schema)
             if not {name.name, *(table.name for table in tables)} <= {*existing}:
                 return None, {}
             jobs, chunks, rejects = tables

@@ -94,6 +94,16 @@ def _other_database(uri: str) -> str | None:
     return name if is_database and name not in ("postgresql", "sqlite") else None
 
 
+def has_secret(uri: str) -> bool:
+    """Whether a data URI may contain a secret: a password; on the web also a user or a query."""
+    scheme = _scheme(uri)
+    if scheme in ("", "file", "http", "https", "s3"):
+        return public_uri(uri) != uri
+    from adapters.sql.database import Database
+
+    return Database.parse(uri.rpartition("#")[0] or uri).has_secret
+
+
 def public_uri(uri: str) -> str:
     """Return a data URI without user, password and query, which may be secrets."""
     return uri if _scheme(uri) in ("", "file") else _SECRETS.sub("", uri)
@@ -120,11 +130,11 @@ def require_distinct(source: str, target: str) -> None:
     else:
         return
     if same:
-        raise Misconfigured(f"{target} is the input; name another file to write to")
+        raise Misconfigured(f"{public_uri(target)} is the input; name another file to write to")
     if within:
         raise Misconfigured(
-            f"{target} would be one of the files of the input {source}; "
-            f"name another folder to write to"
+            f"{public_uri(target)} would be one of the files of the input "
+            f"{public_uri(source)}; name another folder to write to"
         )
 
 

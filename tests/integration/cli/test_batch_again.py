@@ -244,3 +244,11 @@ def test_the_command_that_resumes_contains_no_password(trained: Place) -> None:
     assert ran.code == 69
     assert "sesame" not in ran.err
     assert "the same command again" in ran.err
+
+
+def test_the_command_that_resumes_is_shown_with_a_url_without_a_password(trained: Place) -> None:
+    url = "postgresql+psycopg://me@127.0.0.1:1/db?application_name=x#scored"
+    ran = trained.call("predict", "sample:10", url)
+    assert ran.code == 69
+    assert url in ran.err.rpartition("To resume:")[2]
+    assert "secret" not in ran.err

@@ -97,7 +97,7 @@ def test_errors_in_an_object_name_its_url(s3: Bucket, tmp_path: Path) -> None:
         _ = open_source(Settings(home=tmp_path), "s3://scores/bad/").version
 
 
-@pytest.mark.parametrize("url", ["s3://s/", "s3://bucket/*?x", "s3://me:very-secret@b/*.csv"])
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/*?x", "s3://me:very-secret@b/*.csv"])
 def test_a_url_that_names_no_objects_is_refused(url: str) -> None:
     with pytest.raises(Misconfigured, match="s3://BUCKET/FOLDER/") as caught:
         listed(url)
@@ -204,7 +204,18 @@ def test_what_a_run_left_on_the_disk_that_was_killed_after_its_upload_goes_with_
     sink = ObjectSink.at(f"s3://{BUCKET}/left/out.csv", tmp_path, open_sink)
     sink.write_chunk(JOB, 0, part(0), [reject(4)])
     sink.publish(JOB, 1)
-    for name in ("out.csv", "out.csv.rejects.jsonl"):
-        (sink.folder / name).write_bytes(s3.get(f"left/{name}"))
+    assert [*tmp_path.iterdir()] == []
+    for suffix in ("", ".rejects.jsonl"):
+        path = sink.file.with_name(f"{sink.file.name}{suffix}")
+        path.write_bytes(s3.get(f"left/out.csv{suffix}"))
+    sink.file.with_name(f".{sink.file.name}.receipt.json").write_text("{}")
     assert sink.finished(JOB) is not None
-    assert [path.name for path in sink.folder.iterdir()] == [".out.csv.receipt.json"]
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("url", ["s3://ab/x.csv", "s3://-abc/x.csv", "s3://ab/*.csv", "s3://ab/x/"])
+def test_a_bucket_that_cannot_exist_is_refused_by_name(url: str) -> None:
+    with pytest.raises(Misconfigured, match=r"' cannot be the name of a bucket; allowed: 3 to 63"):
+        ObjectAddress.folder(url)
+    with pytest.raises(Misconfigured, match=r"bucket|s3://BUCKET/KEY"):
+        ObjectAddress.parse(url)

@@ -16,7 +16,7 @@ from application.model.load_model import LoadModel
 from application.ports import PublishedOutput
 from application.scoring.predict_batch import BatchOptions, PredictBatch
 from domain.data.table import Coded, Table, plain
-from domain.errors import Conflict, InvalidData, Misconfigured, Unavailable, Violation
+from domain.errors import Conflict, InvalidData, Misconfigured, NotFound, Unavailable, Violation
 from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 from tests.fakes.execution import MemoryExecutor
@@ -276,6 +276,14 @@ class TestRefusals:
             sink.write_chunk(JOB, 0, scored([1.5]), ())
         assert rows_of(database_url, "SELECT * FROM scored") == []
         assert tables_of(database_url) == {"scored"}
+
+    def test_a_missing_schema_is_refused_with_the_way_to_write_a_dot(
+        self, database_url: str
+    ) -> None:
+        sink = SqlSink(f"{database_url}#eu.sales")
+        with pytest.raises(NotFound, match=r"no schema 'eu'; .*%2E: #eu%2Esales$"):
+            sink.write_chunk(JOB, 0, scored([1.5]), ())
+        assert SqlSink(f"{database_url}#eu%2Esales").uri.endswith("#eu%2Esales")
 
     def test_an_old_rejects_table_is_refused_with_the_missing_columns(
         self, sink: SqlSink, database_url: str

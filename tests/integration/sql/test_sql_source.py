@@ -519,6 +519,27 @@ class TestRefusals:
         with pytest.raises(NotFound, match=r"no table 'block'; tables there: blocks, zones$"):
             _ = SqlSource(f"{database_url}#block").columns
 
+    def test_a_missing_schema_is_refused_with_the_way_to_write_a_dot(
+        self, database_url: str
+    ) -> None:
+        make_blocks(database_url, ROWS)
+        execute(database_url, 'ALTER TABLE blocks RENAME TO "eu.sales"')
+        with pytest.raises(NotFound, match=r"no schema 'eu'; .*%2E: #eu%2Esales$") as caught:
+            _ = SqlSource(f"{database_url}#eu.sales").columns
+        assert "snapshot" not in str(caught.value)
+        source = SqlSource(f"{database_url}#eu%2Esales")
+        assert source.version.rows == len(ROWS)
+        assert source.version.uri.endswith("#eu%2Esales")
+        with pytest.raises(NotFound, match=r"no table 'x%2Ey'; tables there: eu%2Esales$"):
+            _ = SqlSource(f"{database_url}#x%2Ey").columns
+
+    def test_messages_name_the_file_of_which_a_copy_is_read(self, sqlite_url: str) -> None:
+        execute(sqlite_url, "CREATE TABLE t (a INTEGER)", "CREATE VIEW v AS SELECT a FROM t")
+        execute(sqlite_url, "DROP TABLE t")
+        with pytest.raises(Unavailable, match=r"no such table") as caught:
+            _ = SqlSource(f"{sqlite_url}#v").version
+        assert str(caught.value).startswith(f"{sqlite_url}: ")
+
     def test_a_missing_sqlite_file_is_not_created(self, tmp_path: Path) -> None:
         path = tmp_path / "none.db"
         with pytest.raises(NotFound, match="there is no such file"):

@@ -27,15 +27,15 @@ from entrypoints.cli.options import (
 from entrypoints.errors import INTERRUPTED
 from entrypoints.wiring.data_uris import (
     guarantee_warnings,
+    has_secret,
     leave_pandas_out,
-    public_uri,
     require_distinct,
 )
 from entrypoints.wiring.settings import EngineKind
 
 app = typer.Typer(add_completion=False)
 
-_SAME = "the same command again (not shown here because it contains a password)"
+_SAME = "the same command again (not shown here because a URL in it may contain a secret)"
 
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="Data URI to read.")]
 Output = Annotated[
@@ -183,7 +183,7 @@ def _command_again(context: typer.Context, **pinned: str) -> str:
             line.append(parameter.opts[-1])
         else:
             line += [part for value in values for part in (parameter.opts[-1], value)]
-    if any(public_uri(argument) != argument for argument in arguments):
+    if any(map(has_secret, arguments)):
         return _SAME
     dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
     return shlex.join([*line, *dashes, *arguments])

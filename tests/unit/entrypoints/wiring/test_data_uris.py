@@ -5,6 +5,7 @@ import pytest
 from domain.errors import Misconfigured
 from entrypoints.wiring.data_uris import (
     guarantee_warnings,
+    has_secret,
     open_sink,
     open_source,
     public_uri,
@@ -28,6 +29,24 @@ from entrypoints.wiring.settings import Settings
 )
 def test_a_uri_is_shown_without_its_secrets(uri: str, shown: str) -> None:
     assert public_uri(uri) == shown
+
+
+@pytest.mark.parametrize(
+    ("uri", "found"),
+    [
+        ("data/me:secret@here.csv", False),
+        ("sample:10", False),
+        ("s3://bucket/key.csv", False),
+        ("https://token@example.org/h.csv", True),
+        ("https://example.org/h.csv?signature=x", True),
+        ("postgresql+psycopg://me@host/db?application_name=x#t", False),
+        ("sqlite:///x.db#eu%2Esales", False),
+        ("postgresql+psycopg://me:secret@host/db#t", True),
+        ("postgresql+psycopg://me@host/db?sslpassword=x#t", True),
+    ],
+)
+def test_only_what_may_be_a_secret_is_taken_for_one(uri: str, found: bool) -> None:
+    assert has_secret(uri) is found
 
 
 @pytest.mark.parametrize("rows", ["0", "-1", "", "1e3", "1.5", "ten", "9" * 13, "1#x", "١"])
