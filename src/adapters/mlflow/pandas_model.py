@@ -1,17 +1,21 @@
 """A model for pandas: a DataFrame in, predictions out."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from application.ports import Predictor
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
-from domain.data.table import Table
+from domain.data.table import Coded, Column, Table
 from domain.errors import InvalidData, InvalidRows
+
+# Rows that one thread predicts at a time.
+_ROWS_PER_PART = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,17 @@ class FrameModel:
 
         frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
         try:
-            return self.predictor.predict(self._encode(frame))
+            return self._predict(self._encode(frame))
         except InvalidData as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
+
+    def _predict(self, matrix: Matrix) -> Vector:
+        """Predict on all cores: the prediction of a row does not depend on the other rows."""
+        if len(matrix) <= _ROWS_PER_PART:
+            return self.predictor.predict(matrix)
+        parts = np.array_split(matrix, -(-len(matrix) // _ROWS_PER_PART))
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return np.concatenate([*threads.map(self.predictor.predict, parts)])
 
     def _encode(self, frame: pd.DataFrame) -> Matrix:
         missing = [f.name for f in self.schema.features if f.nullable and f.name not in frame]
@@ -51,9 +63,12 @@ class FrameModel:
         return encoded.matrix
 
 
-def _column(series: "pd.Series[Any]") -> NDArray[Any]:
-    """Return numbers and booleans as numpy has them, anything else as objects, None if missing."""
+def _column(series: "pd.Series[Any]") -> Column:
+    """Return numbers and booleans as numpy has them, text by code, else objects; missing: None."""
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
         return series.to_numpy()
+    if pd.api.types.infer_dtype(series) == "string":
+        codes, texts = pd.factorize(series)
+        return Coded(codes.astype(np.int32), texts.tolist())
     objects = series.astype(object)
     return objects.where(series.notna(), None).to_numpy(dtype=object)

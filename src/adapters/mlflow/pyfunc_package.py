@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.files.atomic_writes import plain_name
+from domain.data.feature import Feature, Kind
 from domain.data.schema import Schema
 from domain.model.bundle import Bundle
 from domain.model.manifest import Manifest
@@ -39,13 +40,14 @@ _SHIPPED = (
     "adapters/formats/decoding.py",
     "adapters/formats/manifest_file.py",
     "adapters/formats/schema_toml.py",
+    "adapters/llvm/*.py",
     "adapters/onnx/*.py",
     "adapters/mlflow/__init__.py",
     "adapters/mlflow/pandas_model.py",
 )
 _LOADER = "adapters/mlflow/shipped/loader.py"
 _IMPORT = re.compile(r"^( *from )(?=(?:domain|application|adapters)\b)", re.MULTILINE)
-_REQUIREMENTS = ("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
+_REQUIREMENTS = ("llvmlite", "mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
 
 
 def write_model(
@@ -81,17 +83,18 @@ def describe(manifest: Manifest) -> str:
 
 
 def _signature(schema: Schema) -> "ModelSignature":
-    """Return the columns by name, of any type.
+    """Return the columns by name, with the type that a data frame of valid rows has for each.
 
-    MLflow refuses integers for a column of type double, and a column of a CSV file may be read as
-    either. The schema checks every value, and names the row of a violation. The drawback:
-    `mlflow models serve` accepts JSON for such a model, but not text/csv.
+    MLflow reads JSON and CSV by these types. It refuses integers in a data frame for a column of
+    type double, and floating-point numbers for one of type long. A column of integers that may be
+    missing is double, as in pandas.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import Schema as Columns
 
     features = [
-        {"name": f.name, "type": "any", "required": not f.nullable} for f in schema.features
+        {"name": f.name, "type": _column_type(f), "required": not f.nullable}
+        for f in schema.features
     ]
     prediction = [{"type": "double"}]
     return ModelSignature(
@@ -99,11 +102,19 @@ def _signature(schema: Schema) -> "ModelSignature":
     )
 
 
+def _column_type(feature: Feature) -> str:
+    if feature.kind is Kind.INTEGER:
+        return "double" if feature.nullable else "long"
+    return {Kind.NUMBER: "double", Kind.CATEGORY: "string", Kind.BOOLEAN: "boolean"}[feature.kind]
+
+
 def _example(schema: Schema) -> "DataFrame":
     """Return a data frame of one row; its column index has the type that MLflow compares."""
     from pandas import DataFrame, Index
 
-    return DataFrame([[*schema.example.values()]], columns=Index([*schema.example], dtype=object))
+    doubles = {f.name for f in schema.features if _column_type(f) == "double"}
+    row = [float(v) if k in doubles and v is not None else v for k, v in schema.example.items()]
+    return DataFrame([row], columns=Index([*schema.example], dtype=object))
 
 
 def _pinned(library: str) -> str:

@@ -2,6 +2,7 @@
 
 For each input file it writes the predictions, or the message of the error, as JSON. The folder in
 the environment variable `FIRST_PACKAGES` comes first on the path, and its packages are imported.
+The library in `NOT_INSTALLED` cannot be imported.
 """
 
 import json
@@ -15,6 +16,9 @@ OURS = ("domain", "application", "adapters", "entrypoints")
 
 # An editable installation of modelport puts its sources on the path; other programs have none.
 sys.path = [p for p in sys.path if not (Path(p) / "entrypoints" / "wiring").is_dir()]
+
+if hidden := os.environ.get("NOT_INSTALLED"):
+    sys.modules[hidden] = None  # type: ignore[assignment]
 
 packages = os.environ.get("FIRST_PACKAGES")
 if packages:

@@ -16,7 +16,7 @@ from application.training.train_model import TrainingReport, TrainModel
 from domain.data.split import Split
 from domain.model.manifest import CodeVersion
 from domain.promotion.policy import PromotionPolicy
-from domain.training.specification import Estimator, TrainingSpec
+from domain.training.specification import Estimator, Parameter, TrainingSpec
 from entrypoints.reports.model_card import render_card
 from tests.fakes.data import MemorySource
 from tests.fakes.model import MemoryBundleCache
@@ -35,7 +35,9 @@ def client_of(uri: str) -> "MlflowClient":
     return MlflowClient(uri, uri)
 
 
-def train(uri: str, home: Path, seed: int = 0) -> TrainingReport:
+def train(
+    uri: str, home: Path, seed: int = 0, estimator: Estimator = Estimator.RIDGE
+) -> TrainingReport:
     """Train a model of the orchard, as the program would, and make it champion if it is better."""
     store = MlflowStore(uri, home)
     use_case = TrainModel(
@@ -48,5 +50,9 @@ def train(uri: str, home: Path, seed: int = 0) -> TrainingReport:
         CodeVersion(revision="0123abc", changed=False),
         render_card,
     )
-    spec = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=seed))
+    given: dict[Estimator, dict[str, Parameter]] = {
+        Estimator.RIDGE: {"alpha": 0.5},
+        Estimator.HIST_GRADIENT_BOOSTING: {"max_iter": 20},
+    }
+    spec = TrainingSpec(estimator, given[estimator], Split(seed=seed))
     return use_case(MemorySource(sample_table(), sample_data()), SCHEMA, spec)

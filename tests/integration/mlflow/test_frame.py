@@ -63,6 +63,20 @@ def test_the_answers_do_not_depend_on_how_pandas_holds_the_values(
     assert list(model.predict(column(pd.DataFrame(PLAIN)))) == answers
 
 
+def test_many_rows_are_answered_as_few(model: FrameModel, answers: list[float]) -> None:
+    many = pd.concat([pd.DataFrame(PLAIN)] * 20_000, ignore_index=True)
+    assert model.predict(many).tolist() == answers * 20_000
+
+
+def test_a_violation_far_down_is_named_by_its_row(model: FrameModel) -> None:
+    from mlflow.exceptions import MlflowException
+
+    many = pd.concat([pd.DataFrame(PLAIN)] * 20_000, ignore_index=True)
+    many.loc[41_000, "sort"] = "quince"
+    with pytest.raises(MlflowException, match="row 41000, sort: is not a known category"):
+        model.predict(many)
+
+
 def test_a_nullable_column_that_is_not_there_is_missing_in_all_rows(model: FrameModel) -> None:
     frame = pd.DataFrame(PLAIN)
     left_out = model.predict(frame.drop(columns="age"))

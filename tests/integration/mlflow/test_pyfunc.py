@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from adapters.onnx.onnx_runtime import OnnxRuntime
 from application.model.load_model import LoadModel
 from domain.data.table import Table, plain
 from domain.model.reference import ModelRef
+from domain.training.specification import Estimator
 from tests.integration.mlflow.reading import train
 from tests.support.samples import NAME, SCHEMA, sample_table
 
@@ -73,7 +75,7 @@ def test_a_program_without_modelport_gets_the_same_numbers_to_the_last_bit(
     table = sample_table(rows=300, seed=5)
     frame = frame_of(table)
     assert frame["age"].isna().any()
-    whole = frame.assign(age=7, height=np.arange(300) % 11 + 1)
+    whole = frame.assign(age=7.0, height=np.arange(300) % 11 + 1.0)
     without = frame.drop(columns=["age", "yield"])
     answers = ask(uri, tmp_path, [frame, whole, without, frame.iloc[:0]])
     assert answers[0] == ours(uri, tmp_path / "home", table)
@@ -83,6 +85,33 @@ def test_a_program_without_modelport_gets_the_same_numbers_to_the_last_bit(
     columns |= {"height": table.column("height"), "age": np.full(300, np.nan)}
     assert answers[2] == ours(uri, tmp_path / "home", Table.of(columns))
     assert answers[3] == []
+
+
+@pytest.mark.parametrize("hidden", ["", "llvmlite"])
+def test_trees_have_the_same_bits_in_compiled_code_and_in_onnx_runtime(
+    mlflow_database: str, tmp_path: Path, hidden: str
+) -> None:
+    train(mlflow_database, tmp_path / "home", estimator=Estimator.HIST_GRADIENT_BOOSTING)
+    table = sample_table(rows=300, seed=5)
+    (answers,) = ask(mlflow_database, tmp_path, [frame_of(table)], {"NOT_INSTALLED": hidden})
+    assert answers == ours(mlflow_database, tmp_path / "home", table)
+
+
+def test_every_module_that_a_shipped_one_imports_is_shipped(
+    mlflow_database: str, tmp_path: Path
+) -> None:
+    train(mlflow_database, tmp_path / "home")
+    (package,) = tmp_path.glob("home/mlartifacts/**/code/modelport_*")
+    imported = {
+        found.replace(".", "/")
+        for module in package.rglob("*.py")
+        for found in re.findall(
+            rf"^ *from {package.name}\.([\w.]+) import", module.read_text(), re.MULTILINE
+        )
+    }
+    assert "adapters/llvm/neighbour_runtime" in imported
+    modules = {str(file.relative_to(package).with_suffix("")) for file in package.rglob("*.py")}
+    assert imported <= modules | {module.removesuffix("/__init__") for module in modules}
 
 
 def test_rows_that_break_the_schema_are_refused_by_row_and_field(
@@ -129,7 +158,8 @@ def test_a_bundle_that_was_changed_is_not_loaded(mlflow_database: str, tmp_path:
     train(mlflow_database, tmp_path / "home")
     (golden,) = tmp_path.glob("home/mlartifacts/**/data/bundle/golden.json")
     model = golden.parents[2]
-    assert len(load_model(str(model)).predict(pd.DataFrame([SCHEMA.example]))) == 1
+    row = pd.DataFrame([SCHEMA.example]).astype({"age": "float64"})
+    assert len(load_model(str(model)).predict(row)) == 1
     golden.write_bytes(golden.read_bytes() + b" ")
     with pytest.raises(Exception, match=r"golden\.json was changed"):
         load_model(str(model))
@@ -142,7 +172,7 @@ def test_what_is_installed_for_the_model_is_little_and_pinned(
     (requirements,) = tmp_path.glob("home/mlartifacts/**/requirements.txt")
     pins = [line.split("==") for line in requirements.read_text().splitlines()]
     assert sorted(name for name, _ in pins) == [
-        *("mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
+        *("llvmlite", "mlflow", "numpy", "onnxruntime", "pandas", "pydantic")
     ]
     model = requirements.parent
     assert {file.suffix for file in model.rglob("*") if file.is_file()} <= {
