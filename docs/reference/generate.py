@@ -2,7 +2,7 @@
 
 Whatever a page says is taken from where the program itself takes it: settings from their
 descriptions, commands from their options and docstrings, endpoints from the OpenAPI document,
-errors from their docstrings and their outcomes.
+errors from their docstrings and their outcomes, metrics from the table of the exposition.
 """
 
 import json
@@ -20,6 +20,7 @@ from entrypoints.cli.command_table import SUMMARIES, load_command
 from entrypoints.cli.command_table import app as cli
 from entrypoints.errors import DONE, INTERNAL, OUTCOMES, REFUSED, USAGE, ErrorOutcome
 from entrypoints.http.app import Application
+from entrypoints.http.middleware.exposition import METRICS
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, Variant, variables
@@ -269,6 +270,19 @@ def _errors() -> Iterator[str]:
     yield from ["", "The tree they form:", "", "```text", tree, "```"]
 
 
+def _metrics() -> Iterator[str]:
+    yield from [
+        "# Metrics",
+        "",
+        "`GET /metrics` returns these, summed over the processes of a server; start time and",
+        "model age are those of the newest process and the oldest version. Times have buckets",
+        "from 0.1 ms to 10 s. Scrapers that ask for OpenMetrics get it.",
+        "",
+    ]
+    rows = [(f"`{name}`", kind, text) for name, (kind, text) in METRICS.items()]
+    yield from _table(("metric", "type", "value"), rows)
+
+
 def _tree(kind: type[errors.ModelportError]) -> Iterator[type[errors.ModelportError]]:
     yield kind
     for child in kind.__subclasses__():
@@ -297,6 +311,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "cli.md": _cli,
     "http.md": _http,
     "errors.md": _errors,
+    "metrics.md": _metrics,
 }
 
 if __name__ == "__main__":

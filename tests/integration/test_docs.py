@@ -13,6 +13,7 @@ import pytest
 from domain import errors
 from entrypoints.cli.command_table import SUMMARIES, load_command
 from entrypoints.http.app import Application
+from entrypoints.http.middleware.exposition import METRICS
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Settings, Variant, variables
 from tests.integration.following import FOLLOWED, copy, name
@@ -140,6 +141,13 @@ def test_every_page_that_shows_how_is_followed() -> None:
 def test_the_index_leads_to_every_page() -> None:
     linked = {(DOCS / link.partition("#")[0]).resolve() for link in _links(DOCS / "index.md")}
     assert [name(page) for page in PAGES if page not in linked and page.name != "index.md"] == []
+
+
+def test_rules_for_alerts_use_existing_metrics() -> None:
+    text = (DOCS / "how-to" / "secure-and-observe.md").read_text()
+    used = {*re.findall(r"\b(?:modelport|process)_\w+", "".join(re.findall("expr: .*", text)))}
+    assert used
+    assert {name.removesuffix("_bucket") for name in used} <= {*METRICS}
 
 
 def test_decisions_are_numbered_without_gaps_and_say_what_was_weighed() -> None:

@@ -10,7 +10,10 @@ import pytest
 from tests.integration.program import PROGRAM, Place, place
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("mlflow", "sklearn", "pandas", "sqlalchemy", "pyarrow", "ray", "skops", "scipy", "onnx")
+HEAVY = (
+    *("mlflow", "sklearn", "pandas", "sqlalchemy", "pyarrow", "ray", "skops", "scipy", "onnx"),
+    "prometheus_client",
+)
 
 EXAMPLE = {
     "longitude": -122.23, "latitude": 37.88, "housing_median_age": 41, "total_rooms": 880,

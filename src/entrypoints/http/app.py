@@ -17,8 +17,8 @@ from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.fastapi_app import fastapi_app
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.admission import Authenticator, RequestLimits
+from entrypoints.http.middleware.exposition import MetricsFolder
 from entrypoints.http.middleware.pipeline import RequestPipeline
-from entrypoints.http.middleware.prometheus_text import MetricsFolder
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
 from entrypoints.http.middleware.trusted_proxies import TrustedProxies
@@ -47,6 +47,7 @@ class Application:
         self._api: tuple[Schema | None, FastAPI] | None = None
         authenticator = Authenticator(container.key_store(), now)
         limits, requests = RequestLimits(settings.max_in_flight, monotonic), RequestMetrics()
+        self._requests = requests
         access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
         tracing = None if traces is None else Tracing(traces)
         folder = None if settings.metrics_dir is None else MetricsFolder(settings.metrics_dir)
@@ -96,9 +97,9 @@ class Application:
         return self.api()(scope, receive, send)
 
     @asynccontextmanager
-    async def _running(self, _: object) -> AsyncIterator[dict[str, Timeouts]]:
+    async def _running(self, _: object) -> AsyncIterator[dict[str, object]]:
         async with self._background.running():
-            yield {"timeouts": self._timeouts}
+            yield {"timeouts": self._timeouts, "metrics": self._requests}
 
 
 def from_environment() -> Application:

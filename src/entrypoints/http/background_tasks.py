@@ -6,10 +6,13 @@ processes and write the access log.
 
 import logging
 from asyncio import Event, create_task, to_thread, wait_for
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+from platform import python_version
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,11 +21,12 @@ from application.serving.served_model import ServedModel, ServingState
 from entrypoints.http.adaptive_batching import AdaptiveBatcher
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.admission import Authenticator, RequestLimits
-from entrypoints.http.middleware.prometheus_text import (
-    CONTENT_TYPE,
+from entrypoints.http.middleware.exposition import (
+    Labels,
     MetricsFolder,
     Sample,
-    render,
+    exposition,
+    process_samples,
 )
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
@@ -47,20 +51,22 @@ class ServerMetrics:
     now: Callable[[], datetime]
     _queue_depth: int = field(default=0, init=False)
 
-    async def endpoint(self, _: Request) -> Response:
-        """Answer with the metrics of all processes of the server."""
-        text = await to_thread(self._render, [*self.samples()])
-        return Response(text, media_type=CONTENT_TYPE)
+    async def endpoint(self, request: Request) -> Response:
+        """Answer with the metrics of all processes of the server, as the caller accepts them."""
+        accept = request.headers.get("accept", "")
+        page, content_type = await to_thread(self._page, [*self.samples()], accept)
+        return Response(page, headers={"content-type": content_type})
 
     def update_queue_depth(self) -> None:
         """Take the largest number of waiting requests since the last call."""
         self._queue_depth = self.batcher.take_peak()
 
-    def publish(self) -> None:
-        """Write the metrics of this process for the other processes."""
+    def publish(self, samples: Iterable[Sample]) -> None:
+        """Write samples of this process for the other processes."""
         if self.folder is not None:
+            own = process_samples() if self.serving.ready else ()
             try:
-                self.folder.publish(self.samples())
+                self.folder.publish([*samples, *own])
             except OSError as error:
                 log.warning("the metrics of this process cannot be written: %s", error)
 
@@ -69,11 +75,12 @@ class ServerMetrics:
         yield from self.requests.samples()
         yield Sample("modelport_in_flight", (), self.limits.in_flight)
         yield Sample("modelport_queue_depth", (), self._queue_depth)
-        yield Sample("modelport_model_calls_total", (), self.batcher.calls)
+        yield from self.batcher.calls.samples()
         yield Sample("modelport_keys_stale", (), bool(self.authenticator.problem))
         if self.access_log is not None:
             yield Sample("modelport_access_log_dropped_total", (), self.access_log.dropped)
         state = self.serving.state
+        yield Sample("modelport_build_info", _build(), 1)
         yield Sample("modelport_ready", (), state.model is not None)
         yield Sample("modelport_degraded", (), state.degraded)
         for outcome, count in state.reloads.items():
@@ -84,8 +91,9 @@ class ServerMetrics:
             yield Sample("modelport_model_info", label, 1)
             yield Sample("modelport_model_age_seconds", label, age)
 
-    def _render(self, samples: list[Sample]) -> str:
-        return render(samples if self.folder is None else [*samples, *self.folder.others()])
+    def _page(self, samples: list[Sample], accept: str) -> tuple[bytes, str]:
+        others = () if self.folder is None else self.folder.others()
+        return exposition([*samples, *process_samples(), *others], accept)
 
 
 @dataclass
@@ -111,7 +119,7 @@ class BackgroundTasks:
             stopped.set()
             for task in tasks:
                 await task
-            self.metrics.publish()
+            self.metrics.publish(self.metrics.samples())
             if access_log is not None:
                 await access_log.flush()
             await following
@@ -121,7 +129,7 @@ class BackgroundTasks:
     async def _publish(self) -> None:
         self.metrics.update_queue_depth()
         await to_thread(self.metrics.authenticator.refresh)
-        self.metrics.publish()
+        await to_thread(self.metrics.publish, [*self.metrics.samples()])
 
     async def _follow(self, stopped: Event) -> None:
         """Follow the model reference; a server may start before there is a model."""
@@ -148,6 +156,11 @@ class BackgroundTasks:
                 await to_thread(change)
             except Exception:
                 log.exception("unexpected error of the model store or the bundle cache")
+
+
+@cache
+def _build() -> Labels:
+    return (("version", version("modelport")), ("python", python_version()))
 
 
 async def _repeat(act: Callable[[], Awaitable[None]], seconds: float, stopped: Event) -> None:

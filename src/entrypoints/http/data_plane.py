@@ -3,10 +3,12 @@
 from asyncio import to_thread
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import Predictions, PredictOne, with_options
+from application.scoring.predict_one import Predictions, PredictOne, predict, with_options
 from application.serving.served_model import ServedModel
+from domain.data.schema import Matrix
 from domain.scoring.prediction import PLAIN, PredictionOptions
 from entrypoints.http.adaptive_batching import AdaptiveBatcher, Rows, to_matrix
 
@@ -46,7 +48,24 @@ class DataPlane:
         Raises:
             InvalidRows, InvalidData, TooLarge, Unavailable: as `PredictOne` does.
         """
-        if len(records) > MAX_RECORDS_ON_LOOP:
-            return await to_thread(self.predict_one, records, options)
         model = self.serving.model()
+        if len(records) > MAX_RECORDS_ON_LOOP:
+            return await to_thread(
+                lambda: self.predict_alone(
+                    model, self.predict_one.encode(records, model, options), options
+                )
+            )
         return await self.predict(model, self.predict_one.encode(records, model, options), options)
+
+    def predict_alone(
+        self, model: LoadedModel, matrix: Matrix, options: PredictionOptions = PLAIN
+    ) -> Predictions:
+        """Return the predictions for the rows of a large request, on the thread of the caller.
+
+        Raises:
+            InvalidRows, InvalidData: as `predict`.
+        """
+        begun = perf_counter()
+        predictions = predict(model, matrix, options)
+        self.batcher.calls.record(model.version.label, len(matrix), begun, ())
+        return predictions

@@ -24,6 +24,7 @@ from entrypoints.http.api.row_models import row_models
 from entrypoints.http.api.service_routes import service_router
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.error_responses import error_response
+from entrypoints.http.middleware.request_context import record_error
 from entrypoints.http.openapi_responses import ERROR_MODELS
 from entrypoints.http.protocols.mlflow.scoring_payload import MlflowRequest
 from entrypoints.http.protocols.mlflow.scoring_routes import mlflow_router
@@ -85,6 +86,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         redirect = redirect_without_slash(request)
         if redirect is not None:
             return redirect
+    record_error(request.scope, error)
     response = error_response(route_of(request.scope["path"]).protocol, error)
     if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = response.headers.get("allow", "GET")

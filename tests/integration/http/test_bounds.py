@@ -78,6 +78,7 @@ def test_headers_that_do_not_come_are_not_waited_for(impatient: Server, said: by
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"the headers took too long"' in answer
+    assert figure(impatient, 'modelport_refusals_total{reason="headers_timeout"}') >= 1
 
 
 def test_headers_that_trickle_are_cut_off_though_something_always_comes(impatient: Server) -> None:
@@ -104,6 +105,14 @@ def test_headers_without_end_are_refused(impatient: Server) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\n")
         assert is_cut_off(connection, b"X: " + b"x" * 65_536 + b"\r\n")
     prompt(impatient)
+    assert figure(impatient, 'modelport_refusals_total{reason="headers_too_large"}') >= 1
+
+
+def test_bytes_that_are_not_http_are_counted(impatient: Server) -> None:
+    with connected(impatient) as connection:
+        connection.sendall(b"hello\r\n\r\n")
+        assert everything(connection).startswith(b"HTTP/1.1 400 ")
+    assert figure(impatient, 'modelport_refusals_total{reason="invalid_http"}') == 1
 
 
 FORMS: dict[str, Callable[[Any], bool]] = {
@@ -134,6 +143,7 @@ def test_a_body_that_trickles_is_cut_off_in_the_form_of_the_protocol(
         STOP_SECONDS,
         impatient.said,
     )
+    assert figure(impatient, 'modelport_refusals_total{reason="body_timeout"}') >= 1
     assert figure(impatient, "modelport_in_flight ") == 1
 
 

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import Predictions, predict
+from application.scoring.predict_one import Predictions
 from domain.data.schema import Matrix
 from domain.data.table import Table
 from domain.errors import InvalidData
@@ -143,7 +143,7 @@ class RecordScorer:
         if read is None:
             return None
         rows, options = read
-        return _as_json(predict(model, to_matrix(rows), options))
+        return _as_json(self.data_plane.predict_alone(model, to_matrix(rows), options))
 
     def _read(self, model: LoadedModel, content: bytes) -> tuple[Rows, PredictionOptions] | None:
         read = self.readers.of(model).read(content)

@@ -1,6 +1,6 @@
 """Admission of requests: API keys, rate limits, and a limit of requests in flight.
 
-A refused request raises an `HTTPException` with status, detail and headers.
+A refused request raises `RefusedRequest` with status, reason, detail and headers.
 """
 
 import logging
@@ -9,11 +9,10 @@ from datetime import datetime
 from http import HTTPStatus
 from math import ceil
 
-from starlette.exceptions import HTTPException
-
 from application.ports import KeyStore
 from domain.errors import ModelportError
 from domain.security.api_keys import ApiKey, KeyRing, Scope, TokenBucket
+from entrypoints.http.middleware.request_context import RefusedRequest
 
 log = logging.getLogger("modelport")
 
@@ -56,22 +55,23 @@ class Authenticator:
         """Return the key of a request; None where no key is needed.
 
         Raises:
-            HTTPException: the key is missing, unknown or expired, or lacks the scope.
+            RefusedRequest: the key is missing, unknown or expired, or lacks the scope.
         """
         if self._store is None:
             return None
         if not token:
             raise _unauthorized(
-                "an API key is required; allowed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+                "missing_key",
+                "an API key is required; allowed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
             )
         key = self._ring.verified(token)
         if key is None:
-            raise _unauthorized("the API key is unknown", _INVALID)
+            raise _unauthorized("unknown_key", "the API key is unknown", _INVALID)
         if key.expired(self._now()):
-            raise _unauthorized("the API key has expired", _INVALID)
+            raise _unauthorized("expired_key", "the API key has expired", _INVALID)
         if not key.allows(scope):
-            raise HTTPException(
-                HTTPStatus.FORBIDDEN, f"the API key lacks the scope {scope.value!r}"
+            raise RefusedRequest(
+                HTTPStatus.FORBIDDEN, "scope", f"the API key lacks the scope {scope.value!r}"
             )
         return key
 
@@ -90,16 +90,16 @@ class RequestLimits:
         """Check that one more request may be in flight.
 
         Raises:
-            HTTPException: the server is full.
+            RefusedRequest: the server is full.
         """
         if self.in_flight >= self._max_in_flight:
-            raise unavailable(f"the server is full; allowed: {self._max_in_flight} at once")
+            raise unavailable("full", f"the server is full; allowed: {self._max_in_flight} at once")
 
     def require_rate(self, key: ApiKey) -> None:
         """Count a request against the rate limit of its key.
 
         Raises:
-            HTTPException: the key is used more often than its rate allows.
+            RefusedRequest: the key is used more often than its rate allows.
         """
         if key.rate is None:
             return
@@ -109,18 +109,19 @@ class RequestLimits:
             bucket = self._buckets[key.id] = TokenBucket(key.rate, now)
         wait = bucket.take(now)
         if wait:
-            raise HTTPException(
+            raise RefusedRequest(
                 HTTPStatus.TOO_MANY_REQUESTS,
+                "rate_limit",
                 f"the API key exceeds its rate limit; allowed: {key.rate:g} requests per second",
                 {"Retry-After": str(ceil(wait))},
             )
 
 
-def unavailable(detail: str) -> HTTPException:
+def unavailable(reason: str, detail: str) -> RefusedRequest:
     """Return a refusal after which the caller may try again in a second."""
-    return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
+    return RefusedRequest(HTTPStatus.SERVICE_UNAVAILABLE, reason, detail, {"Retry-After": "1"})
 
 
-def _unauthorized(detail: str, error: str = "") -> HTTPException:
+def _unauthorized(reason: str, detail: str, error: str = "") -> RefusedRequest:
     challenge = f'Bearer realm="modelport"{error}'
-    return HTTPException(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": challenge})
+    return RefusedRequest(HTTPStatus.UNAUTHORIZED, reason, detail, {"WWW-Authenticate": challenge})

@@ -22,6 +22,7 @@ from entrypoints.http.middleware.request_context import (
     STOPPING,
     RequestContext,
     read_id_and_token,
+    record_error,
 )
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
@@ -60,6 +61,7 @@ class RequestPipeline:
         try:
             context.key = self._admit(context.route, token, scope)
         except HTTPException as denied:
+            record_error(scope, denied)
             response = error_response(context.route.protocol, denied)
             await response(scope, receive, context.send)
             self._record(context, perf_counter() - start, scope)
@@ -76,7 +78,7 @@ class RequestPipeline:
     def _admit(self, route: RouteInfo, token: bytes, scope: Scope) -> str:
         """Return the id of the API key; empty where none is needed."""
         if route.reports_readiness and scope.get("state", {}).get(STOPPING):
-            raise unavailable("not ready: the server is stopping")
+            raise unavailable("stopping", "not ready: the server is stopping")
         if route.needs is None:
             return ""
         self.limits.require_capacity()

@@ -5,10 +5,12 @@ The ASGI scope holds it. The request id is the only data of the caller in it.
 
 import re
 from collections.abc import Awaitable, Iterable
+from http import HTTPStatus
 
+from starlette.exceptions import HTTPException
 from starlette.types import Message, Scope, Send
 
-from domain.errors import InvalidRows
+from domain.errors import InvalidRows, ModelportError
 from entrypoints.http.route_table import RouteInfo
 
 # Scope key of the context.
@@ -23,13 +25,17 @@ CLIENT_CLOSED_REQUEST = 499
 # Key in the application state; present once the server shuts down.
 STOPPING = "stopping"
 
+_INNER_CAPITAL = re.compile(r"(?<!^)[A-Z]")
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 
 
 class RequestContext:
-    """One request. `status` is 0 until the response starts; `send` adds the common headers."""
+    """One request. `status` is 0 until the response starts; `send` adds the common headers.
 
-    __slots__ = ("_send", "id", "key", "model", "rejects", "route", "rows", "status")
+    `refusal` is the reason why it was refused or failed, one of a fixed set; empty if it was not.
+    """
+
+    __slots__ = (*("_send", "id", "key", "model", "refusal", "rejects", "route", "rows", "status"),)
 
     def __init__(self, route: RouteInfo, request_id: bytes, send: Send) -> None:
         self.route = route
@@ -38,6 +44,7 @@ class RequestContext:
         self.rows = 0
         self.model = ""
         self.key = ""
+        self.refusal = ""
         self.rejects: dict[str, int] | None = None
         self._send = send
 
@@ -59,13 +66,36 @@ def record_prediction(scope: Scope, rows: int, model: str) -> None:
 
 
 def record_error(scope: Scope, error: Exception) -> None:
-    """Record the rejected values per field if the error is an `InvalidRows`."""
+    """Record the reason of a refusal, and the rejected values per field of an `InvalidRows`."""
     context: RequestContext | None = scope.get(CONTEXT)
-    if context is not None and isinstance(error, InvalidRows):
+    if context is None:
+        return
+    context.refusal = _reason(error)
+    if isinstance(error, InvalidRows):
         rejects: dict[str, int] = {}
         for violation in error.violations:
             rejects[violation.field] = rejects.get(violation.field, 0) + 1
         context.rejects = rejects
+
+
+class RefusedRequest(HTTPException):
+    """A request that was refused for a reason that its status does not tell."""
+
+    def __init__(
+        self, status: HTTPStatus, reason: str, detail: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.reason = reason
+
+
+def _reason(error: Exception) -> str:
+    """Return the reason, the class of the domain error, or the phrase of the status."""
+    if isinstance(error, RefusedRequest):
+        return error.reason
+    if isinstance(error, ModelportError):
+        return _INNER_CAPITAL.sub(r"_\g<0>", type(error).__name__).lower()
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return HTTPStatus(status).name.lower()
 
 
 def read_id_and_token(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:

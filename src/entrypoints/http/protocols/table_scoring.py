@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from application.model.load_model import LoadedModel
-from application.scoring.predict_one import Predictions, predict
+from application.scoring.predict_one import Predictions
 from domain.data.schema import Matrix
 from domain.data.table import Table
 from entrypoints.http.data_plane import DataPlane
@@ -54,7 +54,7 @@ async def score(
 
     def score_alone() -> tuple[Predictions, Response]:
         table, present = decode(model, content)
-        predictions = predict(model, encode(table, model))
+        predictions = data_plane.predict_alone(model, encode(table, model))
         return predictions, present(predictions)
 
     if len(content) > max_bytes_on_loop:

@@ -28,6 +28,7 @@ from entrypoints.http.middleware.request_context import (
     CLOSED_WITH,
     STOPPING,
 )
+from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.route_table import route_of
 
 _MAX_HEADER_BYTES = 65_536
@@ -92,6 +93,7 @@ class Connection(HttpToolsProtocol):
             if self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
                 self._refuse(
                     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    "headers_too_large",
                     f"the headers are too large; allowed: {_MAX_HEADER_BYTES} bytes",
                 )
 
@@ -116,6 +118,10 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self._waiting_since = None
 
+    def send_400_response(self, msg: str) -> None:
+        self._count("invalid_http")
+        super().send_400_response(msg)
+
     def shutdown(self) -> None:
         """Close after the response in progress, or after a moment if the connection is idle."""
         self.app_state[STOPPING] = True
@@ -128,6 +134,11 @@ class Connection(HttpToolsProtocol):
     def _responding(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
+
+    def _count(self, reason: str) -> None:
+        metrics: RequestMetrics | None = self.app_state.get("metrics")
+        if metrics is not None:
+            metrics.refuse(reason)
 
     def _close_if_idle(self) -> None:
         if not self._responding:
@@ -147,10 +158,12 @@ class Connection(HttpToolsProtocol):
         if self._in_headers:
             # A pipelined request waits until the response before it is complete.
             if waited > self._timeouts.header_seconds and not self._responding:
-                self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the headers took too long")
+                self._refuse(
+                    HTTPStatus.REQUEST_TIMEOUT, "headers_timeout", "the headers took too long"
+                )
         elif waited > self._timeouts.body_seconds:
             cast("dict[str, Any]", self.scope)[CLOSED_WITH] = HTTPStatus.REQUEST_TIMEOUT.value
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the body took too long")
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", "the body took too long")
 
     def _abort_if_unread(self, now: float) -> None:
         """Abort if the caller has read nothing of the response within the timeout."""
@@ -161,8 +174,9 @@ class Connection(HttpToolsProtocol):
         elif now - since > self._timeouts.body_seconds:
             self.transport.abort()
 
-    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+    def _refuse(self, status: HTTPStatus, reason: str, detail: str) -> None:
         """Respond without the application, unless its response has started, and close."""
+        self._count(reason)
         path = "" if self._in_headers else self.scope["path"]
         if self._in_headers or not self.cycle.response_started:
             self.transport.write(_response(path, status, detail))

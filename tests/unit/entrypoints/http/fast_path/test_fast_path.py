@@ -157,7 +157,7 @@ def test_a_body_in_parts_without_end_is_cut_off(kind: Accelerators) -> None:
 def test_a_caller_who_disconnects_gets_no_prediction(kind: Accelerators) -> None:
     plane = data_plane(MODEL)
     asyncio.run(post(application(plane, kind), "/predict", [b'{"data": [', None]))
-    assert plane.batcher.calls == 0
+    assert plane.batcher.calls.count == 0
 
 
 class Watched(PredictOne):

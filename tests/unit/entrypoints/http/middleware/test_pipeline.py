@@ -223,9 +223,21 @@ def test_responses_rows_and_rejects_are_counted(client: TestClient) -> None:
     assert values['modelport_requests_total{route="/predict",status="200"}'] == 3
     assert values['modelport_requests_total{route="/predict",status="422"}'] == 1
     assert values['modelport_requests_total{route="other",status="404"}'] == 1
-    assert values['modelport_request_seconds_count{route="/predict"}'] == 4
-    assert values['modelport_request_seconds_bucket{route="/predict",le="+Inf"}'] == 4
-    assert 0 < values['modelport_request_seconds_sum{route="/predict"}'] < 60
+    predicted = 'model="orchard/1",route="/predict",status="200"'
+    assert values[f"modelport_request_seconds_count{{{predicted}}}"] == 3
+    assert values[f'modelport_request_seconds_bucket{{le="+Inf",{predicted}}}'] == 3
+    assert 0 < values[f"modelport_request_seconds_sum{{{predicted}}}"] < 60
+    invalid = 'model="",route="/predict",status="422"'
+    assert values[f"modelport_request_seconds_count{{{invalid}}}"] == 1
+    assert values["modelport_queue_seconds_count"] == 4
+    assert values['modelport_compute_seconds_count{model="orchard/1"}'] == 4
+    assert values['modelport_batch_rows_bucket{le="1.0"}'] == 3
+    assert values["modelport_batch_rows_sum"] == 5
+    assert values['modelport_refusals_total{reason="invalid_rows"}'] == 1
+    assert values['modelport_refusals_total{reason="not_found"}'] == 2
+    build = [name for name in values if name.startswith("modelport_build_info{")]
+    assert [values[name] for name in build] == [1]
+    assert values["process_cpu_seconds_total"] > 0
     assert values['modelport_rows_total{model="orchard/1"}'] == 5
     assert values['modelport_rejects_total{field="height"}'] == 1
     assert values['modelport_rejects_total{field="age"}'] == 1
@@ -236,6 +248,35 @@ def test_responses_rows_and_rejects_are_counted(client: TestClient) -> None:
     assert values["modelport_degraded"] == 0
     assert values["modelport_ready"] == 1
     assert values["modelport_in_flight"] == 1  # the request for the metrics
+
+
+def test_refusals_are_counted_by_reason(keyed: TestClient) -> None:
+    for headers in ({}, {"X-API-Key": "mp_x"}, bearer(EXPIRED), bearer(WATCHER)):
+        predict(keyed, **headers)
+    for _ in range(12):
+        predict(keyed, **bearer(LIMITED))
+    keyed.post("/predict", content="{", headers={**bearer(CALLER), "content-type": "text/csv"})
+    values = metrics(keyed, **bearer(WATCHER))
+    refused = {
+        name.partition('reason="')[2].removesuffix('"}'): count
+        for name, count in values.items()
+        if name.startswith("modelport_refusals_total")
+    }
+    assert refused.pop("rate_limit") >= 1
+    assert refused == {
+        "missing_key": 1,
+        "unknown_key": 1,
+        "expired_key": 1,
+        "scope": 1,
+        "unsupported_media_type": 1,
+    }
+
+
+def test_large_requests_count_as_calls_of_the_model(client: TestClient) -> None:
+    before = metrics(client)["modelport_batch_rows_sum"]
+    client.post("/predict", json={"data": [ROW] * 900})
+    client.post("/invocations", json={"dataframe_records": [ROW] * 800})
+    assert metrics(client)["modelport_batch_rows_sum"] == before + 1700
 
 
 def test_callers_cannot_add_label_values(client: TestClient) -> None:
