@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.routing import Router
@@ -27,6 +28,9 @@ from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import Accelerators, AccessLogKind, load_settings
 
+if TYPE_CHECKING:
+    from entrypoints.http.fast_path.fast_path import FastPath
+
 _MIN_NEW_OBJECTS = 10_000
 
 
@@ -47,24 +51,31 @@ class Application:
         self._api: tuple[Schema | None, FastAPI] | None = None
         authenticator = Authenticator(container.key_store(), now)
         limits, requests = RequestLimits(settings.max_in_flight, monotonic), RequestMetrics()
-        self._requests = requests
         access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
         tracing = None if traces is None else Tracing(traces)
         folder = None if settings.metrics_dir is None else MetricsFolder(settings.metrics_dir)
+        accelerated = settings.accelerators is not Accelerators.NONE
+        fast_path = _fast_path(self._data_plane, self._ordinary) if accelerated else None
         self.pipeline = RequestPipeline(
-            _accelerated(self._data_plane, self._ordinary, settings.accelerators),
+            self._ordinary if fast_path is None else fast_path.answer,
             authenticator,
             limits,
             requests,
             access_log=access_log,
             tracing=tracing,
         )
+        # What connections find in the state of the server.
+        self._state: dict[str, object] = {
+            "timeouts": Timeouts(settings.header_seconds, settings.body_seconds),
+            "metrics": requests,
+        }
+        if fast_path is not None:
+            self._state["direct"] = fast_path.direct_answers(self.pipeline)
         batcher = self._data_plane.batcher
         self._metrics = ServerMetrics(
             requests, self._serving, limits, batcher, authenticator, access_log, folder, now
         )
         self._background = BackgroundTasks(self._metrics, tracing, settings.poll_seconds)
-        self._timeouts = Timeouts(settings.header_seconds, settings.body_seconds)
         self._lifespan = Router(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +110,7 @@ class Application:
     @asynccontextmanager
     async def _running(self, _: object) -> AsyncIterator[dict[str, object]]:
         async with self._background.running():
-            yield {"timeouts": self._timeouts, "metrics": self._requests}
+            yield self._state
 
 
 def from_environment() -> Application:
@@ -112,9 +123,7 @@ def from_environment() -> Application:
     return app
 
 
-def _accelerated(data_plane: DataPlane, ordinary: ASGIApp, accelerators: Accelerators) -> ASGIApp:
-    if accelerators is Accelerators.NONE:
-        return ordinary
+def _fast_path(data_plane: DataPlane, ordinary: ASGIApp) -> "FastPath":
     from entrypoints.http.fast_path.fast_path import FastPath
 
-    return FastPath(data_plane, ordinary).answer
+    return FastPath(data_plane, ordinary)

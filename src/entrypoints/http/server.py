@@ -18,7 +18,7 @@ from entrypoints.http.uvicorn.connection import Connection
 from entrypoints.http.uvicorn.graceful_shutdown import GracefulServer
 from entrypoints.http.uvicorn.workers import Workers, worker_sockets
 from entrypoints.wiring.container import build_container
-from entrypoints.wiring.settings import Settings, load_settings, variables
+from entrypoints.wiring.settings import Accelerators, Settings, load_settings, variables
 
 _SHUTDOWN_SECONDS = 30
 # A worker that does not respond for this long is killed. It may only be slow: hence the long time.
@@ -62,7 +62,7 @@ def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
         host=host,
         port=port,
         workers=workers,
-        http=Connection,
+        http=_connection(settings.accelerators),
         ws="none",
         access_log=False,
         log_config=log_config(settings.log_format),
@@ -72,6 +72,14 @@ def _config(host: str, port: int, workers: int, settings: Settings) -> Config:
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         timeout_worker_healthcheck=_HEALTH_CHECK_SECONDS,
     )
+
+
+def _connection(accelerators: Accelerators) -> type[Connection]:
+    if accelerators is Accelerators.NONE:
+        return Connection
+    from entrypoints.http.fast_path.direct_connection import DirectConnection
+
+    return DirectConnection
 
 
 def _serve(config: Config) -> None:

@@ -22,7 +22,9 @@ from domain.errors import InvalidData
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.http.adaptive_batching import Rows, to_matrix
 from entrypoints.http.data_plane import DataPlane
+from entrypoints.http.fast_path.direct_answers import DirectAnswers
 from entrypoints.http.fast_path.row_reader import RowReader
+from entrypoints.http.middleware.pipeline import RequestPipeline
 from entrypoints.http.middleware.request_context import record_prediction
 from entrypoints.http.protocols.mlflow.scoring_routes import invocations_decoder
 from entrypoints.http.protocols.open_inference.inference_routes import infer_decoder
@@ -53,8 +55,9 @@ class FastPath:
 
     def __init__(self, data_plane: DataPlane, ordinary: ASGIApp) -> None:
         readers = Readers()
+        self._records = RecordScorer(data_plane, readers)
         scorers: dict[str, Scorer] = {
-            "/predict": RecordScorer(data_plane, readers),
+            "/predict": self._records,
             f"/v2/models/{data_plane.serving.ref.name}/infer": TableScorer(
                 data_plane, readers, infer_decoder, MAX_TENSOR_BYTES_ON_LOOP
             ),
@@ -65,6 +68,11 @@ class FastPath:
         self._data_plane = data_plane
         self._ordinary = ordinary
         self._scorers = scorers
+
+    def direct_answers(self, pipeline: RequestPipeline) -> DirectAnswers:
+        """Return what answers requests of `DirectConnection`s in this middleware."""
+        read = self._records.read
+        return DirectAnswers(pipeline, self._data_plane, read, MAX_JSON_BYTES_ON_LOOP)
 
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
@@ -133,19 +141,20 @@ class RecordScorer:
             return None
         if len(content) > MAX_JSON_BYTES_ON_LOOP:
             return await to_thread(self._score_alone, model, content)
-        read = self._read(model, content)
+        read = self.read(model, content)
         if read is None:
             return None
         return _as_json(await self.data_plane.predict(model, *read))
 
     def _score_alone(self, model: LoadedModel, content: bytes) -> _Scored | None:
-        read = self._read(model, content)
+        read = self.read(model, content)
         if read is None:
             return None
         rows, options = read
         return _as_json(self.data_plane.predict_alone(model, to_matrix(rows), options))
 
-    def _read(self, model: LoadedModel, content: bytes) -> tuple[Rows, PredictionOptions] | None:
+    def read(self, model: LoadedModel, content: bytes) -> tuple[Rows, PredictionOptions] | None:
+        """Return rows and options, or None where the ordinary route has to decide."""
         read = self.readers.of(model).read(content)
         return read if read and 0 < len(read[0]) <= self.data_plane.predict_one.max_rows else None
 
@@ -197,8 +206,8 @@ def _as_json(predictions: Predictions) -> _Scored:
 
 async def _send_json(content: bytes, _: Scope, __: Receive, send: Send) -> None:
     headers = [
-        (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(content)),
+        (b"content-type", b"application/json"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})

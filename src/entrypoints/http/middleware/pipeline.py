@@ -5,6 +5,7 @@ is recorded in metrics, access log and traces. All of it takes a few microsecond
 fast path takes a few tens.
 """
 
+from collections.abc import Iterable
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
@@ -52,43 +53,61 @@ class RequestPipeline:
         self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = perf_counter()
-        request_id, token = read_id_and_token(scope["headers"])
-        if not request_id:
-            request_id = b"%b%x" % (self._id_prefix, next(self._numbers))
-        context = RequestContext(route_of(scope["path"]), request_id, send)
-        scope[CONTEXT] = context
-        try:
-            context.key = self._admit(context.route, token, scope)
-        except HTTPException as denied:
-            record_error(scope, denied)
-            response = error_response(context.route.protocol, denied)
-            await response(scope, receive, context.send)
-            self._record(context, perf_counter() - start, scope)
-            return
-        self.limits.in_flight += 1
+        """Answer a request; one whose scope has a context was admitted before."""
+        context: RequestContext | None = scope.get(CONTEXT)
+        if context is None:
+            context, token = self.open(route_of(scope["path"]), scope["headers"])
+            context.respond = send
+            scope[CONTEXT] = context
+            try:
+                self.admit(context, token, scope)
+            except HTTPException as denied:
+                record_error(scope, denied)
+                response = error_response(context.route.protocol, denied)
+                await response(scope, receive, context.send)
+                self._record(context, scope)
+                return
+        context.respond = send
         # The server sends no body for HEAD, by the scope that it keeps.
         answered = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
             await self._app(answered, receive, context.send)
         finally:
-            self.limits.in_flight -= 1
-            self._record(context, perf_counter() - start, scope)
+            self.close(context, scope)
 
-    def _admit(self, route: RouteInfo, token: bytes, scope: Scope) -> str:
-        """Return the id of the API key; empty where none is needed."""
+    def open(
+        self, route: RouteInfo, headers: Iterable[tuple[bytes, bytes]]
+    ) -> tuple[RequestContext, bytes]:
+        """Return the context of a request that begins, and its API key."""
+        request_id, token = read_id_and_token(headers)
+        if not request_id:
+            request_id = b"%b%x" % (self._id_prefix, next(self._numbers))
+        return RequestContext(route, request_id), token
+
+    def admit(self, context: RequestContext, token: bytes, scope: Scope) -> None:
+        """Admit a request; `close` ends it.
+
+        Raises:
+            HTTPException: it is refused.
+        """
+        route = context.route
         if route.reports_readiness and scope.get("state", {}).get(STOPPING):
             raise unavailable("stopping", "not ready: the server is stopping")
-        if route.needs is None:
-            return ""
-        self.limits.require_capacity()
-        key = self._authenticator.authenticate(route.needs, token)
-        if key is None:
-            return ""
-        self.limits.require_rate(key)
-        return key.id
+        if route.needs is not None:
+            self.limits.require_capacity()
+            key = self._authenticator.authenticate(route.needs, token)
+            if key is not None:
+                self.limits.require_rate(key)
+                context.key = key.id
+        self.limits.in_flight += 1
 
-    def _record(self, context: RequestContext, seconds: float, scope: Scope) -> None:
+    def close(self, context: RequestContext, scope: Scope) -> None:
+        """Record an admitted request that has ended."""
+        self.limits.in_flight -= 1
+        self._record(context, scope)
+
+    def _record(self, context: RequestContext, scope: Scope) -> None:
+        seconds = perf_counter() - context.start
         context.status = scope.get(CLOSED_WITH, context.status or CLIENT_CLOSED_REQUEST)
         self._metrics.record(context, seconds)
         if self._log is not None:

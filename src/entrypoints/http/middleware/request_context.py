@@ -6,6 +6,7 @@ The ASGI scope holds it. The request id is the only data of the caller in it.
 import re
 from collections.abc import Awaitable, Iterable
 from http import HTTPStatus
+from time import perf_counter
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Scope, Send
@@ -32,12 +33,29 @@ _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 class RequestContext:
     """One request. `status` is 0 until the response starts; `send` adds the common headers.
 
+    `start` is when its headers were read, by `perf_counter`; `respond` sends to the server.
     `refusal` is the reason why it was refused or failed, one of a fixed set; empty if it was not.
     """
 
-    __slots__ = (*("_send", "id", "key", "model", "refusal", "rejects", "route", "rows", "status"),)
+    __slots__ = (
+        *(
+            "id",
+            "key",
+            "model",
+            "refusal",
+            "rejects",
+            "respond",
+            "route",
+            "rows",
+            "start",
+            "status",
+        ),
+    )
 
-    def __init__(self, route: RouteInfo, request_id: bytes, send: Send) -> None:
+    respond: Send
+
+    def __init__(self, route: RouteInfo, request_id: bytes) -> None:
+        self.start = perf_counter()
         self.route = route
         self.id = request_id
         self.status = 0
@@ -46,7 +64,6 @@ class RequestContext:
         self.key = ""
         self.refusal = ""
         self.rejects: dict[str, int] | None = None
-        self._send = send
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send one message of the response to the server."""
@@ -54,7 +71,7 @@ class RequestContext:
             self.status = message["status"]
             headers = message.get("headers", ())
             message["headers"] = [*headers, *self.route.headers, (b"x-request-id", self.id)]
-        return self._send(message)
+        return self.respond(message)
 
 
 def record_prediction(scope: Scope, rows: int, model: str) -> None:

@@ -37,7 +37,7 @@ def values(page: bytes) -> dict[tuple[str, str], float]:
 def samples() -> list[Sample]:
     """Return samples of every metric that counts requests or describes the process."""
     requests, calls = RequestMetrics(), ModelCallMetrics()
-    context = RequestContext(route_of("/predict"), b"id", None)  # type: ignore[arg-type] # unused
+    context = RequestContext(route_of("/predict"), b"id")
     context.status, context.rows, context.model = 200, 2, 'a"b\\/1'
     for seconds in (0.00009, 0.0002, 0.3, 20.0):
         requests.record(context, seconds)

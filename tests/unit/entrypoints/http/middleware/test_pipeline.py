@@ -293,7 +293,7 @@ def test_callers_cannot_add_label_values(client: TestClient) -> None:
 def test_the_log_has_one_line_per_request() -> None:
     out = StringIO()
     log = AccessLog(out, clock=lambda: 1_767_225_600.25)
-    context = RequestContext(route_of("/predict"), b"order-7", None)  # type: ignore[arg-type] # unused
+    context = RequestContext(route_of("/predict"), b"order-7")
     context.status, context.rows, context.model, context.key = 200, 2, 'a"b/1', "0123456789ab"
     log.record(context, 0.0015, "POST")
     log.record(context, 0.0025, "POST")
@@ -317,7 +317,7 @@ def test_the_log_has_one_line_per_request() -> None:
 
 def test_lines_beyond_the_buffer_are_dropped_and_counted() -> None:
     log = AccessLog(StringIO())
-    context = RequestContext(route_of("/health"), b"x", None)  # type: ignore[arg-type] # unused
+    context = RequestContext(route_of("/health"), b"x")
     for _ in range(100_003):
         log.record(context, 0.0, "GET")
     assert log.dropped == 3
