@@ -61,11 +61,11 @@ class PredictBatch:
     ) -> BatchReport:
         """Score every row: rows scored and rows rejected add up to the rows read.
 
-        `began` is called with the job before anything is written.
+        Without rows, the output has only columns. `began` is called before anything is written.
 
         Raises:
-            InvalidData: the input has no rows or lacks a column, the model does not support an
-                option, or more rows are rejected than allowed; the output is unchanged.
+            InvalidData: the input lacks a column, the model does not support an option, or more
+                rows are rejected than allowed; the output is unchanged.
             Conflict: another run writes to the output.
             NotSupported: explanations are not available.
         """
@@ -116,9 +116,8 @@ class PredictBatch:
         )
         explainers = self._explainers() if options.explain else None
         model.loaded.require(options.predictions)
-        _require_columns(source, schema, options.keep)
-        if not data.rows:
-            raise InvalidData(f"{data.uri}: there are no rows")
+        if data.rows or source.columns:  # JSON Lines without rows have no columns
+            _require_columns(source, schema, options.keep)
         return ScoreChunk(source, sink, model, job, explainers)
 
     def _load(self, version: ModelVersion) -> PortableModel:
@@ -153,6 +152,8 @@ class PredictBatch:
                 f"{source.version.uri}: {counts.rows:,} rows were read where {counts.total:,} were "
                 f"counted before; run again"
             )
+        if not counts.chunks:
+            counts.add(score.write_empty())
         published = sink.publish(job, counts.chunks)
         scored = counts.rows - counts.rejected
         return FinishedJob(published, counts.chunks, scored, counts.rejected), counts.resumed

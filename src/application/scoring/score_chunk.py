@@ -54,17 +54,31 @@ class ScoreChunk:
         table, rejects = self._score(chunk)
         return self.sink.write_chunk(self.job, chunk.index, table, rejects)
 
+    def write_empty(self) -> ChunkReceipt:
+        """Write the first chunk of a table without rows, from which the output has its columns."""
+        kinds = {**dict.fromkeys(self.job.keep), **self.model.loaded.manifest.schema.kinds}
+        numbers = (Kind.NUMBER, Kind.INTEGER)
+        empty = {
+            name: np.empty(0, dtype=np.float64 if kind in numbers else object)
+            for name, kind in kinds.items()
+        }
+        return self.sink.write_chunk(self.job, 0, self._score_rows(Table(empty, 0))[0], ())
+
     def rejects(self, index: int) -> list[Reject]:
         """Return the rejects of a chunk; nothing is written."""
         chunk = next(c for c in self.source.plan(self.job.chunk_rows) if c.index == index)
         return self._score(chunk)[1]
 
     def _score(self, chunk: Chunk) -> tuple[Table, list[Reject]]:
+        kinds = self.model.loaded.manifest.schema.kinds
+        wanted: Mapping[str, Kind | None] = {**dict.fromkeys(self.job.keep), **kinds}
+        scored, violations = self._score_rows(self.source.read(chunk, wanted))
+        return scored, _rejects(violations, chunk)
+
+    def _score_rows(self, table: Table) -> tuple[Table, list[Violation]]:
+        """Return the output columns of the valid rows, and the violations of the others."""
         model = self.model.loaded
-        schema = model.manifest.schema
-        wanted: Mapping[str, Kind | None] = {**dict.fromkeys(self.job.keep), **schema.kinds}
-        table = self.source.read(chunk, wanted)
-        encoded = schema.encode_table(table)
+        encoded = model.manifest.schema.encode_table(table)
         valid = np.flatnonzero(encoded.accepted)
         blocks = [
             self._score_block(model, encoded.matrix, valid[start : start + _ROWS_PER_BLOCK])
@@ -75,8 +89,7 @@ class ScoreChunk:
         kept = Table({name: table.column(name) for name in self.job.keep}, len(table))[rows]
         label = Coded(np.zeros(len(rows), dtype=np.int32), (model.version.label,))
         scored = Table({**kept.columns, **columns, MODEL: label}, len(rows))
-        violations = [*encoded.violations, *(v for block in blocks for v in block.violations)]
-        return scored, _rejects(violations, chunk)
+        return scored, [*encoded.violations, *(v for block in blocks for v in block.violations)]
 
     @cached_property
     def _explainer(self) -> Explainer | None:

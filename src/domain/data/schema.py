@@ -164,9 +164,9 @@ class Schema:
         """Check that a table with these columns has every feature.
 
         Raises:
-            InvalidData: a feature is missing, or a column appears twice.
+            InvalidData: a feature is missing, or a column with a name appears twice.
         """
-        twice = sorted({name for name in columns if list(columns).count(name) > 1})
+        twice = sorted({name for name in columns if name and list(columns).count(name) > 1})
         if twice:
             raise InvalidData(f"{where}: column {', '.join(map(repr, twice))} appears twice")
         missing = [name for name in self.names if name not in columns]

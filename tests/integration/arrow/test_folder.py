@@ -1,12 +1,15 @@
 """Folders and patterns: which files count, and errors for files that differ."""
 
+import pickle
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from adapters.arrow.open_by_suffix import open_source
 from adapters.arrow.reading.folder_source import FolderSource
-from domain.errors import InvalidData, Misconfigured, NotFound
+from domain.data.feature import Kind
+from domain.errors import InvalidData, Misconfigured, NotFound, UnreadableData
 from tests.integration.contracts.data_source import cells
 
 
@@ -41,6 +44,43 @@ def test_a_file_with_other_columns_is_named(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "in", a_csv="x,y\n1,2\n", b_csv="x,z\n1,2\n"))
     with pytest.raises(InvalidData, match=r"'b\.csv' has other columns.*missing \['y'\].*\['z'\]"):
         _ = source.version
+
+
+@pytest.mark.parametrize(
+    ("suffix", "row", "none"),
+    [("csv", "x\n1\n", ("", "\ufeff", "\n", "x\n")), ("jsonl", '{"x": 1}\n', ("", " \n"))],
+)
+def test_files_without_rows_do_not_fail_the_others(
+    tmp_path: Path, suffix: str, row: str, none: tuple[str, ...]
+) -> None:
+    folder = write(tmp_path / "in", **{f"b_{suffix}": row})
+    for number, content in enumerate(none):
+        write(folder, **{f"a{number}_{suffix}": content, f"c{number}_{suffix}": content})
+    source = open_source(folder)
+    assert (source.columns, source.version.rows) == (("x",), 1)
+    (chunk,) = source.plan(10)
+    copy, chunk = pickle.loads(pickle.dumps((source, chunk)))
+    assert (chunk.file, cells(copy.read(chunk, {"x": Kind.NUMBER}).column("x"))) == (
+        f"b.{suffix}",
+        [1.0],
+    )
+    (folder / f"b.{suffix}").write_text("")
+    for path in folder.glob("*"):
+        path.write_text("")
+    with pytest.raises(UnreadableData, match="all files are empty"):
+        _ = open_source(folder).version
+
+
+def test_an_index_that_pandas_adds_to_some_files_is_not_a_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.loc[[0, 1, 3]].to_parquet(tmp_path / "b.parquet")
+    frame[frame["x"] > 9].to_parquet(tmp_path / "c.parquet")
+    source = open_source(tmp_path)
+    assert (source.columns, source.version.rows) == (("x",), 7)
+    (tmp_path / "a.parquet").unlink()
+    (tmp_path / "c.parquet").unlink()
+    assert open_source(tmp_path).columns == ("x", "__index_level_0__")
 
 
 def test_the_names_of_files_are_part_of_the_version(tmp_path: Path) -> None:

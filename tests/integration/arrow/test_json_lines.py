@@ -172,12 +172,10 @@ def test_unrequested_keys_may_hold_anything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\ufeff", "\n \n", "  "])
-def test_an_empty_file_is_refused(tmp_path: Path, content: str) -> None:
+def test_an_empty_file_has_no_rows_and_no_columns(tmp_path: Path, content: str) -> None:
     source = JsonLinesSource(lines_file(tmp_path, content))
-    with pytest.raises(UnreadableData, match=r"blocks\.jsonl is empty"):
-        _ = source.version
-    with pytest.raises(UnreadableData, match=r"blocks\.jsonl is empty"):
-        _ = source.columns
+    assert (source.is_empty, source.columns, source.version.rows) == (True, (), 0)
+    assert list(source.plan(WHOLE)) == []
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ def text(*lines: bytes) -> bytes:
 # Files that cannot be read as a table of the schema at all: how each is written, what is said.
 UNUSABLE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
-    "only a header": (text(HEADER), "there are no rows"),
     "a missing column": (
         text(HEADER.replace(b"latitude", b"lat"), LINE),
         "no column 'latitude'",
@@ -73,6 +72,15 @@ def test_a_file_that_is_not_a_table_is_refused(trained: Place, command: str, nam
     assert UNUSABLE[name][1] in ran.err
     assert tree(trained / "artifacts/models") == models
     assert not [*trained.folder.glob("out*")]
+
+
+@pytest.mark.parametrize("command", ["train --estimator ridge --data", "data check",
+                                     "evaluate --data"])  # fmt: skip
+def test_a_file_with_only_a_header_does_not_train_or_evaluate(trained: Place, command: str) -> None:
+    (trained / "bad.csv").write_bytes(text(HEADER))
+    ran = trained.call(*command.split(), "bad.csv")
+    assert ran.code == 65, ran
+    assert "bad.csv: there are no rows" in ran.err
 
 
 RAGGED = {

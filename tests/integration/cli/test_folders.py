@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tests.integration.cli.files import GOOD, write_csv
 from tests.integration.program import Place
@@ -20,6 +22,34 @@ def test_a_reject_names_its_file_and_its_row_in_the_file(trained: Place) -> None
     assert len((trained / "out.csv").read_text().splitlines()) == 1 + 3
     again = trained.call("predict", "months/*.csv", "out.csv")
     assert "nothing to do" in again.out, again
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "target", ["out.csv", "out.parquet", "out.jsonl.gz", "out/", "sqlite:///out.db#scores"]
+)
+def test_an_input_without_rows_is_a_finished_job(trained: Place, suffix: str, target: str) -> None:
+    write_csv(trained / "in.csv", [GOOD])
+    trained.good("predict", "in.csv", "full.csv", "--keep", "latitude")
+    header, _ = (trained / "full.csv").read_text().splitlines()
+    pa_table = pa.table({name: pa.array([], pa.float64()) for name in GOOD})
+    if suffix == "parquet":
+        parquet.write_table(pa_table, trained / "in.parquet")
+    else:
+        (trained / f"in.{suffix}").write_text(",".join(GOOD) if suffix == "csv" else "")
+    command = ["predict", f"in.{suffix}", target, "--keep", "latitude", "--json"]
+    first, again = trained.good(*command).document, trained.good(*command).document
+    assert (first["rows"], first["rejected"], first["already_finished"]) == (0, 0, False)
+    assert again == {**first, "already_finished": True, "seconds": again["seconds"],
+                     "resumed_chunks": 1}  # fmt: skip
+    if target == "out.csv":
+        assert (trained / "out.csv").read_text() == f"{header}\n"
+
+
+def test_a_partitioned_folder_of_no_rows_is_empty(trained: Place) -> None:
+    (trained / "in.csv").write_text(",".join(GOOD))
+    trained.good("predict", "in.csv", "out/", "--partition-by", "ocean_proximity")
+    assert [*(trained / "out").iterdir()] == []
 
 
 def test_a_partitioned_folder_is_published_at_once_and_not_rewritten(trained: Place) -> None:

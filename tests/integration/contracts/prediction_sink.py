@@ -88,6 +88,13 @@ class PredictionSinkContract:
         rejects = [reject(7), reject(9), reject(10)]
         assert found == expected(part(0), part(3), part(6, 1), rejects=rejects)
 
+    def test_a_chunk_without_rows_is_an_output(self, reopened: Reopened) -> None:
+        sink = reopened()
+        assert sink.write_chunk(JOB, 0, part(0, 0), []) == ChunkReceipt(0, 0, 0)
+        published = sink.publish(JOB, 1)
+        assert published.rejects is None
+        assert reopened().finished(JOB) == FinishedJob(published, 1, 0, 0)
+
     def test_an_interrupted_job_resumes(self, reopened: Reopened, read_back: ReadBack) -> None:
         first = reopened()
         first.write_chunk(JOB, 0, part(0), [reject(2)])

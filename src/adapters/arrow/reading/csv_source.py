@@ -62,6 +62,11 @@ class CsvSource:
     def columns(self) -> tuple[str, ...]:
         return self._header[0]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is not even a header."""
+        return self._first_row is None
+
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         _, begin = self._header
         with self._file.opened() as stream:
@@ -103,19 +108,25 @@ class CsvSource:
     @cached_property
     def _header(self) -> tuple[tuple[str, ...], int]:
         """The names of the columns, and the offset after the header."""
-        with self._file.opened() as stream:
-            blocks = scan(stream, split_csv, self._uri)
-            block = next((block for block in blocks if len(block.starts)), None)
-        if block is None:
+        if self._first_row is None:
             raise UnreadableData(f"{self._uri} is empty")
-        start, end = int(block.starts[0]), int(block.ends[0])
-        raw = block.raw[start - block.offset : end - block.offset]
+        raw, start = self._first_row
         require_utf8(raw, start, self._file.path, self._uri)
         try:
             names = next(csv.reader(StringIO(raw.decode(), newline="")))
         except csv.Error as error:
             raise UnreadableData(f"{self._uri}: the header cannot be parsed: {error}") from error
-        return tuple(names), end
+        return tuple(names), start + len(raw)
+
+    @cached_property
+    def _first_row(self) -> tuple[bytes, int] | None:
+        """The first row and its offset; None if there is none."""
+        with self._file.opened() as stream:
+            for block in scan(stream, split_csv, self._uri):
+                if len(block.starts):
+                    start, end = int(block.starts[0]), int(block.ends[0])
+                    return block.raw[start - block.offset : end - block.offset], start
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Several files read as one table: those of a folder, or of a pattern with wildcards."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from glob import has_magic
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 from adapters.arrow.reading.csv_source import CsvSource
@@ -14,15 +16,19 @@ from adapters.arrow.reading.parquet_source import ParquetSource
 from domain.data.dataset import Chunk, DatasetVersion, is_data
 from domain.data.feature import Kind
 from domain.data.table import Table
-from domain.errors import InvalidData, Misconfigured, NotFound, Unavailable
+from domain.errors import InvalidData, Misconfigured, NotFound, Unavailable, UnreadableData
+
+# The index of a data frame, as pandas names it in a Parquet file.
+_INDEX = re.compile(r"__index_level_[0-9]+__")
 
 FileSource = CsvSource | ParquetSource | JsonLinesSource
 
 
 class FolderSource:
-    """Files with the same columns, in the order of their names.
+    """Files with the same columns, in the order of their names; empty files are skipped.
 
-    A chunk never spans two files, so the last chunk of each file may be short.
+    A chunk never spans two files, so the last chunk of each file may be short. An index that pandas
+    has added to only some of the files is not a column.
     """
 
     def __init__(self, files: Sequence[tuple[str, FileSource]], uri: str) -> None:
@@ -33,11 +39,11 @@ class FolderSource:
     @cached_property
     def version(self) -> DatasetVersion:
         """The digest of all names and digests, and the sum of all rows."""
-        found = [source.version for source in self._sources]
+        found = [(name, source.version) for _, name, source in self._filled]
         _ = self.columns
-        files = [[name, v.sha256] for name, v in zip(self._names, found, strict=True)]
+        files = [[name, version.sha256] for name, version in found]
         digest = sha256(json.dumps(files).encode()).hexdigest()
-        return DatasetVersion(self._uri, digest, sum(v.rows for v in found))
+        return DatasetVersion(self._uri, digest, sum(version.rows for _, version in found))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -45,14 +51,22 @@ class FolderSource:
 
         Raises:
             InvalidData: a file has other columns; names it.
+            UnreadableData: all files are empty.
         """
-        first = self._sources[0].columns
-        for name, source in zip(self._names, self._sources, strict=True):
-            if sorted(source.columns) != sorted(first):
-                extra = sorted({*source.columns} - {*first})
-                missing = sorted({*first} - {*source.columns})
+        if not self._filled:
+            raise UnreadableData(f"{self._uri}: all files are empty")
+        everywhere = set.intersection(*({*source.columns} for _, _, source in self._filled))
+        found = [
+            (name, tuple(c for c in source.columns if c in everywhere or not _INDEX.fullmatch(c)))
+            for _, name, source in self._filled
+        ]
+        first_name, first = found[0]
+        for name, columns in found:
+            if sorted(columns) != sorted(first):
+                extra = sorted({*columns} - {*first})
+                missing = sorted({*first} - {*columns})
                 raise InvalidData(
-                    f"{self._uri}: {name!r} has other columns than {self._names[0]!r}: missing "
+                    f"{self._uri}: {name!r} has other columns than {first_name!r}: missing "
                     f"{missing or 'none'}, additional {extra or 'none'}; files that are read "
                     f"together must have the same columns"
                 )
@@ -61,7 +75,7 @@ class FolderSource:
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         """Yield the chunks of each file; a locator begins with the index of the file."""
         index = before = 0
-        for number, (name, source) in enumerate(zip(self._names, self._sources, strict=True)):
+        for number, name, source in self._filled:
             rows = 0
             for chunk in source.plan(rows_per_chunk):
                 locator = (number, *chunk.locator)
@@ -69,6 +83,12 @@ class FolderSource:
                 index += 1
                 rows += chunk.rows
             before += rows
+
+    @cached_property
+    def _filled(self) -> list[tuple[int, str, FileSource]]:
+        """Index, name and source of each file that is not empty."""
+        files = zip(count(), self._names, self._sources, strict=False)
+        return [(number, name, source) for number, name, source in files if not source.is_empty]
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         number, *locator = chunk.locator

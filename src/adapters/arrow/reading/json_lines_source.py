@@ -62,12 +62,17 @@ class JsonLinesSource:
     def columns(self) -> tuple[str, ...]:
         first = next(self.plan(_ROWS_FOR_NAMES), None)
         if first is None:
-            raise UnreadableData(f"{self._uri} is empty")
+            return ()
         with self._file.unchanged():
             rows, violations = self._rows(first)
         if len(violations) == len(rows):
             raise UnreadableData(f"{self._uri}: row 1 {violations[0].problem}")
         return tuple(dict.fromkeys(key for row in rows for key in row))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no rows, and so no columns."""
+        return next(self.plan(1), None) is None
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         with self._file.opened() as stream:

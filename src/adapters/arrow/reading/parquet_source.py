@@ -44,6 +44,12 @@ class ParquetSource:
         with self._opened() as file:
             return tuple(file.schema_arrow.names)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no bytes: not a Parquet file without rows."""
+        with self._file.unchanged() as path:
+            return not path.stat().st_size
+
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         """Yield chunks; a locator is the row group in which the chunk begins, and the row in it."""
         group = group_start = 0
@@ -118,7 +124,7 @@ class ParquetSource:
                 with parquet.ParquetFile(stream, coerce_int96_timestamp_unit=int96_unit) as file:
                     yield file
             except (pa.ArrowException, OSError) as error:
-                what = "is empty" if not self._file.path.stat().st_size else "is not valid Parquet"
+                what = "is empty" if self.is_empty else "is not valid Parquet"
                 raise UnreadableData(f"{self._uri} {what}: {error}") from error
 
 

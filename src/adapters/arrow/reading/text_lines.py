@@ -97,7 +97,7 @@ def fingerprint(
     """Return the version of a text file; its rows do not include those of the header.
 
     Raises:
-        UnreadableData: the file has no row, a row that does not end, or a byte that is not UTF-8.
+        UnreadableData: the header is missing, a row does not end, or a byte is not UTF-8.
     """
     rows = 0
     with file.opened() as stream:
@@ -105,7 +105,7 @@ def fingerprint(
         for block in scan(digests, split, uri):
             require_utf8(block.raw, block.offset, file.path, uri)
             rows += len(block.starts)
-    if not rows:
+    if rows < header_rows:
         raise UnreadableData(f"{uri} is empty")
     return DatasetVersion(uri, digests.sha256, rows - header_rows, digests.md5)
 

@@ -216,7 +216,7 @@ def _report(report: BatchReport, uri: str, as_json: bool) -> None:
         output.emit(batch_document(report))
     else:
         show_batch(report)
-    if report.rejected == report.rows:
+    if 0 < report.rejected == report.rows:
         error = InvalidData(f"no row of {uri} fits the schema; see {report.rejects}")
         raise typer.Exit(output.show_error(error))
 

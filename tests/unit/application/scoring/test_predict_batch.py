@@ -358,10 +358,23 @@ def test_a_source_that_loses_rows_is_refused() -> None:
     assert sink.tables == {}
 
 
+@pytest.mark.parametrize("data", [source(0), MemorySource(Table({}, 0))])
+def test_the_output_of_a_table_without_rows_has_its_columns(data: MemorySource) -> None:
+    sink = MemorySink()
+    options = BatchOptions(keep=["age", "place"], predictions=PredictionOptions(0.9), explain=True)
+    began: list[BatchJob] = []
+    report = WORLD.predict(data, sink, HOUSES, options, began=began.append)
+    assert (report.rows, report.rejected, report.chunks) == (0, 0, 1)
+    (table,) = sink.tables.values()
+    assert (len(table), [*table.columns]) == (0, ["age", "place", *began[0].added])
+    assert plain(table.column("age")).dtype == np.float64
+    again = WORLD.predict(data, sink, HOUSES, options)
+    assert (again.was_finished, again.rows, sink.writes) == (True, 0, 1)
+
+
 @pytest.mark.parametrize(
     ("data", "arguments", "why"),
     [
-        (source(0), {}, r"^houses\.csv: there are no rows$"),
         (without("rooms"), {}, r"no column 'rooms'; it has 'age', 'place', 'price'"),
         (source(), {"keep": ["zip"]}, r"no column 'zip' to keep; it has 'age', 'rooms', 'place'"),
         (source(), {"keep": ["prediction"]}, r"column 'prediction' cannot be kept"),
