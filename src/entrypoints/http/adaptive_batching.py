@@ -5,6 +5,7 @@ answered at once: no request waits for others. The prediction of a row does not 
 rows of the call (see `Predictor`), so batching changes no answer.
 """
 
+import logging
 from asyncio import Future, get_running_loop
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -17,6 +18,8 @@ from application.model.load_model import LoadedModel
 from domain.data.feature import Vector
 from domain.data.schema import Matrix
 from entrypoints.http.middleware.request_metrics import ModelCallMetrics
+
+log = logging.getLogger("modelport")
 
 # The encoded features of each row, in order of the schema; None or NaN is a missing value.
 Rows: TypeAlias = Sequence[Sequence[float | None]] | Matrix
@@ -98,5 +101,8 @@ class AdaptiveBatcher:
         start = 0
         for request in requests:
             end = start + len(request.rows)
-            request.done(values if isinstance(values, Exception) else values[start:end])
+            try:
+                request.done(values if isinstance(values, Exception) else values[start:end])
+            except Exception:  # the other callers of the batch get their predictions
+                log.exception("a response failed")
             start = end

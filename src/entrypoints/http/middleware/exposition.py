@@ -35,7 +35,7 @@ METRICS = {
     ),
     "modelport_queue_seconds": (
         "histogram",
-        "Time from the rows of a request to the start of the call of the model.",
+        "Time that the rows of a request wait for adaptive batching.",
     ),
     "modelport_compute_seconds": (
         "histogram",

@@ -106,3 +106,17 @@ def test_a_caller_that_disconnects_does_not_disturb_the_others() -> None:
         return await stays
 
     assert asyncio.run(scenario()).tolist() == [2.0]
+
+
+def test_a_response_that_fails_does_not_disturb_the_others() -> None:
+    async def scenario() -> Vector:
+        batcher = AdaptiveBatcher()
+        served = model(Counting())
+
+        def fail(values: Vector | Exception) -> None:
+            raise OSError("the connection is gone")
+
+        batcher.submit(served, [[1.0]], fail)
+        return await batcher.predict(served, [[2.0]])
+
+    assert asyncio.run(scenario()).tolist() == [2.0]
