@@ -25,6 +25,7 @@ def orchard(store: MemoryStore | None = None, **settings: object) -> Container:
     wired.learner.override(providers.Object(MemoryLearner()))
     wired.ledger.override(providers.Object(MemoryLedger()))
     wired.explainers.override(providers.Object(MemoryExplainers()))
+    wired.served_explainers.override(providers.Object(MemoryExplainers()))
     wired.runtime.override(providers.Object(MemoryRuntime()))
     wired.graph_runtime.override(providers.Object(MemoryRuntime()))
     wired.schema.override(providers.Object(SCHEMA))

@@ -14,6 +14,8 @@ import pytest
 _MARK = "TEST_RUN_OF_PROCESS"
 _OWN = pytest.StashKey[str]()
 _SECONDS_TO_END = 5.0
+# Python starts one for a process that spawns others, and it ends with that process.
+_TRACKER = "multiprocessing.resource_tracker"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,6 +67,6 @@ def _marked(mark: str) -> dict[int, str]:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         except OSError:  # it has ended, or belongs to another user
             continue
-        if marked and command and int(folder.name) != os.getpid():
+        if marked and command and _TRACKER not in command and int(folder.name) != os.getpid():
             found[int(folder.name)] = command
     return found

@@ -6,15 +6,21 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 from application.model.load_model import LoadedModel
 from application.ports import BundleCache, EncodingPredictor, Explainer, Explainers, ModelStore
 from application.scoring.predict_one import Predictions, PredictOne, with_options
+from domain.data.schema import Matrix
 from domain.errors import ModelportError, NotSupported
 from domain.model.bundle import Bundle
 from domain.model.manifest import ReadManifest
 from domain.model.reference import ModelVersion
 from domain.scoring.explanation import FeatureContributions
 from domain.scoring.prediction import PLAIN, PredictionOptions
+
+# Rows that are explained between two checks whether to go on: less than 0.1 s of work.
+_ROWS_AT_ONCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,14 @@ class ExplainRows:
     max_rows: int
 
     def __call__(
-        self, records: Sequence[object], options: PredictionOptions = PLAIN
+        self,
+        records: Sequence[object],
+        options: PredictionOptions = PLAIN,
+        require_wanted: Callable[[], None] = lambda: None,
     ) -> Explanations:
         """Return one explanation per record, all of one version; rows are encoded once.
+
+        `require_wanted` is called every few rows; an error of it ends the work.
 
         Raises:
             InvalidRows, InvalidData, TooLarge: as `PredictOne`.
@@ -107,9 +118,21 @@ class ExplainRows:
         columns = predictor.encode(matrix)
         plain = Predictions(predictor.score(columns), model.version.label)
         predictions = with_options(model, matrix, plain, options)
-        explained = self.load(model).explain(columns)
+        explained = _explain(self.load(model), columns, require_wanted)
         explained.require_sum(predictions.vector)
         return Explanations(predictions, schema.names, explained)
+
+
+def _explain(
+    explainer: Explainer, columns: Matrix, require_wanted: Callable[[], None]
+) -> FeatureContributions:
+    parts: list[FeatureContributions] = []
+    for start in range(0, len(columns), _ROWS_AT_ONCE):
+        require_wanted()
+        parts.append(explainer.explain(columns[start : start + _ROWS_AT_ONCE]))
+    return FeatureContributions(
+        parts[0].base, np.concatenate([part.contributions for part in parts])
+    )
 
 
 def encoding_predictor(model: LoadedModel) -> EncodingPredictor:

@@ -11,8 +11,10 @@ from fastapi import FastAPI
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from application.model.load_model import LoadedModel
 from application.serving.served_model import ServedModel
 from domain.data.schema import Schema
+from entrypoints.http.api.explaining import Explaining
 from entrypoints.http.background_tasks import BackgroundTasks, ServerMetrics
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.fastapi_app import fastapi_app
@@ -75,7 +77,10 @@ class Application:
         self._metrics = ServerMetrics(
             requests, self._serving, limits, batcher, authenticator, access_log, folder, now
         )
-        self._background = BackgroundTasks(self._metrics, tracing, settings.poll_seconds)
+        self._explaining = Explaining(container.explain_served, settings.max_explanations_in_flight)
+        self._background = BackgroundTasks(
+            self._metrics, tracing, settings.poll_seconds, self._prepare
+        )
         self._lifespan = Router(lifespan=self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,19 +95,26 @@ class Application:
         model = self._serving.state.model
         schema = None if model is None else model.manifest.schema
         if self._api is None or self._api[0] is not schema:
+            replaced = self._api is not None
             self._api = schema, self.api_for(schema)
+            _freeze(collect=replaced)
         return self._api[1]
 
     def api_for(self, schema: Schema | None) -> FastAPI:
         """Return a FastAPI application for a schema; None is a server without a model."""
         return fastapi_app(
             self._data_plane,
-            self._container.explain_served,
+            self._explaining,
             self._metrics.endpoint,
             schema,
             max_explained_rows=self._container.settings().max_explained_rows,
             servers=self._proxies.servers,
         )
+
+    def _prepare(self, model: LoadedModel) -> None:
+        """Build in advance what the first requests for a new model need."""
+        self.api()
+        self._explaining.warm_up(model.manifest.schema.example)
 
     def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self.api()(scope, receive, send)
@@ -116,11 +128,20 @@ class Application:
 def from_environment() -> Application:
     """Return the application for the current settings; each server process calls this."""
     app = Application(build_container(load_settings()))
-    # Existing objects stay, and requests leave little garbage: the garbage collector ignores the
-    # former and runs rarely.
-    gc.freeze()
     gc.set_threshold(_MIN_NEW_OBJECTS)
     return app
+
+
+def _freeze(*, collect: bool) -> None:
+    """Let the garbage collector ignore all objects there are; `collect` frees the garbage first.
+
+    Objects of modules, application and model stay, and requests leave no cycles behind: a
+    collection is short and rare.
+    """
+    if collect:
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
 
 
 def _fast_path(data_plane: DataPlane, ordinary: ASGIApp) -> "FastPath":

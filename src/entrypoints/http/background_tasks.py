@@ -1,12 +1,14 @@
 """Background tasks of a server process.
 
 They follow the model reference, read the API keys again, publish the metrics for the other
-processes and write the access log.
+processes and write the access log. Each has at most one call on a thread at a time, so that none
+waits for another; work of requests has threads of its own.
 """
 
 import logging
-from asyncio import Event, create_task, to_thread, wait_for
+from asyncio import Event, create_task, get_running_loop, to_thread, wait_for
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +19,7 @@ from platform import python_version
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.model.load_model import LoadedModel
 from application.serving.served_model import ServedModel, ServingState
 from entrypoints.http.adaptive_batching import AdaptiveBatcher
 from entrypoints.http.middleware.access_log import AccessLog
@@ -33,6 +36,7 @@ from entrypoints.http.middleware.tracing import Tracing
 
 log = logging.getLogger("modelport")
 
+_KEYS_SECONDS = 1.0
 _PUBLISH_SECONDS = 1.0
 _ACCESS_LOG_SECONDS = 0.2
 
@@ -50,11 +54,16 @@ class ServerMetrics:
     folder: MetricsFolder | None
     now: Callable[[], datetime]
     _queue_depth: int = field(default=0, init=False)
+    _thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "metrics"), init=False
+    )
 
     async def endpoint(self, request: Request) -> Response:
         """Answer with the metrics of all processes of the server, as the caller accepts them."""
         accept = request.headers.get("accept", "")
-        page, content_type = await to_thread(self._page, [*self.samples()], accept)
+        page, content_type = await get_running_loop().run_in_executor(
+            self._thread, self._page, [*self.samples()], accept
+        )
         return Response(page, headers={"content-type": content_type})
 
     def update_queue_depth(self) -> None:
@@ -103,6 +112,8 @@ class BackgroundTasks:
     metrics: ServerMetrics
     tracing: Tracing | None
     poll_seconds: float
+    on_new_model: Callable[[LoadedModel], None]
+    _model: LoadedModel | None = field(default=None, init=False)
     _logged: tuple[str, ...] = field(default=(), init=False)
 
     @asynccontextmanager
@@ -110,7 +121,10 @@ class BackgroundTasks:
         """Run the tasks while the block runs."""
         stopped, access_log = Event(), self.metrics.access_log
         following = create_task(self._follow(stopped))
-        tasks = [create_task(_repeat(self._publish, _PUBLISH_SECONDS, stopped))]
+        tasks = [
+            create_task(_repeat(self._publish, _PUBLISH_SECONDS, stopped)),
+            create_task(_repeat(self._read_keys, _KEYS_SECONDS, stopped)),
+        ]
         if access_log is not None:
             tasks.append(create_task(_repeat(access_log.flush, _ACCESS_LOG_SECONDS, stopped)))
         try:
@@ -128,8 +142,10 @@ class BackgroundTasks:
 
     async def _publish(self) -> None:
         self.metrics.update_queue_depth()
-        await to_thread(self.metrics.authenticator.refresh)
         await to_thread(self.metrics.publish, [*self.metrics.samples()])
+
+    async def _read_keys(self) -> None:
+        await to_thread(self.metrics.authenticator.refresh)
 
     async def _follow(self, stopped: Event) -> None:
         """Follow the model reference; a server may start before there is a model."""
@@ -156,6 +172,11 @@ class BackgroundTasks:
                 await to_thread(change)
             except Exception:
                 log.exception("unexpected error of the model store or the bundle cache")
+        before, self._model = self._model, serving.state.model
+        if self._model is not None and (
+            before is None or before.version.bundle_id != self._model.version.bundle_id
+        ):
+            self.on_new_model(self._model)
 
 
 @cache

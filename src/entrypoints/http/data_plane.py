@@ -1,9 +1,13 @@
 """The data plane: the path of rows from a request to the model, shared by all protocols."""
 
-from asyncio import to_thread
-from collections.abc import Sequence
+from asyncio import Future, get_running_loop
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from os import cpu_count
 from time import perf_counter
+from typing import ParamSpec, TypeVar
 
 from application.model.load_model import LoadedModel
 from application.scoring.predict_one import Predictions, PredictOne, predict, with_options
@@ -15,6 +19,13 @@ from entrypoints.http.adaptive_batching import AdaptiveBatcher, Rows, to_matrix
 # More records are checked on a thread, so that smaller requests do not wait for them.
 MAX_RECORDS_ON_LOOP = 64
 
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cpu_count() or 1, "data-plane")
+
 
 @dataclass
 class DataPlane:
@@ -24,6 +35,17 @@ class DataPlane:
     predict_one: PredictOne
     max_body_bytes: int
     batcher: AdaptiveBatcher = field(default_factory=AdaptiveBatcher, init=False)
+    _threads: ThreadPoolExecutor = field(default_factory=_threads, init=False)
+
+    def on_thread(
+        self, task: Callable[_Given, _Result], *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> "Future[_Result]":
+        """Return the future result of work of a request, on a thread for such work only.
+
+        Background tasks use the threads of the event loop and never wait for requests.
+        """
+        loop = get_running_loop()
+        return loop.run_in_executor(self._threads, partial(task, *args, **kwargs))
 
     async def predict(
         self, model: LoadedModel, rows: Rows, options: PredictionOptions = PLAIN
@@ -50,7 +72,7 @@ class DataPlane:
         """
         model = self.serving.model()
         if len(records) > MAX_RECORDS_ON_LOOP:
-            return await to_thread(
+            return await self.on_thread(
                 lambda: self.predict_alone(
                     model, self.predict_one.encode(records, model, options), options
                 )

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from application.scoring.explain_rows import ExplainRows
 from domain.data.schema import Schema
 from entrypoints.http.api.documentation_routes import (
     add_documentation,
     redirect_without_slash,
 )
+from entrypoints.http.api.explaining import Explaining
 from entrypoints.http.api.prediction_routes import prediction_router
 from entrypoints.http.api.row_models import row_models
 from entrypoints.http.api.service_routes import service_router
@@ -52,7 +52,7 @@ class DocumentedApi(FastAPI):
 
 def fastapi_app(
     data_plane: DataPlane,
-    explain: Callable[[], ExplainRows],
+    explaining: Explaining,
     show_metrics: Callable[[Request], Awaitable[Response]],
     schema: Schema | None,
     *,
@@ -71,7 +71,7 @@ def fastapi_app(
     models = row_models(schema, data_plane.predict_one.max_rows, max_explained_rows)
     requests = (models.predict_request, models.explain_request, MlflowRequest, V2Request)
     app.referenced = (*ERROR_MODELS, *requests)
-    app.include_router(prediction_router(data_plane, explain, models, schema))
+    app.include_router(prediction_router(data_plane, explaining, models, schema))
     app.include_router(mlflow_router(data_plane, schema))
     app.include_router(open_inference_router(data_plane, schema))
     app.include_router(service_router(data_plane.serving, show_metrics))

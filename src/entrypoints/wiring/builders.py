@@ -341,6 +341,16 @@ def explainers() -> Explainers:
     return SklearnExplainers()
 
 
+@needs("train,explain", NotSupported)
+def served_explainers() -> Explainers:
+    """Explainers of models of scikit-learn in a child process, for a server."""
+    from adapters.local.explaining_process import ProcessExplainers
+
+    _require("sklearn")
+    _require("shap")
+    return ProcessExplainers(explainers)
+
+
 def schema(settings: Settings) -> Schema:
     """The schema of the table to train on."""
     from adapters.formats.schema_toml import read_schema

@@ -63,6 +63,7 @@ class Container(containers.DeclarativeContainer):
         },
     )
     explainers = providers.ThreadSafeSingleton(builders.explainers)
+    served_explainers = providers.ThreadSafeSingleton(builders.served_explainers)
     manifest_reader = providers.ThreadSafeSingleton(builders.manifest_reader)
     schema = providers.ThreadSafeSingleton(builders.schema, settings)
     model_ref = providers.ThreadSafeSingleton(builders.model_ref, settings)
@@ -129,7 +130,12 @@ class Container(containers.DeclarativeContainer):
         LoadExplainer, store, bundle_cache, explainers.provider, manifest_reader
     )
     explain_served = providers.Factory(
-        ExplainRows, serving.provided.model, load_explainer, settings.provided.max_explained_rows
+        ExplainRows,
+        serving.provided.model,
+        providers.ThreadSafeSingleton(
+            LoadExplainer, store, bundle_cache, served_explainers.provider, manifest_reader
+        ),
+        settings.provided.max_explained_rows,
     )
     predict_one = providers.Factory(PredictOne, serving.provided.model, settings.provided.max_rows)
 

@@ -225,6 +225,10 @@ class Settings(BaseModel):
     max_in_flight: Annotated[int, Field(ge=1)] = 1024
     """Most concurrent requests of a server process; further ones are answered 503."""
 
+    max_explanations_in_flight: Annotated[int, Field(ge=1)] = 8
+    """Most concurrent requests for explanations of a server process; further ones are answered
+    503. They are computed one after the other in a child process."""
+
     header_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     """Timeout for the headers of a request."""
 

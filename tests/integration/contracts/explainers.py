@@ -3,6 +3,10 @@
 A subclass provides `explainers` and `trained`, both of the scope of the class.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import active_children
+
 import numpy as np
 import pytest
 
@@ -12,6 +16,15 @@ from domain.errors import ArtefactRejected
 from domain.features.encoding import FeatureEncoding
 from tests.integration.contracts.rows import labelled, pool
 from tests.support.samples import SCHEMA
+
+
+@contextmanager
+def ending_explainers() -> Iterator[None]:
+    """End the processes of explainers that the block has loaded, whoever still refers to them."""
+    yield
+    for process in active_children():
+        process.kill()
+        process.join()
 
 
 def _encoding(trained: TrainedModel) -> FeatureEncoding:

@@ -33,11 +33,13 @@ ROW = {
 BODY = json.dumps({"data": [ROW]}).encode()
 
 
-def ask(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
+def ask(
+    server: Server, path: str, body: bytes | None = None, seconds: float = 30
+) -> tuple[int, Any]:
     """Return status and document of an answer."""
     request = Request(f"{server.url}{path}", body, {"Content-Type": "application/json"})
     try:
-        with urlopen(request, timeout=30) as answer:
+        with urlopen(request, timeout=seconds) as answer:
             return answer.status, json.load(answer)
     except HTTPError as error:
         with error:

@@ -1,7 +1,5 @@
 """`POST /predict` and `POST /explain`."""
 
-from asyncio import to_thread
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,8 +7,9 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.scoring.explain_rows import ExplainRows
+from application.scoring.predict_one import Predictions
 from domain.data.schema import Schema
+from entrypoints.http.api.explaining import Explaining, RequireWanted
 from entrypoints.http.api.row_models import RowModels, RowsRequest, feature_table
 from entrypoints.http.api_route import ApiRoute
 from entrypoints.http.data_plane import DataPlane
@@ -32,17 +31,26 @@ _ERRORS = {
 _EXPLAIN_ERRORS = {
     **_ERRORS,
     501: "The extra `explain` is not installed, or the model has no explanations.",
+    503: "No model is ready to answer, or too many explanations are in flight.",
 }
 
 
 def prediction_router(
     data_plane: DataPlane,
-    explain: Callable[[], ExplainRows],
+    explaining: Explaining,
     models: RowModels,
     schema: Schema | None,
 ) -> APIRouter:
-    """Return the routes for the served schema; the libraries that explain load at first use."""
+    """Return the routes for the served schema."""
     router = APIRouter(route_class=ApiRoute, tags=["prediction"])
+    _add_predict(router, data_plane, models, schema)
+    _add_explain(router, data_plane, explaining, models, schema)
+    return router
+
+
+def _add_predict(
+    router: APIRouter, data_plane: DataPlane, models: RowModels, schema: Schema | None
+) -> None:
     described = {} if schema is None else {"description": feature_table(schema)}
 
     @router.post(
@@ -55,11 +63,23 @@ def prediction_router(
     )
     async def predict(request: Request) -> Response:
         """Return one prediction per row, all by the same model version."""
-        body = await _read_rows(data_plane, request)
+        content = await _read_body(data_plane, request)
+        if len(content) > MAX_BYTES_ON_LOOP:
+            body = await data_plane.on_thread(_read_rows, content)
+        else:
+            body = _read_rows(content)
         predictions = await data_plane.predict_records(body.data, body.options)
         record_prediction(request.scope, len(predictions.vector), predictions.model)
         return _json(predictions.to_mapping())
 
+
+def _add_explain(
+    router: APIRouter,
+    data_plane: DataPlane,
+    explaining: Explaining,
+    models: RowModels,
+    schema: Schema | None,
+) -> None:
     @router.post(
         "/explain",
         summary="Explain",
@@ -73,33 +93,42 @@ def prediction_router(
 
         It needs the extra `explain`.
         """
-        body = await _read_rows(data_plane, request)
-        explained = await to_thread(lambda: explain()(body.data, body.options))
-        predictions = explained.predictions
-        record_prediction(request.scope, len(predictions.vector), predictions.model)
-        return _json(explained.to_mapping())
+        explaining.require_capacity()
+        content = await _read_body(data_plane, request)
 
-    return router
+        def explain(require_wanted: RequireWanted) -> tuple[Predictions, Response]:
+            body = _read_rows(content)
+            explained = explaining.explain()(body.data, body.options, require_wanted)
+            return explained.predictions, _json(explained.to_mapping())
+
+        predictions, response = await explaining.run(explain, request.receive)
+        record_prediction(request.scope, len(predictions.vector), predictions.model)
+        return response
 
 
 def _json(document: dict[str, Any]) -> Response:
     return Response(to_json(document), media_type="application/json")
 
 
-async def _read_rows(data_plane: DataPlane, request: Request) -> RowsRequest:
-    """Return rows and options in the body of a request.
+async def _read_body(data_plane: DataPlane, request: Request) -> bytes:
+    """Return the body of a request.
 
     Raises:
-        UnreadableData, InvalidData, TooLarge, Unavailable: as the status codes of the route.
+        TooLarge, Unavailable, UnsupportedMediaType: as the status codes of the route.
     """
     require_json(request.scope)
     content = await read_body(request.scope, request.receive, data_plane.max_body_bytes)
     data_plane.serving.model()  # without a model the body need not be parsed
-    if len(content) > MAX_BYTES_ON_LOOP:
-        value = await to_thread(read_json, content, "the body")
-    else:
-        value = read_json(content, "the body")
-    return validated(RowsRequest, value, _ALLOWED)
+    return content
+
+
+def _read_rows(content: bytes) -> RowsRequest:
+    """Return rows and options in a body.
+
+    Raises:
+        UnreadableData, InvalidData: as the status codes of the route.
+    """
+    return validated(RowsRequest, read_json(content, "the body"), _ALLOWED)
 
 
 def _operation(

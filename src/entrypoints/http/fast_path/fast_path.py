@@ -5,7 +5,6 @@ Other requests go to the ordinary routes, with the received part of the body: th
 every request, also with errors.
 """
 
-from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -140,7 +139,7 @@ class RecordScorer:
         if not is_json(scope):
             return None
         if len(content) > MAX_JSON_BYTES_ON_LOOP:
-            return await to_thread(self._score_alone, model, content)
+            return await self.data_plane.on_thread(self._score_alone, model, content)
         read = self.read(model, content)
         if read is None:
             return None

@@ -1,6 +1,5 @@
 """Scoring of requests whose rows are a table: shared by the protocols and the fast path."""
 
-from asyncio import to_thread
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -58,7 +57,7 @@ async def score(
         return predictions, present(predictions)
 
     if len(content) > max_bytes_on_loop:
-        return await to_thread(score_alone)
+        return await data_plane.on_thread(score_alone)
     table, present = decode(model, content)
     predictions = await data_plane.predict(model, encode(table, model))
     return predictions, present(predictions)

@@ -104,6 +104,24 @@ def test_rows_are_validated_as_for_a_prediction() -> None:
         explain(ROWS * 6)
 
 
+def test_work_that_is_not_wanted_any_more_ends_after_a_few_rows() -> None:
+    world, checks = World(), 0
+
+    def require_wanted() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 2:
+            raise InterruptedError
+
+    world.train(RIDGE)
+    explain = explaining(world, Counting())
+    with pytest.raises(InterruptedError):
+        explain(ROWS * 5, require_wanted=require_wanted)
+    assert checks == 2
+    together = explain(ROWS * 5).to_mappings()
+    assert together == explain(ROWS).to_mappings() * 5
+
+
 def test_missing_libraries_are_not_supported() -> None:
     def missing() -> Counting:
         raise NotSupported("shap is not installed")

@@ -46,6 +46,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "poll_seconds": ("0.5", 0.5),
     "max_rows": ("7", 7),
     "max_explained_rows": ("3", 3),
+    "max_explanations_in_flight": ("3", 3),
     "max_body_bytes": ("99", 99),
     "api_keys_file": ("keys.json", Path("keys.json")),
     "signing_key": ("release.pem", Path("release.pem")),

@@ -1,13 +1,23 @@
-from collections.abc import Iterator
-from typing import Any
+import asyncio
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event, Semaphore
+from typing import Any, cast
 
 import pytest
 from dependency_injector import providers
+from pydantic_core import to_json
 from starlette.testclient import TestClient
 
+from domain.data.schema import Matrix
 from domain.errors import NotSupported
+from domain.features.encoding import FeatureEncoding
+from domain.scoring.explanation import FeatureContributions
 from entrypoints.http.app import Application
+from entrypoints.http.middleware.request_context import CLIENT_CLOSED_REQUEST
 from entrypoints.wiring.container import Container
+from tests.fakes.model import MemoryExplainer, MemoryExplainers
 from tests.support.json_schema import fits, resolved
 from tests.support.orchard import planted
 from tests.support.samples import SCHEMA
@@ -36,7 +46,7 @@ def bare() -> Iterator[TestClient]:
         raise NotSupported("shap is not installed; explanations come with the extra")
 
     wired = planted()
-    wired.explainers.override(providers.Callable(missing))
+    wired.served_explainers.override(providers.Callable(missing))
     yield from _serve(wired)
 
 
@@ -94,3 +104,99 @@ def test_without_the_libraries_the_response_names_the_missing_one(bare: TestClie
     assert (answer.status_code, answer.json()["title"]) == (501, "Not supported")
     assert "shap is not installed" in answer.json()["detail"]
     assert bare.post("/predict", json={"data": [ROW]}).status_code == 200
+
+
+class Slow(MemoryExplainers):
+    """Explainers whose explanations wait until the test continues them."""
+
+    def __init__(self) -> None:
+        self.started, self.continued = Semaphore(0), Event()
+        self.calls = 0
+
+    def load(self, encoding: FeatureEncoding, files: Mapping[str, bytes]) -> MemoryExplainer:
+        loaded = super().load(encoding, files)
+        return cast(MemoryExplainer, SlowExplainer(self, loaded))
+
+
+@dataclass(frozen=True)
+class SlowExplainer:
+    explainers: Slow
+    loaded: MemoryExplainer
+
+    def explain(self, columns: Matrix) -> FeatureContributions:
+        self.explainers.calls += 1
+        self.explainers.started.release()
+        assert self.explainers.continued.wait(20)
+        return self.loaded.explain(columns)
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[TestClient, Slow, Application]]:
+    """A server that explains one request at once, and is explaining its first row."""
+    wired, explainers = planted(max_explanations_in_flight=1), Slow()
+    wired.served_explainers.override(providers.Object(explainers))
+    app = Application(wired)
+    try:
+        with TestClient(app) as client:
+            assert explainers.started.acquire(timeout=20)
+            yield client, explainers, app
+            explainers.continued.set()
+    finally:
+        explainers.continued.set()
+
+
+def test_beyond_the_limit_a_request_is_refused_and_others_are_answered(
+    slow: tuple[TestClient, Slow, Application],
+) -> None:
+    client, explainers, _ = slow
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(_post, client, {"data": [ROW]})
+        assert explainers.started.acquire(timeout=20)
+        refused = _post(client, {"data": [ROW]})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "allowed: 1 explanations at once" in refused.json()["detail"]
+        assert client.post("/predict", json={"data": [ROW] * 100}).status_code == 200
+        assert client.get("/metrics").status_code == 200
+        explainers.continued.set()
+        assert first.result().status_code == 200
+    assert _post(client, {"data": [ROW]}).status_code == 200
+
+
+def test_the_work_stops_when_the_caller_leaves(
+    slow: tuple[TestClient, Slow, Application],
+) -> None:
+    client, explainers, app = slow
+    left = asyncio.Event()
+    messages = [{"type": "http.request", "body": to_json({"data": [ROW] * 50})}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def leave() -> None:
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/explain",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+        }
+        asked = asyncio.create_task(app(scope, receive, send))
+        assert await asyncio.to_thread(explainers.started.acquire, timeout=20)
+        left.set()
+        await asked
+
+    assert client.portal is not None
+    client.portal.call(leave)
+    assert sent[0]["status"] == CLIENT_CLOSED_REQUEST
+    before = explainers.calls
+    explainers.continued.set()
+    wait_until(lambda: _post(client, {"data": [ROW]}).status_code == 200, 20, lambda: "no answer")
+    assert explainers.calls == before + 1  # of 50 rows, the first few only
