@@ -100,6 +100,7 @@ def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], co
         online.model_limit(trained, plan) if _wanted(chosen, servers.TENSORS) else None,
         online.scaling(_workers(trained), trained, plan) if ours else {},
         online.soak(ours[0], trained, plan) if ours and plan.soak else [],
+        online.with_and_without_flood(ours[0], trained, plan) if ours else [],
     )
     titles = {server.name: server.title for server in compared}
     about = {**about, **_versions(), "load generator": wrk.version()}
@@ -111,6 +112,7 @@ def _online(chosen: Namespace, trained: models.Models, about: dict[str, str], co
         "model rows/s": measured.limit,
         "workers": {n: [asdict(load) for load in them] for n, them in measured.scaling.items()},
         "soak": _raw(measured.memories),
+        "flooded": [[asdict(load) for load in pair] for pair in measured.flooded],
     }
     _report(chosen, "online", text, raw)
 

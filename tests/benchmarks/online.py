@@ -21,12 +21,14 @@ from tests.benchmarks.models import Models, require_same
 from tests.benchmarks.places import KEPT, Unusable
 from tests.benchmarks.processes import Memory, last_words, memory, pinned, running
 from tests.benchmarks.servers import Server
-from tests.benchmarks.shapes import CROWD, CROWDED, THOUSAND, Shape
-from tests.benchmarks.wrk import Load, Requests, put_load
+from tests.benchmarks.shapes import ALONE, CROWD, CROWDED, HUNDRED, THOUSAND, Shape
+from tests.benchmarks.wrk import Load, Requests, load_command, put_load
 from tests.integration.processes import free_port
 
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.005
+_FLOOD = 16
+_FLOOD_SECONDS = 3600  # it is stopped earlier
 _SOAK_STEPS = 10
 _ANSWERS_OF_ALL = 50
 
@@ -145,6 +147,53 @@ def _await_all(questions: "Questions", server: Running) -> None:
         answered = answered + 1 if _answers(questions, body, rows, server.port) else 0
         if time.perf_counter() > deadline:
             raise Unusable(f"{questions.server.title}: not all workers answer")
+
+
+def with_and_without_flood(server: Server, models: Models, plan: Plan) -> list[tuple[Load, Load]]:
+    """Return the load of a lone caller in each round, alone and under a flood of `/explain`.
+
+    The server shares all cores with the flood: 16 callers with bodies of 100 rows, most of whom it
+    refuses.
+    """
+    free = replace(plan, server_core=None, load_core=None)
+    questions = Questions(server, models)
+    explaining = Questions(replace(server, path="/explain", answers=None), models)
+    loads: list[tuple[Load, Load]] = []
+    with _started(questions, free) as running_server:
+        questions.asked(ALONE, running_server.port)
+        requests = questions.fresh(ALONE)
+        _ask_once(explaining, running_server.port)
+        flood = _flood(explaining)
+        for number in range(1, plan.rounds + 1):
+            _say(f"round {number} of {plan.rounds}: {server.title}, explanations")
+            _put(running_server, requests, ALONE, plan.warm_up, free)
+            idle = _put(running_server, requests, ALONE, plan.seconds, free)
+            command = load_command(running_server.port, flood, _FLOOD, _FLOOD_SECONDS)
+            with running(command, {}, _folder(server) / "flood.log"):
+                _put(running_server, requests, ALONE, plan.warm_up, free)
+                loads.append((idle, _put(running_server, requests, ALONE, plan.seconds, free)))
+    return loads
+
+
+def _ask_once(questions: "Questions", port: int) -> None:
+    """Ask for an explanation, which waits until its libraries are loaded."""
+    server = questions.server
+    connection = HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS)
+    try:
+        connection.request("POST", server.path, server.encode(questions.first), {**server.headers})
+        if (status := connection.getresponse().status) != 200:
+            raise Unusable(f"{server.title} answers {server.path} with {status}")
+    finally:
+        connection.close()
+
+
+def _flood(questions: "Questions") -> Path:
+    """Return the file of requests for explanations of 100 rows."""
+    server = questions.server
+    bodies = [server.encode(rows) for rows in questions.rows(HUNDRED)]
+    file = _folder(server) / "flood.lua"
+    file.write_bytes(Requests(server.path, server.headers, bodies).to_lua())
+    return file
 
 
 def soak(

@@ -64,13 +64,15 @@ class Measured:
     """What was measured: the rounds, by server, and of the champion's server some more.
 
     `limit` is how many rows a second its model scores without a server, `scaling` what so many
-    workers answer, and `memories` its memory after so many requests.
+    workers answer, `memories` its memory after so many requests, and `flooded` the load of a lone
+    caller without and with a flood of explanations.
     """
 
     visits: Mapping[str, Sequence[Visit]]
     limit: float | None = None
     scaling: Mapping[int, Sequence[Load]] = field(default_factory=dict)
     memories: Sequence[tuple[int, Memory]] = ()
+    flooded: Sequence[tuple[Load, Load]] = ()
 
 
 def online_page(
@@ -89,7 +91,7 @@ def online_page(
         facts({**about, "rounds": rounds}),
         f"Again: `{command}`",
         "## What was aimed at",
-        aims(figures, measured.limit),
+        aims(figures, measured.limit, measured.flooded),
         f"## {CROWD.name}",
         _rates(figures, titles, CROWD),
         f"## {ALONE.name}",
@@ -107,7 +109,9 @@ def online_page(
     )
 
 
-def aims(figures: Figures, limit: float | None = None) -> str:
+def aims(
+    figures: Figures, limit: float | None = None, flooded: Sequence[tuple[Load, Load]] = ()
+) -> str:
     """Return the table of what the champion should reach and what it reached."""
     crowd, alone = figures.rate(OURS, CROWD), figures.p50(OURS, ALONE)
     usual, registered = (_against(figures, crowd, server) for server in (MLFLOW, REGISTERED))
@@ -120,6 +124,8 @@ def aims(figures: Figures, limit: float | None = None) -> str:
         ("32 connections: ÷ bare function, at least", 0.40, _against(figures, crowd, BARE)),
         ("32 connections: p99 ÷ median, at most", -4, _tail(figures, OURS, CROWD)),
         ("1 connection: median ÷ bare function's, at most", -3, ratio(alone, _bare_p50(figures))),
+        ("1 connection: p99 ÷ median, at most", -2.2, _tail(figures, OURS, ALONE)),
+        ("p99 under a flood of explanations ÷ without, at most", -5, _flooded_tail(flooded)),
         ("100-row bodies: rows/s, at least", 200_000, rows),
         ("binary tensors of 1,000 rows: rows/s, at least", fastest, tensors),
         ("first right answer: s, at most", -1.0, figures.of(OURS, lambda visit: visit.start)),
@@ -153,6 +159,10 @@ def _rows_rate(figures: Figures, server: str, shape: Shape) -> float | None:
 
 def _tail(figures: Figures, server: str, shape: Shape) -> float | None:
     return ratio(figures.p99(server, shape), figures.p50(server, shape))
+
+
+def _flooded_tail(flooded: Sequence[tuple[Load, Load]]) -> float | None:
+    return median(under.p99 / idle.p99 for idle, under in flooded) if flooded else None
 
 
 def _rates(figures: Figures, titles: Mapping[str, str], shape: Shape) -> str:

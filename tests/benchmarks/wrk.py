@@ -116,14 +116,19 @@ def put_load(
     Raises:
         Unusable: a request failed or, with `check`, an answer was wrong.
     """
-    words = ["wrk", "--threads", "1", "--connections", str(connections), "--latency"]
-    words += ["--duration", f"{seconds}s", "--timeout", "30s", "--script", str(HERE / "wrk.lua")]
-    words += [f"http://127.0.0.1:{port}", "--", str(requests), *(["check"] if check else [])]
+    words = [*load_command(port, requests, connections, seconds), *(["check"] if check else [])]
     command = words if core is None else pinned(core, words)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise Unusable(f"wrk failed:\n{done.stdout}{done.stderr}")
     return parse(done.stdout)
+
+
+def load_command(port: int, requests: Path, connections: int, seconds: int) -> list[str]:
+    """Return the command that posts the requests of a Lua file for a while."""
+    words = ["wrk", "--threads", "1", "--connections", str(connections), "--latency"]
+    words += ["--duration", f"{seconds}s", "--timeout", "30s", "--script", str(HERE / "wrk.lua")]
+    return [*words, f"http://127.0.0.1:{port}", "--", str(requests)]
 
 
 def parse(output: str) -> Load:

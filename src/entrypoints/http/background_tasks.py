@@ -36,7 +36,7 @@ from entrypoints.http.middleware.tracing import Tracing
 
 log = logging.getLogger("modelport")
 
-_KEYS_SECONDS = 1.0
+_KEYS_SECONDS = 0.5
 _PUBLISH_SECONDS = 1.0
 _ACCESS_LOG_SECONDS = 0.2
 

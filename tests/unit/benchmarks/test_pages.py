@@ -53,7 +53,17 @@ def test_aims_are_judged_by_the_median_round(visits: dict[str, list[Visit]]) -> 
     ]
     assert cells(text, "32 connections: ÷ bare function, at least") == ["0.40", "0.30", "no"]
     assert cells(text, "1 connection: median ÷ bare function's, at most") == ["3.00", "2.00", "yes"]
+    assert cells(text, "1 connection: p99 ÷ median, at most") == ["2.20", "3.00", "no"]
     assert cells(text, "100-row bodies: rows/s, at least") == ["200,000", "1,200,000", "yes"]
+
+
+def test_a_flood_is_judged_by_the_median_of_its_rounds() -> None:
+    idle = Load(requests=1000, seconds=1.0, p50=200.0, p99=400.0)
+    flooded = [(idle, Load(1000, 1.0, 200.0, p99)) for p99 in (900.0, 2400.0, 1200.0)]
+    text = aims(Figures({}), flooded=flooded)
+    assert cells(text, "p99 under a flood of explanations ÷ without, at most") == [
+        *("5.00", "3.00", "yes")
+    ]
 
 
 def test_an_upper_bound_is_missed_from_above(visits: dict[str, list[Visit]]) -> None:
