@@ -10,9 +10,14 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --root-user-action=ignore
 
-# The stamp names what is installed and where: another lock, another pyproject.toml or another folder installs anew.
-INSTALLED := $(shell { echo '$(CURDIR)'; cat requirements/dev.txt pyproject.toml; } | cksum | tr ' ' '-')
-STAMP := $(VENV)/.installed-$(INSTALLED)
+# What the program needs, and what its tests and checks need as well: one environment, the second installed over the first.
+PROGRAM_LOCKS := requirements/train.txt requirements/build.txt
+ALL_LOCKS := requirements/dev.txt
+
+# A stamp names what is installed and where: another lock, another pyproject.toml or another folder installs anew.
+stamp = $(VENV)/.installed-$(1)-$(shell { echo '$(CURDIR)'; cat $(2) pyproject.toml; } | cksum | tr ' ' '-')
+PROGRAM := $(call stamp,program,$(PROGRAM_LOCKS))
+ALL := $(call stamp,all,$(ALL_LOCKS))
 
 # Prints the first interpreter that is new enough and can make environments; explains itself when there is none.
 define FIND_PYTHON
@@ -37,28 +42,39 @@ help: ## list the targets
 	@echo 'usage: make TARGET'; echo
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: setup
-setup: $(STAMP) ## make .venv with the pinned requirements (the first time takes minutes)
+# Installs the packages of the given lock files, and the project itself.
+define INSTALL
+@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+  python=$$($(FIND_PYTHON)); \
+  echo "Making $(VENV) with $$("$$python" --version) ($$python)"; \
+  "$$python" -m venv --clear $(VENV); \
+fi
+@total=$$(cat $(1) | grep -c '^[a-zA-Z0-9]'); \
+echo "Installing the $$total pinned packages; the first time takes a few minutes"; \
+$(PIP_INSTALL) --no-deps --require-hashes $(addprefix -r ,$(1)) \
+  | awk '/^(Collecting|Processing) / && ++n % 25 == 0 {print "  " n " packages fetched"; fflush()} \
+         /^Installing collected/ {print "  unpacking " n " packages"; fflush()}'
+@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
+@rm -f $(VENV)/.installed-*
+endef
 
-$(STAMP): export PYTHON := $(PYTHON)
-$(STAMP):
-	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-	  python=$$($(FIND_PYTHON)); \
-	  echo "Making $(VENV) with $$("$$python" --version) ($$python)"; \
-	  "$$python" -m venv --clear $(VENV); \
-	fi
-	@total=$$(grep -c '^[a-zA-Z0-9]' requirements/dev.txt); \
-	echo "Installing the $$total pinned packages; the first time takes a few minutes"; \
-	$(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.txt \
-	  | awk '/^(Collecting|Processing) / && ++n % 25 == 0 {print "  " n " packages fetched"; fflush()} \
-	         /^Installing collected/ {print "  unpacking " n " packages"; fflush()}'
-	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
-	@rm -f $(VENV)/.installed-*
-	@touch $@
+.PHONY: setup
+setup: $(ALL) ## make .venv with all pinned requirements (the first time takes minutes)
+
+$(PROGRAM) $(ALL): export PYTHON := $(PYTHON)
+
+$(ALL):
+	$(call INSTALL,$(ALL_LOCKS))
+	@touch $(PROGRAM) $(ALL)
+	@echo "Ready: $(BIN)/modelport"
+
+$(PROGRAM):
+	$(call INSTALL,$(PROGRAM_LOCKS))
+	@touch $(PROGRAM)
 	@echo "Ready: $(BIN)/modelport"
 
 .PHONY: demo
-demo: setup ## train, gate, register, score a file, answer one prediction
+demo: $(PROGRAM) ## train, gate, register, score a file, answer one prediction
 	@$(BIN)/modelport demo $(ARGS)
 
 .PHONY: experiments
@@ -91,7 +107,7 @@ format: setup ## format the code and apply the linter's safe fixes
 	@$(BIN)/ruff format .
 
 .PHONY: serve
-serve: setup ## serve the champion on http://127.0.0.1:8000 (options: ARGS='--port 9000')
+serve: $(PROGRAM) ## serve the champion on http://127.0.0.1:8000 (options: ARGS='--port 9000')
 	@exec $(BIN)/modelport serve $(ARGS)
 
 .PHONY: bench
@@ -108,7 +124,7 @@ lock: setup ## pin the requirements anew (newer versions: LOCK_FLAGS=--upgrade)
 	@$(COMPILE) pyproject.toml --extra api -c requirements/dev.txt -o requirements/api.txt
 	@$(COMPILE) pyproject.toml --extra api --extra train --extra mlflow --extra sql \
 	  -c requirements/dev.txt -o requirements/train.txt
-	@echo hatchling | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
+	@printf 'hatchling\neditables\n' | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
 	@echo dvc | $(COMPILE) - -o requirements/dvc.txt
 	@echo schemathesis | $(COMPILE) - -o requirements/schemathesis.txt
 	@echo 'tritonclient[http]' | $(COMPILE) - -o requirements/tritonclient.txt
