@@ -9,7 +9,7 @@ import numpy as np
 from adapters.formats.manifest_file import read_manifest
 from domain.canonical_json import from_json_value
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix, Schema, Target
 from domain.errors import (
     ArtefactRejected,
     Misconfigured,
@@ -137,6 +137,7 @@ class LinearPredictor:
     encoding: FeatureEncoding
     intercept: float
     coefficients: tuple[float, ...]
+    target: Target
 
     def encode(self, matrix: Matrix) -> Matrix:
         return self.encoding.transform(matrix)
@@ -145,7 +146,7 @@ class LinearPredictor:
         predictions = np.full(len(columns), self.intercept)
         for position, coefficient in enumerate(self.coefficients):
             predictions = predictions + coefficient * columns[:, position]
-        return predictions
+        return self.target.within_range(predictions)
 
     def predict(self, matrix: Matrix) -> Vector:
         return self.score(self.encode(matrix))
@@ -165,6 +166,7 @@ class MemoryRuntime:
                 encoding,
                 from_json_value(float, model["intercept"], GRAPH),
                 from_json_value(tuple[float, ...], model["coefficients"], GRAPH),
+                schema.target,
             )
         except (ValueError, LookupError, TypeError, RecursionError, Misconfigured) as error:
             raise ArtefactRejected(f"{GRAPH} cannot be read: {error}") from error
@@ -197,7 +199,7 @@ class CountingRuntime(MemoryRuntime):
     def load(self, schema: Schema, files: Mapping[str, bytes]) -> LinearPredictor:
         loaded = super().load(schema, files)
         return CountingPredictor(
-            loaded.encoding, loaded.intercept, loaded.coefficients, self.counts
+            loaded.encoding, loaded.intercept, loaded.coefficients, schema.target, self.counts
         )
 
 

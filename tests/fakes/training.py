@@ -33,7 +33,9 @@ class MemoryLearner:
         if spec.estimator is not Estimator.DUMMY:
             coefficients = _least_squares(columns, target, alpha)
         intercept = float(np.mean(target) - np.mean(columns, axis=0) @ coefficients)
-        predictor = LinearPredictor(encoding, intercept, tuple(coefficients.tolist()))
+        predictor = LinearPredictor(
+            encoding, intercept, tuple(coefficients.tolist()), schema.target
+        )
         model = {"intercept": intercept, "coefficients": list(predictor.coefficients)}
         files = {**encoding.to_files(), GRAPH: json_bytes(model)}
         return TrainedModel(predictor, lambda: files, {"alpha": alpha}, {"numpy": np.__version__})

@@ -17,6 +17,7 @@ MODEL_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 COLUMN_NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False)
+BOUNDS = st.tuples(st.none() | st.floats(-1e6, 0), st.none() | st.floats(1, 1e6))
 
 # Everything that a caller may put where a value belongs.
 CELLS: st.SearchStrategy[Any] = st.one_of(
@@ -107,7 +108,7 @@ def schemas(draw: st.DrawFn) -> Schema:
         coordinates = draw(st.none() | st.builds(Coordinates, part, part))
     return Schema(
         draw(MODEL_NAMES),
-        Target(target, draw(WORDS), draw(WORDS)),
+        Target(target, draw(WORDS), draw(WORDS), *draw(BOUNDS)),
         chosen,
         tuple(ratios),
         coordinates,

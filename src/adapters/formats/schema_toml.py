@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from adapters.formats.decoding import Decoder, as_base, read_as
 from domain.data.feature import Feature, Kind
-from domain.data.schema import Ratio, Schema
+from domain.data.schema import Ratio, Schema, Target
 from domain.errors import Misconfigured
 
 
@@ -22,6 +22,21 @@ def _bounded(value: object) -> object:
 
 
 _Bound: TypeAlias = Annotated[float | None, BeforeValidator(_bounded)]
+
+
+@dataclass(frozen=True, slots=True)
+class _TargetTable:
+    name: str
+    unit: str = ""
+    description: str = ""
+    range: tuple[_Bound, _Bound] = (None, None)
+
+    def build(self) -> Target:
+        return Target(self.name, self.unit, self.description, *_finite(*self.range))
+
+
+def _finite(low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    return None if low == -inf else low, None if high == inf else high
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +51,13 @@ class _FeatureTable:
     example: bool | int | float | str | None = None
 
     def build(self) -> Feature:
-        low, high = self.range
+        low, high = _finite(*self.range)
         return Feature(
             name=self.name,
             kind=self.kind,
             unit=self.unit,
-            low=None if low == -inf else low,
-            high=None if high == inf else high,
+            low=low,
+            high=high,
             nullable=self.nullable,
             categories=self.categories,
             description=self.description,
@@ -59,12 +74,14 @@ class _RatioTable:
         return Ratio(self.name, *self.ratio)
 
 
+_Target: TypeAlias = Annotated[Target, read_as(_TargetTable, _TargetTable.build)]
 _Feature: TypeAlias = Annotated[Feature, read_as(_FeatureTable, _FeatureTable.build)]
 _Ratio: TypeAlias = Annotated[Ratio, read_as(_RatioTable, _RatioTable.build)]
 
 
 @dataclass(frozen=True, slots=True)
 class _SchemaTable(Schema):
+    target: _Target
     features: tuple[_Feature, ...]
     ratios: Annotated[tuple[_Ratio, ...], Field(alias="derived")] = ()
 

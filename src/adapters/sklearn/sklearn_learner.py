@@ -17,7 +17,7 @@ from adapters.sklearn.serving_form import serving_form
 from adapters.sklearn.skops_file import dump
 from application.ports import TrainedModel
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix, Schema, Target
 from domain.errors import InvalidData, Misconfigured
 from domain.features.encoding import FeatureEncoding
 from domain.features.feature_set import FeatureSet
@@ -30,13 +30,14 @@ _LIBRARIES = ("numpy", "scikit-learn", "onnx", "onnxruntime", "skops")
 
 @dataclass(frozen=True, slots=True)
 class EstimatorPredictor:
-    """Predicts with the fitted estimator itself.
+    """Predicts with the fitted estimator itself, within the range of the target.
 
     The last bits of a linear model's predictions depend on the number of rows in the call.
     """
 
     encoding: FeatureEncoding
     estimator: Any
+    target: Target
 
     def predict(self, matrix: Matrix) -> NDArray[np.float64]:
         """Return one prediction per row of `matrix`, shape (rows, features).
@@ -49,9 +50,10 @@ class EstimatorPredictor:
         columns = self.encoding.transform(matrix)
         try:
             with _on_one_thread():
-                return np.asarray(self.estimator.predict(columns), dtype=np.float64)
+                predictions = np.asarray(self.estimator.predict(columns), dtype=np.float64)
         except ValueError as error:
             raise InvalidData(f"the estimator cannot predict: {error}") from error
+        return self.target.within_range(predictions)
 
 
 class SklearnLearner:
@@ -78,7 +80,7 @@ class SklearnLearner:
         except (ValueError, TypeError, OverflowError) as error:
             raise Misconfigured(f"{spec.estimator.value} cannot be fitted: {error}") from error
         libraries = {name: version(name) for name in _LIBRARIES} | {"python": python_version()}
-        fitted = EstimatorPredictor(encoding, estimator)
+        fitted = EstimatorPredictor(encoding, estimator, schema.target)
         return TrainedModel(fitted, partial(_export, fitted), parameters, libraries)
 
 

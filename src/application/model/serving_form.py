@@ -8,7 +8,7 @@ import numpy as np
 
 from application.ports import Predictor
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix, Schema, Target
 from domain.errors import ArtefactRejected
 from domain.features.encoding import ENCODING, FeatureEncoding
 from domain.features.neighbour_statistics import StatisticsCompiler
@@ -32,10 +32,11 @@ class OpenServingForm(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EncodedPredictor:
-    """An `EncodingPredictor` of an encoding and a serving form."""
+    """An `EncodingPredictor` of an encoding and a serving form, within the target's range."""
 
     encoding: FeatureEncoding
     score_columns: ScoreColumns
+    target: Target
 
     def encode(self, matrix: Matrix) -> Matrix:
         """Return the columns of rows, shape (rows, features)."""
@@ -43,7 +44,9 @@ class EncodedPredictor:
 
     def score(self, columns: Matrix) -> Vector:
         """Return one prediction per row of columns."""
-        return self.score_columns(columns) if len(columns) else np.empty(0)
+        if not len(columns):
+            return np.empty(0)
+        return self.target.within_range(self.score_columns(columns))
 
     def predict(self, matrix: Matrix) -> Vector:
         """Return one prediction per row of `matrix`, shape (rows, features)."""
@@ -65,7 +68,8 @@ class ServingFormRuntime:
         """
         require_file(files, ENCODING)
         encoding = FeatureEncoding.from_files(schema, files, self.statistics_compiler)
-        return EncodedPredictor(encoding, self.open_serving_form(files, len(encoding.names)))
+        score_columns = self.open_serving_form(files, len(encoding.names))
+        return EncodedPredictor(encoding, score_columns, schema.target)
 
 
 def require_file(files: Mapping[str, bytes], name: str) -> bytes:

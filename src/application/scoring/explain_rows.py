@@ -119,7 +119,7 @@ class ExplainRows:
         plain = Predictions(predictor.score(columns), model.version.label)
         predictions = with_options(model, matrix, plain, options)
         explained = _explain(self.load(model), columns, require_wanted)
-        explained.require_sum(predictions.vector)
+        explained.require_sum(predictions.vector, schema.target)
         return Explanations(predictions, schema.names, explained)
 
 

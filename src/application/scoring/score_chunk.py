@@ -123,7 +123,7 @@ class ScoreChunk:
             columns[EXTRAPOLATES] = _joined(model.out_of_domain(block[kept]))
         if explainer is not None and encoded is not None:
             explained = explainer.explain(encoded[kept])
-            explained.require_sum(predictions[kept])
+            explained.require_sum(predictions[kept], model.manifest.schema.target)
             parts = zip(self.job.explained, explained.contributions.T, strict=True)
             columns |= {contribution_of(name): column.copy() for name, column in parts}
         return _Block(rows[kept], columns, violations)

@@ -78,7 +78,7 @@ class CalibrateIntervals:
         trained = self.learner.fit(scale_spec, scale_schema, found.inputs, found.roots)
         served = self.runtime.load(scale_schema, trained.files)
         inputs = error_scale_rows(rows.holdout.matrix, predictions)
-        scored = Scored(rows.holdout.target, predictions, served.predict(inputs))
+        scored = Scored(rows.holdout.target, predictions, served.predict(inputs), schema.target)
         expected = trained.predictor.predict(inputs)
         require_parity(expected, scored.roots, "error scale of the hold-out")
         golden_inputs = golden.choose(scale_schema, inputs)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from application.ports import Predictor, Runtime
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix, Schema, Target
 from domain.errors import ArtefactRejected
 from domain.uncertainty.conformal import (
     UNCERTAINTY,
@@ -21,10 +21,11 @@ _PREFIX = "spread."
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Computes intervals around predictions. Safe to use from several threads."""
+    """Computes intervals around predictions, within the target's range; used by several threads."""
 
     error_scale: Predictor
     quantiles: Quantiles
+    target: Target
 
     def bounds(self, matrix: Matrix, predictions: Vector, level: float) -> Bounds:
         """Return the interval of each row of `matrix`, shape (rows, features), at a level.
@@ -36,7 +37,7 @@ class Intervals:
         """
         self.quantiles.quantile(level)  # checks the level before anything is computed
         roots = self.error_scale.predict(error_scale_rows(matrix, predictions))
-        return self.quantiles.bounds(predictions, roots, level)
+        return self.quantiles.bounds(predictions, roots, level).within_range(self.target)
 
 
 def error_scale_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -68,4 +69,4 @@ def load_intervals(
         error_scale = runtime.load(error_scale_schema(schema), files_of_error_scale(files))
     except ArtefactRejected as error:
         raise ArtefactRejected(f"the error-scale model: {error}") from error
-    return Intervals(error_scale, quantiles)
+    return Intervals(error_scale, quantiles, schema.target)

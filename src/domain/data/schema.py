@@ -9,6 +9,7 @@ the same rules and give the same matrix.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,11 +28,42 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The column to predict."""
+    """The column to predict. `low` and `high` are inclusive bounds of it and of predictions."""
 
     name: str
     unit: str = ""
     description: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if not all(map(isfinite, bounds)) or (len(bounds) == 2 and bounds[0] >= bounds[1]):
+            raise Misconfigured(f"target {self.name!r}: `range` is not from a lower to a higher")
+
+    @property
+    def feature(self) -> Feature:
+        """The rule that values of the target keep to."""
+        return Feature(self.name, Kind.NUMBER, self.unit, low=self.low, high=self.high)
+
+    def within_range(self, values: Vector) -> Vector:
+        """Return the values, shape (rows,), with the nearest bound for those out of range.
+
+        A value that is not finite stays: it is an overflow, not a large prediction.
+        """
+        if self.low is None and self.high is None:
+            return values
+        return np.where(np.isfinite(values), np.clip(values, self.low, self.high), values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the target as JSON values, in the form of a schema file."""
+        mapping: dict[str, Any] = {
+            "name": self.name,
+            "unit": self.unit,
+            "description": self.description,
+        }
+        bounded = self.low is not None or self.high is not None
+        return {**mapping, "range": [self.low, self.high]} if bounded else mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +293,7 @@ class Schema:
         Raises:
             InvalidData: there is no target column.
         """
-        feature = Feature(self.target.name, Kind.NUMBER, self.target.unit)
+        feature = self.target.feature
         values, problems = feature.encode_column(table.column(feature.name))
         faulty = {fault.row for fault in table.faults}
         return values, tuple(

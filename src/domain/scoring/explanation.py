@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix, Schema, Target
 from domain.errors import ArtefactRejected, InvalidData
 from domain.features.encoding import FeatureEncoding
 
@@ -20,8 +20,10 @@ class FeatureContributions:
     base: float
     contributions: Matrix
 
-    def require_sum(self, predictions: Vector) -> None:
+    def require_sum(self, predictions: Vector, target: Target) -> None:
         """Check that base and contributions add up to the predictions, shape (rows,).
+
+        A sum out of the range of the target has the nearest bound as its prediction.
 
         Raises:
             InvalidData: a sum is not finite: the values of the row overflow.
@@ -30,7 +32,7 @@ class FeatureContributions:
         with np.errstate(all="ignore"):
             sums = self.base + np.sum(self.contributions, axis=1)
             sizes = abs(self.base) + np.sum(np.abs(self.contributions), axis=1)
-            missed = np.abs(sums - predictions)
+            missed = np.abs(target.within_range(sums) - predictions)
         if not np.isfinite(sums).all():
             raise InvalidData("a row is too extreme to be explained: its contributions overflow")
         if len(missed) and not np.all(missed <= _ROUNDING * sizes):

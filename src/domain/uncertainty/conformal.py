@@ -61,6 +61,10 @@ class Bounds:
     def __getitem__(self, rows: NDArray[np.bool_]) -> "Bounds":
         return Bounds(self.lower[rows], self.upper[rows])
 
+    def within_range(self, target: Target) -> "Bounds":
+        """Return the bounds, each within the range of the target."""
+        return Bounds(target.within_range(self.lower), target.within_range(self.upper))
+
     @property
     def width(self) -> Vector:
         """The width of each interval; infinite or NaN where a bound is not finite."""

@@ -1,10 +1,11 @@
 """Coverage and width of prediction intervals, overall and by segment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from domain.data.feature import Vector
+from domain.data.schema import Target
 from domain.evaluation.segments import Segment
 from domain.uncertainty.conformal import GUARANTEE, METHOD, Bounds, Quantiles
 
@@ -83,11 +84,20 @@ def cover(target: Vector, bounds: Bounds) -> Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The hold-out: true values, predictions, and predictions of the error-scale model."""
+    """The hold-out: true values, predictions, and predictions of the error-scale model.
+
+    Intervals are within the range of `column`.
+    """
 
     target: Vector
     predictions: Vector
     roots: Vector
+    column: Target
+
+    def bounds(self, quantiles: Quantiles, level: float) -> Bounds:
+        """Return the interval of each row, as it is served."""
+        bounds = quantiles.bounds(self.predictions, self.roots, level)
+        return bounds.within_range(self.column)
 
 
 def assess(
@@ -97,9 +107,9 @@ def assess(
 
     `constant` is calibrated on the same errors, with one error scale for all rows.
     """
-    bounds = quantiles.bounds(holdout.predictions, holdout.roots, LEVEL)
+    bounds = holdout.bounds(quantiles, LEVEL)
     overall = cover(holdout.target, bounds)
-    flat = constant.bounds(holdout.predictions, np.zeros(overall.rows), LEVEL)
+    flat = replace(holdout, roots=np.zeros(overall.rows)).bounds(constant, LEVEL)
     return Uncertainty(
         method=METHOD,
         guarantee=GUARANTEE,
@@ -120,7 +130,7 @@ def _levels(quantiles: Quantiles) -> list[float]:
 
 
 def _at(quantiles: Quantiles, holdout: Scored, level: float) -> LevelCoverage:
-    bounds = quantiles.bounds(holdout.predictions, holdout.roots, level)
+    bounds = holdout.bounds(quantiles, level)
     found = cover(holdout.target, bounds)
     return LevelCoverage(level, quantiles.quantile(level), found.rows, found.coverage, found.width)
 

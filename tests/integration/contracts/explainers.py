@@ -43,7 +43,7 @@ class ExplainersContract:
         for rows in (labelled()[0], labelled(seed=2)[0], pool()):
             explained = explainer.explain(_encode(trained, rows))
             assert explained.contributions.shape == (len(rows), len(SCHEMA.features))
-            explained.require_sum(trained.predictor.predict(rows))
+            explained.require_sum(trained.predictor.predict(rows), SCHEMA.target)
 
     def test_an_explanation_does_not_depend_on_other_rows(
         self, explainers: Explainers, trained: TrainedModel

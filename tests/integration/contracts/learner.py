@@ -22,7 +22,7 @@ from domain.evaluation.metrics import PARITY_TOLERANCE, largest_deviation
 from domain.features.encoding import ENCODING, FeatureEncoding
 from domain.model.bundle import GRAPH
 from domain.training.specification import Parameter, TrainingSpec
-from tests.integration.contracts.rows import POOL, labelled, pool
+from tests.integration.contracts.rows import POOL, bounded, labelled, pool
 from tests.support.samples import SCHEMA
 
 
@@ -48,6 +48,15 @@ class LearnerContract:
         assert dict(again.files) == dict(trained.files)
         assert again.parameters == trained.parameters
         assert again.libraries == trained.libraries
+
+    def test_predictions_keep_to_the_range_of_the_target(
+        self, learner: Learner, spec: TrainingSpec, trained: TrainedModel
+    ) -> None:
+        rows = labelled(seed=3)[0]
+        free = trained.predictor.predict(rows)
+        schema = bounded(free)
+        kept = learner.fit(spec, schema, *labelled()).predictor.predict(rows)
+        assert kept.tobytes() == np.clip(free, schema.target.low, schema.target.high).tobytes()
 
     def test_models_fitted_at_the_same_time_are_the_same(
         self, learner: Learner, spec: TrainingSpec, trained: TrainedModel

@@ -1,5 +1,7 @@
 """Rows of the small schema to fit on and to ask, for the contracts of learners and runtimes."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from domain.data.feature import Feature, Kind, Vector
@@ -13,6 +15,17 @@ OTHER_SCHEMA = Schema(
     Target("yield"),
     (Feature("height", Kind.NUMBER), Feature("sort", Kind.CATEGORY, categories=("apple", "pear"))),
 )
+
+
+def bounded(predictions: Vector) -> Schema:
+    """Return the small schema with a target whose range excludes half of the predictions.
+
+    If all are the same, it excludes them all.
+    """
+    low, high = np.nanquantile(predictions, [0.25, 0.75]).tolist()
+    if low == high:
+        low, high = low + 1, high + 2
+    return replace(SCHEMA, target=replace(SCHEMA.target, low=low, high=high))
 
 
 def labelled(rows: int = 300, seed: int = 0) -> tuple[Matrix, Vector]:

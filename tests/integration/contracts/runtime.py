@@ -26,7 +26,7 @@ from domain.errors import ArtefactRejected
 from domain.evaluation.metrics import PARITY_TOLERANCE, largest_deviation
 from domain.features.encoding import ENCODING
 from domain.model import bundle
-from tests.integration.contracts.rows import OTHER_SCHEMA, POOL, labelled, pool
+from tests.integration.contracts.rows import OTHER_SCHEMA, POOL, bounded, labelled, pool
 from tests.support.samples import SCHEMA
 
 ROOT = Path(__file__).parents[3]
@@ -104,6 +104,13 @@ class RuntimeContract:
         answers = served.predict(np.empty((0, len(SCHEMA.features))))
         assert answers.shape == (0,)
         assert answers.dtype == np.float64
+
+    def test_predictions_keep_to_the_range_of_the_target(
+        self, runtime: Runtime, trained: TrainedModel, alone: Vector
+    ) -> None:
+        schema = bounded(alone)
+        kept = runtime.load(schema, trained.files).predict(pool())
+        assert kept.tobytes() == np.clip(alone, schema.target.low, schema.target.high).tobytes()
 
     def test_missing_values_are_answered_like_the_trained_model_does(
         self, served: Predictor, trained: TrainedModel

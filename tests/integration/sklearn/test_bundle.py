@@ -90,7 +90,7 @@ def test_the_registered_model_answers_every_holdout_row_as_the_kept_estimator(
 ) -> None:
     files = default.store.load(default.report.version).files
     encoding = FeatureEncoding.from_files(housing.schema, files)
-    kept = EstimatorPredictor(encoding, load(files[PIPELINE]))
+    kept = EstimatorPredictor(encoding, load(files[PIPELINE]), housing.schema.target)
     champion = LoadModel(default.store, OnnxRuntime(), read_manifest)(ModelRef("housing"))
     rows = housing.rows.holdout.matrix
     assert champion.predictor.predict(rows).tobytes() == kept.predict(rows).tobytes()

@@ -105,7 +105,9 @@ def test_the_estimator_that_is_kept_answers_like_the_one_that_was_fitted(
     housing: Housing, fitted: Fitted, kind: Estimator
 ) -> None:
     pipeline = _pipeline(fitted(kind))
-    kept = EstimatorPredictor(pipeline.encoding, load(fitted(kind).files[PIPELINE]))
+    kept = EstimatorPredictor(
+        pipeline.encoding, load(fitted(kind).files[PIPELINE]), pipeline.target
+    )
     rows = housing.rows.holdout.matrix
     assert kept.predict(rows).tobytes() == pipeline.predict(rows).tobytes()
 

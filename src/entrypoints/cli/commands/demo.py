@@ -33,7 +33,7 @@ from entrypoints.wiring.container import Container
 from entrypoints.wiring.settings import Variant
 
 _SAMPLE_ROWS = 20_640
-_START_SECONDS = 60.0
+_START_SECONDS = 300.0
 _OUTPUTS = Path("outputs")
 
 _NEXT = {

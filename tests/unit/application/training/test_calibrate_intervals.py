@@ -13,7 +13,7 @@ from application.ports import Predictor, TrainedModel
 from application.training.calibrate_intervals import CalibrateIntervals, to_metrics
 from application.uncertainty.intervals import Intervals
 from domain.data.feature import Vector
-from domain.data.schema import Matrix, Schema
+from domain.data.schema import Matrix, Schema, Target
 from domain.data.split import Split
 from domain.errors import ArtefactRejected, InvalidData
 from domain.model.bundle import Bundle
@@ -168,7 +168,7 @@ def test_without_calibration_the_bundle_has_no_intervals() -> None:
 
 
 def test_an_unsupported_level_is_refused_before_anything_is_computed() -> None:
-    intervals = Intervals(Unused(), intervals_of(WORLD).quantiles)
+    intervals = Intervals(Unused(), intervals_of(WORLD).quantiles, Target("price"))
     with pytest.raises(InvalidData, match="interval: this level is not allowed"):
         intervals.bounds(np.zeros((1, 3)), np.zeros(1), 1.5)
 
@@ -251,3 +251,15 @@ def _split_of(price: Vector) -> Split:
         for split in (Split(0.2, seed) for seed in range(100))
         if np.ptp(price[split.positions(len(price))[1]]) > 0
     )
+
+
+def test_the_ends_of_intervals_keep_to_the_range_of_the_target() -> None:
+    intervals = intervals_of(WORLD)
+    rows = np.zeros((2, 3))
+    predictions = np.array([1.0, 9.0])
+    free = intervals.bounds(rows, predictions, 0.9)
+    low, high = (free.lower[0] + 1.0) / 2, (free.upper[1] + 9.0) / 2
+    kept = replace(intervals, target=Target("price", low=low, high=high))
+    bounds = kept.bounds(rows, predictions, 0.9)
+    assert bounds.lower.tolist() == [low, max(low, free.lower[1])]
+    assert bounds.upper.tolist() == [min(high, free.upper[0]), high]

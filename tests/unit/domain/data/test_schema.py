@@ -243,3 +243,33 @@ def test_columns_of_numbers_are_checked_together_as_each_by_itself(
         np.testing.assert_array_equal(encoded.matrix[:, position], values)
         found = {v.row: v.problem for v in encoded.violations if v.field == feature.name}
         assert found == problems
+
+
+COUNT = Target("count", low=0.0)
+
+
+def test_values_out_of_the_range_of_the_target_become_the_nearest_bound() -> None:
+    values = np.array([-3.0, 0.0, 2.5, 1e300])
+    assert COUNT.within_range(values).tolist() == [0.0, 0.0, 2.5, 1e300]
+    assert Target("share", low=0.0, high=1.0).within_range(values).tolist() == [0, 0, 1, 1]
+    assert Target("any").within_range(values) is values
+
+
+def test_a_prediction_that_overflowed_does_not_become_a_bound() -> None:
+    odd = np.array([np.inf, -np.inf, np.nan])
+    assert COUNT.within_range(odd).tobytes() == odd.tobytes()
+
+
+def test_a_row_whose_target_is_out_of_range_breaks_the_schema() -> None:
+    schema = Schema("bikes", COUNT, (Feature("hour", Kind.NUMBER),))
+    table = Table({"hour": np.arange(3.0), "count": np.array([0.0, -1.0, 7.0])}, 3)
+    _, violations = schema.encode_target(table)
+    assert [(v.row, v.field, v.problem) for v in violations] == [(1, "count", "is out of range")]
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (1.0, 1.0), (np.nan, None), (0.0, np.inf)])
+def test_a_range_of_the_target_that_holds_no_interval_is_refused(
+    low: float | None, high: float | None
+) -> None:
+    with pytest.raises(Misconfigured, match="`range`"):
+        Target("count", low=low, high=high)

@@ -64,17 +64,19 @@ def test_columns_belong_to_the_features_they_are_made_of() -> None:
 def test_what_adds_up_is_accepted_and_what_misses_is_not(parts: list[float], base: float) -> None:
     contributions = np.array([parts])
     sums = base + contributions.sum(axis=1)
-    FeatureContributions(base, contributions).require_sum(sums)
+    FeatureContributions(base, contributions).require_sum(sums, SCHEMA.target)
     size = abs(base) + np.abs(contributions).sum() + 1
     with pytest.raises(ArtefactRejected, match=r"contributions miss the prediction by up to"):
-        FeatureContributions(base, contributions).require_sum(sums + 1e-6 * size)
+        FeatureContributions(base, contributions).require_sum(sums + 1e-6 * size, SCHEMA.target)
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 1e308])
 def test_a_sum_that_is_no_number_is_refused(odd: float) -> None:
     with pytest.raises(InvalidData, match=r"too extreme to be explained"):
-        FeatureContributions(odd, np.array([[odd, 1.0]])).require_sum(np.array([1.0]))
+        FeatureContributions(odd, np.array([[odd, 1.0]])).require_sum(
+            np.array([1.0]), SCHEMA.target
+        )
 
 
 def test_no_rows_add_up() -> None:
-    FeatureContributions(1.0, np.empty((0, 3))).require_sum(np.empty(0))
+    FeatureContributions(1.0, np.empty((0, 3))).require_sum(np.empty(0), SCHEMA.target)

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from domain.data.schema import Target
 from domain.evaluation.segments import Segment
 from domain.uncertainty.conformal import Bounds, Quantiles
 from domain.uncertainty.coverage import Coverage, Scored, Uncertainty, assess, cover
+
+TARGET = Target("error")
 
 
 def test_coverage_counts_the_ends_and_averages_the_width() -> None:
@@ -24,7 +27,7 @@ def _assessed(rows: int = 4000) -> Uncertainty:
     constant = Quantiles.of(np.abs(errors), np.zeros(rows), 1.0)
     errors, roots = drawn()
     half = Segment("half", "first", np.arange(rows) < rows // 2)
-    return assess(quantiles, constant, Scored(errors, np.zeros(rows), roots), [half])
+    return assess(quantiles, constant, Scored(errors, np.zeros(rows), roots, TARGET), [half])
 
 
 def test_intervals_are_measured_on_rows_that_took_no_part() -> None:
@@ -58,12 +61,12 @@ def test_each_segment_is_measured_by_its_own_rows() -> None:
 def test_few_scores_give_no_figures_for_levels_that_cannot_be_had() -> None:
     errors = np.arange(20.0)
     quantiles = Quantiles.of(errors, np.zeros(20), 1.0)
-    scored = Scored(errors, np.zeros(20), np.zeros(20))
+    scored = Scored(errors, np.zeros(20), np.zeros(20), TARGET)
     found = assess(quantiles, quantiles, scored, [])
     assert [each.level for each in found.levels] == [0.5, 0.8, 0.9, 0.95]
 
 
 def test_a_model_without_errors_gains_nothing_over_a_constant_width() -> None:
     quantiles = Quantiles.of(np.zeros(30), np.zeros(30), 1.0)
-    scored = Scored(np.ones(5), np.ones(5), np.zeros(5))
+    scored = Scored(np.ones(5), np.ones(5), np.zeros(5), TARGET)
     assert assess(quantiles, quantiles, scored, []).narrower == 0.0
