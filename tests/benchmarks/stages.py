@@ -27,6 +27,7 @@ from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind, Vector
 from domain.data.schema import Matrix, Schema
 from domain.data.table import Table
+from domain.data.value_type import ValueType
 from domain.features.encoding import FeatureEncoding
 from domain.model.reference import ModelRef, ModelVersion
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
@@ -69,6 +70,10 @@ class TimedSource:
     def columns(self) -> tuple[str, ...]:
         return self.source.columns
 
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        with self.clock(READING):
+            return self.source.value_types(names)
+
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         chunks = self.source.plan(rows_per_chunk)
         while True:
@@ -89,6 +94,10 @@ class TimedSink:
 
     sink: PredictionSink
     clock: Clock
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return self.sink.key_columns
 
     @contextmanager
     def locked(self, job: BatchJob) -> Iterator[None]:

@@ -7,7 +7,8 @@ import numpy as np
 from application.ports import FinishedJob, PublishedOutput
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
-from domain.data.table import Coded, Column, Table, plain
+from domain.data.table import Column, Table, plain
+from domain.data.value_type import ValueType, type_of
 from domain.errors import (
     Conflict,
     Unavailable,
@@ -25,6 +26,9 @@ class MemorySource:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.table.columns)
+
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        return {name: type_of(plain(self.table.column(name)).tolist()) for name in names}
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         total = len(self.table)
@@ -45,7 +49,7 @@ def digest(table: Table) -> str:
 
 def _of_kind(column: Column, kind: Kind | None) -> Column:
     numeric = kind in (Kind.NUMBER, Kind.INTEGER)
-    if not numeric or isinstance(column, Coded) or column.dtype != object:
+    if not numeric or not isinstance(column, np.ndarray) or column.dtype != object:
         return column
     cells = column.tolist()
     if all(c is None or (isinstance(c, int | float) and not isinstance(c, bool)) for c in cells):
@@ -67,6 +71,10 @@ class MemorySink:
         self._chunks: dict[str, dict[int, tuple[Table, tuple[Reject, ...]]]] = {}
         self._finished: dict[str, FinishedJob] = {}
         self._reserved: set[str] = set()
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return ()
 
     @contextmanager
     def locked(self, job: BatchJob) -> Iterator[None]:

@@ -67,6 +67,10 @@ class HarmfulSink:
     sink: PredictionSink
     harm: Harm
 
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return self.sink.key_columns
+
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         return self.sink.locked(job)
 

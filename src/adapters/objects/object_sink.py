@@ -42,6 +42,10 @@ class ObjectSink:
         file = folder / f"{digest[:32]}-{safe_file_name(address.name)}"
         return cls(address, open_local(file), file)
 
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return ()
+
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         """Lock the object against other runs on this machine."""
         return self.local.locked(job)

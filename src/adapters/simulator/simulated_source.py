@@ -1,6 +1,6 @@
 """The data source behind `sample:N`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -10,7 +10,8 @@ from adapters.simulator.block_groups import draw
 from adapters.simulator.california import OCEAN_PROXIMITY
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
-from domain.data.table import Coded, Column, Table
+from domain.data.table import Coded, Column, Table, plain
+from domain.data.value_type import ValueType, type_of
 from domain.errors import InvalidData, Misconfigured
 
 COLUMNS = (
@@ -59,6 +60,10 @@ class SimulatedSource:
     def columns(self) -> tuple[str, ...]:
         return COLUMNS
 
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        first = self.read(Chunk(0, 0, 1), dict.fromkeys(names)).columns
+        return {name: type_of(plain(column).tolist()) for name, column in first.items()}
+
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         for index, start in enumerate(range(0, self.rows, rows_per_chunk)):
             yield Chunk(index, start, min(rows_per_chunk, self.rows - start))
@@ -90,6 +95,6 @@ def _block(seed: int, index: int) -> dict[str, Column]:
 
 
 def _stack(parts: list[Column]) -> Column:
-    arrays = [part.codes if isinstance(part, Coded) else part for part in parts]
+    arrays = [part.codes if isinstance(part, Coded) else plain(part) for part in parts]
     whole = np.concatenate(arrays)
     return Coded(whole, OCEAN_PROXIMITY) if isinstance(parts[0], Coded) else whole

@@ -7,9 +7,11 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.data.feature import Kind
-from domain.data.table import Coded, Column
+from domain.data.table import Coded, Column, Kept
+from domain.data.value_type import ValueType, type_of
 
 _NUMERIC = frozenset({float, int, bool, Decimal, type(None)})
 _NUMBERS = frozenset({float, int, Decimal})
@@ -90,6 +92,11 @@ def as_text(cell: Any) -> str:
     return bytes(cell).hex() if isinstance(cell, bytes | memoryview) else str(cell)
 
 
+def value_type(cells: Sequence[Any], *, boolean: bool) -> ValueType:
+    """Return the type of the cells of a column that is kept."""
+    return type_of(_booleans(cells, frozenset(map(type, cells)))[0] if boolean else cells)
+
+
 def as_column(cells: Sequence[Any], kind: Kind | None, *, boolean: bool) -> Column:
     """Return a column as `DataSource.read` specifies.
 
@@ -106,7 +113,7 @@ def as_column(cells: Sequence[Any], kind: Kind | None, *, boolean: bool) -> Colu
         case Kind.BOOLEAN:
             return np.array(cells, dtype=bool) if types == {bool} else _objects(cells)
         case None:
-            return _unchanged(cells, types)
+            return Kept(type_of(cells), _unchanged(cells, types))
 
 
 def _booleans(
@@ -118,7 +125,7 @@ def _booleans(
     return cells, types
 
 
-def _numbers(cells: Sequence[Any], types: frozenset[type]) -> Column:
+def _numbers(cells: Sequence[Any], types: frozenset[type]) -> NDArray[Any]:
     if not types <= _NUMBERS | {type(None)}:
         return _objects(cells)
     if types == {int} and min(cells) >= -_INT64 and max(cells) < _INT64:
@@ -140,17 +147,18 @@ def _categories(cells: Sequence[Any]) -> Column:
     return Coded(positions, tuple(values))
 
 
-def _unchanged(cells: Sequence[Any], types: frozenset[type]) -> Column:
+def _unchanged(cells: Sequence[Any], types: frozenset[type]) -> NDArray[Any]:
     if types == {float}:
         return np.array(cells, dtype=np.float64)
     if types == {int}:
         return _numbers(cells, types)
-    return np.array(cells, dtype=bool) if types == {bool} else _objects(cells)
+    return np.array(cells, dtype=bool) if types == {bool} else _objects(cells, exact=True)
 
 
-def _objects(cells: Sequence[Any]) -> Column:
+def _objects(cells: Sequence[Any], *, exact: bool = False) -> NDArray[Any]:
+    """Return cells as Python objects; decimals are floats unless `exact`."""
     column = np.empty(len(cells), dtype=object)
-    column[:] = [_plain(cell) for cell in cells]
+    column[:] = [cell if exact and isinstance(cell, Decimal) else _plain(cell) for cell in cells]
     return column
 
 

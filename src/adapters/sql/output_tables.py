@@ -1,123 +1,116 @@
 """The tables of an output in a database, and the cells that fit into their columns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from enum import StrEnum
 from math import isnan
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
-from adapters.sql.cells import as_text
+from adapters.formats.cell_text import cell_text
 from adapters.sql.database import POSTGRESQL, PSYCOPG, ColumnTypes, TableName
-from domain.data.table import Column, Table, plain
+from domain.data.table import Column, Kept, Table, plain
+from domain.data.value_type import ValueType, type_of
 from domain.errors import Conflict, InvalidData
+from domain.scoring.batch_job import ROW, require_no_key_column
 
-KEY_COLUMNS = ("job", "chunk", "row")
+KEY_COLUMNS = ("job", "chunk", ROW)
+_NO_FRACTION = re.compile(r"\.0+$")
 
 # Ordered by bytes, so that the index serves queries in the order of the rows.
 _JOB = sa.String(16).with_variant(sa.String(16, collation="C"), POSTGRESQL)
 
 
-class ColumnType(StrEnum):
-    """The type of the cells of a column."""
-
-    BOOLEAN = "boolean"
-    INTEGER = "integer"
-    NUMBER = "number"
-    TEXT = "text"
-    MISSING = "only missing values"
-
-    def fits(self, kind: sa.types.TypeEngine[Any]) -> bool:
-        """Whether a database column of that type accepts such cells."""
-        accepting = (sa.String, *_ACCEPTING.get(self, ()))
-        return self is ColumnType.MISSING or isinstance(kind, accepting)
-
-    @property
-    def type(self) -> sa.types.TypeEngine[Any]:
-        """The type of a new database column for such cells."""
-        return _NEW_TYPES.get(self, sa.Text)()
-
-
-_ACCEPTING = {
-    ColumnType.BOOLEAN: (sa.Boolean,),
-    ColumnType.INTEGER: (sa.Integer, sa.Float, sa.Numeric),
-    ColumnType.NUMBER: (sa.Float, sa.Numeric),
+_ACCEPTING: Mapping[ValueType, tuple[type[sa.types.TypeEngine[Any]], ...]] = {
+    ValueType.BOOLEAN: (sa.Boolean,),
+    ValueType.SMALL_INTEGER: (sa.Integer, sa.Float, sa.Numeric),
+    ValueType.INTEGER: (sa.Integer, sa.Numeric),
+    ValueType.EXACT: (sa.Numeric,),
+    ValueType.NUMBER: (sa.Float, sa.Numeric),
 }
-_NEW_TYPES: Mapping[ColumnType, type[sa.types.TypeEngine[Any]]] = {
-    ColumnType.BOOLEAN: sa.Boolean,
-    ColumnType.INTEGER: sa.BigInteger,
-    ColumnType.NUMBER: sa.Double,
+_NEW_TYPES: Mapping[ValueType, type[sa.types.TypeEngine[Any]]] = {
+    ValueType.BOOLEAN: sa.Boolean,
+    ValueType.SMALL_INTEGER: sa.BigInteger,
+    ValueType.INTEGER: sa.BigInteger,
+    ValueType.EXACT: sa.Numeric,
+    ValueType.NUMBER: sa.Double,
 }
+_INEXACT = {ValueType.INTEGER: sa.Float, ValueType.EXACT: sa.Float}
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
     """The cells of one column as database drivers accept them; None where missing."""
 
-    type: ColumnType
+    type: ValueType
     values: list[Any]
 
     @classmethod
     def of(cls, column: Column) -> "Cells":
         """Return the cells of a column."""
         array = plain(column)
-        match array.dtype.kind:
-            case "b":
-                return cls(ColumnType.BOOLEAN, array.tolist())
-            case "i":
-                return cls(ColumnType.INTEGER, array.tolist())
-            case "f":
-                return cls(ColumnType.NUMBER, _numbers(array.tolist()))
-            case "M":
-                texts = np.datetime_as_string(array).tolist()
-                return cls(ColumnType.TEXT, [None if text == "NaT" else text for text in texts])
-            case _:
-                return cls._of_objects(array.tolist())
+        values = _python_values(array)
+        if isinstance(column, Kept):
+            kind = column.type
+        else:
+            kind = _TYPES.get(array.dtype.kind) or type_of(values)
+        if kind is ValueType.TEXT:
+            return cls(kind, _texts(values))
+        convert = {ValueType.NUMBER: float, ValueType.SMALL_INTEGER: int}.get(kind)
+        if convert is not None:
+            values = [None if value is None else convert(value) for value in values]
+        return cls(kind, values)
 
-    @classmethod
-    def _of_objects(cls, values: list[Any]) -> "Cells":
-        types = frozenset(map(type, values)) - {type(None)}
-        if not types:
-            return cls(ColumnType.MISSING, values)
-        if types == {bool}:
-            return cls(ColumnType.BOOLEAN, values)
-        if types == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
-            return cls(ColumnType.INTEGER, values)
-        if types <= {float, int, Decimal}:
-            return cls(ColumnType.NUMBER, _numbers(values))
-        return cls(ColumnType.TEXT, _texts(values))
+    def fits(self, kind: sa.types.TypeEngine[Any], dialect: str) -> bool:
+        """Whether a database column of that type holds the cells unchanged."""
+        if self.type is ValueType.MISSING or isinstance(kind, sa.String):
+            return True
+        if self.type is ValueType.EXACT and dialect != POSTGRESQL:
+            return False
+        inexact = isinstance(kind, _INEXACT.get(self.type, ()))
+        return isinstance(kind, _ACCEPTING.get(self.type, ())) and not inexact
+
+    def new_type(self, dialect: str) -> sa.types.TypeEngine[Any]:
+        """Return the type of a new database column for such cells."""
+        if self.type is ValueType.EXACT and dialect != POSTGRESQL:
+            return sa.Text()  # SQLite makes floats of large numbers; others limit the digits
+        return _NEW_TYPES.get(self.type, sa.Text)()
 
     def to_fit(self, kind: sa.types.TypeEngine[Any]) -> list[Any]:
         """Return the values for a database column of a type that they fit."""
-        if isinstance(kind, sa.String) and self.type is not ColumnType.TEXT:
+        if isinstance(kind, sa.String) and self.type is not ValueType.TEXT:
             return _texts(self.values)
         return self.values
 
 
-def _numbers(values: Sequence[Any]) -> list[float | None]:
-    return [None if value is None or isnan(value) else float(value) for value in values]
+_TYPES = {"b": ValueType.BOOLEAN, "i": ValueType.SMALL_INTEGER, "f": ValueType.NUMBER}
+
+
+def _python_values(array: NDArray[Any]) -> list[Any]:
+    """Return the values of a numpy array, None where missing; times as ISO 8601 text."""
+    if array.dtype.kind == "M":
+        texts = np.datetime_as_string(array).tolist()
+        return [None if text == "NaT" else _NO_FRACTION.sub("", text) for text in texts]
+    values: list[Any] = array.tolist()
+    return [None if isinstance(v, float) and isnan(v) else v for v in values]
 
 
 def _texts(values: Sequence[Any]) -> list[str | None]:
-    return [None if value is None else as_text(value) for value in values]
+    return [None if value is None else cell_text(value) for value in values]
 
 
 def cells_of(table: Table, where: str) -> dict[str, Cells]:
-    """Return the cells of each column.
+    """Return the cells of each column, without the key column `ROW`.
 
     Raises:
         InvalidData: a column has the name of a key column of the output.
     """
-    clash = [name for name in table.columns if name.lower() in KEY_COLUMNS]
-    if clash:
-        raise InvalidData(
-            f"{where}: column {clash[0]!r} cannot be written to a database: "
-            f"{', '.join(map(repr, KEY_COLUMNS))} are key columns of the output"
-        )
-    return {name: Cells.of(column) for name, column in table.columns.items()}
+    names = [name for name in table.columns if name != ROW]
+    require_no_key_column(names, KEY_COLUMNS, where)
+    return {name: Cells.of(table.columns[name]) for name in names}
 
 
 @dataclass(frozen=True)
@@ -184,7 +177,8 @@ class OutputTables:
         """
         with self.name.database.connect() as connection:
             self.name.inspector(connection)
-        columns = [sa.Column(name, c.type.type) for name, c in cells.items()]
+        dialect = self.name.database.dialect
+        columns = [sa.Column(name, each.new_type(dialect)) for name, each in cells.items()]
         return self._create(self._predictions(*_keys(*KEY_COLUMNS), *columns))
 
     def create_others(self) -> None:
@@ -216,7 +210,7 @@ class OutputTables:
         unfit = [
             f"{name!r} ({types[name]}) cannot hold {column.type}"
             for name, column in cells.items()
-            if not column.type.fits(types[name])
+            if not column.fits(types[name], self.name.database.dialect)
         ]
         if unfit:
             raise InvalidData(
@@ -224,7 +218,8 @@ class OutputTables:
                 f"Change the type of the column or write to another table"
             )
         return self._predictions(
-            *(sa.Column(name, _bound(types[name])) for name in (*KEY_COLUMNS, *cells))
+            *(sa.Column(name, types[name]) for name in KEY_COLUMNS),
+            *(sa.Column(name, _bound(types[name], each.type)) for name, each in cells.items()),
         )
 
 
@@ -240,9 +235,9 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any,
         connection.execute(sa.insert(table), values)
 
 
-def _bound(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """Return the type of bound values: numbers are not converted to decimal."""
-    return sa.Double() if isinstance(kind, sa.Numeric) else kind
+def _bound(kind: sa.types.TypeEngine[Any], cells: ValueType) -> sa.types.TypeEngine[Any]:
+    """Return the type of bound values: numbers are not converted to decimal or float."""
+    return _NEW_TYPES.get(cells, sa.Double)() if isinstance(kind, sa.Numeric) else kind
 
 
 def _keys(*names: str) -> list[sa.Column[Any]]:

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 
 from adapters.sql.database import ColumnTypes, TableName
 from adapters.sql.job_lock import locked, require_lock
-from adapters.sql.output_tables import OutputTables, cells_of, insert
+from adapters.sql.output_tables import KEY_COLUMNS, OutputTables, cells_of, insert
 from application.ports import FinishedJob, PublishedOutput
-from domain.data.table import Table
+from domain.data.table import Table, plain
 from domain.errors import Conflict, Unavailable
-from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
+from domain.scoring.batch_job import ROW, BatchJob, ChunkReceipt, Reject
 
 RUNNING = "running"
 FINISHED = "finished"
@@ -25,15 +25,17 @@ class SqlSink:
 
     Several jobs may write to one table concurrently, each in one run.
 
-    NAME            the scored rows with `job`, `chunk` and `row` (index in the chunk)
-    NAME_rejects    a row per violation, with the `row` of the input, counted from one; for an input
-                    of several files also `file` and `row_in_file`
+    NAME            the scored rows with `job`, `chunk` and `row`
+    NAME_rejects    a row per violation, with `row`; for an input of several files also `file` and
+                    `row_in_file`
     NAME_chunks     a receipt per chunk
     NAME_jobs       a row per job: `running`, then `finished` when it is published
 
     A transaction replaces rows, rejects and receipt of a chunk. So the rows of a job are in the
-    table once, however often the job runs; only those of finished jobs count. The first chunk
-    decides the types of new columns.
+    table once, however often the job runs; only those of finished jobs count.
+
+    `row` is the number of the row in the input, from one. Earlier releases wrote the position of a
+    scored row in its chunk, from zero: such chunks do not count, and are written again.
     """
 
     def __init__(self, url: str, *, in_worker: bool = False) -> None:
@@ -42,6 +44,10 @@ class SqlSink:
         self._tables = OutputTables.of(TableName.parse(url))
         self._registered: set[str] = set()
         self._types: ColumnTypes = {}
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return KEY_COLUMNS
 
     def __reduce__(self) -> tuple[Callable[..., "SqlSink"], tuple[str]]:
         return partial(SqlSink, in_worker=True), (self._url,)
@@ -81,7 +87,8 @@ class SqlSink:
             self._types = self._tables.create(cells)
         self._register(job)
         rows = self._tables.rows(cells, self._types)
-        values = [cells[name].to_fit(rows.c[name].type) for name in cells]
+        numbers = plain(table.column(ROW)).tolist()
+        values = [numbers, *(cells[name].to_fit(rows.c[name].type) for name in cells)]
         receipt = ChunkReceipt(index, len(table), len(rejects))
         with self._tables.name.database.begin() as connection:
             self._lock(connection, job, status=RUNNING)
@@ -89,8 +96,7 @@ class SqlSink:
                 of_chunk = (written.c.job == job.id) & (written.c.chunk == index)
                 connection.execute(sa.delete(written).where(of_chunk))
             chunk = (job.id, index)
-            scored = enumerate(zip(*values, strict=True))
-            insert(connection, rows, [(*chunk, row, *cells) for row, cells in scored])
+            insert(connection, rows, [(*chunk, *row) for row in zip(*values, strict=True)])
             insert(connection, self._tables.rejects, _reject_rows(chunk, rejects))
             counts = (receipt.scored, receipt.rejected)
             insert(connection, self._tables.chunks, [(*chunk, *counts)])
@@ -166,7 +172,8 @@ def _counts(
     connection: sa.Connection, table: sa.Table, job: BatchJob, count: sa.ColumnElement[int]
 ) -> Counter[int]:
     """Return the count for each chunk of a job."""
-    query = sa.select(table.c.chunk, count).where(table.c.job == job.id).group_by(table.c.chunk)
+    of_job = (table.c.job == job.id) & (table.c.row > 0)
+    query = sa.select(table.c.chunk, count).where(of_job).group_by(table.c.chunk)
     return Counter({row.chunk: row[1] for row in connection.execute(query)})
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.cells import Fingerprint, as_column, canonical
+from adapters.sql.cells import Fingerprint, as_column, canonical, value_type
 from adapters.sql.database import TableName
 from adapters.sql.row_order import RowOrder, row_order_of
 from adapters.sql.snapshot import Snapshot, take_snapshot
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
+from domain.data.value_type import ValueType, common_type
 from domain.errors import ChecksumMismatch, InvalidData, NotFound, UnreadableData
 
 _ROWS_AT_ONCE = 8192
@@ -42,6 +43,7 @@ class SqlSource:
         """Do not connect yet; `snapshot` is the name of one that another instance has taken."""
         self._url = url
         self._table = TableName.parse(url, unusable=UnreadableData)
+        self._types: dict[str, ValueType] = {}
         if snapshot is not None:
             self.__dict__["_snapshot"] = Snapshot(self._table.database, snapshot)
 
@@ -55,6 +57,11 @@ class SqlSource:
     @property
     def columns(self) -> tuple[str, ...]:
         return self._order.names
+
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        """Return the types of all values; the declared types of SQLite do not bind values."""
+        _ = self.version
+        return {name: self._types.get(name, ValueType.MISSING) for name in names}
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         if self._snapshot.is_fixed:
@@ -150,6 +157,7 @@ class SqlSource:
                     keys, *columns = zip(*rows, strict=True)
                     self._require_integers(keys)
                     cells = [canonical(column) for column in columns]
+                    self._add_types(columns)
                     whole.add(keys, cells)
                     if rows_per_chunk is not None:
                         chunk.add(keys, cells)
@@ -159,6 +167,11 @@ class SqlSource:
         if chunk.rows:
             chunks.append(chunk.chunk(len(chunks), whole.rows))
         return DatasetVersion(self._table.uri, whole.sha256(order.names), whole.rows), chunks
+
+    def _add_types(self, columns: Sequence[Sequence[Any]]) -> None:
+        for name, cells in zip(self._order.names, columns, strict=True):
+            found = value_type(cells, boolean=name in self._order.booleans)
+            self._types[name] = common_type([self._types.get(name, found), found])
 
     def _require_integers(self, keys: Sequence[Any]) -> None:
         if {*map(type, keys)} != {int}:

@@ -8,6 +8,7 @@ from typing import Protocol
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
+from domain.data.value_type import ValueType
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
 
 
@@ -27,6 +28,10 @@ class DataSource(Protocol):
         """The names of the columns, unchanged and in order, duplicates included."""
         ...
 
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        """Return the types of columns for all rows; a text file without types has only text."""
+        ...
+
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         """Yield the chunks of the table in order, each of at most `rows_per_chunk` rows.
 
@@ -39,8 +44,8 @@ class DataSource(Protocol):
 
         A column with a kind is float64 or int64 for numbers (NaN where missing), bool for
         booleans, `Coded` or object for categories. If a cell does not fit the kind, the column
-        is an object array that holds the text of that cell. A column of kind None is returned
-        unchanged.
+        is an object array that holds the text of that cell. A column of kind None is `Kept`, or
+        of a type that holds all values of the source.
         """
         ...
 
@@ -53,6 +58,11 @@ class PredictionSink(Protocol):
 
     Raises `Unavailable` if it cannot write.
     """
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The key columns of the output; `ROW`, if one of them, must be in every table."""
+        ...
 
     def locked(self, job: BatchJob) -> AbstractContextManager[None]:
         """Lock the output against other runs, until the context or the process ends.

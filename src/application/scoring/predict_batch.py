@@ -11,9 +11,16 @@ from application.ports import DataSource, Executor, Explainers, FinishedJob, Pre
 from application.scoring.progress import ChunkCounts, Progress, silent
 from application.scoring.score_chunk import ScoreChunk
 from domain.data.schema import Schema
+from domain.data.value_type import ValueType
 from domain.errors import ChecksumMismatch, InvalidData, NotSupported
 from domain.model.reference import ModelRef, ModelVersion
-from domain.scoring.batch_job import BatchJob, BatchReport, RejectLimit
+from domain.scoring.batch_job import (
+    ROW,
+    BatchJob,
+    BatchReport,
+    RejectLimit,
+    require_no_key_column,
+)
 from domain.scoring.prediction import PLAIN, PredictionOptions
 
 
@@ -21,13 +28,15 @@ from domain.scoring.prediction import PLAIN, PredictionOptions
 class BatchOptions:
     """What a batch job computes, and how.
 
-    `keep` are the columns of the input that the output gets, too. `workers` is the number of chunks
+    `keep` are the columns of the input that the output gets, too. With `row_number` it gets the
+    number of each row in the input, which a database has anyhow. `workers` is the number of chunks
     scored at once (None: one per core of the executor); the output does not depend on it.
     """
 
     keep: Sequence[str] = ()
     predictions: PredictionOptions = PLAIN
     explain: bool = False
+    row_number: bool = False
     chunk_rows: int = 100_000
     workers: int | None = None
     max_rejects: RejectLimit = field(default_factory=RejectLimit)
@@ -113,12 +122,16 @@ class PredictBatch:
             keep=tuple(options.keep),
             options=options.predictions,
             explained=schema.names if options.explain else (),
+            row_number=options.row_number and ROW not in sink.key_columns,
         )
         explainers = self._explainers() if options.explain else None
         model.loaded.require(options.predictions)
         if data.rows or source.columns:  # JSON Lines without rows have no columns
             _require_columns(source, schema, options.keep)
-        return ScoreChunk(source, sink, model, job, explainers)
+        require_no_key_column(job.keep, sink.key_columns, data.uri)
+        there = source.value_types([name for name in job.keep if name in source.columns])
+        kept = {name: there.get(name, ValueType.MISSING) for name in job.keep}
+        return ScoreChunk(source, sink, model, job, kept, explainers)
 
     def _load(self, version: ModelVersion) -> PortableModel:
         model = self.load.portable(version)

@@ -14,13 +14,15 @@ from application.scoring.explain_rows import encoding_predictor
 from domain.data.dataset import Chunk
 from domain.data.feature import Kind
 from domain.data.schema import Matrix
-from domain.data.table import Coded, Column, Table
+from domain.data.table import Coded, Column, Kept, Table
+from domain.data.value_type import ValueType
 from domain.errors import Violation
 from domain.scoring.batch_job import (
     EXTRAPOLATES,
     LOWER,
     MODEL,
     PREDICTION,
+    ROW,
     SEPARATOR,
     UPPER,
     BatchJob,
@@ -35,18 +37,25 @@ _ROWS_PER_BLOCK = 4096
 
 Positions = NDArray[np.intp]
 
+_TYPES = {
+    Kind.NUMBER: ValueType.NUMBER,
+    Kind.INTEGER: ValueType.SMALL_INTEGER,
+    Kind.BOOLEAN: ValueType.BOOLEAN,
+}
+
 
 @dataclass(frozen=True)
 class ScoreChunk:
     """The task of a worker: scores a chunk and writes its part of the output.
 
-    Picklable. Scoring a chunk again writes the same.
+    Picklable. Scoring a chunk again writes the same. `kept` are the types of the kept columns.
     """
 
     source: DataSource
     sink: PredictionSink
     model: PortableModel
     job: BatchJob
+    kept: Mapping[str, ValueType]
     explainers: Explainers | None = None
 
     def __call__(self, chunk: Chunk) -> ChunkReceipt:
@@ -62,7 +71,8 @@ class ScoreChunk:
             name: np.empty(0, dtype=np.float64 if kind in numbers else object)
             for name, kind in kinds.items()
         }
-        return self.sink.write_chunk(self.job, 0, self._score_rows(Table(empty, 0))[0], ())
+        scored, _ = self._score_rows(Chunk(0, 0, 0), Table(empty, 0))
+        return self.sink.write_chunk(self.job, 0, scored, ())
 
     def rejects(self, index: int) -> list[Reject]:
         """Return the rejects of a chunk; nothing is written."""
@@ -72,10 +82,10 @@ class ScoreChunk:
     def _score(self, chunk: Chunk) -> tuple[Table, list[Reject]]:
         kinds = self.model.loaded.manifest.schema.kinds
         wanted: Mapping[str, Kind | None] = {**dict.fromkeys(self.job.keep), **kinds}
-        scored, violations = self._score_rows(self.source.read(chunk, wanted))
+        scored, violations = self._score_rows(chunk, self.source.read(chunk, wanted))
         return scored, _rejects(violations, chunk)
 
-    def _score_rows(self, table: Table) -> tuple[Table, list[Violation]]:
+    def _score_rows(self, chunk: Chunk, table: Table) -> tuple[Table, list[Violation]]:
         """Return the output columns of the valid rows, and the violations of the others."""
         model = self.model.loaded
         encoded = model.manifest.schema.encode_table(table)
@@ -86,10 +96,32 @@ class ScoreChunk:
         ]
         rows = np.concatenate([block.rows for block in blocks])
         columns = Table.concat([Table.of(block.columns) for block in blocks]).columns
-        kept = Table({name: table.column(name) for name in self.job.keep}, len(table))[rows]
         label = Coded(np.zeros(len(rows), dtype=np.int32), (model.version.label,))
-        scored = Table({**kept.columns, **columns, MODEL: label}, len(rows))
+        scored = Table(
+            {**self._kept(chunk, table)[rows].columns, **columns, MODEL: label}, len(rows)
+        )
         return scored, [*encoded.violations, *(v for block in blocks for v in block.violations)]
+
+    def _kept(self, chunk: Chunk, table: Table) -> Table:
+        """Return the columns of a chunk that are written with the predictions.
+
+        A kept feature is as the model reads it, unless that loses digits.
+        """
+        kinds = self.model.loaded.manifest.schema.kinds
+        exact = (ValueType.INTEGER, ValueType.EXACT)
+        inexact = [n for n, kind in self.kept.items() if n in kinds and kind in exact]
+        unchanged = {**table.columns}
+        if inexact and chunk.rows:
+            unchanged |= self.source.read(chunk, dict.fromkeys(inexact)).columns
+        columns: dict[str, Column] = {}
+        for name, found in self.kept.items():
+            as_read = name in kinds and name not in inexact
+            of_values = _TYPES.get(kinds[name], ValueType.TEXT) if as_read else found
+            column = unchanged[name]
+            columns[name] = Kept(of_values, column.values if isinstance(column, Kept) else column)
+        if self.job.row_number or ROW in self.sink.key_columns:
+            columns[ROW] = chunk.start + 1 + np.arange(chunk.rows)
+        return Table(columns, len(table))
 
     @cached_property
     def _explainer(self) -> Explainer | None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.data.table import Coded, Column
+from domain.data.table import Coded, Column, plain
 from domain.errors import Misconfigured
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -157,6 +157,7 @@ class Feature:
         """
         if isinstance(column, Coded):
             return self._encode_coded(column)
+        column = plain(column)
         if column.dtype == bool and self.kind is Kind.BOOLEAN:
             return column.astype(np.float64), {}
         if column.dtype == object or self.kind in (Kind.CATEGORY, Kind.BOOLEAN):

@@ -9,9 +9,10 @@ from typing import Any, Self, TypeAlias, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.data.value_type import ValueType
 from domain.errors import InvalidData, Violation
 
-Column: TypeAlias = Union[NDArray[Any], "Coded"]
+Column: TypeAlias = Union[NDArray[Any], "Coded", "Kept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,33 @@ class Coded:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A column that is copied unchanged from a source to an output.
+
+    `type` is that of all rows of the source, where the source is known as a whole. `values` is
+    another column, or an object of the adapter with the same methods as `Coded`.
+    """
+
+    type: ValueType
+    values: Any
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> Self:
+        return type(self)(self.type, self.values[rows])
+
+    def decoded(self) -> NDArray[Any]:
+        """Return the values as a typed numpy array if there is one, otherwise as Python objects."""
+        return plain(self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Named columns of one length.
 
-    A column is float64 (NaN where missing), int64, bool, object (None where missing) or `Coded`.
+    A column is float64 (NaN where missing), int64, bool, object (None where missing), `Coded` or
+    `Kept`.
     `faults` are the rows that could not be read, in order; their values have no meaning.
     """
 
@@ -118,7 +142,7 @@ class Table:
 
 def plain(column: Column) -> NDArray[Any]:
     """Return a column as a numpy array."""
-    return column.decoded() if isinstance(column, Coded) else column
+    return column if isinstance(column, np.ndarray) else column.decoded()
 
 
 def _stack(columns: list[Column]) -> Column:

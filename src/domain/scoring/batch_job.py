@@ -1,6 +1,7 @@
 """A batch job: identity, receipts, rejects and report."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -11,6 +12,7 @@ from domain.canonical_json import json_bytes
 from domain.errors import InvalidData, Misconfigured, Violation
 from domain.scoring.prediction import PLAIN, PredictionOptions
 
+ROW = "row"
 PREDICTION = "prediction"
 LOWER = "lower"
 UPPER = "upper"
@@ -31,6 +33,7 @@ class BatchJob:
     """The scoring of a dataset by a model version; `id` is derived from all its fields.
 
     `explained` are the features with contributions in the output: all features, or none.
+    `row_number`: the output has the number of each row in the input, from one.
     """
 
     data_sha256: str
@@ -40,6 +43,7 @@ class BatchJob:
     keep: tuple[str, ...] = ()
     options: PredictionOptions = PLAIN
     explained: tuple[str, ...] = ()
+    row_number: bool = False
 
     def __post_init__(self) -> None:
         if self.chunk_rows < 1:
@@ -58,6 +62,7 @@ class BatchJob:
         """The columns of the output after the kept ones, in order."""
         interval = (LOWER, UPPER) if self.options.interval is not None else ()
         return (
+            *((ROW,) if self.row_number else ()),
             PREDICTION,
             *interval,
             *((EXTRAPOLATES,) if self.options.extrapolates else ()),
@@ -79,7 +84,23 @@ class BatchJob:
             parts.append({"interval": self.options.interval, "beyond": self.options.extrapolates})
         if self.explained:
             parts.append({"explained": [*self.explained]})
+        if self.row_number:
+            parts.append({"row_number": True})
         return sha256(json_bytes(parts)).hexdigest()[:16]
+
+
+def require_no_key_column(names: Iterable[str], keys: Sequence[str], where: str) -> None:
+    """Check that no column to write has the name of a key column of the output.
+
+    Raises:
+        InvalidData: a column has, in small letters or capitals.
+    """
+    for name in names:
+        if name.lower() in keys:
+            raise InvalidData(
+                f"{where}: column {name!r} cannot be written to this output: "
+                f"{', '.join(map(repr, keys))} are its key columns"
+            )
 
 
 @dataclass(frozen=True, slots=True)

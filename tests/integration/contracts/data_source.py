@@ -127,7 +127,7 @@ class DataSourceContract:
     ) -> None:
         chunk = next(source.plan(1_000_000))
         for name, column in source.read(chunk, kinds).columns.items():
-            form = "coded" if isinstance(column, Coded) else column.dtype.name
+            form = "coded" if isinstance(column, Coded) else plain(column).dtype.name
             allowed = {
                 Kind.NUMBER: {"float64", "int64"},
                 Kind.INTEGER: {"float64", "int64"},

@@ -18,9 +18,11 @@ import pytest
 from application.ports import FinishedJob, PredictionSink, PublishedOutput
 from domain.data.table import Coded, Table
 from domain.errors import Conflict, Unavailable, Violation
-from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob, ChunkReceipt, Reject
+from domain.scoring.batch_job import MODEL, PREDICTION, ROW, BatchJob, ChunkReceipt, Reject
 
-JOB = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=("id", "note"))
+JOB = BatchJob(
+    "ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=("id", "note"), row_number=True
+)
 OTHER_JOB = replace(JOB, model="orchard/2")
 NOTES = ("plain", "with, comma", 'a "quoted" word', "line\nbreak", None, "Zürich", "\\ back")
 VALUES = (452600.0, 0.1 + 0.2, 1e-300, -1.5, 1e21, 123456.789012345, 3.0)
@@ -50,6 +52,7 @@ def part(first: int, rows: int = 3) -> Table:
         {
             "id": ids,
             "note": np.fromiter(notes, dtype=object, count=rows),
+            ROW: ids + 1,
             PREDICTION: np.array([VALUES[i % len(VALUES)] for i in ids.tolist()], dtype=float),
             MODEL: Coded(np.zeros(rows, dtype=np.int32), ("orchard/1",)),
         },

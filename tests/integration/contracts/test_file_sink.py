@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from adapters.arrow.open_by_suffix import open_sink
 from application.ports import PublishedOutput
-from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
+from domain.scoring.batch_job import MODEL, PREDICTION, ROW, BatchJob
 from tests.integration.contracts.prediction_sink import (
     Damage,
     ReadBack,
@@ -22,6 +22,7 @@ from tests.integration.contracts.prediction_sink import (
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "id": int,
     "note": lambda text: text or None,
+    ROW: int,
     PREDICTION: float,
     MODEL: str,
 }

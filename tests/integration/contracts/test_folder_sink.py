@@ -90,4 +90,4 @@ def test_the_files_may_have_another_format(output: Path) -> None:
     files = [output / f"part-{place:05d}.csv.zst" for place in (0, 1)]
     assert sorted(output.iterdir()) == files
     with pa.input_stream(files[1], compression="zstd") as stream:
-        assert stream.read().startswith(b"id,note,prediction,model\n3,")
+        assert stream.read().startswith(b"id,note,row,prediction,model\n3,")

@@ -7,7 +7,7 @@ import pytest
 from adapters.arrow.open_by_suffix import open_sink
 from adapters.objects.object_sink import ObjectSink
 from application.ports import PublishedOutput
-from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
+from domain.scoring.batch_job import MODEL, PREDICTION, ROW, BatchJob
 from tests.integration.contracts.prediction_sink import (
     Damage,
     ReadBack,
@@ -48,7 +48,7 @@ class TestObjectSink(SharedSinkContract):
             rejects = lines(s3.get(f"{folder}/{names[2]}")) if published.rejects else []
             held = [each for each in tmp_path.rglob("*") if each.is_file()]
             assert [each.name for each in held] == [], "disk is free"
-            columns = ("id", "note", PREDICTION, MODEL)
+            columns = ("id", "note", ROW, PREDICTION, MODEL)
             return Written({name: [row[name] for row in rows] for name in columns}, rejects)
 
         def lines(content: bytes) -> list[dict[str, object]]:

@@ -16,7 +16,7 @@ from adapters.arrow.writing.partitions import PartitionedLayout
 from application.ports import PublishedOutput
 from domain.data.table import Table, plain
 from domain.errors import InvalidData, Misconfigured
-from domain.scoring.batch_job import MODEL, PREDICTION, BatchJob
+from domain.scoring.batch_job import MODEL, PREDICTION, ROW, BatchJob
 from tests.integration.contracts.prediction_sink import (
     JOB,
     NOTES,
@@ -30,7 +30,13 @@ from tests.integration.contracts.prediction_sink import (
 )
 
 _NOTE = dataset.partitioning(pa.schema([("note", pa.string())]), flavor="hive")
-_TYPES = {"id": pa.int64(), PREDICTION: pa.float64(), MODEL: pa.string(), "note": pa.string()}
+_TYPES = {
+    "id": pa.int64(),
+    ROW: pa.int64(),
+    PREDICTION: pa.float64(),
+    MODEL: pa.string(),
+    "note": pa.string(),
+}
 _FORMATS: Mapping[str, str] = {".csv": "csv", ".jsonl": "json"}
 
 
@@ -107,7 +113,7 @@ def test_names_of_folders_are_those_of_hive(output: Path) -> None:
         "note=with%2C%20comma/part-00000.csv",
     ]
     first = (output / "note=plain" / "part-00000.csv").read_text()
-    assert first == "id,prediction,model\n0,452600,orchard/1\n"
+    assert first == "id,row,prediction,model\n0,1,452600,orchard/1\n"
 
 
 @pytest.mark.parametrize("suffix", _FORMATS)

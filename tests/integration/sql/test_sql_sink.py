@@ -19,6 +19,7 @@ from domain.data.table import Coded, Table, plain
 from domain.errors import Conflict, InvalidData, Misconfigured, NotFound, Unavailable, Violation
 from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
+from tests.fakes.data import MemorySource
 from tests.fakes.execution import MemoryExecutor
 from tests.fakes.model import MemoryRuntime, MemoryStore
 from tests.integration.contracts.prediction_sink import (
@@ -39,14 +40,21 @@ TOO_OLD = Violation(0, "age", "is out of range", "an integer of at least 1 (year
 REJECTS = (Reject(2, (MISSING, TOO_OLD)), Reject(5, (MISSING,)))
 ALL = 'SELECT job, chunk, "row", sort, age, prediction, model FROM scored ORDER BY 1, 2, 3'
 FAULTS = 'SELECT chunk, "row", error, field, problem, allowed FROM scored_rejects ORDER BY 1, 2, 3'
-NAMES = ("id", "note", "prediction", "model")
+NAMES = ("id", "note", "row", "prediction", "model")
 PROCESSES = 4
+
+
+def numbered(**columns: Any) -> Table:
+    """Return a table whose rows are the first of the input."""
+    rows = len(next(iter(columns.values())))
+    return Table({**columns, "row": np.arange(1, rows + 1)}, rows)
 
 
 def scored(predictions: Sequence[float], model: str = "orchard/1") -> Table:
     rows = len(predictions)
     return Table(
         {
+            "row": np.arange(1, rows + 1),
             "sort": Coded(np.arange(rows, dtype=np.int32) % 3 - 1, ("apple", "pear")),
             "age": np.array([np.nan if i == 0 else i + 0.5 for i in range(rows)]),
             "prediction": np.array(predictions, dtype=np.float64),
@@ -58,10 +66,9 @@ def scored(predictions: Sequence[float], model: str = "orchard/1") -> Table:
 
 def lines(job: BatchJob, chunk: int, predictions: Sequence[float]) -> list[tuple[Any, ...]]:
     table = scored(predictions, job.model)
-    columns = [plain(column).tolist() for column in table.columns.values()]
-    ages = [None if np.isnan(age) else age for age in columns[1]]
-    cells = zip(columns[0], ages, *columns[2:], strict=True)
-    return [(job.id, chunk, row, *line) for row, line in enumerate(cells)]
+    columns = {name: plain(column).tolist() for name, column in table.columns.items()}
+    columns["age"] = [None if np.isnan(age) else age for age in columns["age"]]
+    return [(job.id, chunk, *line) for line in zip(*columns.values(), strict=True)]
 
 
 @pytest.fixture
@@ -89,7 +96,8 @@ class TestSqlSink(SharedSinkContract):
         def read(job: BatchJob, published: PublishedOutput) -> Written:
             assert published.output.endswith(f"#scored (job {job.id})")
             place = f"WHERE job = '{job.id}' ORDER BY chunk, \"row\""
-            query = f"SELECT {', '.join(NAMES)} FROM scored {place}"
+            quoted = ", ".join(f'"{name}"' for name in NAMES)
+            query = f"SELECT {quoted} FROM scored {place}"
             columns = zip(*rows_of(database_url, query), strict=True)
             rejects: dict[int, dict[str, Any]] = {}
             of_row = '"row", file, row_in_file, field, problem, allowed'
@@ -164,7 +172,7 @@ class TestWriting:
             "a b%": np.array(['quote"d', ""], dtype=object),
             "day": np.array(["2024-02-29", "NaT"], dtype="datetime64[D]"),
         }
-        sink.write_chunk(JOB, 0, Table.of(columns), ())
+        sink.write_chunk(JOB, 0, numbered(**columns), ())
         with connected(database_url) as connection:
             table = sa.Table("scored", sa.MetaData(), autoload_with=connection)
             rows = connection.execute(sa.select(table).order_by(table.c.row)).mappings().all()
@@ -265,6 +273,18 @@ class TestResuming:
         assert later.completed_chunks(JOB) == {0: ChunkReceipt(0, 1, 0), 3: ChunkReceipt(3, 2, 2)}
         assert later.completed_chunks(OTHER) == {}
 
+    def test_chunks_of_an_earlier_release_are_written_again(
+        self, sink: SqlSink, database_url: str
+    ) -> None:
+        sink.write_chunk(JOB, 0, scored([1.5, 2.5]), ())
+        sink.write_chunk(JOB, 1, scored([]), REJECTS)
+        sink.publish(JOB, 2)
+        assert sink.finished(JOB) is not None
+        execute(database_url, 'UPDATE scored SET "row" = "row" - 1')
+        assert sink.finished(JOB) is None
+        execute(database_url, "UPDATE scored_jobs SET status = 'running'")
+        assert sorted(sink.completed_chunks(JOB)) == [1]
+
 
 class TestRefusals:
     def test_a_table_without_the_columns_is_refused(self, sink: SqlSink, database_url: str) -> None:
@@ -296,9 +316,9 @@ class TestRefusals:
     def test_another_kind_of_value_is_refused_with_the_column(
         self, sink: SqlSink, database_url: str
     ) -> None:
-        sink.write_chunk(JOB, 0, Table.of({"id": np.array([1, 2])}), ())
+        sink.write_chunk(JOB, 0, numbered(id=np.array([1, 2])), ())
         with pytest.raises(InvalidData, match=r"column 'id' \(BIGINT\) cannot hold text"):
-            sink.write_chunk(JOB, 1, Table.of({"id": np.array(["x"], dtype=object)}), ())
+            sink.write_chunk(JOB, 1, numbered(id=np.array(["x"], dtype=object)), ())
         assert rows_of(database_url, "SELECT id FROM scored ORDER BY 1") == [(1,), (2,)]
 
     def test_a_text_column_holds_every_type_of_value(
@@ -306,11 +326,11 @@ class TestRefusals:
     ) -> None:
         kinds: list[list[Any]] = [[None, None], ["x", None], [1, 2], [0.5, None], [True, False]]
         for index, values in enumerate(kinds):
-            sink.write_chunk(JOB, index, Table.of({"id": np.array(values, dtype=object)}), ())
+            sink.write_chunk(JOB, index, numbered(id=np.array(values, dtype=object)), ())
         found = rows_of(database_url, 'SELECT id FROM scored ORDER BY chunk, "row"')
         assert [row[0] for row in found] == [
             *(None, None, "x", None),
-            *("1", "2", "0.5", None, "True", "False"),
+            *("1", "2", "0.5", None, "true", "false"),
         ]
 
     @pytest.mark.parametrize("name", ["job", "Row"])
@@ -333,7 +353,7 @@ class TestRefusals:
     def test_text_that_postgresql_cannot_store_is_refused(self, postgres_url: str) -> None:
         sink = SqlSink(f"{postgres_url}#scored")
         with pytest.raises(InvalidData, match="NUL"):
-            sink.write_chunk(JOB, 0, Table.of({"note": np.array(["a\0b"], dtype=object)}), ())
+            sink.write_chunk(JOB, 0, numbered(note=np.array(["a\0b"], dtype=object)), ())
         assert sink.completed_chunks(JOB) == {}
 
     def test_a_server_that_is_down_is_unavailable(self) -> None:
@@ -415,3 +435,18 @@ def test_one_table_is_scored_into_another_of_the_same_database(database_url: str
         found = rows_of(database_url, 'SELECT id, age FROM scored ORDER BY chunk, "row"')
         assert found == [(i, columns["age"][i]) for i in range(25) if i != 4]
         assert rows_of(database_url, 'SELECT "row", field FROM scored_rejects') == [(5, "height")]
+        numbered = rows_of(
+            database_url,
+            'SELECT "row", id, field FROM scored FULL JOIN scored_rejects USING (job, "row")',
+        )
+        assert sorted(numbered) == [
+            (row, None, "height") if row == 5 else (row, row - 1, None) for row in range(1, 26)
+        ]
+    with pytest.raises(InvalidData, match="column 'Row' cannot be written"):
+        predict(
+            MemorySource(Table.of({**table.columns, "Row": table.column("age")})),
+            SqlSink(f"{database_url}#other"),
+            ModelRef(NAME, None, version.number),
+            BatchOptions(keep=["Row"]),
+        )
+    assert "other_jobs" not in tables_of(database_url)

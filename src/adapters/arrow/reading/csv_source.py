@@ -28,6 +28,7 @@ from adapters.arrow.reading.watched_file import require_columns
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Column, Table
+from domain.data.value_type import ValueType
 from domain.errors import UnreadableData, Violation
 
 _BLOCK = 1 << 20
@@ -66,6 +67,9 @@ class CsvSource:
     def is_empty(self) -> bool:
         """Whether there is not even a header."""
         return self._first_row is None
+
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        return dict.fromkeys(names, ValueType.TEXT)
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         _, begin = self._header

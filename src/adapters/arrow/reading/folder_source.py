@@ -16,6 +16,7 @@ from adapters.arrow.reading.parquet_source import ParquetSource
 from domain.data.dataset import Chunk, DatasetVersion, is_data
 from domain.data.feature import Kind
 from domain.data.table import Table
+from domain.data.value_type import ValueType, common_type
 from domain.errors import InvalidData, Misconfigured, NotFound, Unavailable, UnreadableData
 
 # The index of a data frame, as pandas names it in a Parquet file.
@@ -71,6 +72,10 @@ class FolderSource:
                     f"together must have the same columns"
                 )
         return first
+
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        found = [source.value_types(names) for _, _, source in self._filled]
+        return {name: common_type(types[name] for types in found) for name in names}
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         """Yield the chunks of each file; a locator begins with the index of the file."""

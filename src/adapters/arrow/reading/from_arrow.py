@@ -1,8 +1,7 @@
 """Conversion of Arrow columns to columns of the domain."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +9,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from domain.data.feature import Kind
-from domain.data.table import Coded, Column
+from domain.data.table import Coded, Column, Kept
+from domain.data.value_type import ValueType, integer_type, type_of
 
 _MAX_TEXT_BYTES = 1 << 30  # offsets of Arrow strings have 32 bits
 _EXACT = 1 << 53
@@ -19,48 +19,57 @@ _DECIMAL128_BYTES = 16
 _BLANKS = " \t"
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_VALUE_TYPES = (
+    (pa.types.is_boolean, ValueType.BOOLEAN),
+    (pa.types.is_floating, ValueType.NUMBER),
+    (pa.types.is_decimal, ValueType.EXACT),
+    (pa.types.is_uint64, ValueType.EXACT),
+    (pa.types.is_int64, ValueType.INTEGER),
+    (pa.types.is_integer, ValueType.SMALL_INTEGER),
+    (pa.types.is_null, ValueType.MISSING),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Texts(Sequence[str]):
-    """Text in Arrow's memory; becomes Python strings only when it is accessed."""
+class ArrowValues:
+    """Values that keep their Arrow type; they become Python objects only when they are decoded."""
 
-    array: pa.StringArray
+    array: pa.Array
 
     def __len__(self) -> int:
         return len(self.array)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.array.to_pylist())
+    def __getitem__(self, rows: slice | NDArray[Any]) -> "ArrowValues":
+        if isinstance(rows, slice):
+            return ArrowValues(self.array[rows])
+        return ArrowValues(self.array.take(pa.array(np.arange(len(self))[rows])))
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        found: str | list[str] = (
-            self.array[index].to_pylist() if isinstance(index, slice) else self.array[index].as_py()
-        )
-        return found
+    def decoded(self) -> NDArray[Any]:
+        """Return a typed numpy array if there is one, otherwise Python objects."""
+        return _unchanged(pa.chunked_array([self.array]))
 
-    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:
-        return self.array if type is None else self.array.cast(type)
+
+def value_type(kind: pa.DataType) -> ValueType:
+    """Return the type of the values of an Arrow type."""
+    if pa.types.is_dictionary(kind):
+        return value_type(kind.value_type)
+    return next((found for is_type, found in _VALUE_TYPES if is_type(kind)), ValueType.TEXT)
 
 
 def to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
     """Return values of any type as a column, as `DataSource.read` specifies."""
+    if kind is None:
+        return _kept(values)
     if pa.types.is_dictionary(values.type):
         of_text = _is_text(values.type.value_type)
         return _coded(values) if of_text else to_column(values.cast(values.type.value_type), kind)
     match kind:
-        case Kind.NUMBER if _is_numeric(values.type):
-            return _floats(values)
-        case Kind.INTEGER if _is_numeric(values.type):
-            return _integers(values)
+        case Kind.NUMBER | Kind.INTEGER if _is_numeric(values.type):
+            return _floats(values) if kind is Kind.NUMBER else _integers(values)
         case Kind.CATEGORY if _is_binary(values.type):
             return _objects([*map(_decoded, values.to_pylist())])
-        case Kind.CATEGORY | None if _is_text(values.type):
-            return _coded(values.dictionary_encode()) if kind else _text_unchanged(values)
+        case Kind.CATEGORY if _is_text(values.type):
+            return _coded(values.dictionary_encode())
         case _:
             return _unchanged(values)
 
@@ -79,6 +88,8 @@ def text_to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
 def objects_to_column(values: list[Any], kind: Kind | None) -> Column:
     """Return Python objects as a column: typed if all fit the kind, otherwise as objects."""
     objects = _objects(values)
+    if kind is None:
+        return Kept(type_of(values), objects)
     wanted = {
         Kind.NUMBER: (int, float),
         Kind.INTEGER: (int, float),
@@ -91,6 +102,23 @@ def objects_to_column(values: list[Any], kind: Kind | None) -> Column:
         except (pa.ArrowInvalid, OverflowError):
             return objects  # integers of more than 64 bits
     return objects
+
+
+def with_type_of_values(values: pa.ChunkedArray) -> Kept:
+    """Return values unchanged, with the type that their values need."""
+    kept = _kept(values)
+    if kept.type is not ValueType.INTEGER:
+        return kept if values.null_count < len(values) else Kept(ValueType.MISSING, kept.values)
+    limits = pc.min_max(values)
+    smallest, largest = limits["min"].as_py() or 0, limits["max"].as_py() or 0
+    return Kept(integer_type(smallest, largest), kept.values)
+
+
+def may_be_inexact(values: pa.ChunkedArray) -> bool:
+    """Whether parsed numbers may have been integers that a double does not hold."""
+    if not pa.types.is_floating(values.type):
+        return False
+    return bool(pc.any(pc.greater_equal(pc.abs(values), float(2**53))).as_py())
 
 
 def has_nan(values: pa.ChunkedArray) -> bool:
@@ -115,14 +143,17 @@ def _unchanged(values: pa.ChunkedArray) -> NDArray[Any]:
     return _objects(values.to_pylist())
 
 
-def _text_unchanged(values: pa.ChunkedArray) -> Column:
-    """Return text that stays in Arrow's memory: making Python strings is slow."""
-    if values.nbytes > _MAX_TEXT_BYTES:
-        return _unchanged(values)
-    array = pa.concat_arrays(values.cast(pa.string()).chunks or [pa.array([], pa.string())])
-    codes = np.arange(len(array), dtype=np.int32)
-    codes[array.is_null().to_numpy(zero_copy_only=False)] = -1
-    return Coded(codes, Texts(array))
+def _kept(values: pa.ChunkedArray) -> Kept:
+    """Return values that keep their Arrow type; text is of one type, if it is not too large."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if _is_text(values.type):
+        is_small = values.nbytes <= _MAX_TEXT_BYTES
+        values = values.cast(pa.string() if is_small else pa.large_string())
+    array = values.combine_chunks()
+    if pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    return Kept(value_type(array.type), ArrowValues(array))
 
 
 def _floats(values: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -12,7 +12,13 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 
 from adapters.arrow.reading.compressed_file import input_file
-from adapters.arrow.reading.from_arrow import has_nan, objects_to_column, to_column
+from adapters.arrow.reading.from_arrow import (
+    has_nan,
+    may_be_inexact,
+    objects_to_column,
+    to_column,
+    with_type_of_values,
+)
 from adapters.arrow.reading.text_lines import (
     fingerprint,
     require_utf8,
@@ -24,11 +30,13 @@ from adapters.arrow.reading.text_lines import (
 from adapters.arrow.reading.watched_file import require_columns
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
-from domain.data.table import Table
+from domain.data.table import Kept, Table
+from domain.data.value_type import ValueType, common_type
 from domain.errors import UnreadableData, Violation
 
 _BLOCK = 1 << 20
 _ROWS_FOR_NAMES = 1_000
+_ROWS_FOR_TYPES = 100_000
 _TYPES = {
     Kind.NUMBER: pa.float64(),
     Kind.INTEGER: pa.int64(),
@@ -74,6 +82,16 @@ class JsonLinesSource:
         """Whether there are no rows, and so no columns."""
         return next(self.plan(1), None) is None
 
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        """Return the types of the values in all rows: parses the file, unless no name is given."""
+        types = dict.fromkeys(names, ValueType.MISSING)
+        for chunk in self.plan(_ROWS_FOR_TYPES) if names else ():
+            found = self.read(chunk, dict.fromkeys(names)).columns
+            for name, column in found.items():
+                assert isinstance(column, Kept)
+                types[name] = common_type([types[name], column.type])
+        return types
+
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         with self._file.opened() as stream:
             yield from to_chunks(scan(stream, split_lines, self._uri), rows_per_chunk)
@@ -86,8 +104,17 @@ class JsonLinesSource:
                 parsed is not None
                 and parsed.num_rows == chunk.rows
                 and not any(map(has_nan, parsed.columns))
+                and not any(
+                    kind is None and may_be_inexact(parsed.column(name))
+                    for name, kind in columns.items()
+                )
             ):
-                found = {n: to_column(parsed.column(n), kind) for n, kind in columns.items()}
+                found = {
+                    name: to_column(parsed.column(name), kind)
+                    if kind
+                    else with_type_of_values(parsed.column(name))
+                    for name, kind in columns.items()
+                }
                 return Table(found, chunk.rows)
             rows, violations = self._rows(chunk, columns)
         found = {

@@ -1,6 +1,6 @@
 """Parquet files, read a chunk at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from adapters.arrow.reading.from_arrow import to_column
+from adapters.arrow.reading.from_arrow import to_column, value_type
 from adapters.arrow.reading.watched_file import Digests, WatchedFile, require_columns
 from domain.data.dataset import Chunk, DatasetVersion
 from domain.data.feature import Kind
 from domain.data.table import Table
+from domain.data.value_type import ValueType
 from domain.errors import InvalidData, UnreadableData
 
 _ROWS_AT_ONCE = 1 << 16
@@ -49,6 +50,10 @@ class ParquetSource:
         """Whether there are no bytes: not a Parquet file without rows."""
         with self._file.unchanged() as path:
             return not path.stat().st_size
+
+    def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
+        with self._opened() as file:
+            return {name: value_type(file.schema_arrow.field(name).type) for name in names}
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         """Yield chunks; a locator is the row group in which the chunk begins, and the row in it."""

@@ -39,6 +39,10 @@ class FileSink:
         self._lock = path.with_name(f".{path.name}.lock")
         self._in_worker = in_worker
 
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return ()
+
     def __reduce__(self) -> tuple[Callable[..., "FileSink"], tuple[Any, ...]]:
         return partial(type(self), in_worker=True), (self._layout,)
 

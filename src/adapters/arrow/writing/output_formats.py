@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from adapters.arrow.reading.compressed_file import COMPRESSIONS, compress
-from adapters.arrow.writing.to_arrow import csv_header, to_arrow, to_csv, to_json_lines
-from domain.data.table import Table
+from adapters.arrow.reading.from_arrow import ArrowValues
+from adapters.arrow.writing.to_arrow import csv_header, to_arrow, to_csv, to_json_lines, to_texts
+from domain.data.table import Kept, Table
+from domain.data.value_type import ValueType
 from domain.errors import Misconfigured
 
 _ROWS_PER_GROUP = 1 << 17
@@ -110,7 +112,7 @@ def _write_parquet(
     schema: pa.Schema, dictionaries: list[str] | bool, ranges: Sequence[ByteRange], stream: BinaryIO
 ) -> None:
     with parquet.ParquetWriter(stream, schema, use_dictionary=dictionaries) as writer:
-        for group in _grouped(_read(each).cast(schema, safe=False) for each in ranges):
+        for group in _grouped(_as(_read(each), schema) for each in ranges):
             writer.write_table(group)
 
 
@@ -132,8 +134,22 @@ def _common_schema(ranges: Sequence[ByteRange]) -> pa.Schema:
             merged = pa.unify_schemas(alternatives, promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             merged = pa.schema([pa.field(name, pa.string())])
+        types = {each.field(name).type for each in alternatives}
+        if pa.uint64() in types and pa.types.is_signed_integer(merged.field(name).type):
+            merged = pa.schema([pa.field(name, pa.string())])
         fields.append(merged.field(name))
     return pa.schema(fields)
+
+
+def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with the types of a schema that fits all rows."""
+    columns = []
+    for field in schema:
+        values = table.column(field.name)
+        if pa.types.is_string(field.type) and values.type != field.type:
+            values = to_texts(Kept(ValueType.TEXT, ArrowValues(values.combine_chunks())))
+        columns.append(values.cast(field.type, safe=False))
+    return pa.table(columns, schema=schema)
 
 
 def _dictionary_columns(ranges: Sequence[ByteRange]) -> list[str] | bool:

@@ -101,7 +101,7 @@ class PartitionedLayout:
         """Return the sorted names of the folders, and for each row the index of its folder."""
         columns = []
         for name in self.by:
-            coded = to_texts(name, table.column(name)).dictionary_encode(null_encoding="encode")
+            coded = to_texts(table.column(name)).dictionary_encode(null_encoding="encode")
             self._require_few(len(coded.dictionary))
             values = [self._folder_name(name, value) for value in coded.dictionary.to_pylist()]
             columns.append(pa.array(values, pa.large_string()).take(coded.indices))

@@ -2,19 +2,28 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from domain.data.table import Coded, Column, Table, plain
-from domain.errors import InvalidData
+from adapters.arrow.reading.from_arrow import ArrowValues, value_type
+from adapters.formats.cell_text import cell_text, json_text
+from domain.data.table import Coded, Column, Kept, Table, plain
+from domain.data.value_type import ValueType
 
 _TEXT = pa.large_string()
 _NEEDS_QUOTES = r'[",\r\n]'
 _NEEDS_ESCAPES = r'[\x00-\x1f"\\]'
+_TYPES = {
+    ValueType.BOOLEAN: pa.bool_(),
+    ValueType.SMALL_INTEGER: pa.int64(),
+    ValueType.INTEGER: pa.int64(),
+    ValueType.NUMBER: pa.float64(),
+    ValueType.MISSING: pa.string(),
+}
 
 
 def to_arrow(table: Table) -> pa.Table:
@@ -24,17 +33,18 @@ def to_arrow(table: Table) -> pa.Table:
 
 def to_csv(table: Table) -> bytes:
     """Return the rows as CSV without a header; numbers in the fewest digits that round-trip."""
-    cells = [_csv_cells(name, column) for name, column in table.columns.items()]
+    cells = [*map(_csv_cells, table.columns.values())]
     lines = _join(*cells, separator=",")
     if len(cells) == 1:  # readers skip empty lines
         lines = pc.if_else(pc.equal(lines, ""), pa.scalar('""', _TEXT), lines)
     return _bytes(_join(lines, "", separator="\n"))
 
 
-def to_texts(name: str, column: Column) -> pa.Array:
+def to_texts(column: Column) -> pa.Array:
     """Return the cells of a column as in CSV but without quotes; null where missing."""
-    texts = _texts(array := _to_array(column))
-    return _json_texts(name, array.to_pylist(), bare=True) if texts is None else texts
+    array = _typed(column)
+    texts = None if array is None else as_texts(array)
+    return _each(column, cell_text) if texts is None else texts
 
 
 def csv_header(names: tuple[str, ...]) -> bytes:
@@ -49,19 +59,21 @@ def to_json_lines(table: Table) -> bytes:
     fragments: list[Any] = []
     for name, column in table.columns.items():
         fragments.append(f"{', ' if fragments else '{'}{json.dumps(name, ensure_ascii=False)}: ")
-        fragments.append(pc.fill_null(_json_values(name, column), "null"))
+        fragments.append(pc.fill_null(_json_values(column), "null"))
     return _bytes(_join(*fragments, "}\n", separator=""))
 
 
 def _to_array(column: Column) -> pa.Array:
     array = _typed(column)
-    if array is None:
-        array = pa.array(_each(plain(column).tolist(), partial(_json_text, bare=True)), pa.string())
-    return array
+    if array is None and isinstance(column, Kept) and column.type is ValueType.EXACT:
+        array = _decimals(plain(column).tolist())
+    return _each(column, cell_text).cast(pa.string()) if array is None else array
 
 
 def _typed(column: Column) -> pa.Array | None:
-    """Return a column as an Arrow array; None if its values have several types."""
+    """Return a column as an Arrow array; None if its values are to be written as text."""
+    if isinstance(column, Kept):
+        return _kept(column)
     if isinstance(column, Coded):
         codes = pa.array(column.codes, mask=column.codes < 0)
         values = pa.array(column.values, pa.string())
@@ -72,8 +84,30 @@ def _typed(column: Column) -> pa.Array | None:
         return None
 
 
-def _csv_cells(name: str, column: Column) -> pa.Array:
-    texts = to_texts(name, column)
+def _kept(column: Kept) -> pa.Array | None:
+    """Return kept values as the type of their whole column; in Arrow's own type if it has one."""
+    values, kind = column.values, column.type
+    if isinstance(values, ArrowValues):
+        own = values.array.type
+        is_text = kind is ValueType.TEXT and value_type(own) is not ValueType.TEXT
+        if kind is ValueType.NUMBER and not pa.types.is_floating(own):
+            return values.array.cast(_TYPES[kind])
+        return None if is_text else values.array
+    if isinstance(values, np.ndarray) and kind in _TYPES:
+        return pa.array(values, from_pandas=True).cast(_TYPES[kind])
+    return _typed(values) if isinstance(values, Coded) else None
+
+
+def _decimals(values: list[Any]) -> pa.Array | None:
+    """Return exact numbers as decimals; None if they have too many digits."""
+    try:
+        return pa.array([None if value is None else Decimal(value) for value in values])
+    except (pa.ArrowInvalid, OverflowError):
+        return None
+
+
+def _csv_cells(column: Column) -> pa.Array:
+    texts = to_texts(column)
     quoted = pc.match_substring_regex(texts, _NEEDS_QUOTES)
     if not pc.any(quoted).as_py():
         return texts
@@ -81,22 +115,28 @@ def _csv_cells(name: str, column: Column) -> pa.Array:
     return pc.if_else(quoted, _quoted(doubled), texts)
 
 
-def _json_values(name: str, column: Column) -> pa.Array:
+def _json_values(column: Column) -> pa.Array:
     array = _typed(column)
-    texts = None if array is None else _texts(array)
+    texts = None if array is None else as_texts(array)
     if array is None or texts is None:
-        return _json_texts(name, plain(column).tolist(), bare=False)
+        return _each(column, json_text)
     if pa.types.is_floating(array.type):
         names = pc.replace_substring(texts, "inf", "Infinity")
         return pc.if_else(pc.is_finite(array), texts, _quoted(names))
     if pa.types.is_integer(array.type) or pa.types.is_boolean(array.type):
         return texts
     if pc.any(pc.match_substring_regex(texts, _NEEDS_ESCAPES)).as_py():
-        return _json_texts(name, texts.to_pylist(), bare=False)
+        return pa.array(
+            [
+                None if text is None else json.dumps(text, ensure_ascii=False)
+                for text in texts.to_pylist()
+            ],
+            _TEXT,
+        )
     return pc.if_else(pc.is_valid(texts), _quoted(texts), texts)
 
 
-def _texts(array: pa.Array) -> pa.Array | None:
+def as_texts(array: pa.Array) -> pa.Array | None:
     """Return values as text, times in ISO 8601; None if Arrow cannot convert the type."""
     kind = array.type
     if pa.types.is_binary(kind) or pa.types.is_duration(kind):
@@ -108,27 +148,14 @@ def _texts(array: pa.Array) -> pa.Array | None:
     if pa.types.is_temporal(kind):
         texts = pc.replace_substring(texts, " ", "T")
         texts = pc.replace_substring_regex(texts, r"\.0+(\D.*)?$", r"\1")
+        texts = pc.replace_substring_regex(texts, r"([+-]\d\d)(\d\d)$", r"\1:\2")
     return texts
 
 
-def _json_texts(name: str, values: list[Any], *, bare: bool) -> pa.Array:
-    try:
-        return pa.array(_each(values, partial(_json_text, bare=bare)), _TEXT)
-    except TypeError as error:
-        raise InvalidData(
-            f"column {name!r} cannot be written as text: {error}; write a .parquet file"
-        ) from error
-
-
-def _each(values: list[Any], text: Callable[[Any], str]) -> list[str | None]:
-    return [None if value is None else text(value) for value in values]
-
-
-def _json_text(value: Any, *, bare: bool) -> str:
-    """Return a value as JSON; a string without quotes if `bare`."""
-    if bare and isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+def _each(column: Column, text: Callable[[Any], str]) -> pa.Array:
+    """Return each value as text; null where missing."""
+    values = plain(column).tolist()
+    return pa.array([None if value is None else text(value) for value in values], _TEXT)
 
 
 def _quoted(texts: pa.Array) -> pa.Array:

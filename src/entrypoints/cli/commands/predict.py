@@ -81,6 +81,10 @@ Explain = Annotated[
         "is the base value.",
     ),
 ]
+RowNumber = Annotated[
+    bool,
+    flag("--row-number", "Add the column row: the number of the row in the input, from one."),
+]
 Engine = Annotated[
     EngineKind | None,
     typer.Option(help="This machine or a Ray cluster.", show_default="MODELPORT_ENGINE"),
@@ -115,6 +119,7 @@ def predict(
     interval: Interval = None,
     extrapolates: Extrapolates = False,
     explain: Explain = False,
+    row_number: RowNumber = False,
     engine: Engine = None,
     chunk_rows: ChunkRows = 100_000,
     workers: Workers = None,
@@ -135,6 +140,7 @@ def predict(
         keep=[*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))],
         predictions=PredictionOptions(interval, extrapolates),
         explain=explain,
+        row_number=row_number,
         chunk_rows=chunk_rows,
         workers=workers,
         max_rejects=RejectLimit() if max_rejects is None else RejectLimit.parse(max_rejects),

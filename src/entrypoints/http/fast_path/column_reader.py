@@ -62,7 +62,7 @@ class ColumnReader:
             column = table.columns.get(feature.name)
             if isinstance(column, Coded):
                 columns[position] = _of_texts(column, self._codes[position])
-            elif column is not None and column.dtype.kind in _FORMS[feature.kind]:
+            elif isinstance(column, np.ndarray) and column.dtype.kind in _FORMS[feature.kind]:
                 columns[position] = column
             else:
                 return None

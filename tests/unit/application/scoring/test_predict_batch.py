@@ -476,3 +476,45 @@ def test_a_batch_with_contributions_encodes_each_row_once() -> None:
     at_load = runtime.encoded_rows
     predict(source(), MemorySink(), HOUSES, BatchOptions(explain=True))
     assert runtime.encoded_rows == 2 * at_load + 60
+
+
+@pytest.mark.parametrize("chunk_rows", [7, 1_000])
+def test_a_scored_row_and_a_reject_have_their_number_in_the_input(chunk_rows: int) -> None:
+    sink, rooms = MemorySink(), objects([3] * 60)
+    rooms[33] = 2.5
+    options = BatchOptions(row_number=True, chunk_rows=chunk_rows)
+    report = WORLD.predict(source(changed={"rooms": rooms}), sink, HOUSES, options)
+    cells, rejects = _output(sink)
+    assert [*cells] == ["row", "prediction", "model"]
+    assert cells["row"] == [row for row in range(1, 61) if row != 34]
+    assert [reject["row"] for reject in rejects] == [34]
+    plain_job = WORLD.predict(source(changed={"rooms": rooms}), MemorySink(), HOUSES).job
+    assert report.job != plain_job
+
+
+class KeyedSink(MemorySink):
+    """A sink with key columns, as a database has."""
+
+    def __init__(self, *keys: str) -> None:
+        super().__init__()
+        self._keys = keys
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return self._keys
+
+
+def test_an_output_with_row_as_a_key_always_gets_it() -> None:
+    jobs = set()
+    for row_number in (True, False):
+        sink = KeyedSink("job", "row")
+        jobs.add(WORLD.predict(source(), sink, HOUSES, BatchOptions(row_number=row_number)).job)
+        assert _output(sink)[0]["row"] == [*range(1, 61)]
+    assert len(jobs) == 1
+
+
+def test_a_kept_column_must_not_be_a_key_of_the_output() -> None:
+    sink = KeyedSink("place")
+    with pytest.raises(InvalidData, match=r"column 'place' .* 'place' are its key columns"):
+        WORLD.predict(source(), sink, HOUSES, BatchOptions(keep=["place"]))
+    assert sink.writes == 0

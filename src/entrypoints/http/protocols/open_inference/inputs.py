@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Schema
-from domain.data.table import Coded, Column, Table
+from domain.data.table import Coded, Column, Table, plain
 from domain.errors import InvalidData
 from entrypoints.http.protocols.json_columns import needs, to_objects, to_table
 from entrypoints.http.protocols.open_inference.infer_request import ALL_FEATURES, Tensor
@@ -89,6 +89,7 @@ def _column(tensor: Tensor, feature: Feature) -> Column:
     column = tensor.column(where, feature.categories)
     if isinstance(column, Coded):
         return _without_empty(column) if _empty_is_missing(feature) else column
+    column = plain(column)
     if feature.kind is Kind.BOOLEAN and column.dtype.kind == "f":
         return _booleans(column)
     return column

@@ -1,0 +1,50 @@
+"""Values of any type as text and as JSON, the same in every output."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from math import isfinite, isnan
+from typing import Any
+
+
+def cell_text(value: Any) -> str:
+    """Return a value as text.
+
+    Numbers have the fewest digits that give the same number, times are in ISO 8601, bytes in
+    hexadecimal, nested values in JSON.
+    """
+    match value:
+        case float():
+            return repr(value).removesuffix(".0")
+        case Decimal():
+            return format(value, "f")
+        case date() | time():
+            return value.isoformat().replace("+00:00", "Z")
+        case bytes() | memoryview():
+            return bytes(value).hex()
+        case bool() | dict() | list() | tuple():
+            return json_text(value)
+        case _:
+            return str(value)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON; what JSON has no type for is text."""
+    return json.dumps(_json(value), ensure_ascii=False)
+
+
+def _json(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() if isfinite(value):
+            return value
+        case float():
+            return None if isnan(value) else cell_text(value).replace("inf", "Infinity")
+        case Mapping():
+            return {cell_text(key): _json(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_json(each) for each in value]
+        case _:
+            return cell_text(value)
