@@ -21,6 +21,7 @@ USAGE = 2
 REFUSED = 3
 INTERNAL = 70
 INTERRUPTED = 130
+TERMINATED = 143
 
 OUTCOMES: dict[type[errors.ModelportError], ErrorOutcome] = {
     errors.InvalidRows: ErrorOutcome(HTTPStatus(422), 65, False, "Rows that break the schema"),

@@ -17,6 +17,7 @@ from adapters.files.atomic_writes import (
     replace_file,
 )
 from adapters.files.locks import locked
+from application.ports import end_of
 from domain.data.dataset import DatasetVersion
 from domain.errors import Unavailable
 
@@ -69,15 +70,15 @@ class FileTracker:
         run = FileRun(identifier, self._root / "artifacts" / plain_name(identifier))
         opened = {"id": run.id, "name": name, "started": self._time()}
         described = {"params": dict(params), "data": data.to_mapping()}
-        self._require_writable()
         try:
+            self._require_writable()
             yield run
         except BaseException as error:
-            failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+            failure = {"status": end_of(error), "error": f"{type(error).__name__}: {error}"}
             try:
                 self._append(run, opened | failure | described)
             except Unavailable as unavailable:
-                error.add_note(f"and the failed run could not be recorded: {unavailable}")
+                error.add_note(f"and the run could not be recorded: {unavailable}")
             raise
         self._append(run, opened | {"status": "finished"} | described)
 

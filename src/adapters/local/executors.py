@@ -19,8 +19,11 @@ from domain.errors import Unavailable
 class ThreadExecutor:
     """An `Executor` for tasks that release the interpreter lock: reading, numpy, the model.
 
-    Nothing is copied: all threads share one task.
+    Nothing is copied: all threads share one task. An interrupt ends `map` when the running tasks
+    have ended, or at once if they may be abandoned.
     """
+
+    may_abandon: bool = False
 
     def map(
         self,
@@ -29,19 +32,22 @@ class ThreadExecutor:
         workers: int | None = None,
     ) -> Generator[Result]:
         threads = workers or cpu_count() or 1
-        pool = ThreadPoolExecutor(threads, "batch")
+        pool, waits = ThreadPoolExecutor(threads, "batch"), True
         try:
             # Two items per thread, so that no thread waits for its next item.
             yield from in_order(lambda item: pool.submit(task, item), items, 2 * threads)
+        except KeyboardInterrupt:
+            waits = not self.may_abandon
+            raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(waits, cancel_futures=True)
 
 
 class ProcessExecutor:
     """An `Executor` that keeps its processes for later tasks, since they take seconds to start.
 
     They are spawned: a fork of a process with threads may deadlock. With one worker the task runs
-    in this process.
+    in this process. An interrupt ends `map` at once; the processes end with this one.
     """
 
     def __init__(self) -> None:
@@ -58,17 +64,20 @@ class ProcessExecutor:
             yield from map(task, items)
             return
         pool = self._pools.pop(count, None) or _start_pool(count)
-        completed = False
+        completed, waits = False, True
         try:
             yield from in_order(lambda item: pool.submit(task, item), items, count)
             completed = True
         except BrokenProcessPool as error:
             raise Unavailable("a worker process ended before its task was done") from error
+        except KeyboardInterrupt:
+            waits = False
+            raise
         finally:
             if completed:
                 self._pools[count] = pool
             else:
-                pool.shutdown(wait=True, cancel_futures=True)
+                pool.shutdown(waits, cancel_futures=True)
 
 
 def _start_pool(count: int) -> ProcessPoolExecutor:

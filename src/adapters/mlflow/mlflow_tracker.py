@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from adapters.files.atomic_writes import plain_name
 from adapters.mlflow.mlflow_connection import MlflowConnection
+from application.ports import end_of
 from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.errors import ModelportError
@@ -93,9 +94,9 @@ class MlflowTracker:
             yield run
         except BaseException as error:
             try:
-                run.end("FAILED")
+                run.end(end_of(error).upper())
             except ModelportError as unrecorded:
-                error.add_note(f"and the failed run could not be recorded: {unrecorded}")
+                error.add_note(f"and the run could not be recorded: {unrecorded}")
             raise
         run.end("FINISHED")
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from adapters.sql.database import Database
+from application.ports import end_of
 from domain.data.dataset import DatasetVersion
 from domain.errors import ModelportError
 
@@ -95,14 +96,14 @@ class SqlTracker:
         self._database.make_folder()
         self._database.create(*METADATA.sorted_tables)
         run = SqlRun(self._database, self._new_id())
-        self._start(run.id, name, params, data)
         try:
+            self._start(run.id, name, params, data)
             yield run
         except BaseException as error:
             try:
-                self._end(run.id, "failed")
+                self._end(run.id, end_of(error))
             except ModelportError as unrecorded:
-                error.add_note(f"and the failed run could not be recorded: {unrecorded}")
+                error.add_note(f"and the run could not be recorded: {unrecorded}")
             raise
         self._end(run.id, "finished")
 

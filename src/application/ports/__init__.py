@@ -16,7 +16,7 @@ from application.ports.model import (
 )
 from application.ports.monitoring import Attributes, Traces
 from application.ports.security import KeyStore, Signer, Verifier
-from application.ports.tracking import Ledger, ResultStore, Run, Tracker
+from application.ports.tracking import Ledger, ResultStore, Run, Tracker, end_of
 from application.ports.training import Learner, Searcher, TrainedModel
 
 __all__ = [
@@ -46,4 +46,5 @@ __all__ = [
     "Tracker",
     "TrainedModel",
     "Verifier",
+    "end_of",
 ]

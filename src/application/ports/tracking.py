@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from domain.data.dataset import DatasetVersion
 from domain.promotion.ledger import LedgerEntry
@@ -37,8 +37,13 @@ class Tracker(Protocol):
     def run(
         self, name: str, params: Mapping[str, Any], data: DatasetVersion
     ) -> AbstractContextManager[Run]:
-        """Open a run; it is marked as finished at the end, as failed after an error."""
+        """Open a run; it is marked as finished at the end, else as `end_of` the error says."""
         ...
+
+
+def end_of(error: BaseException) -> Literal["failed", "killed"]:
+    """Return how a run ended that was left by an error: killed by Ctrl-C or SIGTERM, or failed."""
+    return "killed" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
 class Ledger(Protocol):
@@ -52,7 +57,7 @@ class Ledger(Protocol):
         ...
 
     def entries(self, model: str) -> Sequence[LedgerEntry]:
-        """Return the entries of a model, oldest first.
+        """Return the entries of a model, oldest first; a promotion that has ended has one.
 
         Raises:
             UnreadableData: a line is not an entry; names file and line.

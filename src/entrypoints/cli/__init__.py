@@ -1,8 +1,11 @@
 """The command line."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from threading import enumerate as enumerate_threads
+from threading import main_thread
 
 from domain.errors import ModelportError
 
@@ -17,6 +20,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception:  # noqa: BLE001 - any other exception is an internal error: exit code 70
         traceback.print_exc()
         sys.exit(_fail(ModelportError("a defect of modelport; the traceback is on stderr"), given))
+    except SystemExit as ended:
+        _end_with_threads(ended.code)
+        raise
+
+
+def _end_with_threads(code: object) -> None:
+    """End an interrupted process that has running threads; a fit cannot be interrupted."""
+    from entrypoints.errors import INTERRUPTED, TERMINATED
+
+    threads = [each for each in enumerate_threads() if each is not main_thread()]
+    if code in (INTERRUPTED, TERMINATED) and not all(each.daemon for each in threads):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(str(code)))
 
 
 def _run(given: Sequence[str]) -> None:

@@ -8,6 +8,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from entrypoints.cli import print_version
+from entrypoints.cli.stopping import Terminated, stoppable
+from entrypoints.errors import INTERRUPTED, TERMINATED
 
 # The first sentence of each command's help; its module in `commands` has the command's name.
 SUMMARIES = {
@@ -37,6 +39,16 @@ class LazyGroup(TyperGroup):
         """Return the name of the called command, the imported command and its arguments."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed and load_command(args[0]), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; SIGTERM ends it as Ctrl-C does, with an exit code of its own."""
+        try:
+            with stoppable():
+                return super().invoke(ctx)
+        except Terminated:
+            raise typer.Exit(TERMINATED) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def load_command(name: str) -> Any:
@@ -73,5 +85,5 @@ def root(
 
     Exit codes: 0 done, 2 usage, 3 not promoted, 65 bad data, 66 not found,
     69 unavailable, 70 internal, 75 conflict, 77 model rejected, 78 configuration,
-    130 interrupted.
+    130 interrupted, 143 terminated.
     """

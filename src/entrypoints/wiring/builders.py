@@ -273,6 +273,13 @@ def local_executor() -> Executor:
     return ThreadExecutor()
 
 
+def fitting_threads() -> Executor:
+    """Fits on threads of this process; an interrupt does not wait for a fit."""
+    from adapters.local.executors import ThreadExecutor
+
+    return ThreadExecutor(may_abandon=True)
+
+
 @needs("ray")
 def ray_executor(settings: Settings) -> Executor:
     """Chunks on the machines of a Ray cluster."""

@@ -100,7 +100,12 @@ class Container(containers.DeclarativeContainer):
         now,
         providers.Callable(code_version),
         providers.Object(render_card),
-        providers.Factory(CalibrateIntervals, learner, runtime, local_executor),
+        providers.Factory(
+            CalibrateIntervals,
+            learner,
+            runtime,
+            providers.ThreadSafeSingleton(builders.fitting_threads),
+        ),
         signer,
     )
     sign_model = providers.Factory(SignModel, store, signer, manifest_reader)

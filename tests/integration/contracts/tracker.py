@@ -89,9 +89,16 @@ class TrackerContract:
         assert found.md5 == md5
         assert found.uri == data.uri
 
-    @pytest.mark.parametrize("error", [RuntimeError("the fit failed"), KeyboardInterrupt()])
-    def test_an_error_comes_out_unchanged_and_the_run_is_failed(
-        self, tracker: Tracker, recorded: ReadBack, error: BaseException
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (RuntimeError("the fit failed"), "failed"),
+            (SystemExit(1), "failed"),
+            (KeyboardInterrupt(), "killed"),
+        ],
+    )
+    def test_an_error_comes_out_unchanged_and_is_the_status_of_the_run(
+        self, tracker: Tracker, recorded: ReadBack, error: BaseException, status: str
     ) -> None:
         ids = []
 
@@ -105,7 +112,7 @@ class TrackerContract:
             fail()
         assert raised.value is error
         found = recorded(ids[0])
-        assert found.status == "failed"
+        assert found.status == status
         assert found.metrics == {"rmse": 3.5}
 
     def test_what_is_logged_again_is_replaced(self, tracker: Tracker, recorded: ReadBack) -> None:

@@ -144,7 +144,7 @@ def test_an_error_outlives_a_tracker_that_cannot_record_it(tmp_path: Path) -> No
         fail()
     assert raised.value is error
     (note,) = error.__notes__
-    assert note.startswith("and the failed run could not be recorded: ")
+    assert note.startswith("and the run could not be recorded: ")
     assert str(root) in note
 
 

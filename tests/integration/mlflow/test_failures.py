@@ -133,7 +133,7 @@ def test_a_run_whose_server_goes_down_fails_and_names_it(
         with pytest.raises(RuntimeError) as raised:
             fail()
         assert raised.value is error
-        assert "the failed run could not be recorded" in raised.value.__notes__[0]
+        assert "the run could not be recorded" in raised.value.__notes__[0]
 
 
 def test_a_run_that_cannot_be_described_is_failed(mlflow_database: str, tmp_path: Path) -> None:

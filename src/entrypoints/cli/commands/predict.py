@@ -24,7 +24,6 @@ from entrypoints.cli.options import (
     flag,
     option,
 )
-from entrypoints.errors import INTERRUPTED
 from entrypoints.wiring.data_uris import (
     guarantee_warnings,
     has_secret,
@@ -211,7 +210,7 @@ def _resumable(command: Callable[[], str]) -> Iterator[None]:
         output.say(
             f"[yellow]interrupted[/]: finished chunks are kept. To resume:\n  {escape(command())}"
         )
-        raise typer.Exit(INTERRUPTED) from None
+        raise
     except Unavailable as error:
         raise Unavailable(f"{error}\nTo resume:\n  {command()}") from error
 
