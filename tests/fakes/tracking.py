@@ -7,11 +7,12 @@ from typing import Any, Literal, TypeVar
 
 from adapters.filesystem.file_ledger import LEDGER_ENTRY
 from adapters.formats.experiment_results import decode_result, encode_result
+from application.ports import end_of
 from domain.data.dataset import DatasetVersion
 from domain.errors import (
     Unavailable,
 )
-from domain.promotion.ledger import LedgerEntry
+from domain.promotion.ledger import LedgerEntry, without_ended
 
 Result = TypeVar("Result")
 
@@ -24,7 +25,7 @@ class MemoryRun:
     name: str
     params: Mapping[str, Any]
     data: DatasetVersion
-    status: Literal["running", "finished", "failed"] = "running"
+    status: Literal["running", "finished", "failed", "killed"] = "running"
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -55,27 +56,30 @@ class MemoryTracker:
             self.runs.append(run)
         try:
             yield run
-        except BaseException:
-            run.status = "failed"
+        except BaseException as error:
+            run.status = end_of(error)
             raise
         run.status = "finished"
 
 
 class MemoryLedger:
-    """A `Ledger`; `problem` makes it one that cannot be written."""
+    """A `Ledger`; `problem` makes it one that cannot be written, `room` lets it become full."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self.problem = ""
+        self.room: int | None = None
 
     def append(self, entry: LedgerEntry) -> None:
-        if self.problem:
-            raise Unavailable(self.problem)
+        if self.problem or self.room == 0:
+            raise Unavailable(self.problem or "the ledger is full")
+        if self.room is not None:
+            self.room -= 1
         self._lines.append(entry.to_line())
 
     def entries(self, model: str) -> list[LedgerEntry]:
         found = [LEDGER_ENTRY.json(line, "memory") for line in self._lines]
-        return [entry for entry in found if entry.model == model]
+        return without_ended([entry for entry in found if entry.model == model])
 
 
 class MemoryResults:

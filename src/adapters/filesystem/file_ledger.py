@@ -6,7 +6,7 @@ from adapters.files.atomic_writes import append_line, os_errors_as_unavailable
 from adapters.files.locks import locked
 from adapters.formats.decoding import Decoder
 from domain.errors import Misconfigured, UnreadableData
-from domain.promotion.ledger import LedgerEntry
+from domain.promotion.ledger import LedgerEntry, without_ended
 
 LEDGER_ENTRY = Decoder[LedgerEntry](LedgerEntry)
 
@@ -29,7 +29,7 @@ class FileLedger:
         # An incomplete last line was left by a process that was killed.
         lines = content.split(b"\n")[:-1]
         found = [self._read(number, line) for number, line in enumerate(lines, 1)]
-        return [entry for entry in found if entry.model == model]
+        return without_ended([entry for entry in found if entry.model == model])
 
     def _read(self, number: int, line: bytes) -> LedgerEntry:
         try:

@@ -12,7 +12,7 @@ from application.model.load_model import LoadModel
 from application.ports import Predictor
 from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
-from domain.errors import ArtefactRejected
+from domain.errors import ArtefactRejected, NotFound
 from domain.evaluation.metrics import measure
 from domain.evaluation.segments import segments
 from domain.model.bundle import Bundle
@@ -90,11 +90,10 @@ class CompareCandidates:
         try:
             bundle = self.load.store.load(version)
             model = self.load.opened(version, bundle)
-        except ArtefactRejected as error:
-            return Incomparable(version.label, str(error), may_be_replaced=True)
+        except (ArtefactRejected, NotFound) as error:
+            return Incomparable(version.label, str(error))
         if not model.manifest.schema.has_same_rows_as(schema):
-            why = "its schema has other features; promote the new version by hand if that is meant"
-            return Incomparable(version.label, why, may_be_replaced=False)
+            return Incomparable(version.label, "its schema has other features")
         return LoadedCandidate(version.label, model.manifest, bundle, model.predictor)
 
 

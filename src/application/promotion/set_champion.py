@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.ports import BundleCache, Ledger, ModelStore
-from domain.errors import Conflict, ModelportError, NotFound
+from domain.errors import ModelportError, NotFound
 from domain.model.bundle import Bundle
 from domain.model.reference import CHAMPION, PREVIOUS, ModelRef, ModelVersion
 from domain.promotion.ledger import LedgerEntry, PromotionOutcome
@@ -38,25 +38,36 @@ class SetChampion:
 
         Raises:
             Conflict: the alias has moved; nothing is changed, which is recorded.
-            Unavailable: the entry cannot be written; nothing is changed.
+            NotFound: the version was deleted; nothing is changed, which is recorded.
+            Unavailable: the ledger or the store cannot be reached; see `is_champion`.
         """
-        self.ledger.append(entry)
         if entry.outcome is PromotionOutcome.PROMOTED:
-            try:
-                self._move(version, replaced)
-            except Conflict as conflict:
-                self.ledger.append(entry.failed(str(conflict)))
-                raise
+            self.ledger.append(entry.begun)
+            self._move(entry, version, replaced)
+        self.ledger.append(entry)
         if entry.outcome in (PromotionOutcome.PROMOTED, PromotionOutcome.UNCHANGED):
             self._keep(version, bundle)
 
-    def _move(self, version: ModelVersion, replaced: ModelVersion | None) -> None:
+    def is_champion(self, version: ModelVersion) -> bool:
+        """Whether the alias `champion` points to a version now."""
+        champion = resolved(self.store, ModelRef(version.name))
+        return champion is not None and champion.number == version.number
+
+    def _move(
+        self, entry: LedgerEntry, version: ModelVersion, replaced: ModelVersion | None
+    ) -> None:
         expected = replaced.number if replaced else None
-        self.store.set_alias(version.name, CHAMPION, version.number, expected)
+        try:
+            self.store.set_alias(version.name, CHAMPION, version.number, expected)
+        except ModelportError as error:
+            if not self.is_champion(version):  # the answer of a server may be lost
+                self.ledger.append(entry.failed(str(error)))
+                raise
         if replaced is not None:
-            before = resolved(self.store, ModelRef(version.name, PREVIOUS))
-            # Another process promoted a later champion and has set the alias itself.
-            with suppress(Conflict):
+            # Optional: a rollback may name its version. After a conflict, another process has
+            # promoted a later champion and has set the alias itself.
+            with suppress(ModelportError):
+                before = resolved(self.store, ModelRef(version.name, PREVIOUS))
                 self.store.set_alias(
                     version.name, PREVIOUS, replaced.number, before.number if before else None
                 )

@@ -17,7 +17,11 @@ from application.ports import (
     Tracker,
     TrainedModel,
 )
-from application.promotion.compare_candidates import CompareCandidates, LoadedCandidate
+from application.promotion.compare_candidates import (
+    ChampionComparison,
+    CompareCandidates,
+    LoadedCandidate,
+)
 from application.promotion.set_champion import SetChampion, resolved
 from application.training.calibrate_intervals import Calibrated, Calibration, to_metrics
 from domain.canonical_json import json_bytes
@@ -25,6 +29,7 @@ from domain.data.dataset import DatasetVersion
 from domain.data.feature import Vector
 from domain.data.profile import profile
 from domain.data.schema import Schema
+from domain.errors import ModelportError, Unavailable
 from domain.evaluation.assessment import assess_errors
 from domain.evaluation.metrics import Metrics, measure, require_parity
 from domain.evaluation.segments import segments
@@ -104,25 +109,67 @@ class TrainModel:
         data, store = source.version, self.set_champion.store
         rows = read_labelled(source, schema).divide(spec.split)
         champion = resolved(store, ModelRef(schema.name))
-        with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
-            fitted = self._fit(spec, schema, rows, self.calibrate if intervals else None)
-            challenger = self._challenger(schema, spec, data, rows, fitted)
-            manifest = challenger.manifest
-            metrics, uncertainty = manifest.metrics, manifest.uncertainty
-            run.log_metrics({**metrics.to_mapping(), **to_metrics(uncertainty)})
-            compared = self.compare(challenger, champion, rows.holdout)
-            decision = compared.decision if promote else compared.decision.withheld()
-            run.log_artifact(CARD, self.render_card(manifest))
-            _record(run, challenger, decision)
-            details = {**manifest.details(), "data.uri": data.uri, "run": run.id}
-            version = store.save(schema.name, challenger.bundle, self.clock(), details)
-            version = sign(store, self.signer, version)
-        report = TrainingReport(
-            version, metrics, uncertainty, compared.champion, decision, data, run.id
+        calibrate = self.calibrate if intervals else None
+        done: list[TrainingReport] = []
+        try:
+            with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
+                fitted = self._fit(spec, schema, rows, calibrate)
+                challenger = self._challenger(schema, spec, data, rows, fitted)
+                compared = self.compare(challenger, champion, rows.holdout)
+                if not promote:
+                    compared = replace(compared, decision=compared.decision.withheld())
+                report = self._register(run, challenger, compared, data)
+                self._carry_out(run, report, champion, challenger.bundle, requested=promote)
+                done.append(report)
+        except Unavailable as error:
+            if not done:
+                raise
+            raise _after(done[0], error) from error
+        return done[0]
+
+    def _register(
+        self,
+        run: Run,
+        challenger: LoadedCandidate,
+        compared: ChampionComparison,
+        data: DatasetVersion,
+    ) -> TrainingReport:
+        """Record what was measured, then save the version."""
+        manifest, bundle = challenger.manifest, challenger.bundle
+        metrics, uncertainty = manifest.metrics, manifest.uncertainty
+        run.log_metrics({**metrics.to_mapping(), **to_metrics(uncertainty)})
+        run.log_metrics(compared.decision.to_metrics())
+        run.log_artifact(CARD, self.render_card(manifest))
+        run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
+        run.log_tags({"bundle": bundle.id})
+        details = {**manifest.details(), "data.uri": data.uri, "run": run.id}
+        store = self.set_champion.store
+        version = store.save(manifest.name, bundle, self.clock(), details)
+        version = sign(store, self.signer, version)
+        return TrainingReport(
+            version, metrics, uncertainty, compared.champion, compared.decision, data, run.id
         )
-        entry = self._entry(report, champion, requested=promote)
-        self.set_champion(entry, version, champion, challenger.bundle)
-        return report
+
+    def _carry_out(
+        self,
+        run: Run,
+        report: TrainingReport,
+        champion: ModelVersion | None,
+        bundle: Bundle,
+        *,
+        requested: bool,
+    ) -> None:
+        """Promote the version if that was decided; the run records what has become of it."""
+        version, decision = report.version, report.decision
+        entry = self._entry(report, champion, requested=requested)
+        try:
+            self.set_champion(entry, version, champion, bundle)
+        except ModelportError as error:
+            if decision.promoted and not self.set_champion.is_champion(version):
+                report = replace(report, decision=decision.failed(str(error)))
+            _record_outcome(run, report.decision)
+            raise _after(report, error) from error
+        _record_outcome(run, decision)
 
     def _fit(
         self, spec: TrainingSpec, schema: Schema, rows: Divided, calibrate: Calibration | None
@@ -205,12 +252,15 @@ class TrainModel:
         return LoadedCandidate("the challenger", manifest, bundle, fitted.served, predictions)
 
 
-def _record(run: Run, challenger: LoadedCandidate, decision: PromotionDecision) -> None:
-    bundle = challenger.bundle
-    run.log_metrics(decision.to_metrics())
-    run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
+def _record_outcome(run: Run, decision: PromotionDecision) -> None:
     run.log_artifact(DECISION, json_bytes(decision.to_mapping()))
-    run.log_tags({"bundle": bundle.id, **decision.to_tags()})
+    run.log_tags(decision.to_tags())
+
+
+def _after(report: TrainingReport, error: ModelportError) -> ModelportError:
+    """Return an error that also says what became of the version before it."""
+    state = "champion" if report.decision.promoted else "registered, but not promoted"
+    return type(error)(f"{report.version.label} is {state}: {error}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Incomparable:
-    """A champion that cannot be scored on the challenger's hold-out.
+    """A champion that cannot be scored on the challenger's hold-out: broken, or of other rows.
 
-    A broken champion may be replaced; one with another schema may have clients that need it.
+    It is replaced by hand only, since nobody knows whether the challenger is better.
     """
 
     label: str
     why: str
-    may_be_replaced: bool

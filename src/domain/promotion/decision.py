@@ -44,6 +44,10 @@ class PromotionDecision:
         reasons = ("promotion was not requested", *self.reasons)
         return replace(self, promoted=False, reasons=reasons)
 
+    def failed(self, why: str) -> "PromotionDecision":
+        """Return the decision for a promotion that could not be carried out."""
+        return replace(self, promoted=False, reasons=(why, *self.reasons))
+
     def to_mapping(self) -> dict[str, Any]:
         """Return the decision as JSON values."""
         return {

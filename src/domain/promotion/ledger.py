@@ -1,7 +1,7 @@
 """The ledger: the append-only record of promotion decisions."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,8 +19,13 @@ class Action(StrEnum):
 
 
 class PromotionOutcome(StrEnum):
-    """The outcome: only `promoted` changes the champion."""
+    """The outcome: only `promoted` changes the champion.
 
+    A promotion is recorded as `begun` before the alias moves. If nothing follows, the process was
+    killed, or the store did not answer: the alias tells whether it moved.
+    """
+
+    BEGUN = "begun"
     PROMOTED = "promoted"
     REFUSED = "refused"
     WITHHELD = "withheld"
@@ -49,6 +54,11 @@ class LedgerEntry:
         """Return the entry of a decision that could not be carried out."""
         return replace(self, outcome=PromotionOutcome.CONFLICT, reasons=(why,), evidence={})
 
+    @property
+    def begun(self) -> "LedgerEntry":
+        """The entry of this decision before it is carried out."""
+        return replace(self, outcome=PromotionOutcome.BEGUN)
+
     def to_mapping(self) -> dict[str, Any]:
         """Return the entry as JSON values."""
         return {
@@ -75,3 +85,17 @@ def outcome_of(
     if decision.promoted:
         return PromotionOutcome.UNCHANGED if unchanged else PromotionOutcome.PROMOTED
     return PromotionOutcome.REFUSED if requested else PromotionOutcome.WITHHELD
+
+
+def without_ended(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """Return the entries without those of promotions that were begun and have ended."""
+    ended = {
+        (entry.at, entry.version)
+        for entry in entries
+        if entry.outcome is not PromotionOutcome.BEGUN
+    }
+    return [
+        entry
+        for entry in entries
+        if entry.outcome is not PromotionOutcome.BEGUN or (entry.at, entry.version) not in ended
+    ]

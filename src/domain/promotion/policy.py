@@ -79,8 +79,11 @@ class PromotionPolicy:
             return self._decide_against(challenger, champion, segments)
         if champion is None:
             return self._alone(challenger, allowed=True, reason="there is no champion yet")
-        reason = f"{champion.label} cannot be compared: {champion.why}"
-        return self._alone(challenger, allowed=champion.may_be_replaced, reason=reason)
+        reason = (
+            f"{champion.label} cannot be compared: {champion.why}; "
+            f"promote the new version by hand if that is meant"
+        )
+        return self._alone(challenger, allowed=False, reason=reason)
 
     def _decide_against(
         self, challenger: Candidate, champion: Candidate, segments: Sequence[Segment]

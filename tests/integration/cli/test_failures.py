@@ -51,10 +51,13 @@ def test_a_half_written_bundle_is_rejected(trained: Place) -> None:
     assert "missing files or has too many: model.onnx" in ran.err
 
 
-def test_a_broken_champion_can_be_replaced_and_becomes_previous(trained: Place) -> None:
+def test_a_broken_champion_is_replaced_by_hand_and_becomes_previous(trained: Place) -> None:
     (bundle(trained) / "model.onnx").unlink()
-    ran = trained.good("train", "--estimator", "dummy", "--seed", "3", "--json")
+    ran = trained.call("train", "--estimator", "dummy", "--seed", "3", "--json")
+    assert ran.code == 3
     assert "housing/2 cannot be compared" in ran.document["reasons"][0]
+    assert "by hand" in ran.document["reasons"][0]
+    trained.good("models", "promote", "housing/3")
     assert trained.registered()[1:] == [("housing/2", ["previous"]), ("housing/3", ["champion"])]
 
 

@@ -32,6 +32,15 @@ class LedgerContract:
             ledger.append(entry(version))
         assert [*ledger.entries("houses")] == [entry(2), entry(1), entry(3)]
 
+    def test_a_promotion_that_ended_is_one_entry(self, ledger: Ledger) -> None:
+        ledger.append(entry(1).begun)
+        ledger.append(entry(1))
+        ledger.append(entry(2).begun)
+        ledger.append(entry(2).failed("somebody was faster"))
+        ledger.append(entry(3).begun)
+        failed = entry(2).failed("somebody was faster")
+        assert [*ledger.entries("houses")] == [entry(1), failed, entry(3).begun]
+
     def test_each_model_has_its_own_entries(self, ledger: Ledger) -> None:
         ledger.append(entry(1))
         ledger.append(entry(1, "flats"))

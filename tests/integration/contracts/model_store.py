@@ -16,9 +16,12 @@ import pytest
 from adapters.formats.manifest_file import read_manifest
 from application.model.load_model import LoadModel
 from application.ports import ModelStore
+from application.promotion.set_champion import SetChampion
 from domain.errors import ArtefactRejected, Conflict, Misconfigured, NotFound
 from domain.model.reference import ModelRef, ModelVersion
-from tests.fakes.model import MemoryRuntime
+from domain.promotion.ledger import Action, LedgerEntry, PromotionOutcome
+from tests.fakes.model import MemoryBundleCache, MemoryRuntime
+from tests.fakes.tracking import MemoryLedger
 from tests.support.samples import CREATED, NAME, sample_bundle
 
 DETAILS = {
@@ -246,6 +249,26 @@ class ModelStoreAliases:
         outcomes = at_once([partial(move, 2 + turn % 2) for turn in range(8)])
         (winner,) = [outcome for outcome in outcomes if not isinstance(outcome, Conflict)]
         assert store.resolve(ModelRef.parse("orchard")).number == winner
+
+    def test_a_promotion_that_conflicts_is_a_conflict_in_the_ledger_and_nothing_else(
+        self, store: ModelStore, saver: ModelStore
+    ) -> None:
+        first, other, late = (save(saver, seed) for seed in range(3))
+        store.set_alias(NAME, "champion", first.number, None)
+        ledger = MemoryLedger()
+        promote = SetChampion(store, ledger, MemoryBundleCache(), lambda: CREATED, "ada")
+        entry = LedgerEntry(
+            *(CREATED, Action.TRAIN, PromotionOutcome.PROMOTED, NAME),
+            *(late.label, first.label, "ada", ("RMSE is lower",)),
+        )
+        store.set_alias(NAME, "champion", other.number, first.number)
+        with pytest.raises(Conflict, match="nothing was changed"):
+            promote(entry, late, first, sample_bundle(2))
+        assert store.resolve(ModelRef(NAME)).number == other.number
+        assert [each.outcome for each in ledger.entries(NAME)] == [PromotionOutcome.CONFLICT]
+        promote(entry, late, other, sample_bundle(2))
+        assert store.resolve(ModelRef(NAME)).number == late.number
+        assert store.resolve(ModelRef(NAME, "previous")).number == other.number
 
     def test_of_many_that_set_a_new_alias_at_once_exactly_one_wins(
         self, store: ModelStore, saver: ModelStore

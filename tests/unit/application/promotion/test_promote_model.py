@@ -168,7 +168,7 @@ def test_a_champion_appointed_at_the_same_time_is_not_overruled() -> None:
     with pytest.raises(Conflict, match=r"nothing was changed"):
         world.promote(_version(3))
     assert world.aliases() == {"champion": 2}
-    assert [e.outcome for e in world.ledger.entries("houses")[3:]] == ["promoted", "conflict"]
+    assert [e.outcome for e in world.ledger.entries("houses")[3:]] == ["conflict"]
 
 
 def test_who_appoints_the_next_champion_meanwhile_has_the_last_word_on_the_previous_one() -> None:
