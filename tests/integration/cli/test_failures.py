@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.filesystem.file_model_store import FileStore
 from entrypoints.cli import main
 from tests.integration.cli.files import tree
 from tests.integration.processes import free_port
@@ -121,9 +122,9 @@ def test_a_home_that_cannot_be_written_is_unavailable(empty: Place) -> None:
 
 
 def test_a_champion_promoted_meanwhile_is_a_conflict(trained: Place) -> None:
-    """The runs are locked, so that training waits between saving its version and promoting it."""
+    """The ledger is locked, so that training waits between saving its version and promoting it."""
     trained.good("models", "promote", "housing/1")
-    with (trained / "artifacts/runs/.lock").open("wb") as lock:
+    with (trained / "artifacts/.ledger.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         training = subprocess.Popen(
             [PROGRAM, "train", "--estimator", "random_forest", "--param", "n_estimators=5"],
@@ -139,16 +140,20 @@ def test_a_champion_promoted_meanwhile_is_a_conflict(trained: Place) -> None:
             60,
             lambda: "the version is saved",
         )
-        trained.good("models", "promote", "housing/2")
+        FileStore(trained / "artifacts/models").set_alias("housing", "champion", 2, 1)
         fcntl.flock(lock, fcntl.LOCK_UN)
         out, err = training.communicate(timeout=60)
-    assert (training.returncode, out) == (75, "")
+    assert (training.returncode, out) == (75, ""), err
     assert "housing@champion points to version 2, not to version 1 as expected" in err
     assert trained.registered() == [
-        ("housing/1", ["previous"]),
-        ("housing/2", ["champion"]),
+        ("housing/1", []),
+        ("housing/2", ["champion", "previous"]),
         ("housing/3", []),
     ]
+    decisions = trained.good("models", "history", "--json").document["decisions"]
+    assert [each["outcome"] for each in decisions if each["version"] == "housing/3"] == ["conflict"]
+    run = json.loads((trained / "artifacts/runs/runs.jsonl").read_text().splitlines()[-1])
+    assert (run["status"], run["tags"]["promoted"]) == ("failed", "false")
 
 
 class Full(StringIO):
