@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from adapters.files.locks import locked
+from adapters.mlflow.moved_home import ARTIFACTS, follow_home, local_path
 from domain.errors import (
     Conflict,
     Misconfigured,
@@ -78,13 +79,13 @@ class MlflowConnection:
 
     def __init__(self, tracking_uri: str, home: Path) -> None:
         set_defaults()
-        self._home = home.resolve()
+        self.home = home.resolve()
         self._database = sqlite_file(tracking_uri)
         self.uri = f"sqlite:///{self._database}" if self._database else tracking_uri
         self.is_server = _scheme(tracking_uri) in _SERVERS
         self.where = self.uri if self._database else _without_secrets(tracking_uri)
         database = self._database
-        self._lock = Path(f"{database}.lock") if database else self._home / "mlflow.lock"
+        self._lock = Path(f"{database}.lock") if database else self.home / "mlflow.lock"
         self._opening = Lock()
         self._opened: MlflowClient | None = None
 
@@ -112,7 +113,7 @@ class MlflowConnection:
         """
         from mlflow.exceptions import MlflowException
 
-        folder = None if self.is_server else (self._home / "mlartifacts" / name).as_uri()
+        folder = None if self.is_server else (self.home / ARTIFACTS / name).as_uri()
         with self.client() as client:
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -127,7 +128,23 @@ class MlflowConnection:
                     f"{self.where}: the experiment {name!r} was deleted; restore it with "
                     f"mlflow experiments restore --experiment-id {found.experiment_id}"
                 )
+            if not self.is_server:
+                self._require_folder(name, found.artifact_location)
             return found.experiment_id
+
+    def _require_folder(self, name: str, address: str) -> None:
+        """Refuse to create folders outside of the home folder, where another one once was.
+
+        The same holds for MLflow's own experiment, `Default`: it is in some working directory.
+        """
+        path = local_path(address)
+        if path is None or path.is_relative_to(self.home):
+            return
+        if not path.exists() or name == "Default":
+            raise Misconfigured(
+                f"{self.where}: the experiment {name!r} keeps its files in {path}, which is not in "
+                f"the home folder {self.home}; use another name, or move its files back"
+            )
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -155,6 +172,8 @@ class MlflowConnection:
             _require_database(self.uri, self._database)
             client = MlflowClient(self.uri, self.uri)
             client.search_registered_models(max_results=1)
+            if self._database and self._database.parent == self.home:
+                follow_home(self._database)
             return client
 
     def _message(self, error: Exception) -> str:

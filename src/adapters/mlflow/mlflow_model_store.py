@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapters.formats.manifest_file import read_manifest
 from adapters.mlflow.mlflow_connection import MlflowConnection, pages
+from adapters.mlflow.moved_home import relocated
 from adapters.mlflow.pyfunc_package import describe, write_model
 from adapters.mlflow.version_tags import BUNDLE, DETAIL, FILES, missing_file, tags_of, version_of
 from domain.errors import Conflict, Misconfigured, ModelportError, NotFound, Unavailable
@@ -151,7 +152,7 @@ class MlflowStore:
                     )
             except (NotFound, Misconfigured) as error:
                 raise self._unknown(_ref(version)) from error
-            address = f"{source.rstrip('/')}/{path}"
+            address = f"{relocated(source, self._connection.home).rstrip('/')}/{path}"
             try:
                 with self._connection.translated():
                     found = download_artifacts(address, dst_path=folder, tracking_uri=uri)

@@ -279,6 +279,8 @@ class Settings(BaseModel):
         """Identifies the selected model store among others of the same home; without secrets."""
         if self.store_kind is StoreKind.FILE:
             return "file"
+        if self.mlflow_tracking_uri is None:
+            return "mlflow.db"
         scheme, _, rest = self.mlflow_uri.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
 

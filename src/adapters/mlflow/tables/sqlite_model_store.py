@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from adapters.formats.manifest_file import read_manifest
+from adapters.mlflow.moved_home import local_path, relocated
 from adapters.mlflow.version_tags import BUNDLE, FILES, version_of
 from application.ports import ModelStore
 from domain.model.bundle import Bundle, verified_manifest
@@ -134,10 +133,8 @@ class SqliteModelStore:
     def _folder(self, version: ModelVersion) -> Path | None:
         """Return the folder of a version's files; None if it is not on this machine."""
         sources = self._query(lambda tables: _column(tables, _SOURCE, version.name, version.number))
-        address = urlsplit(sources[0] if sources else "")
-        if address.scheme != "file" or address.netloc or address.query or address.fragment:
-            return None
-        return Path(url2pathname(address.path)) / FILES
+        path = local_path(relocated(sources[0], self.database.parent)) if sources else None
+        return path and path / FILES
 
 
 def _column(tables: sqlite3.Connection, query: str, *values: str | int) -> list[Any]:
