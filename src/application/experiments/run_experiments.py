@@ -19,6 +19,7 @@ from domain.errors import Misconfigured
 from domain.experiments.ladder import SEARCH, SPACE, Plan, Step, key, ladder
 from domain.experiments.results import Examination, ExperimentResults, StepResult
 from domain.experiments.step_selection import StepDecision, select_step
+from domain.numbers import rounded
 from domain.training.cross_validation import CrossValidation
 from domain.training.search_space import Trial
 from domain.training.specification import Estimator, Parameter, TrainingSpec
@@ -121,7 +122,7 @@ class _ExperimentRun:
         decision = self._add(step, found) if known else self.attempts[-1].decision
         took = "stored" if known else f"{sum(found.seconds):.1f} s to fit"
         rmse = found.rmse(self.rows.target)
-        self.report(f"{step.name}: RMSE {rmse:,.0f} ({took}); {decision.reason}")
+        self.report(f"{step.name}: RMSE {rounded(rmse)} ({took}); {decision.reason}")
 
     def search(self, champion: TrainingSpec) -> None:
         """Search for better hyper-parameters than the champion's, and attempt the result.
@@ -160,7 +161,9 @@ class _ExperimentRun:
             self.use_case.results.put(names[part], trials)
             lowest = min(trial.rmse for trial in trials)
             gain = trials[0].rmse - lowest
-            self.report(f"search in {part}: RMSE {lowest:,.0f}, {gain:,.0f} below its start")
+            self.report(
+                f"search in {part}: RMSE {rounded(lowest)}, {rounded(gain)} below its start"
+            )
         return [trials for trials in known.values() if trials]
 
     def results(self, champion: TrainingSpec) -> ExperimentResults:

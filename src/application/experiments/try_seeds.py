@@ -13,6 +13,7 @@ from domain.data.schema import Schema
 from domain.errors import Misconfigured
 from domain.experiments.ladder import key
 from domain.experiments.results import SeedResults, SeedScore
+from domain.numbers import rounded
 from domain.training.cross_validation import Fold
 from domain.training.specification import TrainingSpec
 
@@ -67,7 +68,7 @@ class TrySeeds:
             error = rmse(rows.target[folds[seed].holdout], model.predictions)
             scores[seed] = SeedScore(seed, error)
             self.results.put(names[seed], scores[seed])
-            report(f"seed {seed}: RMSE {error:,.0f}")
+            report(f"seed {seed}: RMSE {rounded(error)}")
         found = _summary(spec, data, [scores[seed] for seed in seeded])
         params = {"step": SEEDS, **spec.to_mapping(), "seed": len(found.seeds)}
         with self.tracker.run(f"{schema.name}-experiments", params, data) as run:

@@ -22,8 +22,9 @@ from domain.errors import InvalidData, InvalidRows, Misconfigured, Violation
 
 Matrix: TypeAlias = NDArray[np.float64]
 
-# The form of names of models; the name of a schema is the name of its models.
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+# The form of names of models; the name of a schema is the name of its models. The length is what
+# file systems and the columns of trackers take, with the suffixes and folders that adapters add.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class Schema:
         if not NAME.fullmatch(self.name):
             raise Misconfigured(
                 f"schema {self.name!r}: the name must be a letter, "
-                f"then letters, digits, dots, dashes or underscores"
+                f"then at most 99 letters, digits, dots, dashes or underscores"
             )
         if not self.features:
             raise Misconfigured(f"schema {self.name!r}: there must be at least one feature")

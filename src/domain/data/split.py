@@ -46,7 +46,8 @@ class Split:
         first = held + round(rows * self.validation)
         if held < 2 or rows - first < 2:
             raise InvalidData(
-                f"{rows} rows are too few: allowed: two or more to train on and to hold out"
+                f"{rows} rows are too few: {held} of them would be the hold-out and "
+                f"{rows - first} training rows; allowed: at least 2 of each"
             )
         shuffled = np.random.RandomState(self.seed).permutation(rows).astype(np.intp)
         return shuffled[first:], shuffled[:held]

@@ -7,6 +7,7 @@ import numpy as np
 
 from domain.data.feature import Vector
 from domain.evaluation.bootstrap import Resampling, difference
+from domain.numbers import rounded
 from domain.training.cross_validation import CrossValidation
 
 
@@ -62,15 +63,15 @@ def select_step(
     if taken or change.low > 0:
         verb = "taken: lowers" if taken else "refused: raises"
         reason = (
-            f"{verb} the RMSE of {against} by {_amount(abs(change.estimate))}{of_unit} "
-            f"({interval} {_amount(low)} to {_amount(high)}), {_cost(found.row_us - theirs.row_us)}"
+            f"{verb} the RMSE of {against} by {rounded(abs(change.estimate))}{of_unit} "
+            f"({interval} {rounded(low)} to {rounded(high)}), {_cost(found.row_us - theirs.row_us)}"
         )
     elif change.low == change.high == 0:
         reason = f"refused: its errors equal those of {against}, row by row"
     else:
         reason = (
             f"refused: not significantly different from {against}; the {interval} of the "
-            f"difference, {_amount(change.low)} to {_amount(change.high)}{of_unit}, includes zero"
+            f"difference, {rounded(change.low)} to {rounded(change.high)}{of_unit}, includes zero"
         )
     found_change = RmseChange(change.estimate, change.low, change.high)
     return StepDecision(taken, reason, against, found_change)
@@ -83,10 +84,6 @@ def rmse_interval(
     resampling = resampling or Resampling()
     means = resampling.means(found.squared(target)[:, np.newaxis])
     return resampling.interval(np.sqrt(means[:, 0]))
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 def _cost(microseconds: float) -> str:

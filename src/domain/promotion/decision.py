@@ -31,7 +31,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class PromotionDecision:
-    """Whether the challenger becomes champion, with reasons and checks."""
+    """Whether the challenger becomes champion, with reasons and checks.
+
+    The first reason is the one that decided.
+    """
 
     promoted: bool
     reasons: tuple[str, ...]

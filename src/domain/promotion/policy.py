@@ -9,6 +9,7 @@ from typing import Any
 from domain.errors import Misconfigured
 from domain.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Difference, Resampling, difference
 from domain.evaluation.segments import Segment
+from domain.numbers import readable
 from domain.promotion.candidate import Candidate, Incomparable
 from domain.promotion.decision import Check, PromotionDecision
 from domain.uncertainty.coverage import SegmentCoverage, Uncertainty
@@ -101,7 +102,8 @@ class PromotionPolicy:
     def _alone(self, challenger: Candidate, *, allowed: bool, reason: str) -> PromotionDecision:
         checks = (self._coverage(challenger.uncertainty), self._latency(challenger))
         failed = [check.summary for check in checks if check.passed is False]
-        return PromotionDecision(allowed and not failed, (reason, *failed), checks)
+        reasons = (*failed, reason) if allowed else (reason, *failed)
+        return PromotionDecision(allowed and not failed, reasons, checks)
 
     def _compare(
         self, challenger: Candidate, champion: Candidate, segments: Sequence[Segment]
@@ -119,8 +121,10 @@ class PromotionPolicy:
         )
         reasons = [_compared(found, champion.label), error.summary]
         if tie:
-            reasons.append(cost.summary)
-        reasons += [check.summary for check in checks[2:] if check.passed is False]
+            decided = f"neither RMSE is lower beyond doubt, and {cost.summary}"
+            reasons = [decided, *reasons]
+        failed = [check.summary for check in checks[2:] if check.passed is False]
+        reasons = [*failed, *reasons] if error.passed else [*reasons, *failed]
         if not challenger.trained_on_same_rows(champion):
             reasons.append(
                 f"{champion.label} was trained on other rows and may have seen rows of the hold-out"
@@ -137,9 +141,10 @@ class PromotionPolicy:
         else:
             outcome, summary = "tie", "not enough" if found.high < 0 else "a tie"
         required = f" (required: {-self.margin:.2%})" if self.margin else ""
+        low, high = readable(found.low, "+"), readable(found.high, "+")
         summary = (
-            f"with {self.confidence:.0%} confidence the difference is from {found.low:+,.2f} "
-            f"to {found.high:+,.2f}{required}: {summary}"
+            f"with {self.confidence:.0%} confidence the difference is from {low} to "
+            f"{high}{required}: {summary}"
         )
         passed = outcome == "win" or (outcome == "tie" and cheaper)
         return Check("error", passed, summary, {**found.to_mapping(), "outcome": outcome})
@@ -263,7 +268,7 @@ def _compared(found: Difference, label: str) -> str:
     ours, theirs = found.ours, found.theirs
     order = "lower" if ours < theirs else "not lower" if ours == theirs else "higher"
     return (
-        f"RMSE {ours:,.2f} is {order} than the {theirs:,.2f} of {label} "
+        f"RMSE {readable(ours)} is {order} than the {readable(theirs)} of {label} "
         f"on the same {found.rows:,} hold-out rows ({found.relative:+.2%})"
     )
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from application.scoring.progress import Progress
 from domain.errors import ModelportError
+from domain.numbers import readable
 from entrypoints.errors import outcome_of
 
 _QUIET_SECONDS = 60.0
@@ -133,7 +134,7 @@ def _is_number(cell: object) -> bool:
 
 def _cell_text(cell: object) -> str:
     if isinstance(cell, float):
-        return f"{cell:,.2f}" if abs(cell) >= 10 else f"{cell:.4f}"
+        return readable(cell)
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 

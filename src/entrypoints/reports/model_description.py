@@ -6,6 +6,7 @@ from application.model.load_model import LoadedModel
 from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.model.signature import signatures
+from domain.numbers import readable
 from domain.uncertainty.coverage import Uncertainty
 
 
@@ -46,7 +47,7 @@ def describe_intervals(uncertainty: Uncertainty | None) -> str:
         return "none"
     return (
         f"{uncertainty.level:.0%} intervals: coverage {uncertainty.coverage:.1%} on the hold-out, "
-        f"mean width {uncertainty.width:,.2f}, "
+        f"mean width {readable(uncertainty.width)}, "
         f"{uncertainty.narrower:.1%} less than intervals of constant width"
     )
 

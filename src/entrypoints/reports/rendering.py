@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from domain.numbers import readable, rounded
+
 if TYPE_CHECKING:
     from jinja2 import Environment
     from jinja2.runtime import Context
@@ -96,14 +98,14 @@ def amount(value: float | None) -> str:
         return ""
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
+    return rounded(value)
 
 
 def precise(value: float | None) -> str:
-    """Return a number for comparison: with two decimals from ten on, else four."""
+    """Return a number for comparison: with significant digits."""
     if value is None or isinstance(value, int):
         return amount(value)
-    return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.4f}"
+    return readable(value)
 
 
 def percent(value: float, decimals: int = 0) -> str:

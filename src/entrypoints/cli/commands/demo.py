@@ -23,6 +23,7 @@ from application.training.train_model import TrainingReport
 from domain.data.schema import Schema
 from domain.errors import NotFound, Unavailable
 from domain.model.reference import ModelRef
+from domain.numbers import readable
 from domain.scoring.batch_job import BatchReport
 from domain.training.specification import TrainingSpec
 from entrypoints.cli import output
@@ -87,7 +88,7 @@ def demo(as_json: AsJson = False) -> None:
         output.emit({"train": training, "predict": batch_document(batch), "serve": answer})
         return
     shown = {"request": f"POST {answer['url']}", "row": json.dumps(schema.example)}
-    value = f"{answer['answer']['predictions'][0]:,.2f} {schema.target.unit}".rstrip()
+    value = f"{readable(answer['answer']['predictions'][0])} {schema.target.unit}".rstrip()
     shown |= {schema.target.name: value, "model": answer["answer"]["model"]}
     output.show(output.facts(shown))
     output.show("\n[bold]What to try next[/]")

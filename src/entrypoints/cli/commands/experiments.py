@@ -14,6 +14,7 @@ from domain.data.schema import Schema
 from domain.data.split import Split
 from domain.experiments.ladder import Plan
 from domain.experiments.results import ExperimentResults, SeedResults
+from domain.numbers import rounded
 from entrypoints.cli import output
 from entrypoints.cli.options import (
     AsJson,
@@ -123,7 +124,7 @@ def seeds(
     unit = f" ({table.target.unit})" if table.target.unit else ""
     output.show_rows(["seed", f"RMSE{unit}"], rows)
     output.show("")
-    output.show(f"mean {found.mean:,.0f}, standard error {found.standard_error:,.0f}")
+    output.show(f"mean {rounded(found.mean)}, standard error {rounded(found.standard_error)}")
 
 
 @app.command()

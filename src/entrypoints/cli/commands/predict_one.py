@@ -10,6 +10,7 @@ from rich.markup import escape
 from application.scoring.explain_rows import ExplainRows, Explanations
 from application.scoring.predict_one import Predictions, PredictOne
 from domain.data.schema import Target
+from domain.numbers import readable
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
 from entrypoints.cli.options import AsJson, Interval, Model, SchemaFile, container, flag
@@ -78,10 +79,10 @@ def _read_rows(text: str) -> list[object]:
 
 def _lines(answer: Predictions, target: Target, interval: float | None) -> Iterator[str]:
     for row, value in enumerate(answer.values):
-        yield f"{escape(target.name)}: [bold]{value:,.2f}[/] {escape(target.unit)}".rstrip()
+        yield f"{escape(target.name)}: [bold]{readable(value)}[/] {escape(target.unit)}".rstrip()
         if answer.bounds is not None:
             lower, upper = answer.bounds.lower[row], answer.bounds.upper[row]
-            yield f"  {interval:.4g} interval: {lower:,.2f} to {upper:,.2f}"
+            yield f"  {interval:.4g} interval: {readable(lower)} to {readable(upper)}"
         if answer.extrapolates and answer.extrapolates[row]:
             names = escape(", ".join(answer.extrapolates[row]))
             yield f"  [yellow]outside the applicability domain[/] in {names}"
@@ -98,7 +99,7 @@ def contribution_bars(base: float, contributions: dict[str, float]) -> list[str]
     ordered = sorted(contributions.items(), key=lambda item: -abs(item[1]))
     largest = max(map(abs, contributions.values())) or 1.0
     names = max(map(len, ("base", *contributions)))
-    numbers = [f"{base:,.2f}", *(f"{value:+,.2f}" for _, value in ordered)]
+    numbers = [readable(base), *(readable(value, "+") for _, value in ordered)]
     width = max(map(len, numbers))
     lengths = [0, *(round(_BAR_WIDTH * abs(value) / largest) for _, value in ordered)]
     labels = ["base", *(name for name, _ in ordered)]

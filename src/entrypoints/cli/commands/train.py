@@ -178,8 +178,12 @@ def _outcome(report: TrainingReport) -> str:
 def _show_decision(outcome: str, decision: PromotionDecision) -> None:
     """Print the reason that decided, then the result of every check."""
     in_table = {check.summary for check in decision.checks}
-    first, *more = [escape(reason) for reason in decision.reasons if reason not in in_table]
-    output.show("\n  ".join([f"{outcome}: {first}", *more]))
+    first, *more = decision.reasons
+    lines = [
+        f"{outcome}: {escape(first)}",
+        *(escape(each) for each in more if each not in in_table),
+    ]
+    output.show("\n  ".join(lines))
     if decision.checks:
         output.show("")
         results = [(check.name, check.result, check.summary) for check in decision.checks]

@@ -63,7 +63,7 @@ class Bars:
         """Return a value as text."""
         if self.percent:
             return f"{value:.1%}"
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        return f"{value:,.0f}" if 100 <= abs(value) < 1e12 else f"{value:.3g}"
 
     def text(self, bar: Bar) -> str:
         """Return the value of a bar as text, with its interval."""

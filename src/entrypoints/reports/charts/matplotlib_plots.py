@@ -179,7 +179,7 @@ def _map(canvas: Canvas, axes: Axes, figure: Map) -> None:
 
 
 _THOUSANDS = FuncFormatter(
-    lambda value, _: f"{value:,.0f}" if abs(value) >= 10 or not value else f"{value:g}"
+    lambda value, _: f"{value:,.0f}" if 10 <= abs(value) < 1e12 or not value else f"{value:g}"
 )
 _PLOTS: dict[type, Callable[[Canvas, Axes, Any], None]] = {
     Dots: _dots,

@@ -191,6 +191,7 @@ def test_rows_mean_something_else_when_a_code_does(place: Feature) -> None:
     ("arguments", "why"),
     [
         ({"name": "my houses"}, r"schema 'my houses': the name must be a letter, then"),
+        ({"name": "h" * 101}, r"the name must be a letter, then at most 99 letters"),
         ({"name": ""}, r"schema '': the name must be"),
         ({"name": "a/b"}, r"schema 'a/b': the name must be"),
         ({"features": ()}, r"schema 'houses': there must be at least one feature"),

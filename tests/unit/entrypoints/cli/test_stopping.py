@@ -1,12 +1,21 @@
 import os
 import signal
 import weakref
+from collections.abc import Iterator
 from threading import Thread
 from time import sleep
 
 import pytest
 
 from entrypoints.cli.stopping import Terminated, stoppable
+
+
+@pytest.fixture(autouse=True)
+def _default_signal() -> Iterator[None]:
+    """Replace the handler that the run of the tests may have."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 class Anything:
