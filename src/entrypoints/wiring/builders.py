@@ -266,18 +266,11 @@ def _location_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
     return compile_statistics(statistics)
 
 
-def local_executor() -> Executor:
-    """Chunks on threads of this process."""
+def local_executor(may_abandon: bool = False) -> Executor:
+    """Chunks, or fits that an interrupt may abandon, on threads of this process."""
     from adapters.local.executors import ThreadExecutor
 
-    return ThreadExecutor()
-
-
-def fitting_threads() -> Executor:
-    """Fits on threads of this process; an interrupt does not wait for a fit."""
-    from adapters.local.executors import ThreadExecutor
-
-    return ThreadExecutor(may_abandon=True)
+    return ThreadExecutor(may_abandon)
 
 
 @needs("ray")

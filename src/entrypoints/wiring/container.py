@@ -104,7 +104,7 @@ class Container(containers.DeclarativeContainer):
             CalibrateIntervals,
             learner,
             runtime,
-            providers.ThreadSafeSingleton(builders.fitting_threads),
+            providers.ThreadSafeSingleton(builders.local_executor, may_abandon=True),
         ),
         signer,
     )
