@@ -26,6 +26,7 @@ from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.middleware.tracing import Tracing
 from entrypoints.http.middleware.trusted_proxies import TrustedProxies
 from entrypoints.http.uvicorn.connection import Timeouts
+from entrypoints.http.uvicorn.worker_server import HAS_MODEL
 from entrypoints.wiring.builders import now
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.settings import Accelerators, AccessLogKind, load_settings
@@ -70,6 +71,7 @@ class Application:
         self._state: dict[str, object] = {
             "timeouts": Timeouts(settings.header_seconds, settings.body_seconds),
             "metrics": requests,
+            HAS_MODEL: lambda: self._serving.ready,
         }
         if fast_path is not None:
             self._state["direct"] = fast_path.direct_answers(self.pipeline)

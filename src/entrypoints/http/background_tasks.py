@@ -39,6 +39,8 @@ log = logging.getLogger("modelport")
 _KEYS_SECONDS = 0.5
 _PUBLISH_SECONDS = 1.0
 _ACCESS_LOG_SECONDS = 0.2
+# A registry that does not answer delays the start no longer than this.
+_FIRST_LOAD_SECONDS = 10.0
 
 
 @dataclass
@@ -118,9 +120,9 @@ class BackgroundTasks:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the tasks while the block runs."""
-        stopped, access_log = Event(), self.metrics.access_log
-        following = create_task(self._follow(stopped))
+        """Run the tasks while the block runs; it begins once the model is loaded or cannot be."""
+        stopped, loaded, access_log = Event(), Event(), self.metrics.access_log
+        following = create_task(self._follow(stopped, loaded))
         tasks = [
             create_task(_repeat(self._publish, _PUBLISH_SECONDS, stopped)),
             create_task(_repeat(self._read_keys, _KEYS_SECONDS, stopped)),
@@ -128,6 +130,8 @@ class BackgroundTasks:
         if access_log is not None:
             tasks.append(create_task(_repeat(access_log.flush, _ACCESS_LOG_SECONDS, stopped)))
         try:
+            with suppress(TimeoutError):
+                await wait_for(loaded.wait(), _FIRST_LOAD_SECONDS)
             yield
         finally:
             stopped.set()
@@ -147,14 +151,20 @@ class BackgroundTasks:
     async def _read_keys(self) -> None:
         await to_thread(self.metrics.authenticator.refresh)
 
-    async def _follow(self, stopped: Event) -> None:
+    async def _follow(self, stopped: Event, loaded: Event) -> None:
         """Follow the model reference; a server may start before there is a model."""
         serving = self.metrics.serving
         await self._change(serving.restore)
         if serving.ready:
             label = serving.model().version.label
             log.info("%s is served from the cache until the registry answers", label)
-        await _repeat(self._refresh, self.poll_seconds, stopped)
+            loaded.set()
+
+        async def refresh() -> None:
+            await self._refresh()
+            loaded.set()
+
+        await _repeat(refresh, self.poll_seconds, stopped)
 
     async def _refresh(self) -> None:
         await self._change(self.metrics.serving.refresh)

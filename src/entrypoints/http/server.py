@@ -16,13 +16,13 @@ from entrypoints.errors import DONE
 from entrypoints.http.server_log import log_config
 from entrypoints.http.uvicorn.connection import Connection
 from entrypoints.http.uvicorn.graceful_shutdown import GracefulServer
-from entrypoints.http.uvicorn.workers import Workers, worker_sockets
+from entrypoints.http.uvicorn.workers import Workers, bind
 from entrypoints.wiring.container import build_container
 from entrypoints.wiring.settings import Accelerators, Settings, load_settings, variables
 
 _SHUTDOWN_SECONDS = 30
 # A worker that does not respond for this long is killed. It may only be slow: hence the long time.
-_HEALTH_CHECK_SECONDS = 20
+_HEALTH_CHECK_SECONDS = 10
 
 
 def run(
@@ -84,7 +84,7 @@ def _connection(accelerators: Accelerators) -> type[Connection]:
 
 def _serve(config: Config) -> None:
     if config.workers > 1:
-        Workers(config, worker_sockets(config)).run()
+        Workers(config, bind(config)).run()
         return
     server = GracefulServer(config)
     with suppress(KeyboardInterrupt):

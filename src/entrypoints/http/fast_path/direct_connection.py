@@ -15,8 +15,8 @@ from entrypoints.http.fast_path.direct_answers import PATH, DirectAnswers
 from entrypoints.http.middleware.request_context import (
     CLIENT_CLOSED_REQUEST,
     CLOSED_WITH,
+    CLOSING,
     CONTEXT,
-    STOPPING,
     RequestContext,
 )
 from entrypoints.http.uvicorn.connection import Connection
@@ -124,7 +124,7 @@ class DirectConnection(Connection):
             and not self._responding
             and not self.expect_100_continue
             and not self.flow.write_paused
-            and STOPPING not in self.app_state
+            and CLOSING not in self.app_state
             and all(name != b"content-encoding" for name, _ in self.headers)
         )
 

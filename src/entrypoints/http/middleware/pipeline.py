@@ -19,8 +19,9 @@ from entrypoints.http.middleware.admission import Authenticator, RequestLimits, 
 from entrypoints.http.middleware.request_context import (
     CLIENT_CLOSED_REQUEST,
     CLOSED_WITH,
+    CLOSING,
     CONTEXT,
-    STOPPING,
+    NOT_READY,
     RequestContext,
     read_id_and_token,
     record_error,
@@ -91,8 +92,10 @@ class RequestPipeline:
             HTTPException: it is refused.
         """
         route = context.route
-        if route.reports_readiness and scope.get("state", {}).get(STOPPING):
-            raise unavailable("stopping", "not ready: the server is stopping")
+        state = scope.get("state", {})
+        if route.reports_readiness and (reason := state.get(NOT_READY)):
+            label = "stopping" if CLOSING in state else "not_ready"
+            raise unavailable(label, f"not ready: {reason}")
         if route.needs is not None:
             self.limits.require_capacity()
             key = self._authenticator.authenticate(route.needs, token)

@@ -23,8 +23,10 @@ CLOSED_WITH = "modelport.closed_with"
 # The status of a caller that disconnected before the response started, as in nginx.
 CLIENT_CLOSED_REQUEST = 499
 
-# Key in the application state; present once the server shuts down.
-STOPPING = "stopping"
+# Keys in the application state: the reason why a server is not ready although it has a model;
+# present once it closes each connection after the response.
+NOT_READY = "not_ready"
+CLOSING = "closing"
 
 _INNER_CAPITAL = re.compile(r"(?<!^)[A-Z]")
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch

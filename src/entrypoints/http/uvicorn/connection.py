@@ -26,7 +26,7 @@ from entrypoints.http.error_responses import refusal
 from entrypoints.http.middleware.request_context import (
     CLIENT_CLOSED_REQUEST,
     CLOSED_WITH,
-    STOPPING,
+    CLOSING,
 )
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.route_table import route_of
@@ -107,7 +107,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_headers = False
         self._waiting_since = self.loop.time()
-        if STOPPING in self.app_state:
+        if CLOSING in self.app_state:
             self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -124,7 +124,7 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close after the response in progress, or after a moment if the connection is idle."""
-        self.app_state[STOPPING] = True
+        self.app_state[CLOSING] = True
         if self._responding:
             self.cycle.keep_alive = False
         else:

@@ -11,10 +11,11 @@ from asyncio import AbstractEventLoop, Protocol, get_running_loop, sleep
 from collections.abc import Iterator
 from contextlib import suppress
 from socket import socket
+from typing import cast
 
 from uvicorn import Server
 
-from entrypoints.http.middleware.request_context import STOPPING
+from entrypoints.http.middleware.request_context import CLOSING, NOT_READY
 from entrypoints.http.uvicorn.connection import Connection
 
 
@@ -29,7 +30,7 @@ class GracefulServer(Server):
             server.close()
         for listener in sockets or []:
             listener.close()
-        self.lifespan.state[STOPPING] = True
+        self.lifespan.state |= {CLOSING: True, NOT_READY: "the server is stopping"}
         await sleep(0)  # the event loop closes the listening sockets; the duplicates stay open
         for accepted in [each for duplicate in duplicates for each in _accept_all(duplicate)]:
             with suppress(OSError):  # the caller may have disconnected
@@ -37,7 +38,8 @@ class GracefulServer(Server):
         await super().shutdown(sockets)
 
     def _connection(self, loop: AbstractEventLoop | None = None) -> Protocol:
-        return Connection(self.config, self.server_state, self.lifespan.state, loop)
+        make = cast("type[Connection]", self.config.http_protocol_class)
+        return make(self.config, self.server_state, self.lifespan.state, loop)
 
 
 def _accept_all(listener: socket) -> Iterator[socket]:

@@ -18,7 +18,7 @@ from domain.data.feature import Vector
 from domain.data.schema import Matrix, Schema
 from domain.security.api_keys import Scope, create_api_key
 from entrypoints.http.fast_path.direct_connection import DirectConnection
-from entrypoints.http.middleware.request_context import STOPPING
+from entrypoints.http.middleware.request_context import CLOSING
 from entrypoints.http.uvicorn.connection import Connection
 from entrypoints.wiring.container import Container
 from entrypoints.wiring.settings import Accelerators
@@ -274,9 +274,9 @@ def test_a_full_server_refuses_and_an_invalid_request_counts_once() -> None:
 
 def test_while_the_server_stops_the_last_response_closes_the_connection() -> None:
     async def talk(server: RawServer) -> bytes:
-        server.state[STOPPING] = True
+        server.state[CLOSING] = True
         answer = await server.exchange([ONE])
-        del server.state[STOPPING]
+        del server.state[CLOSING]
         return answer
 
     assert b"\r\nconnection: close\r\n" in both(talk)
