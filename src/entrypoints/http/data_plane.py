@@ -4,7 +4,6 @@ from asyncio import Future, get_running_loop
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from os import cpu_count
 from time import perf_counter
 from typing import ParamSpec, TypeVar
@@ -44,8 +43,13 @@ class DataPlane:
 
         Background tasks use the threads of the event loop and never wait for requests.
         """
-        loop = get_running_loop()
-        return loop.run_in_executor(self._threads, partial(task, *args, **kwargs))
+        since = perf_counter()
+
+        def run() -> _Result:
+            self.batcher.calls.record_wait(since)
+            return task(*args, **kwargs)
+
+        return get_running_loop().run_in_executor(self._threads, run)
 
     async def predict(
         self, model: LoadedModel, rows: Rows, options: PredictionOptions = PLAIN

@@ -35,7 +35,7 @@ METRICS = {
     ),
     "modelport_queue_seconds": (
         "histogram",
-        "Time that the rows of a request wait for adaptive batching.",
+        "Time that requests wait for adaptive batching, or for a thread if they are large.",
     ),
     "modelport_compute_seconds": (
         "histogram",

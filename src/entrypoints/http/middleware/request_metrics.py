@@ -120,6 +120,11 @@ class ModelCallMetrics:
             for since in waiting:
                 self._queue.observe(start - since)
 
+    def record_wait(self, since: float) -> None:
+        """Count the wait of a request for a thread that begins now."""
+        with self._lock:
+            self._queue.observe(perf_counter() - since)
+
     @property
     def count(self) -> int:
         """The number of calls."""

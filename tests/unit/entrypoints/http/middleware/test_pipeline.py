@@ -273,10 +273,12 @@ def test_refusals_are_counted_by_reason(keyed: TestClient) -> None:
 
 
 def test_large_requests_count_as_calls_of_the_model(client: TestClient) -> None:
-    before = metrics(client)["modelport_batch_rows_sum"]
+    before = metrics(client)
     client.post("/predict", json={"data": [ROW] * 900})
     client.post("/invocations", json={"dataframe_records": [ROW] * 800})
-    assert metrics(client)["modelport_batch_rows_sum"] == before + 1700
+    after = metrics(client)
+    assert after["modelport_batch_rows_sum"] == before["modelport_batch_rows_sum"] + 1700
+    assert after["modelport_queue_seconds_count"] >= before["modelport_queue_seconds_count"] + 2
 
 
 def test_callers_cannot_add_label_values(client: TestClient) -> None:
