@@ -4,9 +4,11 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from io import BufferedRandom
 from pathlib import Path
+from stat import S_IMODE
 from uuid import uuid4
 
 from domain.errors import InvalidData, Unavailable
@@ -57,15 +59,22 @@ def json_line(value: object) -> bytes:
 
 @contextmanager
 def replacing(
-    path: Path, folder: Path, *, sync_content: bool = True, sync_name: bool = True
+    path: Path,
+    folder: Path,
+    *,
+    mode: int = 0o666,
+    sync_content: bool = True,
+    sync_name: bool = True,
 ) -> Iterator[BufferedRandom]:
     """Open a temporary file in `folder`, which replaces `path` when the block succeeds.
 
     Then the content is on disk. Without `sync_content` or `sync_name` the write is faster,
-    and a power failure may lose the content or the name.
+    and a power failure may lose the content or the name. A new file has the permissions of `mode`
+    and the umask; an existing one keeps its permissions, and its owner where that is permitted.
     """
     with _temporary(folder) as temporary:
-        with temporary.open("x+b") as stream:
+        with open(temporary, "x+b", opener=partial(os.open, mode=mode)) as stream:
+            _keep_permissions(path, stream.fileno())
             yield stream
             stream.flush()
             if sync_content:
@@ -75,10 +84,18 @@ def replacing(
         sync_folder(path.parent)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace the content of a file, or create it, with its folder where needed."""
+def _keep_permissions(path: Path, descriptor: int) -> None:
+    with suppress(FileNotFoundError):
+        stat = path.stat()
+        with suppress(PermissionError):
+            os.fchown(descriptor, stat.st_uid, stat.st_gid)
+        os.fchmod(descriptor, S_IMODE(stat.st_mode))
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Replace the content of a file, or create it with `mode`, with its folder where needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, path.parent) as stream:
+    with replacing(path, path.parent, mode=mode) as stream:
         stream.write(content)
 
 
@@ -97,7 +114,7 @@ def create_file(path: Path, content: bytes) -> None:
 
 def write_and_sync(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a new file with these permissions, and sync it to disk."""
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+    with open(path, "xb", opener=partial(os.open, mode=mode)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

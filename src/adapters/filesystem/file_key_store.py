@@ -9,6 +9,8 @@ from adapters.formats.api_keys_json import decode_keys, encode_keys
 from domain.errors import Misconfigured
 from domain.security.api_keys import ApiKey, KeyRing
 
+_OWNER_ONLY = 0o600
+
 _Stamp = tuple[int, int, int]
 
 
@@ -40,7 +42,7 @@ class FileKeyStore:
     def add(self, key: ApiKey) -> None:
         with os_errors_as_unavailable(self._path), locked(self._lock):
             ring = self.read() if self._path.exists() else KeyRing()
-            replace_file(self._path, encode_keys(ring.adding(key)))
+            replace_file(self._path, encode_keys(ring.adding(key)), _OWNER_ONLY)
 
     def revoke(self, which: str) -> None:
         with os_errors_as_unavailable(self._path), locked(self._lock):

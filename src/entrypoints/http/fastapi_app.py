@@ -29,8 +29,11 @@ from entrypoints.http.openapi_responses import ERROR_MODELS
 from entrypoints.http.protocols.mlflow.scoring_payload import MlflowRequest
 from entrypoints.http.protocols.mlflow.scoring_routes import mlflow_router
 from entrypoints.http.protocols.open_inference.infer_request import V2Request
-from entrypoints.http.protocols.open_inference.inference_routes import open_inference_router
-from entrypoints.http.route_table import route_of
+from entrypoints.http.protocols.open_inference.inference_routes import (
+    UNSUPPORTED,
+    open_inference_router,
+)
+from entrypoints.http.route_table import Protocol, route_of
 
 
 class DocumentedApi(FastAPI):
@@ -82,12 +85,15 @@ def fastapi_app(
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     """Answer for a path or method without a route."""
+    protocol = route_of(request.scope["path"]).protocol
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
         redirect = redirect_without_slash(request)
         if redirect is not None:
             return redirect
+        if protocol is Protocol.V2:
+            error = HTTPException(HTTPStatus.NOT_FOUND, UNSUPPORTED)
     record_error(request.scope, error)
-    response = error_response(route_of(request.scope["path"]).protocol, error)
+    response = error_response(protocol, error)
     if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = response.headers.get("allow", "GET")
         response.headers["allow"] = "GET, HEAD" if "GET" in allowed else allowed

@@ -61,6 +61,7 @@ _EXACT = {
         RouteInfo("/v2", protocol=Protocol.V2),
         RouteInfo("/v2/health/live", None, Protocol.V2),
         RouteInfo("/v2/health/ready", None, Protocol.V2, reports_readiness=True),
+        RouteInfo("/v2/repository/index", protocol=Protocol.V2),
         RouteInfo("/ping", None, Protocol.MLFLOW, reports_readiness=True),
         RouteInfo("/version", None, Protocol.MLFLOW),
         RouteInfo("/invocations", protocol=Protocol.MLFLOW),
@@ -69,7 +70,8 @@ _EXACT = {
 _ASSETS = RouteInfo("/swagger", None, headers=_PAGE)
 _INFER = RouteInfo(f"{_V2_MODEL}/infer", protocol=Protocol.V2)
 _MODEL_READY = RouteInfo(f"{_V2_MODEL}/ready", None, Protocol.V2, reports_readiness=True)
-_V2_OTHER = RouteInfo(_V2_MODEL, protocol=Protocol.V2)
+_MODEL = RouteInfo(_V2_MODEL, protocol=Protocol.V2)
+_V2_OTHER = RouteInfo("/v2/other", protocol=Protocol.V2)
 _OTHER = RouteInfo("other")
 
 
@@ -82,5 +84,7 @@ def _further(path: str) -> RouteInfo:
     if path.startswith("/v2/"):
         if path.endswith("/infer"):
             return _INFER
-        return _MODEL_READY if path.endswith("/ready") else _V2_OTHER
+        if path.endswith("/ready"):
+            return _MODEL_READY
+        return _MODEL if path.startswith("/v2/models/") else _V2_OTHER
     return _ASSETS if path.startswith("/swagger/") else _OTHER

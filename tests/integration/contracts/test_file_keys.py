@@ -1,4 +1,5 @@
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 
@@ -43,3 +44,21 @@ class TestFileKeys(KeyStoreContract):
     def test_the_file_holds_no_token(self, store: FileKeyStore, tmp_path: Path) -> None:
         store.add(key("one"))
         assert b"mp_" not in (tmp_path / "keys" / "keys.json").read_bytes()
+
+    def test_the_file_is_for_its_owner_only(self, store: FileKeyStore, tmp_path: Path) -> None:
+        store.add(key("one"))
+        assert permissions(tmp_path / "keys" / "keys.json") == 0o600
+
+    @pytest.mark.parametrize("mode", [0o640, 0o644, 0o400])
+    def test_permissions_that_an_operator_has_set_are_kept(
+        self, store: FileKeyStore, tmp_path: Path, mode: int
+    ) -> None:
+        store.add(key("one"))
+        (tmp_path / "keys" / "keys.json").chmod(mode)
+        store.add(key("two", 2))
+        store.revoke("one")
+        assert permissions(tmp_path / "keys" / "keys.json") == mode
+
+
+def permissions(path: Path) -> int:
+    return S_IMODE(path.stat().st_mode)

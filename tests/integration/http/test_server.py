@@ -119,6 +119,46 @@ def test_head_is_answered_without_a_body(either_server: Server) -> None:
     assert not set(b"{<#") & set(answer)
 
 
+@pytest.mark.parametrize("host", ["", "Host: a\r\nHost: a\r\n", "Host: a\r\nX: y\r\nhost: b\r\n"])
+def test_no_host_or_several_are_refused(either_server: Server, host: str) -> None:
+    request = f"GET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n"
+    assert exchange(either_server, request.encode()).startswith(b"HTTP/1.1 400 ")
+    assert exchange(either_server, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+MALFORMED = [
+    b"NONSENSE\r\n\r\n",
+    b"GET  HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost\r\n\r\n",
+    b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /health HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+    head("Transfer-Encoding: chunked") + b"nonsense\r\n",
+]
+
+
+def test_malformed_requests_are_refused_and_do_not_fill_the_log(either_server: Server) -> None:
+    for request in MALFORMED * 5:
+        answer = exchange(either_server, request)
+        assert answer.startswith(b"HTTP/1.1 400 "), request
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 400
+    for _ in range(5):  # an upgrade is not supported, and the request is answered without
+        upgrade = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+        with connected(either_server) as connection:
+            connection.sendall(upgrade)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+    said = [line for line in either_server.said().splitlines() if "WARNING" in line]
+    assert len([line for line in said if "HTTP" in line or "pgrade" in line]) == 1
+    assert "a request from 127.0.0.1 port " in said[-1]
+
+
+def test_what_follows_a_request_does_not_take_its_answer(either_server: Server) -> None:
+    request = head(f"Content-Length: {len(BODY)}") + BODY
+    answer = exchange(either_server, request + b"NONSENSE\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b" 200 OK") == 1
+
+
 def test_a_body_in_pieces_is_read_whole(either_server: Server) -> None:
     pieces = (b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:10], BODY[10:]))
     answer = exchange(

@@ -72,6 +72,28 @@ async def ask(client: Any, name: str, rows: list[Any]) -> dict[str, Any]:
         "other_ready": await call("is_model_ready", "SESAME"),
         "other_version_ready": await call("is_model_ready", name, "999"),
         "server": await call("get_server_metadata"),
+        "config": await call("get_model_config", name),
+        "config_of_version": await call("get_model_config", name, version),
+        "index": await call("get_model_repository_index"),
+        "unsupported": [
+            await fault(method, *arguments)
+            for method, *arguments in (
+                ("load_model", name),
+                ("unload_model", name),
+                ("get_inference_statistics",),
+                ("get_inference_statistics", name),
+                ("get_trace_settings",),
+                ("get_trace_settings", name),
+                ("update_trace_settings", name, {"trace_level": "OFF"}),
+                ("get_log_settings",),
+                ("update_log_settings", {"log_info": False}),
+                ("get_system_shared_memory_status",),
+                ("register_system_shared_memory", "SESAME", "/SESAME", 64),
+                ("unregister_system_shared_memory",),
+                ("get_cuda_shared_memory_status",),
+                ("unregister_cuda_shared_memory",),
+            )
+        ],
         "model": model,
         "infers": {
             f"{binary=} {wanted=} {column=}": await infer(
@@ -94,7 +116,7 @@ async def ask(client: Any, name: str, rows: list[Any]) -> dict[str, Any]:
             "too few tensors": await fault("infer", name, good[1:]),
             "compressed": await fault("infer", name, good, request_compression_algorithm="gzip"),
             "metadata": await fault("get_model_metadata", "SESAME"),
-            "not of this protocol": await fault("get_model_config", name),
+            "config": await fault("get_model_config", "SESAME"),
         },
     }
 

@@ -48,11 +48,35 @@ def test_server_and_model_are_ready_and_no_other(answers: dict[str, Any]) -> Non
 
 def test_metadata_tells_what_to_send(answers: dict[str, Any], server: Asked) -> None:
     model = answers["model"]
-    assert answers["server"]["extensions"] == ["binary_tensor_data"]
+    assert answers["server"]["extensions"] == ["binary_tensor_data", "model_configuration"]
     assert (model["name"], model["versions"]) == ("housing", ["1"])
     assert [tensor["name"] for tensor in model["inputs"]] == [*server.rows[0]]
     assert model["inputs"][-1] == {"name": "ocean_proximity", "datatype": "BYTES", "shape": [-1]}
     assert model["outputs"] == [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
+
+
+def test_the_configuration_has_the_tensors_of_the_metadata(answers: dict[str, Any]) -> None:
+    config, model = answers["config"], answers["model"]
+    kinds = {"FP64": "TYPE_FP64", "BYTES": "TYPE_STRING"}
+    assert config == answers["config_of_version"]
+    assert (config["name"], config["platform"]) == (model["name"], model["platform"])
+    assert config["max_batch_size"] == 0
+    for configured, tensors in (("input", "inputs"), ("output", "outputs")):
+        assert config[configured] == [
+            {"name": each["name"], "data_type": kinds[each["datatype"]], "dims": each["shape"]}
+            for each in model[tensors]
+        ]
+
+
+def test_the_repository_has_the_served_version(answers: dict[str, Any]) -> None:
+    assert answers["index"] == [{"name": "housing", "version": "1", "state": "READY", "reason": ""}]
+
+
+def test_calls_that_only_triton_answers_are_refused_in_words(answers: dict[str, Any]) -> None:
+    assert len(answers["unsupported"]) == 14
+    for said in answers["unsupported"]:
+        assert said["status"] == "404"
+        assert said["message"].startswith("this call is not supported; supported: ")
 
 
 def test_every_form_gives_what_the_native_api_gives_to_the_last_bit(
@@ -91,7 +115,7 @@ def test_nothing_need_be_asked_for(answers: dict[str, Any], server: Asked) -> No
         ("too few tensors", "400", "'longitude' missing"),
         ("compressed", "415", "content encoding"),
         ("metadata", "404", "the model here is 'housing'"),
-        ("not of this protocol", "404", "Not Found"),
+        ("config", "404", "the model here is 'housing'"),
     ],
 )
 def test_the_client_understands_every_error(

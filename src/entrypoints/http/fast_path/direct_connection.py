@@ -112,6 +112,14 @@ class DirectConnection(Connection):
         """Let the application answer an admitted request with this body."""
         self._start_held(content, context, complete=True)
 
+    def _refuse_malformed(self) -> None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._start_held(held)
+        elif self._accepted and self._direct is not None:
+            self._direct.flush()
+        super()._refuse_malformed()
+
     def _is_plain(self) -> bool:
         parser = self.parser
         return (

@@ -6,6 +6,7 @@ fast path takes a few tens.
 """
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from itertools import count
 from secrets import token_hex
 from time import perf_counter
@@ -22,8 +23,9 @@ from entrypoints.http.middleware.request_context import (
     CLOSING,
     CONTEXT,
     NOT_READY,
+    RefusedRequest,
     RequestContext,
-    read_id_and_token,
+    read_headers,
     record_error,
 )
 from entrypoints.http.middleware.request_metrics import RequestMetrics
@@ -80,10 +82,10 @@ class RequestPipeline:
         self, route: RouteInfo, headers: Iterable[tuple[bytes, bytes]]
     ) -> tuple[RequestContext, bytes]:
         """Return the context of a request that begins, and its API key."""
-        request_id, token = read_id_and_token(headers)
+        request_id, token, hosts = read_headers(headers)
         if not request_id:
             request_id = b"%b%x" % (self._id_prefix, next(self._numbers))
-        return RequestContext(route, request_id), token
+        return RequestContext(route, request_id, hosts), token
 
     def admit(self, context: RequestContext, token: bytes, scope: Scope) -> None:
         """Admit a request; `close` ends it.
@@ -92,6 +94,8 @@ class RequestPipeline:
             HTTPException: it is refused.
         """
         route = context.route
+        if context.hosts != 1:
+            _require_host(context.hosts, scope.get("http_version", "1.1"))
         state = scope.get("state", {})
         if route.reports_readiness and (reason := state.get(NOT_READY)):
             label = "stopping" if CLOSING in state else "not_ready"
@@ -117,3 +121,14 @@ class RequestPipeline:
             self._log.record(context, seconds, scope["method"])
         if self._tracing is not None:
             self._tracing.record_request(context, seconds, scope)
+
+
+def _require_host(hosts: int, http_version: str) -> None:
+    """Check the number of `Host` headers (RFC 9112, 3.2).
+
+    Raises:
+        HTTPException: there are several, or none in HTTP/1.1.
+    """
+    if hosts or http_version == "1.1":
+        detail = f"the request has {hosts or 'no'} Host headers; allowed: one"
+        raise RefusedRequest(HTTPStatus.BAD_REQUEST, "host", detail)

@@ -36,11 +36,13 @@ class RequestContext:
     """One request. `status` is 0 until the response starts; `send` adds the common headers.
 
     `start` is when its headers were read, by `perf_counter`; `respond` sends to the server.
+    `hosts` is the number of its `Host` headers.
     `refusal` is the reason why it was refused or failed, one of a fixed set; empty if it was not.
     """
 
     __slots__ = (
         *(
+            "hosts",
             "id",
             "key",
             "model",
@@ -56,8 +58,9 @@ class RequestContext:
 
     respond: Send
 
-    def __init__(self, route: RouteInfo, request_id: bytes) -> None:
+    def __init__(self, route: RouteInfo, request_id: bytes, hosts: int = 1) -> None:
         self.start = perf_counter()
+        self.hosts = hosts
         self.route = route
         self.id = request_id
         self.status = 0
@@ -117,9 +120,13 @@ def _reason(error: Exception) -> str:
     return HTTPStatus(status).name.lower()
 
 
-def read_id_and_token(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Return the valid request id of the caller and its API key; empty if absent."""
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes, int]:
+    """Return the valid request id of the caller, its API key and the number of `Host` headers.
+
+    Id and key are empty if absent.
+    """
     request_id = bearer = key = b""
+    hosts = 0
     for name, value in headers:
         if name == b"x-request-id":
             request_id = value if _VALID_ID(value) else b""
@@ -127,4 +134,6 @@ def read_id_and_token(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, by
             bearer = value[7:].strip()
         elif name == b"x-api-key":
             key = value
-    return request_id, bearer or key
+        elif name == b"host":
+            hosts += 1
+    return request_id, bearer or key, hosts

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -30,8 +31,10 @@ from entrypoints.http.middleware.request_context import (
 )
 from entrypoints.http.middleware.request_metrics import RequestMetrics
 from entrypoints.http.route_table import route_of
+from entrypoints.http.uvicorn.malformed_requests import MalformedRequests
 
 _MAX_HEADER_BYTES = 65_536
+_INVALID = "invalid_http"
 _LINGER_SECONDS = 1.0
 _CHECKS_PER_TIMEOUT = 4
 
@@ -86,8 +89,15 @@ class Connection(HttpToolsProtocol):
         cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        """Read data; refuse headers that are too large."""
-        super().data_received(data)
+        """Read data; refuse what is not HTTP, and headers that are too large."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self._refuse_malformed()
+            return
+        except HttpParserUpgrade:
+            pass  # there is no other protocol: the request is answered by this one
         if self._in_headers:
             self._header_bytes += len(data)
             if self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
@@ -118,10 +128,6 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self._waiting_since = None
 
-    def send_400_response(self, msg: str) -> None:
-        self._count("invalid_http")
-        super().send_400_response(msg)
-
     def shutdown(self) -> None:
         """Close after the response in progress, or after a moment if the connection is idle."""
         self.app_state[CLOSING] = True
@@ -139,6 +145,22 @@ class Connection(HttpToolsProtocol):
         metrics: RequestMetrics | None = self.app_state.get("metrics")
         if metrics is not None:
             metrics.refuse(reason)
+
+    @property
+    def _in_body(self) -> bool:
+        return not self._in_headers and self._waiting_since is not None
+
+    def _refuse_malformed(self) -> None:
+        self.app_state.setdefault("malformed", MalformedRequests()).record(self.client, self.loop)
+        if self._responding and not self._in_body:
+            self._count(_INVALID)
+            # A response now would be taken for that of the request before.
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        if self._in_body:
+            cast("dict[str, Any]", self.scope)[CLOSED_WITH] = HTTPStatus.BAD_REQUEST.value
+        self._refuse(HTTPStatus.BAD_REQUEST, _INVALID, "the request is not valid HTTP")
 
     def _close_if_idle(self) -> None:
         if not self._responding:
@@ -177,8 +199,8 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, reason: str, detail: str) -> None:
         """Respond without the application, unless its response has started, and close."""
         self._count(reason)
-        path = "" if self._in_headers else self.scope["path"]
-        if self._in_headers or not self.cycle.response_started:
+        path = self.scope["path"] if self._in_body else ""
+        if not self._in_body or not self.cycle.response_started:
             self.transport.write(_response(path, status, detail))
         self.transport.close()
 

@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 from application.model.load_model import LoadedModel
 from application.scoring.predict_one import Predictions
+from application.serving.served_model import ServedModel
 from domain.data.schema import Schema
 from domain.model.reference import ModelVersion
 from entrypoints.http.protocols.open_inference.infer_request import HEADER, PREDICTION, InferRequest
 from entrypoints.http.protocols.open_inference.inputs import datatypes
-from entrypoints.http.protocols.open_inference.tensors import DATATYPES, FLOATS
+from entrypoints.http.protocols.open_inference.tensors import BYTES, DATATYPES, FLOATS
 
 _DATATYPE = "FP64"
+_PLATFORM = "modelport_onnx"
 
 
 class V2TensorMetadata(BaseModel):
@@ -53,7 +55,7 @@ class V2Server(BaseModel):
 
     name: str = "modelport"
     version: str
-    extensions: list[str] = ["binary_tensor_data"]
+    extensions: list[str] = ["binary_tensor_data", "model_configuration"]
 
 
 class V2ModelReady(BaseModel):
@@ -68,9 +70,39 @@ class V2Model(BaseModel):
 
     name: str
     versions: list[str]
-    platform: str = "modelport_onnx"
+    platform: str = _PLATFORM
     inputs: list[V2TensorMetadata] = Field(description="One per feature.")
     outputs: list[V2TensorMetadata] = Field(description=f"`{PREDICTION}`.")
+
+
+class V2TensorConfig(BaseModel):
+    """A tensor in a model configuration."""
+
+    name: str
+    data_type: str
+    dims: list[int] = Field(description="-1 is any number of rows.")
+
+
+class V2ModelConfig(BaseModel):
+    """The configuration of the model, in the form of Triton."""
+
+    name: str
+    platform: str = _PLATFORM
+    backend: str = "modelport"
+    max_batch_size: int = Field(
+        default=0, description="0: the rows are a dimension of the tensors."
+    )
+    input: list[V2TensorConfig]
+    output: list[V2TensorConfig]
+
+
+class V2IndexEntry(BaseModel):
+    """A model of the repository; without a version while none is loaded."""
+
+    name: str
+    version: str | SkipJsonSchema[None] = None
+    state: str = Field(json_schema_extra={"enum": ["READY", "UNAVAILABLE"]})
+    reason: str
 
 
 def server_metadata() -> V2Server:
@@ -88,6 +120,30 @@ def model_metadata(model: LoadedModel) -> V2Model:
         inputs=inputs,
         outputs=[_any_rows(PREDICTION, _DATATYPE)],
     )
+
+
+def model_config(model: LoadedModel) -> V2ModelConfig:
+    """Return the configuration of the model: the same tensors as in its metadata."""
+    metadata = model_metadata(model)
+    return V2ModelConfig(
+        name=metadata.name,
+        input=[*map(_configured, metadata.inputs)],
+        output=[*map(_configured, metadata.outputs)],
+    )
+
+
+def repository_index(serving: ServedModel) -> list[V2IndexEntry]:
+    """Return the one model that is served here."""
+    state = serving.state
+    if state.model is None:
+        return [V2IndexEntry(name=serving.ref.name, state="UNAVAILABLE", reason=state.problem)]
+    version = state.model.version
+    return [V2IndexEntry(name=version.name, version=str(version.number), state="READY", reason="")]
+
+
+def _configured(tensor: V2TensorMetadata) -> V2TensorConfig:
+    kind = "STRING" if tensor.datatype == BYTES else tensor.datatype
+    return V2TensorConfig(name=tensor.name, data_type=f"TYPE_{kind}", dims=tensor.shape)
 
 
 def _any_rows(name: str, datatype: str) -> V2TensorMetadata:

@@ -24,20 +24,33 @@ from entrypoints.http.error_responses import retry_headers
 from entrypoints.http.openapi_responses import errors_of, reference, with_key
 from entrypoints.http.protocols.open_inference.infer_request import HEADER, V2Request, read_request
 from entrypoints.http.protocols.open_inference.inference_responses import (
+    V2IndexEntry,
     V2Model,
+    V2ModelConfig,
     V2ModelReady,
     V2Response,
     V2Server,
     infer_response,
+    model_config,
     model_metadata,
+    repository_index,
     server_metadata,
 )
 from entrypoints.http.protocols.open_inference.inputs import datatypes, read_table
 from entrypoints.http.protocols.table_scoring import Decode, Present, respond
 from entrypoints.http.route_table import Protocol
 
+# Clients of Triton have calls that only Triton answers.
+UNSUPPORTED = (
+    "this call is not supported; supported: metadata of server and model, health and readiness, "
+    "config, infer, and the repository index; statistics are in /metrics"
+)
+
 _MODEL = "/v2/models/{model}"
 _VERSION = f"{_MODEL}/versions/{{version}}"
+
+# The path of Triton's statistics of all models has this in the place of a model.
+_STATISTICS = "stats"
 
 # Clients of the protocol name any of these, or nothing at all.
 _MEDIA_TYPES = ("", "application/json", "application/octet-stream")
@@ -56,6 +69,7 @@ def open_inference_router(data_plane: DataPlane, schema: Schema | None) -> APIRo
     """Return the routes below `/v2`; the example is a row of the schema."""
     router = APIRouter(route_class=ApiRoute, tags=["Open Inference Protocol V2"])
     _add_server_routes(router, data_plane.serving)
+    _add_repository_routes(router, data_plane.serving)
     _add_model_routes(router, data_plane.serving)
 
     async def infer(request: Request) -> Response:
@@ -141,9 +155,25 @@ def _add_server_routes(router: APIRouter, serving: ServedModel) -> None:
         return JSONResponse({"ready": True})
 
 
+def _add_repository_routes(router: APIRouter, serving: ServedModel) -> None:
+    @router.post(
+        "/v2/repository/index",
+        summary="The models that are served here",
+        response_description="Done.",
+        response_model_exclude_none=True,
+        **with_key(Protocol.V2, {}),
+    )
+    async def v2_index() -> list[V2IndexEntry]:
+        """Return the model with its state; models are loaded through the registry only."""
+        return repository_index(serving)
+
+
 def _add_model_routes(router: APIRouter, serving: ServedModel) -> None:
     async def v2_model(request: Request) -> V2Model:
         return model_metadata(_served(serving, **request.path_params))
+
+    async def v2_model_config(request: Request) -> V2ModelConfig:
+        return model_config(_served(serving, **request.path_params))
 
     async def v2_model_ready(request: Request) -> V2ModelReady:
         model = _served(serving, **request.path_params)
@@ -157,6 +187,13 @@ def _add_model_routes(router: APIRouter, serving: ServedModel) -> None:
             response_description="Done.",
             **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path)),
         )(v2_model)
+        router.get(
+            f"{path}/config",
+            summary="The configuration of the model",
+            description="Return the tensors in the form of Triton's model configuration.",
+            response_description="Done.",
+            **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path)),
+        )(v2_model_config)
         router.get(
             f"{path}/ready",
             summary="Whether the model answers",
@@ -175,6 +212,8 @@ def _served(serving: ServedModel, model: str, version: str | None = None) -> Loa
         Unavailable: it is not loaded yet.
     """
     name = serving.ref.name
+    if model == _STATISTICS != name:
+        raise NotFound(UNSUPPORTED)
     if model != name:
         raise NotFound(f"there is no model of this name; the model here is {name!r}")
     served = serving.model()

@@ -334,3 +334,43 @@ def test_a_path_without_a_route_is_refused_in_the_format_of_its_protocol(
     answer = client.get(path)
     assert answer.status_code in (404, 405)
     assert {*answer.json()} == {"error"}
+
+
+def head_of(client: TestClient, version: str, *hosts: str) -> tuple[int, bytes]:
+    """Return status and body for a request with these `Host` headers."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "http_version": version,
+        "path": "/v2",
+        "query_string": b"",
+        "headers": [(b"host", host.encode()) for host in hosts],
+    }
+    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    return sent[0]["status"], sent[1]["body"]
+
+
+@pytest.mark.parametrize("hosts", [(), ("a", "a"), ("a", "b"), ("a", "b", "c")])
+def test_another_number_of_hosts_than_one_is_refused(
+    client: TestClient, hosts: tuple[str, ...]
+) -> None:
+    status, body = head_of(client, "1.1", *hosts)
+    assert status == 400
+    assert json.loads(body) == {
+        "error": f"the request has {len(hosts) or 'no'} Host headers; allowed: one"
+    }
+
+
+@pytest.mark.parametrize(("version", "hosts"), [("1.1", ("a",)), ("1.0", ()), ("1.1", ("",))])
+def test_one_host_is_enough_and_old_callers_have_none(
+    client: TestClient, version: str, hosts: tuple[str, ...]
+) -> None:
+    assert head_of(client, version, *hosts)[0] == 200
