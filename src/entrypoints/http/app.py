@@ -20,6 +20,7 @@ from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.fastapi_app import fastapi_app
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.admission import Authenticator, RequestLimits
+from entrypoints.http.middleware.content_decoding import ContentDecoding
 from entrypoints.http.middleware.exposition import MetricsFolder
 from entrypoints.http.middleware.pipeline import RequestPipeline
 from entrypoints.http.middleware.request_metrics import RequestMetrics
@@ -60,7 +61,9 @@ class Application:
         accelerated = settings.accelerators is not Accelerators.NONE
         fast_path = _fast_path(self._data_plane, self._ordinary) if accelerated else None
         self.pipeline = RequestPipeline(
-            self._ordinary if fast_path is None else fast_path.answer,
+            ContentDecoding(
+                self._ordinary if fast_path is None else fast_path.answer, settings.max_body_bytes
+            ),
             authenticator,
             limits,
             requests,

@@ -24,7 +24,7 @@ _ALLOWED = 'allowed: {"data": [{…}, …]}, optionally with "interval" and "ext
 _ERRORS = {
     400: "The body is not JSON.",
     413: "Too many rows or bytes.",
-    415: "The body is not of type application/json.",
+    415: "The body is not of type application/json, or of another content encoding.",
     422: "A row breaks the schema (every field that does is named), or the level is not allowed.",
     503: "No model is ready to answer.",
 }

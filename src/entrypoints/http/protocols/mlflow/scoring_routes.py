@@ -37,7 +37,7 @@ _NOT_READY = {503: "No model is ready; gives the reason."}
 _ERRORS = {
     400: "The body is not what the protocol or the schema needs; names the field.",
     413: "Too many rows or bytes.",
-    415: "The body is of another content type, or compressed.",
+    415: "The body is of another content type or content encoding.",
     **_NOT_READY,
 }
 

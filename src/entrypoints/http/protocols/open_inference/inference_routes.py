@@ -60,7 +60,7 @@ _NOT_HERE = {404: "Another model, or another version, answers here.", **_NOT_REA
 _ERRORS = {
     400: "The body is not what the protocol or the schema needs; names the field.",
     413: "Too many rows or bytes.",
-    415: "The body is of another content type, or compressed.",
+    415: "The body is of another content type or content encoding.",
     **_NOT_HERE,
 }
 
@@ -94,7 +94,7 @@ def infer_decoder(scope: Scope, admit: Callable[[int], None]) -> Decode:
     """Return what decodes the body of a request with these headers; `admit` checks its rows.
 
     Raises:
-        HTTPException: the body is of another content type, or compressed.
+        HTTPException: the body is of another content type.
         InvalidData: the length of the JSON is announced twice.
     """
     headers = Headers(scope=scope)
@@ -102,8 +102,6 @@ def infer_decoder(scope: Scope, admit: Callable[[int], None]) -> Decode:
     if media_type not in _MEDIA_TYPES:
         allowed = " or ".join(_MEDIA_TYPES[1:])
         raise HTTPException(415, f"the body is of another content type; allowed: {allowed}")
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise HTTPException(415, "the body has a content encoding; allowed: none")
     lengths = headers.getlist(HEADER)
     if len(lengths) > 1:
         raise InvalidData(f"{HEADER}: is given {len(lengths)} times; allowed: once")

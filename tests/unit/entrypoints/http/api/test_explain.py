@@ -186,7 +186,7 @@ def test_the_work_stops_when_the_caller_leaves(
             "path": "/explain",
             "root_path": "",
             "query_string": b"",
-            "headers": [(b"content-type", b"application/json")],
+            "headers": [(b"host", b"x"), (b"content-type", b"application/json")],
         }
         asked = asyncio.create_task(app(scope, receive, send))
         assert await asyncio.to_thread(explainers.started.acquire, timeout=20)

@@ -1,6 +1,7 @@
 """Requests that are answered without ASGI: the same bytes, counts and log as through uvicorn."""
 
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,7 +61,11 @@ REQUESTS: Mapping[str, bytes] = {
     "failing": FAILING,
     "not JSON": request(b"{", "X-Request-ID: broken"),
     "another type": request({"data": [ROW]}, "Content-Type: text/csv", "X-Request-ID: type"),
-    "compressed": request(b"x", "Content-Encoding: br", "X-Request-ID: br"),
+    "another encoding": request(b"x", "Content-Encoding: br", "X-Request-ID: br"),
+    "compressed": request(gzip.compress(TEXT), "Content-Encoding: gzip", "X-Request-ID: gzip"),
+    "damaged": request(TEXT, "Content-Encoding: gzip", "X-Request-ID: damaged"),
+    "no host": ONE.replace(b"Host: x\r\n", b""),
+    "two hosts": ONE.replace(b"Host: x\r\n", b"Host: x\r\nHost: x\r\n"),
     "too many rows": request({"data": [ROW] * 51}, "X-Request-ID: many"),
     "too long": request(b" " * 30_000, "X-Request-ID: long"),
     "on a thread": request({"data": [ROW] * 50}, "X-Request-ID: fifty"),
