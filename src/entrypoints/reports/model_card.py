@@ -10,6 +10,7 @@ from domain.features.feature_set import FeatureSet
 from domain.model.manifest import Manifest
 from entrypoints.reports.charts.drawing import draw
 from entrypoints.reports.charts.figures import Bar, Bars
+from entrypoints.reports.model_description import describe_intervals
 from entrypoints.reports.rendering import html_page, render
 
 _KIND = attrgetter("by")
@@ -32,6 +33,12 @@ class ModelCard:
         """The unit of the target in brackets, after a space; empty where it has none."""
         unit = self.manifest.schema.target.unit
         return f" ({unit})" if unit else ""
+
+    @property
+    def intervals(self) -> str:
+        """The intervals in one line, or why there are none."""
+        rows = self.manifest.data.rows - self.manifest.metrics.rows
+        return describe_intervals(self.manifest.uncertainty, rows)
 
     @property
     def is_spatial(self) -> bool:

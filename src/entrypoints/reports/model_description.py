@@ -7,6 +7,7 @@ from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.model.signature import signatures
 from domain.numbers import readable
+from domain.uncertainty.conformal import FEWEST_ROWS
 from domain.uncertainty.coverage import Uncertainty
 
 
@@ -41,8 +42,10 @@ def describe_model(model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def describe_intervals(uncertainty: Uncertainty | None) -> str:
-    """Return coverage and width of the intervals of a model, in one line."""
+def describe_intervals(uncertainty: Uncertainty | None, training_rows: int) -> str:
+    """Return coverage and width of the intervals of a model, or why it has none, in one line."""
+    if uncertainty is None and training_rows < FEWEST_ROWS:
+        return f"none: {training_rows} training rows are too few, calibration needs {FEWEST_ROWS}"
     if uncertainty is None:
         return "none"
     return (

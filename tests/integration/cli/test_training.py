@@ -146,6 +146,11 @@ def test_a_model_of_real_data_replaces_one_of_simulated_data_but_not_the_reverse
     assert "while housing/2 was trained on real data" in back.document["reasons"][0]
 
 
+def test_a_table_too_small_for_intervals_is_told_so(empty: Place) -> None:
+    ran = empty.good("train", "--data", "sample:20", "--estimator", "ridge")
+    assert "none: 16 training rows are too few, calibration needs 20" in ran.out
+
+
 def test_the_default_model_reaches_the_published_figures(default_model: Place) -> None:
     report = json.loads((default_model / "report.json").read_text())
     assert report["training"] == {

@@ -151,7 +151,9 @@ def show_training(
         output.facts(
             {
                 "estimator": f"{spec.estimator.value} on {spec.features} features",
-                "intervals": describe_intervals(report.uncertainty),
+                "intervals": describe_intervals(
+                    report.uncertainty, data.rows - report.metrics.rows
+                ),
                 "data": f"{data.uri} ({data.rows:,} rows, SHA-256 {data.sha256[:12]}…)",
                 "run": report.run_id or "not tracked",
                 "bundle": report.version.bundle_id[:12],

@@ -118,6 +118,7 @@ def test_a_manifest_without_evaluation_has_a_card_too() -> None:
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Data and its limits",
         "## Metrics",
+        "## Uncertainty",
         "## Features",
         "## How to reproduce it",
         "## Provenance",
@@ -144,3 +145,12 @@ def test_the_page_draws_segments_and_folds_their_values() -> None:
     assert page.count("<details><summary>All values</summary>") == 2
     assert page.count("<section>") == 8
     assert "prefers-color-scheme: dark" in page
+
+
+def test_a_card_without_intervals_says_why() -> None:
+    few = replace(_manifest(), uncertainty=None, data=DatasetIdentity("a" * 64, None, 75, False))
+    text = card_markdown(ModelCard(few))
+    assert "Prediction intervals: none: 15 training rows are too few" in text
+    assert "Prediction intervals: none.\n" in card_markdown(
+        ModelCard(replace(_manifest(), uncertainty=None))
+    )
