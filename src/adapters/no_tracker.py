@@ -12,6 +12,9 @@ class NoRun:
 
     id = ""
 
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Ignore the parameters."""
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         """Ignore the metrics."""
 
@@ -26,6 +29,14 @@ class NoTracker:
     """A `Tracker` that records nothing."""
 
     @contextmanager
-    def run(self, name: str, params: Mapping[str, Any], data: DatasetVersion) -> Iterator[NoRun]:
-        del name, params, data
+    def run(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        data: DatasetVersion,
+        *,
+        title: str = "",
+        parent: str = "",
+    ) -> Iterator[NoRun]:
+        del name, params, data, title, parent
         yield NoRun()

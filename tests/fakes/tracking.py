@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from adapters.filesystem.file_ledger import LEDGER_ENTRY
 from adapters.formats.experiment_results import decode_result, encode_result
-from application.ports import end_of
+from application.ports import RunOrigin, add_params, end_of
 from domain.data.dataset import DatasetVersion
 from domain.errors import (
     Unavailable,
@@ -29,6 +29,11 @@ class MemoryRun:
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    title: str = ""
+    parent: str = ""
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        self.params = add_params(self.params, params)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         self.metrics.update(metrics)
@@ -43,16 +48,30 @@ class MemoryRun:
 class MemoryTracker:
     """A `Tracker` whose `runs` can be looked at, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: RunOrigin | None = None) -> None:
         self.runs: list[MemoryRun] = []
+        self._origin = origin or RunOrigin()
         self._lock = Lock()
+
+    @property
+    def outer(self) -> list[MemoryRun]:
+        """The runs that are not part of another one."""
+        return [run for run in self.runs if not run.parent]
 
     @contextmanager
     def run(
-        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        data: DatasetVersion,
+        *,
+        title: str = "",
+        parent: str = "",
     ) -> Iterator[MemoryRun]:
         with self._lock:
             run = MemoryRun(f"run-{len(self.runs) + 1}", name, dict(params), data)
+            run.title, run.parent = title, parent
+            run.log_tags(self._origin.to_tags())
             self.runs.append(run)
         try:
             yield run

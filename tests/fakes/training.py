@@ -38,7 +38,9 @@ class MemoryLearner:
         )
         model = {"intercept": intercept, "coefficients": list(predictor.coefficients)}
         files = {**encoding.to_files(), GRAPH: json_bytes(model)}
-        return TrainedModel(predictor, lambda: files, {"alpha": alpha}, {"numpy": np.__version__})
+        libraries = {"numpy": np.__version__}
+        fitted = schema.target.within_range(intercept + columns @ coefficients)
+        return TrainedModel(predictor, lambda: files, {"alpha": alpha}, libraries, lambda: fitted)
 
 
 def _alpha(spec: TrainingSpec) -> float:

@@ -146,7 +146,7 @@ class World:
             self.set_champion,
             lambda: ALWAYS,
             CodeVersion(revision="abc"),
-            lambda manifest: f"# {manifest.name}".encode(),
+            lambda manifest: {"model-card.md": f"# {manifest.name}".encode()},
             CalibrateIntervals(MemoryLearner(), self.runtime, MemoryExecutor()),
             self.signer,
         )
@@ -216,6 +216,9 @@ class FullStore(MemoryStore):
 class FlakyRun(MemoryRun):
     """A run whose tracker becomes unavailable at one of its methods."""
 
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        self._fail("log_params")
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         self._fail("log_metrics")
 
@@ -239,13 +242,19 @@ class FlakyTracker(MemoryTracker):
 
     @contextmanager
     def run(
-        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        data: DatasetVersion,
+        *,
+        title: str = "",
+        parent: str = "",
     ) -> Iterator[MemoryRun]:
         if self.step == "open":
             raise Unavailable("tracker is gone at open")
-        with super().run(name, params, data) as run:
+        with super().run(name, params, data, title=title, parent=parent) as run:
             yield FlakyRun(run.id, self.step, run.params, data)
-        if self.step == "close":
+        if self.step == "close" and not parent:
             raise Unavailable("tracker is gone at close")
 
 

@@ -17,7 +17,7 @@ from adapters.files.atomic_writes import (
     replace_file,
 )
 from adapters.files.locks import locked
-from application.ports import end_of
+from application.ports import RunOrigin, add_params, end_of
 from domain.data.dataset import DatasetVersion
 from domain.errors import Unavailable
 
@@ -28,9 +28,13 @@ class FileRun:
 
     id: str
     folder: Path
+    params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     artifacts: list[str] = field(default_factory=list)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        self.params = add_params(self.params, params)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         self.metrics.update(metrics)
@@ -56,31 +60,42 @@ class FileTracker:
     def __init__(
         self,
         root: Path,
+        origin: RunOrigin | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self._root = root
+        self._origin = origin or RunOrigin()
         self._runs = root / "runs.jsonl"
         self._clock = clock
         self._new_id = new_id
 
     @contextmanager
-    def run(self, name: str, params: Mapping[str, Any], data: DatasetVersion) -> Iterator[FileRun]:
+    def run(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        data: DatasetVersion,
+        *,
+        title: str = "",
+        parent: str = "",
+    ) -> Iterator[FileRun]:
         identifier = self._new_id()
-        run = FileRun(identifier, self._root / "artifacts" / plain_name(identifier))
-        opened = {"id": run.id, "name": name, "started": self._time()}
-        described = {"params": dict(params), "data": data.to_mapping()}
+        run = FileRun(identifier, self._root / "artifacts" / plain_name(identifier), dict(params))
+        run.log_tags(self._origin.to_tags())
+        about = {key: value for key, value in (("title", title), ("parent", parent)) if value}
+        opened = {"id": run.id, "name": name, **about, "started": self._time()}
         try:
             self._require_writable()
             yield run
         except BaseException as error:
             failure = {"status": end_of(error), "error": f"{type(error).__name__}: {error}"}
             try:
-                self._append(run, opened | failure | described)
+                self._append(run, opened | failure, data)
             except Unavailable as unavailable:
                 error.add_note(f"and the run could not be recorded: {unavailable}")
             raise
-        self._append(run, opened | {"status": "finished"} | described)
+        self._append(run, opened | {"status": "finished"}, data)
 
     def _require_writable(self) -> None:
         """Raise `Unavailable` at the start of a run that could not be recorded at its end."""
@@ -88,9 +103,11 @@ class FileTracker:
             self._root.mkdir(parents=True, exist_ok=True)
             self._runs.open("ab").close()
 
-    def _append(self, run: FileRun, entry: Mapping[str, Any]) -> None:
+    def _append(self, run: FileRun, entry: Mapping[str, Any], data: DatasetVersion) -> None:
         recorded = {
             **entry,
+            "params": run.params,
+            "data": data.to_mapping(),
             "ended": self._time(),
             "metrics": {k: v if isfinite(v) else str(v) for k, v in run.metrics.items()},
             "tags": run.tags,

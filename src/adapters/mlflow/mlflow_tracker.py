@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from adapters.files.atomic_writes import plain_name
 from adapters.mlflow.mlflow_connection import MlflowConnection
-from application.ports import end_of
+from application.ports import RunOrigin, end_of
 from domain.canonical_json import json_value
 from domain.data.dataset import DatasetVersion
 from domain.errors import ModelportError
@@ -21,7 +21,7 @@ from domain.errors import ModelportError
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
-_DIGEST = 32  # the most characters that MLflow allows
+_DIGEST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class MlflowRun:
     id: str
     connection: MlflowConnection
     steps: Iterator[int] = field(default_factory=count)
+    params: dict[str, str] = field(default_factory=dict)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
@@ -54,19 +55,18 @@ class MlflowRun:
             client.log_batch(self.id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record the parameters, nested ones as `outer.inner`."""
+        """Record the parameters, nested ones as `outer.inner`; MLflow refuses a second value."""
         from mlflow.entities import Param
 
+        new = {key: text for key, text in _flat(params) if key not in self.params}
+        self.params.update(new)
         with self.connection.client() as client:
-            client.log_batch(self.id, params=[Param(*item) for item in _flat(params)])
+            client.log_batch(self.id, params=[Param(*item) for item in new.items()])
 
     def log_data(self, data: DatasetVersion) -> None:
-        """Record the data as an input of the run, and its complete digests as tags."""
-        identity = json_value(data.identity)
+        """Record the data as an input of the run."""
         with self.connection.client() as client:
             client.log_inputs(self.id, [_dataset(data)])
-        tags = {f"data.{key}": _text(value) for key, value in identity.items() if value is not None}
-        self.log_tags({"data.uri": data.uri, **tags})
 
     def end(self, status: str) -> None:
         """Close the run."""
@@ -75,18 +75,39 @@ class MlflowRun:
 
 
 class MlflowTracker:
-    """A `Tracker`: runs are in the MLflow experiment with the name of their model."""
+    """A `Tracker`: runs are in the MLflow experiment with the name of their model.
 
-    def __init__(self, tracking_uri: str, home: Path) -> None:
+    Title, parent run and origin are MLflow's own tags, which its pages show.
+    """
+
+    def __init__(self, tracking_uri: str, home: Path, origin: RunOrigin | None = None) -> None:
         self._connection = MlflowConnection(tracking_uri, home)
+        origin = origin or RunOrigin()
+        own = {
+            "mlflow.user": origin.user,
+            "mlflow.source.name": "modelport",
+            "mlflow.source.type": "LOCAL",
+            "mlflow.source.git.commit": origin.commit,
+            "mlflow.source.git.branch": origin.branch,
+        }
+        self._origin = {tag: value for tag, value in own.items() if value}
 
     @contextmanager
     def run(
-        self, name: str, params: Mapping[str, Any], data: DatasetVersion
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        data: DatasetVersion,
+        *,
+        title: str = "",
+        parent: str = "",
     ) -> Iterator[MlflowRun]:
-        source = {"mlflow.source.name": "modelport", "mlflow.source.type": "LOCAL"}
+        tags = {**self._origin, **_data_tags(data)}
+        if parent:
+            tags["mlflow.parentRunId"] = parent
         with self._connection.writing() as client:
-            started = client.create_run(self._connection.experiment(name), tags=source)
+            experiment = self._connection.experiment(name)
+            started = client.create_run(experiment, tags=tags, run_name=title or None)
         run = MlflowRun(started.info.run_id, self._connection)
         try:
             run.log_params(params)
@@ -101,14 +122,25 @@ class MlflowTracker:
         run.end("FINISHED")
 
 
+def _data_tags(data: DatasetVersion) -> dict[str, str]:
+    """Return the address and the complete digests of the data."""
+    identity = json_value(data.identity)
+    known = {f"data.{key}": _text(value) for key, value in identity.items() if value is not None}
+    return {"data.uri": data.uri, **known}
+
+
 def _dataset(data: DatasetVersion) -> "DatasetInput":
-    """Return the data as MLflow names it; MLflow's digests are too short for a SHA-256."""
+    """Return the data by a readable name: the file, the table of a database, `sample:3000`.
+
+    MLflow shows the digest beside the name; like MLflow's own digests it is short.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     parts = urlsplit(data.uri)
+    file = "" if data.simulated else Path(parts.path).name
     kind, key = ("http", "url") if parts.scheme in ("http", "https") else ("local", "uri")
     dataset = Dataset(
-        name=Path(parts.path).name or data.uri,
+        name=parts.fragment or file or data.uri,
         digest=data.sha256[:_DIGEST],
         source_type=kind,
         source=json.dumps({key: data.uri}),

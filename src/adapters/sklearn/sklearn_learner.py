@@ -47,7 +47,10 @@ class EstimatorPredictor:
         """
         if not len(matrix):
             return np.empty(0)
-        columns = self.encoding.transform(matrix)
+        return self.score(self.encoding.transform(matrix))
+
+    def score(self, columns: Matrix) -> NDArray[np.float64]:
+        """Return one prediction per row of columns, as `predict` does."""
         try:
             with _on_one_thread():
                 predictions = np.asarray(self.estimator.predict(columns), dtype=np.float64)
@@ -81,7 +84,12 @@ class SklearnLearner:
             raise Misconfigured(f"{spec.estimator.value} cannot be fitted: {error}") from error
         libraries = {name: version(name) for name in _LIBRARIES} | {"python": python_version()}
         fitted = EstimatorPredictor(encoding, estimator, schema.target)
-        return TrainedModel(fitted, partial(_export, fitted), parameters, libraries)
+        # Later copies of the rows have other neighbours; only the first is kept in memory.
+        first = columns if len(columns) == len(matrix) else columns[: len(matrix)].copy()
+        predict_training = partial(fitted.score, first)
+        return TrainedModel(
+            fitted, partial(_export, fitted), parameters, libraries, predict_training
+        )
 
 
 def _export(fitted: EstimatorPredictor) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from adapters.sql.database import Database
-from application.ports import end_of
+from application.ports import RunOrigin, end_of
 from domain.data.dataset import DatasetVersion
 from domain.errors import ModelportError
 
@@ -56,6 +56,13 @@ class SqlRun:
     database: Database
     id: str
 
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        run, key, _ = PARAMS.columns
+        with self.database.begin() as connection:
+            recorded = set(connection.scalars(sa.select(key).where(run == self.id)))
+            new = {name: text for name, text in _flat(params) if name not in recorded}
+            _insert(connection, PARAMS, self.id, new)
+
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
         self._replace(METRICS, {k: None if isnan(v) else float(v) for k, v in metrics.items()})
 
@@ -77,27 +84,38 @@ class SqlTracker:
     """A `Tracker` in `modelport_runs` and the tables that refer to it; created on demand.
 
     The status of a run is `running`, then `finished` or `failed`; it stays `running` if the process
-    is killed or loses the database. Nested parameters have dotted names; values that are not text
-    are JSON. A metric that is NaN is NULL.
+    is killed or loses the database. Title, parent run and origin are tags. Nested parameters have
+    dotted names; values that are not text are JSON. A metric that is NaN is NULL.
     """
 
     def __init__(
         self,
         url: str,
+        origin: RunOrigin | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self._database = Database.parse(url)
+        self._origin = origin or RunOrigin()
         self._clock = clock
         self._new_id = new_id
 
     @contextmanager
-    def run(self, name: str, params: Mapping[str, Any], data: DatasetVersion) -> Iterator[SqlRun]:
+    def run(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        data: DatasetVersion,
+        *,
+        title: str = "",
+        parent: str = "",
+    ) -> Iterator[SqlRun]:
         self._database.make_folder()
         self._database.create(*METADATA.sorted_tables)
         run = SqlRun(self._database, self._new_id())
+        about = {key: value for key, value in (("title", title), ("parent", parent)) if value}
         try:
-            self._start(run.id, name, params, data)
+            self._start(run.id, name, params, data, about | self._origin.to_tags())
             yield run
         except BaseException as error:
             try:
@@ -108,7 +126,12 @@ class SqlTracker:
         self._end(run.id, "finished")
 
     def _start(
-        self, run_id: str, name: str, params: Mapping[str, Any], data: DatasetVersion
+        self,
+        run_id: str,
+        name: str,
+        params: Mapping[str, Any],
+        data: DatasetVersion,
+        tags: Mapping[str, str],
     ) -> None:
         recorded = ("uri", "sha256", "md5", "rows", "simulated")
         row = {"id": run_id, "name": name, "status": "running", "started_at": self._clock()}
@@ -116,6 +139,7 @@ class SqlTracker:
         with self._database.begin() as connection:
             connection.execute(sa.insert(RUNS), row)
             _insert(connection, PARAMS, run_id, dict(_flat(params)))
+            _insert(connection, TAGS, run_id, tags)
 
     def _end(self, run_id: str, status: str) -> None:
         ended = sa.update(RUNS).where(RUNS.c.id == run_id)

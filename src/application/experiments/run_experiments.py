@@ -5,6 +5,7 @@ The hold-out is not used: steps are compared on the folds of the training rows.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import mean
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ from application.experiments.examine_model import ExamineModel
 from application.experiments.nested_search import NestedSearch, best_specification, search_rows
 from application.ports import DataSource, ResultStore, Searcher, Tracker
 from application.training.cross_validate import CrossValidate
+from application.training.log_fit import log_folds
 from domain.data.dataset import DatasetVersion
 from domain.data.schema import Schema
 from domain.errors import Misconfigured
@@ -195,8 +197,9 @@ class _ExperimentRun:
         self, step: Step, name: str, searched: Sequence[TrainingSpec]
     ) -> CrossValidation:
         params = {"step": step.name, **step.spec.to_mapping(), "folds": self.plan.folds}
-        title = f"{self.schema.name}-experiments"
-        with self.use_case.tracker.run(title, params, self.data) as run:
+        recorded = partial(self.use_case.tracker.run, f"{self.schema.name}-experiments", params)
+        title = f"{self.schema.name} {step.name}"
+        with recorded(self.data, title=title) as run:
             folds = self.plan.folding.of(len(self.rows))
             specs = searched or [step.spec] * len(folds)
             work = [*zip(specs, folds, strict=True)]
@@ -204,12 +207,18 @@ class _ExperimentRun:
             decision = self._add(step, found)
             run.log_metrics(
                 {
-                    "cv_rmse": found.rmse(self.rows.target),
-                    **{f"fold_{n}_rmse": score for n, score in enumerate(found.scores, 1)},
                     "fit_seconds": mean(found.seconds),
                     "size_bytes": found.size,
                     "row_us": found.row_us,
                 }
+            )
+            open_fold = partial(recorded, self.data, parent=run.id)
+            log_folds(
+                run,
+                lambda number: open_fold(title=f"{title}, fold {number}"),
+                self.rows.target,
+                found.predictions,
+                [fold.holdout for fold in folds],
             )
             run.log_tags({"taken": str(decision.taken).lower(), "verdict": decision.reason})
         self.use_case.results.put(name, found)

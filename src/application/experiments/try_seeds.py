@@ -71,7 +71,8 @@ class TrySeeds:
             report(f"seed {seed}: RMSE {rounded(error)}")
         found = _summary(spec, data, [scores[seed] for seed in seeded])
         params = {"step": SEEDS, **spec.to_mapping(), "seed": len(found.seeds)}
-        with self.tracker.run(f"{schema.name}-experiments", params, data) as run:
+        name, title = f"{schema.name}-experiments", f"{schema.name} seeds"
+        with self.tracker.run(name, params, data, title=title) as run:
             by_seed = {f"seed_{each.seed}_rmse": each.rmse for each in found.seeds}
             run.log_metrics({"mean_rmse": found.mean, **by_seed})
         self.results.put(SEEDS, found)

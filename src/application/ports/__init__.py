@@ -16,7 +16,15 @@ from application.ports.model import (
 )
 from application.ports.monitoring import Attributes, Traces
 from application.ports.security import KeyStore, Signer, Verifier
-from application.ports.tracking import Ledger, ResultStore, Run, Tracker, end_of
+from application.ports.tracking import (
+    Ledger,
+    ResultStore,
+    Run,
+    RunOrigin,
+    Tracker,
+    add_params,
+    end_of,
+)
 from application.ports.training import Learner, Searcher, TrainedModel
 
 __all__ = [
@@ -39,6 +47,7 @@ __all__ = [
     "Result",
     "ResultStore",
     "Run",
+    "RunOrigin",
     "Runtime",
     "Searcher",
     "Signer",
@@ -46,5 +55,6 @@ __all__ = [
     "Tracker",
     "TrainedModel",
     "Verifier",
+    "add_params",
     "end_of",
 ]

@@ -17,13 +17,15 @@ class TrainedModel:
     """A fitted estimator and its files, which are made on first use.
 
     `predictor` predicts with the estimator itself, for the parity check; `export` makes the files,
-    the same each time; `libraries` are the versions used.
+    the same each time; `libraries` are the versions used. `predict_training` predicts the training
+    rows from the columns that the estimator was fitted on: no row is among its own neighbours.
     """
 
     predictor: "Predictor"
     export: Callable[[], Mapping[str, bytes]]
     parameters: Mapping[str, Any]
     libraries: Mapping[str, str]
+    predict_training: Callable[[], Vector]
 
     @cached_property
     def files(self) -> Mapping[str, bytes]:

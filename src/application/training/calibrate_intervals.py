@@ -6,7 +6,7 @@ fifth. So each conformal score is of a row that neither of its two models was fi
 fits its own encoding (medians, neighbours).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -40,10 +40,16 @@ Calibration: TypeAlias = Callable[[TrainingSpec, Schema, Divided, Vector], "Cali
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What calibration adds to bundle and manifest; empty without intervals."""
+    """What calibration adds to bundle and manifest; empty without intervals.
+
+    `out_of_fold` has the prediction of each training row by the model that was not fitted on it;
+    `folds` has a mask of the training rows for each such model.
+    """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
+    out_of_fold: Vector | None = None
+    folds: Sequence[NDArray[np.bool_]] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ class CalibrateIntervals:
         return Calibrated(
             {**files, UNCERTAINTY: quantiles.to_bytes()},
             assess(quantiles, constant, scored, parts),
+            found.predictions,
+            folds(len(rows.training), spec.seed),
         )
 
     def _errors(self, spec: TrainingSpec, schema: Schema, rows: LabelledRows) -> "_Errors":
@@ -96,7 +104,7 @@ class CalibrateIntervals:
         predictions = self._out_of_fold(task, spec.seed)
         errors = np.abs(rows.target - predictions)
         inputs = error_scale_rows(rows.matrix, predictions)
-        return _Errors(inputs, errors, np.sqrt(errors), float(np.ptp(rows.target)))
+        return _Errors(predictions, inputs, errors, np.sqrt(errors), float(np.ptp(rows.target)))
 
     def _out_of_fold(self, task: "_FitFold", seed: int) -> Vector:
         """Return for each row the prediction of a model fitted on the other folds."""
@@ -124,11 +132,12 @@ class _FitFold:
 
 @dataclass(frozen=True, slots=True)
 class _Errors:
-    """Absolute out-of-fold errors, their square roots, and the inputs of the error-scale model.
+    """Out-of-fold predictions with their absolute errors, and inputs of the error-scale model.
 
-    `range` is the range of the target.
+    `roots` are the square roots of the errors; `range` is the range of the target.
     """
 
+    predictions: Vector
     inputs: Matrix
     errors: Vector
     roots: Vector

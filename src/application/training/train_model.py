@@ -1,8 +1,10 @@
 """Train a model, compare it with the champion, register it, and promote it if the policy allows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from application.data.labelled_rows import Divided, read_labelled
 from application.model.load_model import GOLDEN, PROFILE
@@ -24,6 +26,7 @@ from application.promotion.compare_candidates import (
 )
 from application.promotion.set_champion import SetChampion, resolved
 from application.training.calibrate_intervals import Calibrated, Calibration, to_metrics
+from application.training.log_fit import log_folds, log_measured
 from domain.canonical_json import json_bytes
 from domain.data.dataset import DatasetVersion
 from domain.data.feature import Vector
@@ -46,7 +49,6 @@ from domain.training.specification import TrainingSpec
 from domain.uncertainty.coverage import Uncertainty
 
 DECISION = "decision.json"
-CARD = "model-card.md"
 
 _PROBED_ROWS = 1000
 
@@ -83,7 +85,7 @@ class TrainModel:
     set_champion: SetChampion
     clock: Callable[[], datetime]
     code: CodeVersion
-    render_card: Callable[[Manifest], bytes]
+    render_reports: Callable[[Manifest], Mapping[str, bytes]]
     calibrate: Calibration | None = None
     signer: Signer | None = None
 
@@ -112,8 +114,9 @@ class TrainModel:
         calibrate = self.calibrate if intervals else None
         done: list[TrainingReport] = []
         try:
-            with self.tracker.run(schema.name, spec.to_mapping(), data) as run:
+            with self._run(schema, spec, data) as run:
                 fitted = self._fit(spec, schema, rows, calibrate)
+                self._log_fit(run, schema, spec, rows, fitted, data=data)
                 challenger = self._challenger(schema, spec, data, rows, fitted)
                 compared = self.compare(challenger, champion, rows.holdout)
                 if not promote:
@@ -127,6 +130,37 @@ class TrainModel:
             raise _after(done[0], error) from error
         return done[0]
 
+    def _run(
+        self,
+        schema: Schema,
+        spec: TrainingSpec,
+        data: DatasetVersion,
+        fold: int = 0,
+        whole: str = "",
+    ) -> AbstractContextManager[Run]:
+        """Open the run of a training, or of a fold as part of the run `whole`."""
+        title = f"{schema.name} {spec.estimator.value}" + (f", fold {fold}" if fold else "")
+        return self.tracker.run(schema.name, spec.to_mapping(), data, title=title, parent=whole)
+
+    def _log_fit(
+        self,
+        run: Run,
+        schema: Schema,
+        spec: TrainingSpec,
+        rows: Divided,
+        fitted: "_Fitted",
+        *,
+        data: DatasetVersion,
+    ) -> None:
+        """Record effective hyper-parameters, metrics of the training rows, and each fold."""
+        effective = replace(spec, parameters=fitted.trained.parameters)
+        target, calibrated = rows.training.target, fitted.calibrated
+        run.log_params(effective.to_mapping())
+        log_measured(run, target, fitted.trained.predict_training(), "training_")
+        if calibrated.out_of_fold is not None:
+            open_fold = partial(self._run, schema, effective, data, whole=run.id)
+            log_folds(run, open_fold, target, calibrated.out_of_fold, calibrated.folds)
+
     def _register(
         self,
         run: Run,
@@ -139,7 +173,8 @@ class TrainModel:
         metrics, uncertainty = manifest.metrics, manifest.uncertainty
         run.log_metrics({**metrics.to_mapping(), **to_metrics(uncertainty)})
         run.log_metrics(compared.decision.to_metrics())
-        run.log_artifact(CARD, self.render_card(manifest))
+        for name, content in self.render_reports(manifest).items():
+            run.log_artifact(name, content)
         run.log_artifact(Bundle.MANIFEST, bundle.files[Bundle.MANIFEST])
         run.log_tags({"bundle": bundle.id})
         details = {**manifest.details(), "data.uri": data.uri, "run": run.id}

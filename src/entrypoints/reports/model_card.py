@@ -123,6 +123,10 @@ def card_html(card: ModelCard) -> str:
     return html_page(card_markdown(card, figures=True), figures)
 
 
-def render_card(manifest: Manifest) -> bytes:
-    """Return the card of a model that is not registered yet, in Markdown."""
-    return card_markdown(ModelCard(manifest)).encode()
+def render_reports(manifest: Manifest) -> dict[str, bytes]:
+    """Return card and charts of a model that is not registered yet, by file name."""
+    card = ModelCard(manifest)
+    figures = {figure.name: draw(figure) for figure in (*card.error_bars, *card.coverage_bars)}
+    pages = {"model-card.md": card_markdown(card), "model-card.html": card_html(card)}
+    plots = {f"{name}.svg": drawn for name, drawn in figures.items()}
+    return {name: text.encode() for name, text in (pages | plots).items()}

@@ -16,7 +16,7 @@ from application.serving.served_model import ServedModel
 from application.training.calibrate_intervals import CalibrateIntervals
 from application.training.cross_validate import CrossValidate
 from application.training.train_model import TrainModel
-from entrypoints.reports.model_card import render_card
+from entrypoints.reports.model_card import render_reports
 from entrypoints.wiring import builders
 from entrypoints.wiring import data_uris as data
 from entrypoints.wiring.injector import containers, providers
@@ -99,7 +99,7 @@ class Container(containers.DeclarativeContainer):
         set_champion,
         now,
         providers.Callable(code_version),
-        providers.Object(render_card),
+        providers.Object(render_reports),
         providers.Factory(
             CalibrateIntervals,
             learner,

@@ -15,13 +15,13 @@ _LIBRARIES = ("numpy", "scikit-learn")
 
 def code_version() -> CodeVersion:
     """Return release, git revision and whether the sources differ from it."""
-    revision = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--", str(_SOURCES))
-    changed = None if changes is None else bool(changes)
+    revision = git("rev-parse", "HEAD")
+    changed = bool(git("status", "--porcelain", "--", str(_SOURCES))) if revision else None
     return CodeVersion(version("modelport"), revision or "unknown", changed)
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str) -> str:
+    """Return what git prints about the sources; nothing without git or a repository."""
     try:
         done = subprocess.run(
             ["git", *arguments],
@@ -32,8 +32,8 @@ def _git(*arguments: str) -> str | None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def code_digest(*starts: str) -> str:

@@ -20,8 +20,12 @@ def test_training_reports_metrics_decision_and_data(empty: Place, sample_csv: Pa
     assert len(report["data"]["sha256"]) == 64
     assert len(report["data"]["md5"]) == 32
     assert report["seconds"] > 0
-    (line,) = (empty / "artifacts/runs/runs.jsonl").read_text().splitlines()
-    assert json.loads(line)["id"] == report["run"]
+    lines = (empty / "artifacts/runs/runs.jsonl").read_text().splitlines()
+    *folds, run = map(json.loads, lines)
+    assert run["id"] == report["run"]
+    assert {fold["parent"] for fold in folds} == {run["id"]}
+    assert run["title"] == f"housing {run['params']['estimator']}"
+    assert run["metrics"]["training_rows"] + report["metrics"]["rows"] == report["data"]["rows"]
 
 
 def test_the_result_of_training_is_printed(empty: Place) -> None:

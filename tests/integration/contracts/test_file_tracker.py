@@ -4,13 +4,20 @@ from pathlib import Path
 import pytest
 
 from adapters.filesystem.file_tracker import FileTracker
-from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract, flat
+from tests.integration.contracts.tracker import (
+    ORIGIN,
+    ReadBack,
+    Recorded,
+    TrackerContract,
+    flat,
+    origin_of,
+)
 
 
 class TestFileTracker(TrackerContract):
     @pytest.fixture
     def tracker(self, tmp_path: Path) -> FileTracker:
-        return FileTracker(tmp_path)
+        return FileTracker(tmp_path, ORIGIN)
 
     @pytest.fixture
     def recorded(self, tmp_path: Path) -> ReadBack:
@@ -28,6 +35,9 @@ class TestFileTracker(TrackerContract):
                 uri=run["data"]["uri"],
                 sha256=run["data"]["sha256"],
                 md5=run["data"]["md5"],
+                title=run.get("title", ""),
+                parent=run.get("parent", ""),
+                origin=origin_of(run["tags"]),
             )
 
         return read

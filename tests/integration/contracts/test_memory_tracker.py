@@ -1,13 +1,20 @@
 import pytest
 
 from tests.fakes.tracking import MemoryTracker
-from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract, flat
+from tests.integration.contracts.tracker import (
+    ORIGIN,
+    ReadBack,
+    Recorded,
+    TrackerContract,
+    flat,
+    origin_of,
+)
 
 
 class TestMemoryTracker(TrackerContract):
     @pytest.fixture
     def tracker(self) -> MemoryTracker:
-        return MemoryTracker()
+        return MemoryTracker(ORIGIN)
 
     @pytest.fixture
     def recorded(self, tracker: MemoryTracker) -> ReadBack:
@@ -23,6 +30,9 @@ class TestMemoryTracker(TrackerContract):
                 uri=run.data.uri,
                 sha256=run.data.sha256,
                 md5=run.data.md5,
+                title=run.title,
+                parent=run.parent,
+                origin=origin_of(run.tags),
             )
 
         return read

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from adapters.mlflow.mlflow_tracker import MlflowTracker
-from tests.integration.contracts.tracker import ReadBack, Recorded, TrackerContract
+from tests.integration.contracts.tracker import ORIGIN, ReadBack, Recorded, TrackerContract
 from tests.integration.mlflow.reading import client_of
 
 
 class MlflowTrackerContract(TrackerContract):
     @pytest.fixture
     def tracker(self, uri: str, tmp_path: Path) -> MlflowTracker:
-        return MlflowTracker(uri, tmp_path)
+        return MlflowTracker(uri, tmp_path, ORIGIN)
 
     @pytest.fixture
     def recorded(self, uri: str, tmp_path: Path) -> ReadBack:
@@ -53,6 +53,13 @@ def reader(uri: str, folder: Path) -> Callable[[str], Recorded]:
             uri=json.loads(data.source)["uri"],
             sha256=run.data.tags["data.sha256"],
             md5=run.data.tags.get("data.md5"),
+            title=run.info.run_name or "",
+            parent=run.data.tags.get("mlflow.parentRunId", ""),
+            origin={
+                "user": run.data.tags["mlflow.user"],
+                "git.commit": run.data.tags["mlflow.source.git.commit"],
+                "git.branch": run.data.tags["mlflow.source.git.branch"],
+            },
         )
 
     return read

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from application.ports import Tracker
+from application.ports import RunOrigin, Tracker
 from domain.data.split import Split
 from domain.features.feature_set import FeatureSet
 from domain.training.specification import Estimator, TrainingSpec
@@ -17,10 +17,15 @@ from tests.support.samples import sample_data
 
 PARAMS = TrainingSpec(Estimator.RIDGE, {"alpha": 0.5}, Split(seed=7), FeatureSet.PLAIN).to_mapping()
 
+ORIGIN = RunOrigin("ada", "0123abc" * 5, "main")
+
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run as it was recorded: `params` as texts, those of a mapping by `outer.inner`."""
+    """A run as it was recorded: `params` as texts, those of a mapping by `outer.inner`.
+
+    `origin` has what `RunOrigin.to_tags` names.
+    """
 
     name: str
     status: str
@@ -31,6 +36,9 @@ class Recorded:
     uri: str
     sha256: str
     md5: str | None
+    title: str
+    parent: str
+    origin: Mapping[str, str]
 
 
 ReadBack: TypeAlias = Callable[[str], Recorded]
@@ -45,7 +53,43 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return texts
 
 
+def origin_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that say who ran which code."""
+    return {name: tags[name] for name in ORIGIN.to_tags() if name in tags}
+
+
 class TrackerContract:
+    def test_a_run_has_a_title_and_says_who_ran_which_code(
+        self, tracker: Tracker, recorded: ReadBack
+    ) -> None:
+        with tracker.run("orchard", PARAMS, sample_data(), title="orchard ridge") as run:
+            pass
+        found = recorded(run.id)
+        assert found.title == "orchard ridge"
+        assert found.parent == ""
+        assert found.origin == ORIGIN.to_tags()
+
+    def test_a_run_may_be_part_of_another(self, tracker: Tracker, recorded: ReadBack) -> None:
+        with tracker.run("orchard", PARAMS, sample_data(), title="whole") as whole:
+            with tracker.run("orchard", {}, sample_data(), title="fold 1", parent=whole.id) as part:
+                part.log_metrics({"rmse": 1.0})
+            whole.log_metrics({"rmse": 2.0})
+        inner, outer = recorded(part.id), recorded(whole.id)
+        assert (inner.parent, inner.title, inner.metrics) == (whole.id, "fold 1", {"rmse": 1.0})
+        assert (outer.parent, outer.title, outer.metrics) == ("", "whole", {"rmse": 2.0})
+
+    def test_parameters_that_are_known_later_are_added_and_change_none(
+        self, tracker: Tracker, recorded: ReadBack
+    ) -> None:
+        with tracker.run("orchard", PARAMS, sample_data()) as run:
+            run.log_params({**PARAMS, "parameters": {"alpha": 0.5, "solver": "auto", "tol": None}})
+            run.log_params({"seed": 8})
+        found = recorded(run.id).params
+        assert found["parameters.alpha"] == "0.5"
+        assert found["parameters.solver"] == "auto"
+        assert found["parameters.tol"] in ("null", "None")
+        assert found["seed"] == "7"
+
     def test_a_run_that_ends_is_finished_and_keeps_all_that_was_logged(
         self, tracker: Tracker, recorded: ReadBack
     ) -> None:

@@ -17,7 +17,7 @@ from domain.data.split import Split
 from domain.model.manifest import CodeVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import Estimator, Parameter, TrainingSpec
-from entrypoints.reports.model_card import render_card
+from entrypoints.reports.model_card import render_reports
 from tests.fakes.data import MemorySource
 from tests.fakes.model import MemoryBundleCache
 from tests.fakes.tracking import MemoryLedger
@@ -48,7 +48,7 @@ def train(
         SetChampion(store, MemoryLedger(), MemoryBundleCache(), lambda: CREATED, "a test"),
         lambda: CREATED,
         CodeVersion(revision="0123abc", changed=False),
-        render_card,
+        render_reports,
     )
     given: dict[Estimator, dict[str, Parameter]] = {
         Estimator.RIDGE: {"alpha": 0.5},

@@ -48,9 +48,13 @@ def test_the_run_has_parameters_data_and_metrics(uri: str, tmp_path: Path) -> No
     assert run.info.status == "FINISHED"
     assert run.data.params["estimator"] == "ridge"
     assert run.data.params["parameters.alpha"] == "0.5"
+    assert run.data.params["parameters.fit_intercept"] == "true"
+    assert run.info.run_name == "orchard ridge"
     metrics = report.metrics.to_mapping()
     assert {name: run.data.metrics[name] for name in metrics} == metrics
-    assert {*run.data.metrics} - {*metrics} == {"gate.latency.row_ms", "gate.latency.budget_ms"}
+    training = {f"training_{name}" for name in metrics}
+    gate = {"gate.latency.row_ms", "gate.latency.budget_ms"}
+    assert {*run.data.metrics} == {*metrics, *training, *gate}
     assert run.data.tags["decision"] == "there is no champion yet"
     assert run.data.tags["bundle"] == report.version.bundle_id
     assert run.data.tags["data.sha256"] == data.sha256
@@ -59,11 +63,13 @@ def test_the_run_has_parameters_data_and_metrics(uri: str, tmp_path: Path) -> No
     assert run.inputs is not None
     (used,) = run.inputs.dataset_inputs
     assert used.dataset.name == "orchard-0.csv"
-    assert used.dataset.digest == data.sha256[:32]
+    assert used.dataset.digest == data.sha256[:12]
     assert json.loads(used.dataset.source) == {"uri": data.uri}
     assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
     files = {file.path for file in client.list_artifacts(report.run_id)}
-    assert files == {"manifest.json", "decision.json", "model-card.md"}
+    pages = {"manifest.json", "decision.json", "model-card.md", "model-card.html"}
+    assert files > pages
+    assert {Path(name).suffix for name in files - pages} == {".svg"}
 
 
 def test_the_version_describes_its_columns_and_metrics(uri: str, tmp_path: Path) -> None:

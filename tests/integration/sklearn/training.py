@@ -23,7 +23,7 @@ from domain.model.manifest import CodeVersion
 from domain.model.reference import ModelVersion
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
-from entrypoints.reports.model_card import render_card
+from entrypoints.reports.model_card import render_reports
 from entrypoints.wiring import builders
 from tests.fakes.data import MemorySource
 from tests.fakes.model import MemoryBundleCache, MemoryStore
@@ -48,7 +48,7 @@ def train(
         ),
         lambda: datetime.now(UTC),
         CodeVersion(revision="abc"),
-        render_card,
+        render_reports,
     )
     return use_case(source, schema, spec)
 

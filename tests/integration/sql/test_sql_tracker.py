@@ -6,7 +6,14 @@ import pytest
 
 from adapters.sql.sql_tracker import METADATA, SqlTracker
 from domain.errors import Misconfigured, Unavailable
-from tests.integration.contracts.tracker import PARAMS, ReadBack, Recorded, TrackerContract
+from tests.integration.contracts.tracker import (
+    ORIGIN,
+    PARAMS,
+    ReadBack,
+    Recorded,
+    TrackerContract,
+    origin_of,
+)
 from tests.integration.processes import free_port
 from tests.integration.sql.tables import execute, rows_of, tables_of
 from tests.support.samples import sample_data
@@ -17,7 +24,7 @@ PROCESSES = 4
 class TestSqlTracker(TrackerContract):
     @pytest.fixture
     def tracker(self, database_url: str) -> SqlTracker:
-        return SqlTracker(database_url)
+        return SqlTracker(database_url, ORIGIN)
 
     @pytest.fixture
     def recorded(self, database_url: str) -> ReadBack:
@@ -37,7 +44,9 @@ class TestSqlTracker(TrackerContract):
                 )
             )
             contents = {name: bytes(content) for name, content in artifacts.items()}
-            return Recorded(name, status, params, metrics, tags, contents, uri, sha256, md5)
+            about = tags.get("title", ""), tags.get("parent", ""), origin_of(tags)
+            data = uri, sha256, md5
+            return Recorded(name, status, params, metrics, tags, contents, *data, *about)
 
         return read
 

@@ -78,7 +78,7 @@ def test_stored_results_are_not_computed_again(lab: Laboratory) -> None:
     assert lab.run() == first
     assert len(lab.learner.fitted) == count
     assert "(stored)" in lab.told[-1]
-    assert [run.params["step"] for run in lab.tracker.runs] == names(first)[:-1]
+    assert [run.params["step"] for run in lab.tracker.outer] == names(first)[:-1]
 
 
 @pytest.mark.parametrize(
@@ -215,14 +215,16 @@ def test_finished_searches_are_not_repeated_after_an_interruption(
 
 def test_steps_are_tracked_with_scores_costs_and_decision(lab: Laboratory) -> None:
     document = lab.run()
-    run, step = lab.tracker.runs[1], document["steps"][1]
+    run, step = lab.tracker.outer[1], document["steps"][1]
     assert (run.name, run.params["step"], run.status) == (
         "houses-experiments",
         "linear",
         "finished",
     )
     assert run.metrics["cv_rmse"] == step["rmse"]
-    assert [run.metrics[f"fold_{n}_rmse"] for n in (1, 2, 3)] == step["scores"]
+    nested = [each for each in lab.tracker.runs if each.parent == run.id]
+    assert [each.metrics["rmse"] for each in nested] == pytest.approx(step["scores"], rel=1e-12)
+    assert [each.title for each in nested] == [f"{run.title}, fold {n}" for n in (1, 2, 3)]
     assert {"fit_seconds", "size_bytes", "row_us"} <= run.metrics.keys()
     assert run.tags == {"taken": "true", "verdict": step["verdict"]["words"]}
 
@@ -252,7 +254,7 @@ def test_seeds_give_mean_and_standard_error_of_the_rmse(lab: Laboratory) -> None
     assert {rows for _, rows in lab.learner.fitted} == {38}
     assert [spec.seed for spec, _ in lab.learner.fitted] != [42, 42, 42]
     assert lab.results.document(SEEDS) == document
-    assert lab.tracker.runs[0].metrics["mean_rmse"] == document["mean"]
+    assert lab.tracker.outer[0].metrics["mean_rmse"] == document["mean"]
 
 
 def test_more_seeds_do_not_compute_the_first_ones_again(lab: Laboratory) -> None:

@@ -204,9 +204,11 @@ def test_the_bundle_records_what_made_the_model(world: World) -> None:
 
 def test_the_run_is_tracked(world: World) -> None:
     report = world.train()
-    (run,) = world.tracker.runs
+    (run,) = world.tracker.outer
     assert (run.id, run.name, run.status) == (report.run_id, "houses", "finished")
-    assert run.params == LINEAR.for_schema(SCHEMA).to_mapping()
+    given = LINEAR.for_schema(SCHEMA).to_mapping()
+    assert run.title == "houses linear"
+    assert run.params == {**given, "parameters": {"alpha": 0.0}}
     assert report.uncertainty is not None
     assert run.metrics.items() >= report.metrics.to_mapping().items()
     assert run.metrics["interval_coverage"] == report.uncertainty.coverage
@@ -222,6 +224,19 @@ def test_the_run_is_tracked(world: World) -> None:
     assert json.loads(run.artifacts["decision.json"]) == report.decision.to_mapping()
     assert run.artifacts["model-card.md"] == b"# houses"
     assert Bundle({Bundle.MANIFEST: run.artifacts["manifest.json"]}).id == run.tags["bundle"]
+
+
+def test_the_run_has_metrics_of_the_training_rows_and_a_nested_run_per_fold(world: World) -> None:
+    report = world.train()
+    outer, *folds = world.tracker.runs
+    assert outer.metrics["training_rows"] == 48
+    assert 0 < outer.metrics["training_rmse"] < outer.metrics["cv_rmse"]
+    assert [fold.title for fold in folds] == [f"houses linear, fold {n}" for n in range(1, 6)]
+    assert {(fold.parent, fold.status) for fold in folds} == {(report.run_id, "finished")}
+    assert all(fold.params == outer.params for fold in folds)
+    assert sum(fold.metrics["rows"] for fold in folds) == outer.metrics["cv_rows"] == 48
+    squares = sum(fold.metrics["rmse"] ** 2 * fold.metrics["rows"] for fold in folds)
+    assert (squares / 48) ** 0.5 == pytest.approx(outer.metrics["cv_rmse"], rel=1e-12)
 
 
 def test_every_decision_is_in_the_ledger_with_its_figures(world: World) -> None:
@@ -322,14 +337,14 @@ def test_a_holdout_that_cannot_tell_models_apart_fails_the_run(world: World) -> 
     with pytest.raises(InvalidData, match=r"the target is constant: all 12 rows"):
         world.train(LINEAR, source(changed={"price": price}))
     assert world.store.names() == []
-    assert [run.status for run in world.tracker.runs] == ["failed"]
+    assert [run.status for run in world.tracker.outer] == ["failed"]
 
 
 def test_an_unknown_parameter_fails_the_run(world: World) -> None:
     with pytest.raises(Misconfigured, match=r"unknown parameter 'alhpa'"):
         world.train(TrainingSpec(Estimator.RIDGE, {"alhpa": 1.0}))
     assert world.store.names() == []
-    assert [run.status for run in world.tracker.runs] == ["failed"]
+    assert [run.status for run in world.tracker.outer] == ["failed"]
 
 
 @pytest.mark.parametrize("where", ["runtime", "graph_runtime"])
@@ -338,7 +353,7 @@ def test_a_serving_form_that_answers_otherwise_is_not_registered(world: World, w
     with pytest.raises(ArtefactRejected, match=r"^hold-out: predictions differ by up to 1e-06"):
         world.train()
     assert world.store.names() == []
-    assert [run.status for run in world.tracker.runs] == ["failed"]
+    assert [run.status for run in world.tracker.outer] == ["failed"]
 
 
 def test_a_serving_form_is_compared_on_missing_values_though_the_data_has_none(
@@ -352,13 +367,13 @@ def test_a_serving_form_is_compared_on_missing_values_though_the_data_has_none(
     assert world.store.names() == []
 
 
-@pytest.mark.parametrize("step", ["open", "log_metrics", "log_artifact", "log_tags"])
+@pytest.mark.parametrize("step", ["open", "log_params", "log_metrics", "log_artifact", "log_tags"])
 def test_a_tracker_that_goes_away_leaves_no_version(step: str) -> None:
     world = World(tracker=FlakyTracker(step))
     with pytest.raises(Unavailable, match=f"tracker is gone at {step}"):
         world.train()
     assert world.store.names() == []
-    assert [run.status for run in world.tracker.runs] == ["failed"] * (step != "open")
+    assert [run.status for run in world.tracker.outer] == ["failed"] * (step != "open")
 
 
 def test_a_tracker_that_goes_away_at_the_end_leaves_a_champion_and_the_error_says_so() -> None:
@@ -381,7 +396,7 @@ def test_a_store_that_cannot_save_leaves_the_champion_and_a_failed_run() -> None
     with pytest.raises(Unavailable, match=r"no space left"):
         world.train(LINEAR)
     assert world.aliases() == {"champion": 1}
-    assert [run.status for run in world.tracker.runs] == ["finished", "failed"]
+    assert [run.status for run in world.tracker.outer] == ["finished", "failed"]
 
 
 @pytest.mark.parametrize("before", ["save", "champion"])
@@ -402,7 +417,7 @@ def test_a_champion_that_somebody_else_appointed_meanwhile_stays(before: str) ->
     *earlier, failed = world.ledger.entries("houses")
     assert (len(earlier), failed.outcome) == (2, PromotionOutcome.CONFLICT)
     assert "moved in the meantime" in failed.reasons[0]
-    run = world.tracker.runs[-1]
+    run = world.tracker.outer[-1]
     assert (run.status, run.tags["promoted"]) == ("failed", "false")
     assert run.tags["decision"].startswith(failed.reasons[0])
     decision = json.loads(run.artifacts["decision.json"])
@@ -442,7 +457,7 @@ def test_every_record_says_what_became_of_a_promotion_whose_answer_is_lost(moves
     assert world.champion() == ("houses/2" if moves else "houses/1")
     outcome = PromotionOutcome.PROMOTED if moves else PromotionOutcome.CONFLICT
     assert [e.outcome for e in world.ledger.entries("houses")[1:]] == [outcome]
-    run = world.tracker.runs[-1]
+    run = world.tracker.outer[-1]
     assert run.tags["promoted"] == str(moves).lower()
     assert run.status == ("finished" if moves else "failed")
 
@@ -456,7 +471,7 @@ def test_a_promotion_that_the_ledger_cannot_complete_is_begun_there_and_true_in_
         world.train(LINEAR)
     assert world.champion() == "houses/2"
     assert [e.outcome for e in world.ledger.entries("houses")] == ["promoted", "begun"]
-    run = world.tracker.runs[-1]
+    run = world.tracker.outer[-1]
     assert (run.status, run.tags["promoted"]) == ("failed", "true")
 
 

@@ -17,7 +17,7 @@ from domain.uncertainty.coverage import (
     SegmentCoverage,
     Uncertainty,
 )
-from entrypoints.reports.model_card import ModelCard, card_html, card_markdown, render_card
+from entrypoints.reports.model_card import ModelCard, card_html, card_markdown, render_reports
 
 SCHEMA = Schema(
     "houses",
@@ -110,11 +110,22 @@ def test_a_model_of_simulated_data_says_so_first() -> None:
     assert "<blockquote>" in card_html(card)
 
 
+def test_the_reports_of_a_run_are_the_card_and_each_chart_as_a_file() -> None:
+    reports = render_reports(_manifest())
+    card = ModelCard(_manifest())
+    assert reports["model-card.html"].decode() == card_html(card)
+    plots = {name for name in reports if name.endswith(".svg")}
+    figures = (*card.error_bars, *card.coverage_bars)
+    assert plots == {f"{figure.name}.svg" for figure in figures}
+    assert "rmse-1.svg" in plots
+    assert all(reports[name].startswith(b"<svg") for name in plots)
+
+
 def test_a_manifest_without_evaluation_has_a_card_too() -> None:
     bare = replace(
         _manifest(), evaluation=None, uncertainty=None, schema=replace(SCHEMA, card=None)
     )
-    text = render_card(bare).decode()
+    text = render_reports(bare)["model-card.md"].decode()
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Data and its limits",
         "## Metrics",
