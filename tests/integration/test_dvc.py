@@ -58,6 +58,8 @@ def test_pull_brings_a_file_and_proves_its_md5(dvc: Path, checkout: Path) -> Non
 def test_pull_brings_the_reference_data(dvc: Path, checkout: Path, housing_csv: Path) -> None:
     reference = housing_csv.read_bytes()
     shutil.copy(POINTER, checkout / "data/raw")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, checkout / name)
     _store(reference, checkout.parent / "dvc-storage")
 
     _pull(dvc, checkout)
@@ -115,6 +117,7 @@ def test_the_pipeline_runs_once_and_again_only_what_changed(dvc: Path, checkout:
 
     first = _run(dvc, checkout, "repro")
     assert first.returncode == 0, first.stdout + first.stderr
+    _commit(checkout)
     again = _run(dvc, checkout, "repro")
     assert "Data and pipelines are up to date" in again.stdout + again.stderr
     quick["experiments"]["seeds"] = 3
@@ -130,6 +133,30 @@ def test_the_pipeline_runs_once_and_again_only_what_changed(dvc: Path, checkout:
     plots = _run(dvc, checkout, "plots", "show", "--json")
     assert plots.returncode == 0, plots.stderr
     assert "ladder.csv" in plots.stdout
+
+    committed = figures["data"]["cv_rmse"]["ridge"]
+    recorded = checkout / "artifacts/experiments/metrics.json"
+    recorded.write_text(recorded.read_text().replace(str(committed), "1.5"))
+    compared = json.loads(_run(dvc, checkout, "metrics", "diff", "HEAD", "--json").stdout)
+    (found,) = compared.values()
+    assert found["cv_rmse.ridge"] == {"old": committed, "new": 1.5, "diff": 1.5 - committed}
+    drawn = _run(dvc, checkout, "plots", "diff", "HEAD", "--json")
+    assert drawn.returncode == 0, drawn.stderr
+    assert {"ladder.csv", "learning.csv"} <= {
+        Path(name).name for name in json.loads(drawn.stdout)["data"]
+    }
+
+
+def _commit(checkout: Path) -> None:
+    """Commit what git does not ignore; of the outputs these are metrics and plots."""
+    who = ["-c", "user.name=a test", "-c", "user.email=test@localhost"]
+    subprocess.run(["git", "add", "--all"], cwd=checkout, check=True)
+    subprocess.run(["git", *who, "commit", "--quiet", "-m", "all"], cwd=checkout, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "artifacts"], cwd=checkout, check=True, capture_output=True, text=True
+    )
+    names = ("ladder.csv", "learning.csv", "metrics.json")
+    assert listed.stdout.split() == [f"artifacts/experiments/{name}" for name in names]
 
 
 def test_dvc_stays_out_of_the_environment_of_the_project() -> None:

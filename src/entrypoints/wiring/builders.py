@@ -22,7 +22,6 @@ from application.ports import (
     Ledger,
     ModelStore,
     ResultStore,
-    RunOrigin,
     Runtime,
     Searcher,
     Signer,
@@ -38,7 +37,7 @@ from domain.model.manifest import ReadManifest
 from domain.model.reference import ModelRef
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
-from entrypoints.wiring.provenance import git
+from entrypoints.wiring.provenance import run_origin
 from entrypoints.wiring.settings import Accelerators, Settings, TracesKind
 
 Given = ParamSpec("Given")
@@ -199,7 +198,7 @@ def file_tracker(settings: Settings) -> Tracker:
     """Runs as JSON lines in the home folder."""
     from adapters.filesystem.file_tracker import FileTracker
 
-    return FileTracker(settings.home / "runs", _origin(settings))
+    return FileTracker(settings.home / "runs", run_origin(actor(settings)))
 
 
 @needs("mlflow")
@@ -208,7 +207,7 @@ def mlflow_tracker(settings: Settings) -> Tracker:
     from adapters.mlflow.mlflow_tracker import MlflowTracker
 
     _require("mlflow")
-    return MlflowTracker(settings.mlflow_uri, settings.home, _origin(settings))
+    return MlflowTracker(settings.mlflow_uri, settings.home, run_origin(actor(settings)))
 
 
 @needs("sql")
@@ -216,11 +215,7 @@ def sql_tracker(settings: Settings) -> Tracker:
     """Runs in tables of any database."""
     from adapters.sql.sql_tracker import SqlTracker
 
-    return SqlTracker(settings.runs_url, _origin(settings))
-
-
-def _origin(settings: Settings) -> RunOrigin:
-    return RunOrigin(actor(settings), git("rev-parse", "HEAD"), git("branch", "--show-current"))
+    return SqlTracker(settings.runs_url, run_origin(actor(settings)))
 
 
 def no_tracker() -> Tracker:

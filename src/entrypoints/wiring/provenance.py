@@ -7,6 +7,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
+from application.ports import RunOrigin
 from domain.model.manifest import CodeVersion
 
 _SOURCES = Path(__file__).parents[2]
@@ -15,12 +16,17 @@ _LIBRARIES = ("numpy", "scikit-learn")
 
 def code_version() -> CodeVersion:
     """Return release, git revision and whether the sources differ from it."""
-    revision = git("rev-parse", "HEAD")
-    changed = bool(git("status", "--porcelain", "--", str(_SOURCES))) if revision else None
+    revision = _git("rev-parse", "HEAD")
+    changed = bool(_git("status", "--porcelain", "--", str(_SOURCES))) if revision else None
     return CodeVersion(version("modelport"), revision or "unknown", changed)
 
 
-def git(*arguments: str) -> str:
+def run_origin(user: str) -> RunOrigin:
+    """Return the user with the revision and the branch of the code."""
+    return RunOrigin(user, _git("rev-parse", "HEAD"), _git("branch", "--show-current"))
+
+
+def _git(*arguments: str) -> str:
     """Return what git prints about the sources; nothing without git or a repository."""
     try:
         done = subprocess.run(
