@@ -6,9 +6,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from adapters.arrow.reading.compressed_file import COMPRESSIONS, suffix_of
 from adapters.arrow.reading.csv_source import CsvSource
-from adapters.arrow.reading.folder_source import FileSource, FolderSource, files_of, is_several
+from adapters.arrow.reading.folder_source import FolderSource, files_of, is_several
 from adapters.arrow.reading.json_lines_source import JsonLinesSource
 from adapters.arrow.reading.parquet_source import ParquetSource
+from adapters.arrow.reading.partitioned_file import FileSource, in_partition
 from adapters.arrow.writing.file_sink import FileSink
 from adapters.arrow.writing.output_formats import format_of
 from adapters.arrow.writing.output_layouts import FolderLayout, SingleFileLayout
@@ -40,7 +41,8 @@ def open_source(
     if is_several(path):
         files = files_of(path)
         _require_one_format(str(path), [name for name, _ in files])
-        return FolderSource([(name, _open_file(each, None)) for name, each in files], str(path))
+        opened = [(name, in_partition(name, _open_file(each, None))) for name, each in files]
+        return FolderSource(opened, str(path))
     return _open_file(path, uri, with_md5=with_md5)
 
 
@@ -51,7 +53,8 @@ def open_copies(uri: str, copies: Sequence[tuple[str, str, Callable[[], Path]]])
         Misconfigured: they have several formats, or none that can be read.
     """
     _require_one_format(uri, [name for name, _, _ in copies])
-    return FolderSource([(name, _open_file(fetch(), of)) for name, of, fetch in copies], uri)
+    opened = [(n, in_partition(n, _open_file(fetch(), of))) for n, of, fetch in copies]
+    return FolderSource(opened, uri)
 
 
 def _require_one_format(where: str, names: Sequence[str]) -> None:

@@ -32,7 +32,8 @@ def listed(url: str) -> list[Listed]:
     `is_data` selects the objects by name, as in a folder of files.
 
     Raises:
-        Misconfigured: the URL names no objects, or the folder contains a folder.
+        Misconfigured: the URL names no objects, or the folder contains a folder that is not a
+            partition `COLUMN=VALUE`.
         NotFound: there are no objects, or there is no such bucket.
         Unavailable: the store cannot be reached.
     """
@@ -46,10 +47,11 @@ def listed(url: str) -> list[Listed]:
     found = [each for each in found if belongs(each.name)]
     if not found:
         raise NotFound(f"{named}: there are no objects to read")
-    within = next((each.name for each in found if not pattern and "/" in each.name), None)
+    folders = [part for each in found for part in each.name.split("/")[:-1] if not pattern]
+    within = next((folder for folder in folders if "=" not in folder), None)
     if within is not None:
         raise Misconfigured(
-            f"{named} holds the folder {within.partition('/')[0]!r}; to read objects in folders "
+            f"{named} holds the folder {within!r}; to read objects in folders "
             f"too, name them by a pattern such as '{named}**/*.parquet'"
         )
     return found

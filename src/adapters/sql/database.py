@@ -1,9 +1,11 @@
 """Databases and their tables by URL: connections that raise domain errors, URIs without secrets."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -202,13 +204,25 @@ class Database:
         return text.replace(str(password), "***") if password else text
 
 
+_QUERY = re.compile(r"#\s*((?:select|with)\s.*)", re.IGNORECASE | re.DOTALL)
+
+
+def split_query(url: str) -> tuple[str, str | None]:
+    """Return a URL without its fragment `#SELECT …`, and this query; None if it has none."""
+    found = _QUERY.search(url)
+    if found is None:
+        return url, None
+    return url[: found.start()], found[1].strip().removesuffix(";")
+
+
 @dataclass(frozen=True)
 class TableName:
-    """A table of a database: the URL's fragment, `table` or `schema.table`."""
+    """A table of a database: the URL's fragment, `table` or `schema.table`; or a query."""
 
     database: Database
     name: str
     schema: str | None = None
+    query: str | None = None
 
     @classmethod
     def parse(cls, url: str, unusable: type[ModelportError] = Unavailable) -> "TableName":
@@ -218,6 +232,9 @@ class TableName:
             Misconfigured: there is no fragment, it is not the URL of a database, or the driver is
                 not installed.
         """
+        address, query = split_query(url)
+        if query is not None:
+            return cls(Database.at(address, "#SELECT …", unusable), "query", query=query)
         address, hash_sign, fragment = url.rpartition("#")
         schema, _, name = fragment.rpartition(".")
         if not hash_sign or not name:
@@ -234,7 +251,9 @@ class TableName:
         return f"{self.database.uri}#{self}"
 
     def __str__(self) -> str:
-        """The fragment of the URL: a dot in a name is `%2E`."""
+        """The fragment of the URL: a dot in a name is `%2E`; of a query its digest."""
+        if self.query is not None:
+            return f"query-{sha256(self.query.encode()).hexdigest()[:8]}"
         return ".".join(_encoded(name) for name in (self.schema, self.name) if name is not None)
 
     def inspector(self, connection: sa.Connection) -> sa.Inspector:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from adapters.sql.database import POSTGRESQL, SQLITE, ColumnTypes, TableName
 from domain.data.dataset import Chunk
+from domain.errors import InvalidData, Misconfigured
 
 _READABLE = (sa.Boolean, sa.Integer, sa.Float, sa.Numeric, sa.Date, sa.DateTime, sa.LargeBinary)
 _TEXTS = (sa.String, sa.Text, sa.TEXT, sa.VARCHAR, sa.CHAR)
@@ -69,6 +70,8 @@ def row_order_of(table: TableName, connection: sa.Connection) -> RowOrder:
     Raises:
         NotFound: the table or its schema does not exist.
     """
+    if table.query is not None:
+        return _order_of_query(table, table.query, connection)
     inspector = table.inspector(connection)
     try:
         columns = inspector.get_columns(table.name, table.schema)
@@ -90,6 +93,59 @@ def row_order_of(table: TableName, connection: sa.Connection) -> RowOrder:
         range_key,
         order if range_key is None else [range_key],
     )
+
+
+def _order_of_query(table: TableName, query: str, connection: sa.Connection) -> RowOrder:
+    """Return the order of the rows of a query: by all of its columns.
+
+    Raises:
+        InvalidData: two columns have the same name.
+        Misconfigured: the database refuses the query.
+    """
+    text = query.replace(":", r"\:") + "\n"  # a comment may end the query
+    try:
+        empty = connection.execute(sa.text(f"SELECT * FROM ({text}) AS query WHERE 1 = 0"))
+    except sa.exc.DBAPIError as error:
+        raise Misconfigured(f"{table.uri}: the query cannot be run: {error.orig}") from error
+    names = [*empty.keys()]
+    types = _types_of(empty, connection)
+    empty.close()
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidData(f"{table.uri}: the query returns several columns {twice!r}")
+    dialect = table.database.dialect
+    columns = [sa.column(name, kind) for name, kind in zip(names, types, strict=True)]
+    source = sa.text(text).columns(*columns).subquery("query")
+    readable = {
+        name: _readable(source.c[name], kind, dialect)
+        for name, kind in zip(names, types, strict=True)
+    }
+    order = [_collated(column, dialect) for column in readable.values()]
+    return RowOrder(source, readable, frozenset(), None, order)
+
+
+def _collated(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
+    """Return an expression that orders any values independently of the locale."""
+    if dialect == POSTGRESQL:
+        return sa.collate(sa.cast(column, sa.Text), _BYTEWISE[dialect]).nulls_first()
+    return sa.collate(column, _BYTEWISE[dialect]) if dialect in _BYTEWISE else column
+
+
+def _types_of(
+    result: sa.CursorResult[Any], connection: sa.Connection
+) -> list[sa.types.TypeEngine[Any]]:
+    """Return the types of the columns of a result in PostgreSQL; other databases need none."""
+    if connection.dialect.name != POSTGRESQL:
+        return [sa.types.NullType() for _ in result.keys()]  # noqa: SIM118 - not a mapping
+    assert result.cursor is not None
+    oids = [column[1] for column in result.cursor.description or ()]
+    types: list[sa.types.TypeEngine[Any]] = []
+    for oid in oids:
+        name = str(connection.scalar(sa.select(sa.func.format_type(oid, None))))
+        kind = postgresql.dialect.ischema_names.get(name, sa.types.NullType)
+        zoned = name.endswith("with time zone")
+        types.append(sa.DateTime(timezone=True) if zoned else kind())
+    return types
 
 
 def _range_key(

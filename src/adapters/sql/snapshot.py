@@ -83,7 +83,8 @@ def _export(table: TableName) -> tuple[Snapshot, Callable[[], None]]:
         # The server must not end the transaction, which is idle while others read.
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         name = str(connection.scalar(sa.select(sa.func.pg_export_snapshot())))
-        if sa.inspect(connection).has_table(table.name, table.schema):
+        is_query = table.query is not None
+        if not is_query and sa.inspect(connection).has_table(table.name, table.schema):
             # A read lock prevents TRUNCATE, which would empty the table in the snapshot too.
             source = sa.table(table.name, schema=table.schema)
             connection.execute(sa.select(sa.literal(1)).select_from(source).limit(0))

@@ -26,6 +26,9 @@ _ROWS_AT_ONCE = 8192
 class SqlSource:
     """A `DataSource` over a table or view: `dialect+driver://user@host/database#schema.table`.
 
+    Or over a query, `…#SELECT …`, whose rows are ordered by all columns. Every read of it is
+    compared with its fingerprint, because a query may return other rows each time.
+
     Rows are ordered by the primary key, text by its bytes. Without a primary key they are ordered
     by the row id (SQLite) or by all columns (other databases). If the key is a single integer or
     the row id, a chunk is a range of it; otherwise each chunk sorts the table.
@@ -64,11 +67,14 @@ class SqlSource:
         return {name: self._types.get(name, ValueType.MISSING) for name in names}
 
     def plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
-        if self._snapshot.is_fixed:
+        if not self._is_compared:
             return self._plan(rows_per_chunk)
         version, chunks = self._scan(rows_per_chunk)
         if version != self.__dict__.setdefault("version", version):
-            raise ChecksumMismatch(f"{self._table.uri}: the table was changed; start again")
+            raise ChecksumMismatch(
+                f"{self._table.uri}: the table was changed, or the query returns other rows each "
+                f"time; start again"
+            )
         return iter(chunks)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
@@ -81,7 +87,7 @@ class SqlSource:
             )
         names = list(columns)
         cells = self._fetch(order.within(chunk, names), len(names))
-        if not self._snapshot.is_fixed:
+        if self._is_compared:
             self._require_unchanged(chunk, names, cells)
         return Table(
             {
@@ -113,6 +119,11 @@ class SqlSource:
                 f"{self._table.uri}: rows {chunk.start + 1} to {chunk.start + chunk.rows} "
                 f"were changed since the table was fingerprinted; start again"
             )
+
+    @property
+    def _is_compared(self) -> bool:
+        """Whether each chunk is compared with its fingerprint."""
+        return self._table.query is not None or not self._snapshot.is_fixed
 
     @cached_property
     def _snapshot(self) -> Snapshot:

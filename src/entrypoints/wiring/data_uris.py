@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from functools import partial
 from glob import has_magic
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -94,14 +95,30 @@ def _other_database(uri: str) -> str | None:
     return name if is_database and name not in ("postgresql", "sqlite") else None
 
 
+def with_query(uri: str, query: str) -> str:
+    """Return the data URI of the rows that a query of a database returns.
+
+    Raises:
+        Misconfigured: the URI is not of a database without a #TABLE, or it is not a query.
+    """
+    if _scheme(uri) in ("", "file", "http", "https", "s3") or "#" in uri:
+        raise Misconfigured(
+            f"{public_uri(uri)}: a query is allowed only with a database URL without a #TABLE"
+        )
+    if not re.match(r"\s*(select|with)\s", query, re.IGNORECASE):
+        raise Misconfigured("the query must begin with SELECT or WITH")
+    return f"{uri}#{query}"
+
+
 def has_secret(uri: str) -> bool:
     """Whether a data URI may contain a secret: a password; on the web also a user or a query."""
     scheme = _scheme(uri)
     if scheme in ("", "file", "http", "https", "s3"):
         return public_uri(uri) != uri
-    from adapters.sql.database import Database
+    from adapters.sql.database import Database, split_query
 
-    return Database.parse(uri.rpartition("#")[0] or uri).has_secret
+    address, query = split_query(uri)
+    return Database.parse(address if query else uri.rpartition("#")[0] or uri).has_secret
 
 
 def public_uri(uri: str) -> str:
@@ -120,7 +137,8 @@ def require_distinct(source: str, target: str) -> None:
         same = path.exists() and output.exists() and path.samefile(output)
         target_path = output.resolve().as_posix() + ("/" if target.endswith("/") else "")
         if path.is_dir():
-            within = output.resolve().parent == path.resolve()
+            folders = takewhile(lambda folder: "=" in folder.name, output.resolve().parents)
+            within = path.resolve() in (output.resolve().parent, *(f.parent for f in folders))
         else:
             is_pattern = has_magic(source) and not path.exists()
             within = is_pattern and _matches(path.resolve().as_posix(), target_path)

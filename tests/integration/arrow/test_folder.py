@@ -3,14 +3,18 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from adapters.arrow.open_by_suffix import open_source
+from adapters.arrow.open_by_suffix import open_sink, open_source
 from adapters.arrow.reading.folder_source import FolderSource
 from domain.data.feature import Kind
+from domain.data.table import Table
+from domain.data.value_type import ValueType
 from domain.errors import InvalidData, Misconfigured, NotFound, UnreadableData
-from tests.integration.contracts.data_source import cells
+from domain.scoring.batch_job import BatchJob
+from tests.integration.contracts.data_source import cells, objects, read_all
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -115,3 +119,52 @@ def test_a_folder_without_files_is_not_found(tmp_path: Path, name: str) -> None:
 def test_a_name_with_brackets_may_be_a_file(tmp_path: Path) -> None:
     write(tmp_path / "in", **{"a[1]_csv": "x\n1\n"})
     assert not isinstance(open_source(tmp_path / "in" / "a[1].csv"), FolderSource)
+
+
+VALUES = ("a", None, "007", "x/y=%", "Zürich", "")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl.gz"])
+def test_a_partitioned_output_is_read_with_the_columns_of_its_folders(
+    tmp_path: Path, suffix: str
+) -> None:
+    job = BatchJob("ab" * 32, "orchard/1", "cd" * 32, chunk_rows=3, keep=("b", "a"))
+    kept = [value or None for value in VALUES]
+    columns = {"b": np.arange(6) % 2, "a": objects([*kept]), "x": np.arange(6.0)}
+    sink = open_sink(tmp_path / "out", suffix, ["b", "a"])
+    sink.write_chunk(job, 0, Table.of(columns), [])
+    sink.publish(job, 1)
+    for place in (tmp_path / "out", tmp_path / "out" / "**" / f"*{suffix}"):
+        source = open_source(place)
+        assert sorted(source.columns) == ["a", "b", "x"]
+        found = read_all(source, {"x": Kind.NUMBER, "b": Kind.INTEGER, "a": None}, 2)
+        rows = sorted(zip(*found.values(), strict=True))
+        assert rows == [(float(i), i % 2, kept[i]) for i in range(6)]
+        assert source.value_types(["a", "x"])["a"] is ValueType.TEXT
+    assert read_all(open_source(tmp_path / "out"), {"a": Kind.CATEGORY}, 9)["a"].count(None) == 2
+    renamed = tmp_path / "out" / "b=0" / "a=a"
+    version = open_source(tmp_path / "out").version
+    renamed.rename(renamed.with_name("a=b"))
+    assert open_source(tmp_path / "out").version.sha256 != version.sha256
+
+
+def test_files_of_a_partitioned_folder_have_the_same_columns_in_their_folders(
+    tmp_path: Path,
+) -> None:
+    for name in ("a=1/x.csv", "b=1/x.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("c\n1\n")
+    with pytest.raises(InvalidData, match=r"'b=1/x\.csv' has other columns .*\['a'\].*\['b'\]"):
+        _ = open_source(tmp_path).columns
+    (tmp_path / "b=1" / "more").mkdir()
+    with pytest.raises(Misconfigured, match="contains the folder 'more'"):
+        open_source(tmp_path)
+
+
+def test_a_column_in_a_file_and_in_the_name_of_its_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a=1").mkdir()
+    (tmp_path / "a=1" / "x.csv").write_text("a,b\n1,2\n")
+    source = open_source(tmp_path)
+    (chunk,) = source.plan(9)
+    with pytest.raises(InvalidData, match="several columns 'a'"):
+        source.read(chunk, {"a": None})

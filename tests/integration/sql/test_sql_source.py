@@ -574,3 +574,58 @@ class TestRefusals:
     def test_an_unknown_database_is_unavailable(self, postgres: Postgres) -> None:
         with pytest.raises(Unavailable, match='"nowhere" does not exist'):
             _ = SqlSource(postgres.url("nowhere") + "#t").columns
+
+
+class TestQueries:
+    """The rows of a query as the source."""
+
+    def test_a_query_is_read_as_a_table_is(self, database_url: str) -> None:
+        make_blocks(database_url, ROWS)
+        query = "select id, income, ocean, note || ':x%' AS note FROM blocks WHERE id > 0 -- all"
+        source = SqlSource(f"{database_url}#{query}")
+        assert source.columns == ("id", "income", "ocean", "note")
+        assert "#query-" in source.version.uri
+        expected = [row for row in IN_ORDER if row[0] > 0]
+        kinds: dict[str, Kind | None] = {"id": Kind.INTEGER, "ocean": Kind.CATEGORY}
+        kinds |= {"income": Kind.NUMBER, "note": None}
+        for size in (1, 3, 100):
+            copy = pickle.loads(pickle.dumps(source))
+            rows = zip(*contents(read_all(copy, kinds, size)).values(), strict=True)
+            assert sorted(rows) == [(r[0], r[3], r[1], f"{r[5]}:x%") for r in expected]
+
+    def test_the_version_of_a_query_is_that_of_its_rows(self, database_url: str) -> None:
+        make_blocks(database_url, ROWS)
+        query = "SELECT id, income FROM blocks WHERE id < 1000"
+        versions = [SqlSource(f"{database_url}#{q}").version for q in (query, f"{query} ;")]
+        versions.append(SqlSource(f"{database_url}#{query} AND 1 = 1").version)
+        assert len({version.sha256 for version in versions}) == 1
+        execute(database_url, "DELETE FROM blocks WHERE id > 0")
+        assert SqlSource(f"{database_url}#{query}").version.sha256 != versions[0].sha256
+
+    @pytest.mark.parametrize(
+        ("query", "error", "problem"),
+        [
+            ("SELECT nothing FROM blocks", Misconfigured, "the query cannot be run: .*nothing"),
+            ("WITH x AS (DELETE FROM blocks RETURNING *) SELECT * FROM x", Misconfigured, "query"),
+            ("SELECT 1); DROP TABLE blocks; --", Misconfigured, "query"),
+        ],
+    )
+    def test_other_queries_are_refused_and_change_nothing(
+        self, database_url: str, query: str, error: type[Exception], problem: str
+    ) -> None:
+        make_blocks(database_url, ROWS)
+        with pytest.raises(error, match=problem):
+            _ = SqlSource(f"{database_url}#{query}").version
+        assert len(rows_of(database_url, "SELECT id FROM blocks")) == len(ROWS)
+
+    def test_a_query_with_other_rows_each_time_is_refused(self, database_url: str) -> None:
+        make_blocks(database_url, ROWS)
+        source = SqlSource(f"{database_url}#SELECT id, random() AS dice FROM blocks")
+        assert source.version.rows == len(ROWS)
+        with pytest.raises(ChecksumMismatch, match="other rows each time"):
+            list(source.plan(3))
+
+    def test_two_columns_of_one_name_are_refused(self, postgres_url: str) -> None:
+        make_blocks(postgres_url, ROWS)
+        with pytest.raises(InvalidData, match="several columns 'id'"):
+            _ = SqlSource(f"{postgres_url}#SELECT id, id FROM blocks").version

@@ -10,9 +10,7 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
-from adapters.arrow.reading.csv_source import CsvSource
-from adapters.arrow.reading.json_lines_source import JsonLinesSource
-from adapters.arrow.reading.parquet_source import ParquetSource
+from adapters.arrow.reading.partitioned_file import FileSource, PartitionedFile, is_partition
 from domain.data.dataset import Chunk, DatasetVersion, is_data
 from domain.data.feature import Kind
 from domain.data.table import Table
@@ -22,7 +20,7 @@ from domain.errors import InvalidData, Misconfigured, NotFound, Unavailable, Unr
 # The index of a data frame, as pandas names it in a Parquet file.
 _INDEX = re.compile(r"__index_level_[0-9]+__")
 
-FileSource = CsvSource | ParquetSource | JsonLinesSource
+FileInFolder = FileSource | PartitionedFile
 
 
 class FolderSource:
@@ -32,7 +30,7 @@ class FolderSource:
     has added to only some of the files is not a column.
     """
 
-    def __init__(self, files: Sequence[tuple[str, FileSource]], uri: str) -> None:
+    def __init__(self, files: Sequence[tuple[str, FileInFolder]], uri: str) -> None:
         self._names = tuple(name for name, _ in files)
         self._sources = tuple(source for _, source in files)
         self._uri = uri
@@ -90,7 +88,7 @@ class FolderSource:
             before += rows
 
     @cached_property
-    def _filled(self) -> list[tuple[int, str, FileSource]]:
+    def _filled(self) -> list[tuple[int, str, FileInFolder]]:
         """Index, name and source of each file that is not empty."""
         files = zip(count(), self._names, self._sources, strict=False)
         return [(number, name, source) for number, name, source in files if not source.is_empty]
@@ -115,7 +113,7 @@ def files_of(path: Path) -> list[tuple[str, Path]]:
     Raises:
         NotFound: there are none.
         Unavailable: the folder cannot be read.
-        Misconfigured: the folder contains a folder.
+        Misconfigured: the folder contains a folder that is not a partition `COLUMN=VALUE`.
     """
     try:
         root = path if path.is_dir() else _root(path)
@@ -130,9 +128,13 @@ def files_of(path: Path) -> list[tuple[str, Path]]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    found = [*folder.iterdir()]
-    for each in found:
-        if each.is_dir() and is_data(each.name):
+    found: list[Path] = []
+    for each in folder.iterdir():
+        if not each.is_dir() or not is_data(each.name):
+            found.append(each)
+        elif is_partition(each.name):
+            found += _inside(each)
+        else:
             raise Misconfigured(
                 f"{folder} contains the folder {each.name!r}; to read files in folders too, use a "
                 f"pattern such as '{folder}/**/*.parquet'"

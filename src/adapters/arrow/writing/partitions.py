@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from adapters.arrow.reading.partitioned_file import MISSING
 from adapters.arrow.writing.output_formats import ByteRange, OutputFormat
 from adapters.arrow.writing.output_layouts import (
     layout_key,
@@ -29,7 +30,6 @@ from domain.data.table import Table
 from domain.errors import InvalidData, Misconfigured
 from domain.scoring.batch_job import BatchJob
 
-MISSING = "__HIVE_DEFAULT_PARTITION__"
 MAX_FOLDERS = 1_024
 _MAX_NAME_BYTES = 255
 

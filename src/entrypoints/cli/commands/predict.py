@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from application.ports import DataSource, PredictionSink
-from application.scoring.predict_batch import BatchOptions, PredictBatch
+from application.scoring.predict_batch import BatchOptions
 from domain.errors import InvalidData, Unavailable
 from domain.scoring.batch_job import BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
@@ -29,6 +29,7 @@ from entrypoints.wiring.data_uris import (
     has_secret,
     leave_pandas_out,
     require_distinct,
+    with_query,
 )
 from entrypoints.wiring.settings import EngineKind
 
@@ -80,6 +81,10 @@ Explain = Annotated[
         "is the base value.",
     ),
 ]
+Query = Annotated[
+    str | None,
+    option("SQL", "Read the rows of a query: SELECT …; INPUT is a database URL without #TABLE."),
+]
 RowNumber = Annotated[
     bool,
     flag("--row-number", "Add the column row: the number of the row in the input, from one."),
@@ -119,6 +124,7 @@ def predict(
     extrapolates: Extrapolates = False,
     explain: Explain = False,
     row_number: RowNumber = False,
+    query: Query = None,
     engine: Engine = None,
     chunk_rows: ChunkRows = 100_000,
     workers: Workers = None,
@@ -132,9 +138,9 @@ def predict(
 
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
-    require_distinct(source, target)
+    uri = source if query is None else with_query(source, query)
+    require_distinct(uri, target)
     wired = container(engine=engine, model=model, schema_file=schema)
-    use_case: PredictBatch = wired.predict_batch()
     options = BatchOptions(
         keep=[*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))],
         predictions=PredictionOptions(interval, extrapolates),
@@ -144,12 +150,16 @@ def predict(
         workers=workers,
         max_rejects=RejectLimit() if max_rejects is None else RejectLimit.parse(max_rejects),
     )
-    score = partial(use_case, ref=wired.model_ref(), options=options)
-    rows: DataSource = wired.source(source, with_md5=False)
-    for warning in guarantee_warnings(source, target):
-        output.say(f"[yellow]caution[/]: {escape(warning)}")
+    score = partial(wired.predict_batch(), ref=wired.model_ref(), options=options)
+    rows: DataSource = wired.source(uri, with_md5=False)
+    _caution(source, target)
     sink = partial(wired.sink, target, file_format, partition_by or ())
     _report(_score(context, score, rows, sink), rows.version.uri, as_json)
+
+
+def _caution(source: str, target: str) -> None:
+    for warning in guarantee_warnings(source, target):
+        output.say(f"[yellow]caution[/]: {escape(warning)}")
 
 
 def _score(

@@ -10,6 +10,7 @@ from entrypoints.wiring.data_uris import (
     open_source,
     public_uri,
     require_distinct,
+    with_query,
 )
 from entrypoints.wiring.settings import Settings
 
@@ -41,6 +42,8 @@ def test_a_uri_is_shown_without_its_secrets(uri: str, shown: str) -> None:
         ("https://example.org/h.csv?signature=x", True),
         ("postgresql+psycopg://me@host/db?application_name=x#t", False),
         ("sqlite:///x.db#eu%2Esales", False),
+        ("postgresql+psycopg://me@host/db#select '#' from t", False),
+        ("postgresql+psycopg://me:secret@host/db#select '#' from t", True),
         ("postgresql+psycopg://me:secret@host/db#t", True),
         ("postgresql+psycopg://me@host/db?sslpassword=x#t", True),
     ],
@@ -134,3 +137,34 @@ def test_databases_without_snapshot_or_lock_are_told() -> None:
 )
 def test_of_others_nothing_is_to_be_minded(uri: str) -> None:
     assert guarantee_warnings(uri, uri) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "query"),
+    [
+        ("data.csv", "select 1"),
+        ("s3://bucket/x.csv", "select 1"),
+        ("sqlite:///x.db#t", "select 1"),
+        ("sqlite:///x.db", "delete from t"),
+        ("sqlite:///x.db", "selection"),
+    ],
+)
+def test_a_query_is_a_select_of_a_database(uri: str, query: str) -> None:
+    with pytest.raises(Misconfigured, match="query"):
+        with_query(uri, query)
+
+
+def test_a_query_follows_the_address_of_the_database() -> None:
+    query = "\nWITH x AS (SELECT 1) SELECT * FROM x"
+    assert with_query("sqlite:///x.db", query) == f"sqlite:///x.db#{query}"
+
+
+def test_an_output_must_not_be_in_a_partition_of_its_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in/a=1/b=2").mkdir(parents=True)
+    for target in ("in/x.csv", "in/a=1/x.csv", "in/a=1/b=2/x.csv"):
+        with pytest.raises(Misconfigured, match="would be one of the files"):
+            require_distinct("in", target)
+    require_distinct("in", "in/other/x.csv")
