@@ -19,6 +19,7 @@ from application.promotion.set_champion import SetChampion
 from application.scoring.predict_batch import PredictBatch
 from application.training.calibrate_intervals import CalibrateIntervals
 from application.training.train_model import TrainingReport, TrainModel
+from application.training.training_progress import TrainingProgress, silent
 from domain.data.dataset import DatasetVersion
 from domain.data.feature import Feature, Kind, Vector
 from domain.data.schema import Matrix, Ratio, Schema, Target
@@ -135,6 +136,7 @@ class World:
         schema: Schema = SCHEMA,
         *,
         promote: bool = True,
+        progress: Callable[[TrainingProgress], None] = silent,
     ) -> TrainingReport:
         ticks = iter(range(1_000_000))
         policy = PromotionPolicy(self.margin, latency_ms=self.latency_ms)
@@ -150,7 +152,8 @@ class World:
             CalibrateIntervals(MemoryLearner(), self.runtime, MemoryExecutor()),
             self.signer,
         )
-        return use_case(data or source(), schema, spec, promote=promote, intervals=self.calibrating)
+        options: Any = {"promote": promote, "intervals": self.calibrating, "progress": progress}
+        return use_case(data or source(), schema, spec, **options)
 
     def champion(self) -> str:
         """Return the label of the champion."""

@@ -34,8 +34,9 @@ from domain.uncertainty.conformal import (
 )
 from domain.uncertainty.coverage import Scored, Uncertainty, assess
 
-# Takes the predictions for the hold-out as its last argument.
-Calibration: TypeAlias = Callable[[TrainingSpec, Schema, Divided, Vector], "Calibrated"]
+# Takes the predictions for the hold-out, and what is called with the folds done and all folds.
+FoldsDone: TypeAlias = Callable[[int, int], None]
+Calibration: TypeAlias = Callable[[TrainingSpec, Schema, Divided, Vector, FoldsDone], "Calibrated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,12 @@ class CalibrateIntervals:
     executor: Executor
 
     def __call__(
-        self, spec: TrainingSpec, schema: Schema, rows: Divided, predictions: Vector
+        self,
+        spec: TrainingSpec,
+        schema: Schema,
+        rows: Divided,
+        predictions: Vector,
+        folds_done: FoldsDone = lambda *_: None,
     ) -> Calibrated:
         """Calibrate on the training rows and measure the coverage on the hold-out.
 
@@ -77,7 +83,7 @@ class CalibrateIntervals:
         if len(rows.training) < FEWEST_ROWS:
             return Calibrated()
         scale_spec, scale_schema = self.learner.error_scale, error_scale_schema(schema)
-        found = self._errors(spec, schema, rows.training)
+        found = self._errors(spec, schema, rows.training, folds_done)
         task = _FitFold(self.learner, scale_spec, scale_schema, found.inputs, found.roots)
         roots = self._out_of_fold(task, spec.seed)
         quantiles = Quantiles.of(found.errors, roots, found.range, found.inputs[:, -1])
@@ -99,18 +105,25 @@ class CalibrateIntervals:
             folds(len(rows.training), spec.seed),
         )
 
-    def _errors(self, spec: TrainingSpec, schema: Schema, rows: LabelledRows) -> "_Errors":
+    def _errors(
+        self, spec: TrainingSpec, schema: Schema, rows: LabelledRows, folds_done: FoldsDone
+    ) -> "_Errors":
         task = _FitFold(self.learner, spec, schema, rows.matrix, rows.target)
-        predictions = self._out_of_fold(task, spec.seed)
+        predictions = self._out_of_fold(task, spec.seed, folds_done)
         errors = np.abs(rows.target - predictions)
         inputs = error_scale_rows(rows.matrix, predictions)
         return _Errors(predictions, inputs, errors, np.sqrt(errors), float(np.ptp(rows.target)))
 
-    def _out_of_fold(self, task: "_FitFold", seed: int) -> Vector:
+    def _out_of_fold(
+        self, task: "_FitFold", seed: int, folds_done: FoldsDone = lambda *_: None
+    ) -> Vector:
         """Return for each row the prediction of a model fitted on the other folds."""
         predictions, parts = np.empty(len(task.matrix)), folds(len(task.matrix), seed)
-        for fold, found in zip(parts, self.executor.map(task, parts), strict=True):
+        folds_done(0, len(parts))
+        results = zip(parts, self.executor.map(task, parts), strict=True)
+        for done, (fold, found) in enumerate(results, 1):
             predictions[fold] = found
+            folds_done(done, len(parts))
         return predictions
 
 

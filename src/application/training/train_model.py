@@ -27,6 +27,7 @@ from application.promotion.compare_candidates import (
 from application.promotion.set_champion import SetChampion, resolved
 from application.training.calibrate_intervals import Calibrated, Calibration, to_metrics
 from application.training.log_fit import log_folds, log_measured
+from application.training.training_progress import TrainingProgress, silent
 from domain.canonical_json import json_bytes
 from domain.data.dataset import DatasetVersion
 from domain.data.feature import Vector
@@ -97,6 +98,7 @@ class TrainModel:
         *,
         promote: bool = True,
         intervals: bool = True,
+        progress: Callable[[TrainingProgress], None] = silent,
     ) -> TrainingReport:
         """Train the specification on the source; the schema names the model.
 
@@ -108,6 +110,7 @@ class TrainModel:
             Conflict: the alias was moved in the meantime; the version is registered.
         """
         spec = spec.for_schema(schema)
+        progress(TrainingProgress("reading and checking rows"))
         data, store = source.version, self.set_champion.store
         rows = read_labelled(source, schema).divide(spec.split)
         champion = resolved(store, ModelRef(schema.name))
@@ -115,8 +118,10 @@ class TrainModel:
         done: list[TrainingReport] = []
         try:
             with self._run(schema, spec, data) as run:
-                fitted = self._fit(spec, schema, rows, calibrate)
+                progress(TrainingProgress(f"fitting on {len(rows.training):,} rows"))
+                fitted = self._fit(spec, schema, rows, calibrate, progress)
                 self._log_fit(run, schema, spec, rows, fitted, data=data)
+                progress(TrainingProgress("comparing with the champion, registering", 0.95))
                 challenger = self._challenger(schema, spec, data, rows, fitted)
                 compared = self.compare(challenger, champion, rows.holdout)
                 if not promote:
@@ -207,7 +212,12 @@ class TrainModel:
         _record_outcome(run, decision)
 
     def _fit(
-        self, spec: TrainingSpec, schema: Schema, rows: Divided, calibrate: Calibration | None
+        self,
+        spec: TrainingSpec,
+        schema: Schema,
+        rows: Divided,
+        calibrate: Calibration | None,
+        progress: Callable[[TrainingProgress], None],
     ) -> "_Fitted":
         trained = self.learner.fit(spec, schema, rows.training.matrix, rows.training.target)
         served = self.compare.load.runtime.load(schema, trained.files)
@@ -228,7 +238,15 @@ class TrainModel:
             deviations += [
                 require_parity(expected, form.predict(matrix), what) for form in (served, other)
             ]
-        calibrated = calibrate(spec, schema, rows, predictions) if calibrate else Calibrated()
+
+        def folds_done(done: int, folds: int) -> None:
+            # The fit on all rows takes about as long as one on a fold; the last share is the rest.
+            stage = f"calibrating intervals, {done} of {folds} folds done"
+            progress(TrainingProgress(stage, (1 + done) / (2 + folds)))
+
+        calibrated = Calibrated()
+        if calibrate:
+            calibrated = calibrate(spec, schema, rows, predictions, folds_done)
         return _Fitted(trained, served, predictions, max(deviations), calibrated)
 
     def _entry(

@@ -16,11 +16,13 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from application.scoring.progress import Progress
+from application.training.training_progress import TrainingProgress
 from domain.errors import ModelportError
 from domain.numbers import readable
 from entrypoints.errors import outcome_of
 
 _QUIET_SECONDS = 60.0
+_LINE_SECONDS = 1.0
 
 # Without a terminal, a table row is one line, for grep and cut.
 _UNBOUNDED = 10_000
@@ -147,6 +149,41 @@ def working(what: str) -> Iterator[None]:
         say(escape(what))
     with messages.status(escape(what)):
         yield
+
+
+@contextmanager
+def stages(
+    what: str, seconds: Callable[[], float] = monotonic
+) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Show the stages of a training: a spinner on a terminal, lines elsewhere.
+
+    Lines are at least a second apart, and the first comes after a second.
+    """
+    messages = _messages()
+    started = begun = last = seconds()
+    if not messages.is_terminal:
+        say(escape(what))
+    with messages.status(escape(what)) as status:
+
+        def show_stage(progress: TrainingProgress) -> None:
+            nonlocal begun, last
+            now = seconds()
+            begun = begun if progress.share else now
+            line = escape(f"{what}: {describe_stage(progress, now - begun)}")
+            status.update(line)
+            since = last if progress.share else started
+            if not messages.is_terminal and now - since >= _LINE_SECONDS:
+                last = now
+                say(line)
+
+        yield show_stage
+
+
+def describe_stage(progress: TrainingProgress, seconds: float) -> str:
+    """Return the stage and the remaining time, `seconds` after the fit began."""
+    left = progress.seconds_left(seconds)
+    remaining = "" if left is None else f", about {timedelta(seconds=round(left))} left"
+    return f"{progress.stage}{remaining}"
 
 
 @contextmanager

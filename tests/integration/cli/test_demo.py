@@ -76,6 +76,9 @@ def test_the_demo_uses_simulated_data_if_the_reference_data_cannot_be_fetched(
     assert "the reference data cannot be fetched: file:///nowhere/housing.csv" in ran.err
     assert "using simulated data: the model is not a real one" in ran.err
     assert "trained on simulated data: not for real decisions" in ran.err
+    assert [line.endswith(" (simulated data)") for line in account(ran)] == [True] * 3
+    assert re.search(r"median_house_value +[\d,.]+ USD \(simulated data\)", ran.out)
+    assert re.search(r"model +housing/1 \(simulated data\)", ran.out)
     described = where.good("models", "show", "housing", "--json").document
     assert described["data"]["simulated"] is True
     assert "(simulated)" in where.good("models", "list").out

@@ -66,30 +66,33 @@ def demo(as_json: AsJson = False) -> None:
     schema: Schema = wired.schema()
     spec: TrainingSpec = wired.specification()
     source, rows = _data(wired)
+    simulated = source.version.simulated
+    mark = " (simulated data)" if simulated else ""
     step = f"Train, evaluate on the hold-out, apply the promotion gate: {schema.name}"
-    _headline(1, step, as_json)
+    _headline(1, f"{step}{mark}", as_json)
     started = perf_counter()
-    with output.working(f"training {spec.estimator.value}"):
-        report: TrainingReport = wired.train_model()(source, schema, spec)
+    with output.stages(f"training {spec.estimator.value}") as show_stage:
+        report: TrainingReport = wired.train_model()(source, schema, spec, progress=show_stage)
     seconds = perf_counter() - started
     if not as_json:
         show_training(report, schema, spec, seconds)
     target = _OUTPUTS / "predictions.csv"
-    _headline(2, f"Score a file: {rows.version.uri} into {target}", as_json)
+    _headline(2, f"Score a file: {rows.version.uri} into {target}{mark}", as_json)
     with output.progress("scoring") as show_progress:
         sink, ref = wired.sink(str(target)), ModelRef(schema.name)
         batch: BatchReport = wired.predict_batch()(rows, sink, ref, progress=show_progress)
     if not as_json:
         show_batch(batch)
-    _headline(3, "Serve, and request one prediction over HTTP", as_json)
+    _headline(3, "Serve, and request one prediction over HTTP" + mark, as_json)
     answer = _request_prediction(schema)
     if as_json:
         training = training_document(report, spec, seconds)
-        output.emit({"train": training, "predict": batch_document(batch), "serve": answer})
+        documents = {"train": training, "predict": batch_document(batch), "serve": answer}
+        output.emit({"simulated": simulated, **documents})
         return
     shown = {"request": f"POST {answer['url']}", "row": json.dumps(schema.example)}
     value = f"{readable(answer['answer']['predictions'][0])} {schema.target.unit}".rstrip()
-    shown |= {schema.target.name: value, "model": answer["answer"]["model"]}
+    shown |= {schema.target.name: f"{value}{mark}", "model": answer["answer"]["model"] + mark}
     output.show(output.facts(shown))
     output.show("\n[bold]What to try next[/]")
     output.show_commands(_next_commands(_program(), wired.settings().variant))

@@ -96,9 +96,11 @@ def train(
         split=Split(holdout, seed, validation),
         features=features or base.features,
     ).for_schema(table)
-    with output.working(f"training {spec.estimator.value}"):
+    with output.stages(f"training {spec.estimator.value}") as show_stage:
         source: DataSource = wired.source(data)
-        report = wired.train_model()(source, table, spec, promote=promote, intervals=intervals)
+        report = wired.train_model()(
+            source, table, spec, promote=promote, intervals=intervals, progress=show_stage
+        )
     output.note_ignored(table.unknown(source.columns), report.data.uri)
     seconds = perf_counter() - started
     if as_json:

@@ -9,6 +9,7 @@ import pytest
 from adapters.formats.manifest_file import read_manifest
 from application.data.labelled_rows import read_labelled
 from application.model.load_model import PROFILE
+from application.training.training_progress import TrainingProgress
 from domain.data.feature import Feature, Kind, Vector
 from domain.data.schema import Matrix, Schema
 from domain.data.split import Split
@@ -200,6 +201,22 @@ def test_the_bundle_records_what_made_the_model(world: World) -> None:
     assert report.version.details["data.uri"] == "houses.csv"
     assert report.version.details["run"] == report.run_id
     assert report.version.details["estimator"] == "ridge"
+
+
+def test_the_stages_are_reported_with_the_share_that_is_done(world: World) -> None:
+    told: list[TrainingProgress] = []
+    world.train(progress=told.append)
+    assert [each.stage for each in told] == [
+        "reading and checking rows",
+        "fitting on 48 rows",
+        *(f"calibrating intervals, {done} of 5 folds done" for done in range(6)),
+        "comparing with the champion, registering",
+    ]
+    shares = [each.share for each in told]
+    assert shares == sorted(shares)
+    assert (shares[1], shares[-1]) == (0.0, 0.95)
+    assert told[1].seconds_left(10.0) is None
+    assert told[2].seconds_left(10.0) == pytest.approx(60.0)
 
 
 def test_the_run_is_tracked(world: World) -> None:
