@@ -81,10 +81,10 @@ class ProcessExecutor:
 
 
 def _start_pool(count: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, get_context("spawn"), initializer=_end_with_parent)
+    return ProcessPoolExecutor(count, get_context("spawn"), initializer=end_with_parent)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process if its parent is killed; otherwise it would wait forever."""
     parent = parent_process()
     if parent is not None:

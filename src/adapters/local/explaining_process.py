@@ -14,6 +14,7 @@ from threading import Lock
 from traceback import format_exc
 from typing import TypeAlias
 
+from adapters.local.executors import end_with_parent
 from application.model.serving_form import require_file
 from application.ports import Explainer, Explainers
 from domain.data.schema import Matrix, Schema
@@ -122,6 +123,7 @@ def _kill(process: BaseProcess) -> None:
 
 def _serve(connection: Connection, load: _Load) -> None:
     """Explain what the parent sends, until it closes the connection or ends."""
+    end_with_parent()
     os.nice(_NICENESS)
     with suppress(OSError, EOFError):
         try:

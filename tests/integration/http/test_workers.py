@@ -5,13 +5,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
 import pytest
 
-from tests.benchmarks.processes import tree
 from tests.integration.http.conftest import ready
 from tests.integration.http.test_server import BODY, ask, connected
 from tests.integration.processes import START_SECONDS, STOP_SECONDS
@@ -37,7 +37,7 @@ class NewCallers:
             begun = monotonic()
             try:
                 status = str(ask(self.server, "/predict", BODY)[0])
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 status = repr(error)
             if status == "200":
                 self.answered += 1
@@ -69,9 +69,10 @@ def calling(server: Server) -> Iterator[NewCallers]:
 
 
 def worker_pids(server: Server) -> list[int]:
-    """Return the processes that hold a model: all but the supervisor and Python's helper."""
-    children = [pid for pid in tree(server.process.pid) if pid != server.process.pid]
-    return [p for p in children if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+    """Return the workers: the children of the supervisor, without Python's own helper process."""
+    supervisor = server.process.pid
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(p) for p in children if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
 
 
 def ready_count(server: Server) -> int:

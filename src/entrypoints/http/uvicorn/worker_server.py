@@ -8,6 +8,7 @@ The supervisor and the worker send each other single bytes over a socket pair.
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable, MutableSequence
 from contextlib import suppress
@@ -177,4 +178,6 @@ def run_worker(
     sockets: list[socket],
 ) -> None:
     """Run a worker in this process until the supervisor ends it, or has ended."""
+    # uvicorn raises SIGTERM again after the last request; its default action would skip clean-up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     WorkerServer(config, sockets[0], supervisor, counts, own).run()

@@ -197,7 +197,9 @@ class Workers:
         for worker in with_model or workers:
             if not self._listening:
                 self._listen()
-            worker.tell(Command.ACCEPT)
+            if not worker.accepts:
+                self._counts[worker.own] = 0
+                worker.tell(Command.ACCEPT)
             if worker.has_model:
                 self._failures = 0
         if with_model and all(worker.has_model for worker in workers if worker.accepts):
