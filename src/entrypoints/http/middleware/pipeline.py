@@ -77,6 +77,7 @@ class RequestPipeline:
             await self._app(answered, receive, context.send)
         finally:
             self.close(context, scope)
+            del scope[CONTEXT]  # else scope and `send` of the server would be a cycle
 
     def open(
         self, route: RouteInfo, headers: Iterable[tuple[bytes, bytes]]
