@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from threading import Lock
 from traceback import format_exc
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from adapters.local.executors import end_with_parent
 from application.model.serving_form import require_file
@@ -66,39 +66,32 @@ class ProcessExplainer:
 
     def explain(self, columns: Matrix) -> FeatureContributions:
         with self._lock:
-            connection = self._connected()
-            try:
-                connection.send(columns)
-            except OSError as error:
-                raise self._ended() from error
-            return self._received(connection)
+            contributions: FeatureContributions = self._exchanged(self._connected(), columns)
+        return contributions
 
     def _connected(self) -> Connection:
         if self._connection is None:
             ours, theirs = Pipe()
-            process = get_context("spawn").Process(
-                target=_serve, args=(theirs, self._load), daemon=True
-            )
+            process = get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
             _start_without_signals(process)
             theirs.close()
             Finalize(self, _kill, (process,), exitpriority=0)
-            self._received(ours)
+            self._exchanged(ours, self._load)
             self._connection = ours
         return self._connection
 
-    def _received(self, connection: Connection) -> FeatureContributions:
+    def _exchanged(self, connection: Connection, sent: object) -> Any:
         try:
+            connection.send(sent)
             answer = connection.recv()
         except (OSError, EOFError) as error:
-            raise self._ended() from error
+            self._connection = None
+            raise Unavailable(
+                "the process that explains has ended; a new one starts when asked again"
+            ) from error
         if isinstance(answer, Exception):
             raise answer
-        contributions: FeatureContributions = answer
-        return contributions
-
-    def _ended(self) -> Unavailable:
-        self._connection = None
-        return Unavailable("the process that explains has ended; a new one starts when asked again")
+        return answer
 
 
 def _load(build: Callable[[], Explainers], schema: Schema, files: Mapping[str, bytes]) -> Explainer:
@@ -121,11 +114,15 @@ def _kill(process: BaseProcess) -> None:
     process.join()
 
 
-def _serve(connection: Connection, load: _Load) -> None:
-    """Explain what the parent sends, until it closes the connection or ends."""
+def _serve(connection: Connection) -> None:
+    """Load an explainer, and explain what the parent sends until it ends.
+
+    The files of the explainer come by the connection: its end is noticed without a traceback.
+    """
     end_with_parent()
     os.nice(_NICENESS)
     with suppress(OSError, EOFError):
+        load: _Load = connection.recv()
         try:
             explainer = load()
         except Exception as error:  # noqa: BLE001 - the parent raises it

@@ -53,6 +53,7 @@ class Application:
         )
         self._proxies = TrustedProxies(settings.trusted_proxies, settings.root_path)
         self._api: tuple[Schema | None, FastAPI] | None = None
+        self._prepared = ""  # the bundle id of the model that everything is prepared for
         authenticator = Authenticator(container.key_store(), now)
         limits, requests = RequestLimits(settings.max_in_flight, monotonic), RequestMetrics()
         access_log = AccessLog(sys.stdout) if settings.access_log is AccessLogKind.JSON else None
@@ -100,9 +101,7 @@ class Application:
         model = self._serving.state.model
         schema = None if model is None else model.manifest.schema
         if self._api is None or self._api[0] is not schema:
-            replaced = self._api is not None
             self._api = schema, self.api_for(schema)
-            _freeze(collect=replaced)
         return self._api[1]
 
     def api_for(self, schema: Schema | None) -> FastAPI:
@@ -117,9 +116,20 @@ class Application:
         )
 
     def _prepare(self, model: LoadedModel) -> None:
-        """Build in advance what the first requests for a new model need."""
+        """Build what the first requests for a model need, and leave it to no garbage collection.
+
+        The objects of modules, application and model stay, and requests leave no cycles behind: so
+        the collector has next to nothing to do.
+        """
+        replaced, bundle_id = self._prepared, model.version.bundle_id
         self.api()
-        self._explaining.warm_up(model.manifest.schema.example)
+        if replaced != bundle_id:
+            self._prepared = bundle_id
+            self._explaining.warm_up(model.manifest.schema.example)
+        if replaced not in ("", bundle_id):
+            gc.unfreeze()
+            gc.collect()
+        gc.freeze()
 
     def _ordinary(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self.api()(scope, receive, send)
@@ -135,18 +145,6 @@ def from_environment() -> Application:
     app = Application(build_container(load_settings()))
     gc.set_threshold(_MIN_NEW_OBJECTS)
     return app
-
-
-def _freeze(*, collect: bool) -> None:
-    """Let the garbage collector ignore all objects there are; `collect` frees the garbage first.
-
-    Objects of modules, application and model stay, and requests leave no cycles behind: a
-    collection is short and rare.
-    """
-    if collect:
-        gc.unfreeze()
-        gc.collect()
-    gc.freeze()
 
 
 def _fast_path(data_plane: DataPlane, ordinary: ASGIApp) -> "FastPath":

@@ -114,9 +114,8 @@ class BackgroundTasks:
     metrics: ServerMetrics
     tracing: Tracing | None
     poll_seconds: float
-    on_new_model: Callable[[LoadedModel], None]
-    _model: LoadedModel | None = field(default=None, init=False)
-    _logged: tuple[str, ...] = field(default=(), init=False)
+    prepare: Callable[[LoadedModel], None]
+    _news: tuple[str, ...] = field(default=(), init=False)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -167,26 +166,22 @@ class BackgroundTasks:
         await _repeat(refresh, self.poll_seconds, stopped)
 
     async def _refresh(self) -> None:
-        await self._change(self.metrics.serving.refresh)
-        state = self.metrics.serving.state
-        label = state.model.version.label if state.model else ""
-        news = (label, state.problem, state.cache_problem)
-        if news != self._logged:
-            self._logged = news
-            _log_state(state, label)
+        if await self._change(self.metrics.serving.refresh):
+            _log_state(self.metrics.serving.state)
 
-    async def _change(self, change: Callable[[], bool]) -> None:
+    async def _change(self, change: Callable[[], bool]) -> bool:
+        """Change the model, and prepare for it; return whether anything is new."""
         serving = self.metrics.serving
         with nullcontext() if self.tracing is None else self.tracing.reload(serving):
             try:
                 await to_thread(change)
             except Exception:
                 log.exception("unexpected error of the model store or the bundle cache")
-        before, self._model = self._model, serving.state.model
-        if self._model is not None and (
-            before is None or before.version.bundle_id != self._model.version.bundle_id
-        ):
-            self.on_new_model(self._model)
+        state, before = serving.state, self._news
+        self._news = (_label(state), state.problem, state.cache_problem)
+        if self._news != before and state.model is not None:
+            self.prepare(state.model)
+        return self._news != before
 
 
 @cache
@@ -202,7 +197,12 @@ async def _repeat(act: Callable[[], Awaitable[None]], seconds: float, stopped: E
             await wait_for(stopped.wait(), seconds)
 
 
-def _log_state(state: ServingState, label: str) -> None:
+def _label(state: ServingState) -> str:
+    return "" if state.model is None else state.model.version.label
+
+
+def _log_state(state: ServingState) -> None:
+    label = _label(state)
     if not label:
         log.warning("not ready: %s", state.problem)
     elif state.problem:

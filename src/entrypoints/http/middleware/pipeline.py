@@ -77,7 +77,6 @@ class RequestPipeline:
             await self._app(answered, receive, context.send)
         finally:
             self.close(context, scope)
-            del scope[CONTEXT]  # else scope and `send` of the server would be a cycle
 
     def open(
         self, route: RouteInfo, headers: Iterable[tuple[bytes, bytes]]
@@ -122,6 +121,7 @@ class RequestPipeline:
             self._log.record(context, seconds, scope["method"])
         if self._tracing is not None:
             self._tracing.record_request(context, seconds, scope)
+        scope.pop(CONTEXT, None)  # else scope and `send` of the server are a reference cycle
 
 
 def _require_host(hosts: int, http_version: str) -> None:

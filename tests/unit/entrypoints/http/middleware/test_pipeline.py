@@ -1,11 +1,13 @@
 """The middleware, tested on the whole application in memory, with all protocols."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
+from weakref import ref
 
 import pytest
 from dependency_injector import providers
@@ -54,6 +56,43 @@ ADMIN = created(3, Scope.ADMIN)
 LIMITED = created(4, Scope.PREDICT, rate=2)
 EXPIRED = created(5, Scope.ADMIN, expires_at=NOW + timedelta(seconds=1))
 KEYS = (CALLER, WATCHER, ADMIN, LIMITED, EXPIRED)
+
+
+def test_a_request_leaves_no_reference_cycle() -> None:
+    """Garbage collections would be the tail of the latency."""
+
+    class Server:
+        """As of uvicorn: it holds the scope, and the scope holds what refers to `send`."""
+
+        def __init__(self, path: str) -> None:
+            self.scope: dict[str, Any] = {
+                "type": "http",
+                "method": "GET",
+                "path": path,
+                "root_path": "",
+                "query_string": b"",
+                "headers": [],
+            }
+
+        async def receive(self) -> Any:
+            return {"type": "http.request"}
+
+        async def send(self, message: Any) -> None:
+            pass
+
+    async def ask(path: str) -> "ref[Server]":
+        server = Server(path)
+        await app(server.scope, server.receive, server.send)
+        return ref(server)
+
+    app = Application(planted())
+    for path in ("/health", "/model", "/nothing"):
+        asyncio.run(ask(path))  # the first request builds the routes
+        gc.disable()
+        try:
+            assert asyncio.run(ask(path))() is None
+        finally:
+            gc.enable()
 
 
 def running(wired: Container) -> Iterator[TestClient]:
