@@ -165,6 +165,10 @@ class OutputTables:
         """The key columns of the table of predictions."""
         return self._predictions(*_keys(*KEY_COLUMNS))
 
+    def with_column(self, name: str) -> sa.Table:
+        """The key columns of the table of predictions, and another column."""
+        return self._predictions(*_keys(*KEY_COLUMNS), sa.Column(name))
+
     def _predictions(self, *columns: sa.Column[Any]) -> sa.Table:
         return sa.Table(self.name.name, sa.MetaData(), *columns, schema=self.name.schema)
 

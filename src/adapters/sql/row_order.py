@@ -1,7 +1,7 @@
 """The order of the rows of a table, and the queries that read them in this order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +21,8 @@ _ROW_IDS = ("_rowid_", "rowid", "oid")
 class RowOrder:
     """The columns of a table and the order of its rows.
 
-    `range_key` is a unique integer by which the rows are ordered, or None.
+    `range_key` is a unique integer by which the rows are ordered, or None. Only rows that fulfil
+    all `conditions` are selected.
     """
 
     source: sa.FromClause
@@ -29,6 +30,12 @@ class RowOrder:
     booleans: frozenset[str]
     range_key: sa.ColumnElement[Any] | None
     order: Sequence[sa.ColumnElement[Any]]
+    conditions: Sequence[sa.ColumnElement[bool]] = ()
+
+    def after(self, column: str, value: Any) -> "RowOrder":
+        """Return the order of the rows with a greater value in a column."""
+        untyped = sa.literal(value, sa.types.NullType())  # the database infers the type of a text
+        return replace(self, conditions=(*self.conditions, self.columns[column] > untyped))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,21 +46,23 @@ class RowOrder:
         """Select the key (or a constant) and some columns, ordered."""
         key = sa.literal(0) if self.range_key is None else self.range_key
         columns = [self.columns[name] for name in names]
-        return sa.select(key, *columns).select_from(self.source).order_by(*self.order)
+        query = sa.select(key, *columns).select_from(self.source).where(*self.conditions)
+        return query.order_by(*self.order)
 
     def every(self, rows: int) -> sa.Select[Any]:
         """Select the key of the first row and of every n-th row after it."""
         assert self.range_key is not None
         number = sa.func.row_number().over(order_by=self.range_key)
         keys = sa.select(self.range_key.label("key"), number.label("number"))
-        numbered = keys.select_from(self.source).subquery()
+        numbered = keys.select_from(self.source).where(*self.conditions).subquery()
         first = (numbered.c.number - 1) % rows == 0
         return sa.select(numbered.c.key).where(first).order_by(numbered.c.key)
 
     @property
     def last_key(self) -> sa.Select[Any]:
         """Select the key of the last row."""
-        return sa.select(sa.func.max(self.range_key)).select_from(self.source)
+        greatest = sa.select(sa.func.max(self.range_key)).select_from(self.source)
+        return greatest.where(*self.conditions)
 
     def within(self, chunk: Chunk, names: Sequence[str]) -> sa.Select[Any]:
         """Select the key and some columns of a chunk."""

@@ -13,7 +13,7 @@ from adapters.sql.job_lock import locked, require_lock
 from adapters.sql.output_tables import KEY_COLUMNS, OutputTables, cells_of, insert
 from application.ports import FinishedJob, PublishedOutput
 from domain.data.table import Table, plain
-from domain.errors import Conflict, Unavailable
+from domain.errors import Conflict, InvalidData, Unavailable
 from domain.scoring.batch_job import ROW, BatchJob, ChunkReceipt, Reject
 
 RUNNING = "running"
@@ -38,9 +38,13 @@ class SqlSink:
     scored row in its chunk, from zero: such chunks do not count, and are written again.
     """
 
-    def __init__(self, url: str, *, in_worker: bool = False) -> None:
-        """Write nothing yet. A sink in a worker checks that the run still holds its lock."""
-        self._url, self._in_worker = url, in_worker
+    def __init__(self, url: str, key: str | None = None, *, in_worker: bool = False) -> None:
+        """Write nothing yet. A sink in a worker checks that the run still holds its lock.
+
+        With a `key` column, publishing a job removes the rows of earlier finished jobs that have a
+        key of the job.
+        """
+        self._url, self._key, self._in_worker = url, key, in_worker
         self._tables = OutputTables.of(TableName.parse(url))
         self._registered: set[str] = set()
         self._types: ColumnTypes = {}
@@ -115,8 +119,46 @@ class SqlSink:
                 raise Unavailable(
                     f"{self.uri}: job {job.id}: chunk {missing[0]} of {chunks} is not written"
                 )
+            if self._key is not None:
+                self._replace_earlier(connection, job, self._key)
             connection.execute(done.values(status=FINISHED, finished_at=sa.func.now()))
         return self._published(job, sum(written.values()))
+
+    def greatest(self, column: str) -> Any | None:
+        """Return the greatest value of a column in the rows of finished jobs; None without any.
+
+        Raises:
+            Conflict: the table exists without the column.
+        """
+        database, name, jobs = self._tables.name.database, self._tables.name, self._tables.jobs
+        if not database.has_file():
+            return None
+        with database.connect() as connection:
+            inspector = name.inspector(connection)
+            if not {name.name, jobs.name} <= {*inspector.get_table_names(name.schema)}:
+                return None
+            names = [each["name"] for each in inspector.get_columns(name.name, name.schema)]
+            if column not in names:
+                raise Conflict(f"{self.uri}: no column {column!r}; it has {', '.join(names)}")
+            rows = self._tables.with_column(column)
+            of_finished = rows.c.job.in_(sa.select(jobs.c.job).where(jobs.c.status == FINISHED))
+            return connection.scalar(sa.select(sa.func.max(rows.c[column])).where(of_finished))
+
+    def _replace_earlier(self, connection: sa.Connection, job: BatchJob, key: str) -> None:
+        """Remove the rows of earlier finished jobs with a key of this job.
+
+        Raises:
+            InvalidData: two rows of this job have the same key.
+        """
+        rows, jobs = self._tables.with_column(key), self._tables.jobs
+        keys = sa.select(rows.c[key]).where(rows.c.job == job.id)
+        twice = keys.where(rows.c[key].is_not(None)).group_by(rows.c[key])
+        found = connection.execute(twice.having(sa.func.count() > 1).limit(1)).first()
+        if found is not None:
+            raise InvalidData(f"{self.uri}: column {key!r} is not a key: a value is there twice")
+        is_finished = (jobs.c.status == FINISHED) & (jobs.c.job != job.id)
+        earlier = rows.c.job.in_(sa.select(jobs.c.job).where(is_finished))
+        connection.execute(sa.delete(rows).where(earlier, rows.c[key].in_(keys)))
 
     def _published(self, job: BatchJob, rejected: int) -> PublishedOutput:
         rejects = f"{self.uri}_rejects (job {job.id})" if rejected else None

@@ -42,16 +42,23 @@ class SqlSource:
     columns in each chunk, and a change since the first access raises `ChecksumMismatch`.
     """
 
-    def __init__(self, url: str, snapshot: str | None = None) -> None:
-        """Do not connect yet; `snapshot` is the name of one that another instance has taken."""
-        self._url = url
+    def __init__(
+        self, url: str, snapshot: str | None = None, since: tuple[str, Any] | None = None
+    ) -> None:
+        """Do not connect yet; `snapshot` is the name of one that another instance has taken.
+
+        `since` is a column and a value: only rows with a greater value are read.
+        """
+        self._url, self._since = url, since
         self._table = TableName.parse(url, unusable=UnreadableData)
         self._types: dict[str, ValueType] = {}
         if snapshot is not None:
             self.__dict__["_snapshot"] = Snapshot(self._table.database, snapshot)
 
-    def __reduce__(self) -> tuple[type["SqlSource"], tuple[str, str]]:
-        return type(self), (self._url, self._snapshot.name)
+    def __reduce__(
+        self,
+    ) -> tuple[type["SqlSource"], tuple[str, str, tuple[str, Any] | None]]:
+        return type(self), (self._url, self._snapshot.name, self._since)
 
     @cached_property
     def version(self) -> DatasetVersion:
@@ -81,10 +88,7 @@ class SqlSource:
         order = self._order
         missing = [name for name in columns if name not in order.names]
         if missing:
-            raise InvalidData(
-                f"{self._table.uri}: no column {missing[0]!r}; "
-                f"it has {', '.join(map(repr, order.names))}"
-            )
+            raise self._no_column(missing[0], order)
         names = list(columns)
         cells = self._fetch(order.within(chunk, names), len(names))
         if self._is_compared:
@@ -136,7 +140,17 @@ class SqlSource:
     @cached_property
     def _order(self) -> RowOrder:
         with self._snapshot.connect() as connection:
-            return row_order_of(self._table, connection)
+            order = row_order_of(self._table, connection)
+        if self._since is None:
+            return order
+        if self._since[0] not in order.names:
+            raise self._no_column(self._since[0], order)
+        return order.after(*self._since)
+
+    def _no_column(self, name: str, order: RowOrder) -> InvalidData:
+        return InvalidData(
+            f"{self._table.uri}: no column {name!r}; it has {', '.join(map(repr, order.names))}"
+        )
 
     def _plan(self, rows_per_chunk: int) -> Iterator[Chunk]:
         """Yield the chunks; reads only the keys."""

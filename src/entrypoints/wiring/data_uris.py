@@ -19,8 +19,18 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SECRETS = re.compile(r"(?<=://).*@|\?[^#]*")
 
 
-def open_source(settings: Settings, uri: str | None = None, *, with_md5: bool = True) -> DataSource:
+def open_source(
+    settings: Settings,
+    uri: str | None = None,
+    *,
+    with_md5: bool = True,
+    since: str | None = None,
+    target: str = "",
+) -> DataSource:
     """Return the source of a data URI; default: the configured one.
+
+    With `since`, a column, it has only the rows with a greater value than those in the table
+    `target`.
 
     Only the manifest of a model records the MD5 of a file; `with_md5=False` halves the time of
     fingerprinting.
@@ -30,6 +40,10 @@ def open_source(settings: Settings, uri: str | None = None, *, with_md5: bool = 
         NotFound, Unavailable, InvalidData: it cannot be opened.
     """
     uri = uri or settings.data
+    if since is not None and not (_is_database(uri or "") and _is_database(target)):
+        raise Misconfigured(
+            "only the new rows of a database can be read, and only into a table of a database"
+        )
     if uri is None:
         return _open_file(fetch_reference_data(settings), None, with_md5)
     if uri.startswith("sample:"):
@@ -41,15 +55,20 @@ def open_source(settings: Settings, uri: str | None = None, *, with_md5: bool = 
         return _open_file(_path(uri), None, with_md5)
     if scheme == "s3":
         return _open_objects(uri, settings, with_md5)
-    return _open_table(uri)
+    return _open_table(uri, since, target)
 
 
 def open_sink(
-    settings: Settings, uri: str, file_format: str | None = None, partition_by: Sequence[str] = ()
+    settings: Settings,
+    uri: str,
+    file_format: str | None = None,
+    partition_by: Sequence[str] = (),
+    key: str | None = None,
 ) -> PredictionSink:
     """Return the sink of a data URI: a file, a folder, an object or a database table.
 
-    Only a folder has a file format (default: Parquet) and columns to partition by.
+    Only a folder has a file format (default: Parquet) and columns to partition by. Only a table has
+    a key column, whose rows of earlier jobs are replaced.
 
     Raises:
         Misconfigured: it cannot be written.
@@ -60,6 +79,8 @@ def open_sink(
             f"{public_uri(uri)} cannot be written to; "
             f"allowed: a path, s3://BUCKET/KEY or a database URL"
         )
+    if key is not None and not _is_database(uri):
+        raise Misconfigured(f"{public_uri(uri)}: a key is allowed only for a table of a database")
     if scheme in ("", "file") and uri.endswith("/"):
         return _open_files(_path(uri), f".{file_format or 'parquet'}", partition_by)
     if file_format or partition_by:
@@ -71,7 +92,7 @@ def open_sink(
         return _open_files(_path(uri))
     if scheme == "s3":
         return _open_object_sink(uri, settings)
-    return _open_table_sink(uri)
+    return _open_table_sink(uri, key)
 
 
 def guarantee_warnings(source: str, target: str) -> list[str]:
@@ -95,13 +116,20 @@ def _other_database(uri: str) -> str | None:
     return name if is_database and name not in ("postgresql", "sqlite") else None
 
 
-def with_query(uri: str, query: str) -> str:
-    """Return the data URI of the rows that a query of a database returns.
+def _is_database(uri: str) -> bool:
+    is_sample = uri.startswith("sample:")
+    return not is_sample and _scheme(uri) not in ("", "file", "http", "https", "s3")
+
+
+def with_query(uri: str, query: str | None) -> str:
+    """Return the data URI of the rows that a query of a database returns; without one the URI.
 
     Raises:
         Misconfigured: the URI is not of a database without a #TABLE, or it is not a query.
     """
-    if _scheme(uri) in ("", "file", "http", "https", "s3") or "#" in uri:
+    if query is None:
+        return uri
+    if not _is_database(uri) or "#" in uri:
         raise Misconfigured(
             f"{public_uri(uri)}: a query is allowed only with a database URL without a #TABLE"
         )
@@ -206,10 +234,12 @@ def _open_sample(rows: str) -> DataSource:
 
 
 @needs("sql")
-def _open_table(uri: str) -> DataSource:
+def _open_table(uri: str, since: str | None, target: str) -> DataSource:
+    from adapters.sql.sql_sink import SqlSink
     from adapters.sql.sql_source import SqlSource
 
-    return SqlSource(uri)
+    greatest = None if since is None else SqlSink(target).greatest(since)
+    return SqlSource(uri, since=None if greatest is None else (str(since), greatest))
 
 
 @needs("train")
@@ -245,10 +275,10 @@ def _open_objects(uri: str, settings: Settings, with_md5: bool) -> DataSource:
 
 
 @needs("sql")
-def _open_table_sink(uri: str) -> PredictionSink:
+def _open_table_sink(uri: str, key: str | None) -> PredictionSink:
     from adapters.sql.sql_sink import SqlSink
 
-    return SqlSink(uri)
+    return SqlSink(uri, key)
 
 
 @needs("train")

@@ -19,6 +19,8 @@ from domain.data.table import Coded, Table, plain
 from domain.errors import Conflict, InvalidData, Misconfigured, NotFound, Unavailable, Violation
 from domain.model.reference import ModelRef
 from domain.scoring.batch_job import BatchJob, ChunkReceipt, Reject
+from entrypoints.wiring.data_uris import open_sink, open_source
+from entrypoints.wiring.settings import Settings
 from tests.fakes.data import MemorySource
 from tests.fakes.execution import MemoryExecutor
 from tests.fakes.model import MemoryRuntime, MemoryStore
@@ -450,3 +452,57 @@ def test_one_table_is_scored_into_another_of_the_same_database(database_url: str
             BatchOptions(keep=["Row"]),
         )
     assert "other_jobs" not in tables_of(database_url)
+
+
+def test_new_rows_replace_those_with_the_same_key(database_url: str) -> None:
+    store = MemoryStore()
+    version = store.save(NAME, sample_bundle(), datetime.now(UTC), {})
+    predict = PredictBatch(LoadModel(store, MemoryRuntime(), read_manifest), MemoryExecutor())
+    execute(
+        database_url,
+        "CREATE TABLE trees (height FLOAT, age INTEGER, sort TEXT, watered BOOLEAN, id TEXT, "
+        "changed TIMESTAMP)",
+    )
+
+    def add(*rows: tuple[str, float, str]) -> None:
+        cells = (f"({h}, 9, 'pear', '1', '{k}', '2024-01-{day} 10:00:00')" for k, h, day in rows)
+        execute(database_url, f"INSERT INTO trees VALUES {', '.join(cells)}")
+
+    def run() -> int:
+        source = open_source(
+            Settings(), f"{database_url}#trees", since="changed", target=f"{database_url}#scored"
+        )
+        sink = open_sink(Settings(), f"{database_url}#scored", key="id")
+        options = BatchOptions(keep=["id", "changed", "height"], chunk_rows=2)
+        return predict(source, sink, ModelRef(NAME, None, version.number), options).rows
+
+    def found() -> list[tuple[Any, ...]]:
+        query = "SELECT id, height FROM scored JOIN scored_jobs USING (job) WHERE status = '{}'"
+        return sorted(rows_of(database_url, query.format("finished")))
+
+    add(("a", 1.0, "01"), ("b", 2.0, "02"), ("c", 3.0, "03"))
+    assert run() == 3
+    assert run() == 0
+    add(("b", 4.0, "04"), ("d", 5.0, "05"), ("e", 99.0, "06"), ("old", 6.0, "02"))
+    assert run() == 3
+    assert found() == [("a", 1.0), ("b", 4.0), ("c", 3.0), ("d", 5.0)]
+    assert len(rows_of(database_url, "SELECT * FROM scored")) == 4
+    assert run() == 1, "a rejected row is read again as long as it is the newest"
+    assert len(found()) == 4
+    add(("f", 7.0, "07"), ("f", 8.0, "08"))
+    with pytest.raises(InvalidData, match="'id' is not a key: a value is there twice"):
+        run()
+    assert found() == [("a", 1.0), ("b", 4.0), ("c", 3.0), ("d", 5.0)]
+
+
+def test_new_rows_need_a_column_of_source_and_output(database_url: str) -> None:
+    options: dict[str, Any] = {"since": "changed", "target": f"{database_url}#scored"}
+    execute(database_url, "CREATE TABLE trees (id TEXT)")
+    SqlSink(f"{database_url}#scored").write_chunk(JOB, 0, scored([1.5]), ())
+    with pytest.raises(Conflict, match="no column 'changed'; it has job, chunk"):
+        open_source(Settings(), f"{database_url}#trees", **options)
+    for source, target in (("data.csv", "sqlite:///x.db#t"), ("sqlite:///x.db#t", "out.csv")):
+        with pytest.raises(Misconfigured, match="only the new rows of a database"):
+            open_source(Settings(), source, since="id", target=target)
+    with pytest.raises(Misconfigured, match="a key is allowed only for a table"):
+        open_sink(Settings(), "out.csv", key="id")

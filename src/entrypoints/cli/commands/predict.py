@@ -1,7 +1,7 @@
 """`predict`: score a file or a table."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any
@@ -85,6 +85,18 @@ Query = Annotated[
     str | None,
     option("SQL", "Read the rows of a query: SELECT …; INPUT is a database URL without #TABLE."),
 ]
+SinceColumn = Annotated[
+    str | None,
+    option(
+        "COLUMN",
+        "Read only the rows with a greater value than all rows in the table OUTPUT, which keeps "
+        "the column.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    option("COLUMN", "Replace the rows of earlier jobs in the table OUTPUT with the same value."),
+]
 RowNumber = Annotated[
     bool,
     flag("--row-number", "Add the column row: the number of the row in the input, from one."),
@@ -125,6 +137,8 @@ def predict(
     explain: Explain = False,
     row_number: RowNumber = False,
     query: Query = None,
+    since_column: SinceColumn = None,
+    key: Key = None,
     engine: Engine = None,
     chunk_rows: ChunkRows = 100_000,
     workers: Workers = None,
@@ -138,11 +152,11 @@ def predict(
 
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
-    uri = source if query is None else with_query(source, query)
-    require_distinct(uri, target)
+    uri = with_query(source, query)
+    _check(uri, target)
     wired = container(engine=engine, model=model, schema_file=schema)
     options = BatchOptions(
-        keep=[*(keep or ()), *(name for name in partition_by or () if name not in (keep or ()))],
+        keep=_kept(keep or (), *(partition_by or ()), since_column, key),
         predictions=PredictionOptions(interval, extrapolates),
         explain=explain,
         row_number=row_number,
@@ -151,13 +165,19 @@ def predict(
         max_rejects=RejectLimit() if max_rejects is None else RejectLimit.parse(max_rejects),
     )
     score = partial(wired.predict_batch(), ref=wired.model_ref(), options=options)
-    rows: DataSource = wired.source(uri, with_md5=False)
-    _caution(source, target)
-    sink = partial(wired.sink, target, file_format, partition_by or ())
+    rows: DataSource = wired.source(uri, with_md5=False, since=since_column, target=target)
+    sink = partial(wired.sink, target, file_format, partition_by or (), key)
     _report(_score(context, score, rows, sink), rows.version.uri, as_json)
 
 
-def _caution(source: str, target: str) -> None:
+def _kept(keep: Sequence[str], *others: str | None) -> list[str]:
+    """Return the columns to keep, and once the others that the output needs."""
+    return [*keep, *(name for name in dict.fromkeys(others) if name and name not in keep)]
+
+
+def _check(source: str, target: str) -> None:
+    """Refuse an output that is the input, and print which guarantees a database lacks."""
+    require_distinct(source, target)
     for warning in guarantee_warnings(source, target):
         output.say(f"[yellow]caution[/]: {escape(warning)}")
 
