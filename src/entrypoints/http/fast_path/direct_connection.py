@@ -1,10 +1,11 @@
 """A connection that hands whole requests for predictions to `DirectAnswers`.
 
-A request whose body has not arrived together with its headers goes the ordinary way, as all others
-do: so uvicorn deals with everything that takes time.
+Many clients send headers and body apart. A request whose body is not complete after a few
+milliseconds goes the ordinary way, as all others do: so uvicorn deals with everything that takes
+time.
 """
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, TimerHandle
 from typing import Any, cast
 
 import httptools
@@ -20,6 +21,9 @@ from entrypoints.http.middleware.request_context import (
     RequestContext,
 )
 from entrypoints.http.uvicorn.connection import Connection
+
+_HOLD_SECONDS = 0.005
+_MAX_HELD_BYTES = 65_536
 
 
 class _Held:
@@ -39,7 +43,7 @@ class _Held:
 
 
 class DirectConnection(Connection):
-    """Holds a plain request until its body is complete or no more data is there."""
+    """Holds a plain request until its body is complete, for a few milliseconds at most."""
 
     def __init__(
         self,
@@ -52,6 +56,8 @@ class DirectConnection(Connection):
         self._direct: DirectAnswers | None = app_state.get("direct")
         # The body of the held request so far; None if no request is held.
         self._held: bytes | None = None
+        # When the request has been held for long enough.
+        self._timer_of_hold: TimerHandle | None = None
         # Whether the response to an accepted request is still to come.
         self._accepted = False
 
@@ -61,11 +67,18 @@ class DirectConnection(Connection):
         return self.server_state.default_headers
 
     def data_received(self, data: bytes) -> None:
-        """Read data; a request that is still held at its end goes the ordinary way."""
+        """Read data; a request that is still held at its end waits for more, not for long."""
         super().data_received(data)
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._start_held(held)
+        if self._held is None:
+            return
+        if len(self._held) > _MAX_HELD_BYTES:
+            self._release()
+        elif self._timer_of_hold is None:
+            self._timer_of_hold = self.loop.call_later(_HOLD_SECONDS, self._release)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._release()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         if self._accepted and self._direct is not None:
@@ -87,13 +100,13 @@ class DirectConnection(Connection):
             self._held += body
 
     def on_message_complete(self) -> None:
-        held, self._held = self._held, None
+        held = self._take_held()
         if held is None or self._direct is None:
             super().on_message_complete()
             return
         self._waiting_since = None
         self._accepted = True
-        if not self._direct.accept(self, self.headers, held):
+        if CLOSING in self.app_state or not self._direct.accept(self, self.headers, held):
             self._start_held(held, complete=True)
 
     def respond(self, response: bytes) -> bool:
@@ -113,12 +126,23 @@ class DirectConnection(Connection):
         self._start_held(content, context, complete=True)
 
     def _refuse_malformed(self) -> None:
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._start_held(held)
-        elif self._accepted and self._direct is not None:
+        self._release()
+        if self._accepted and self._direct is not None:
             self._direct.flush()
         super()._refuse_malformed()
+
+    def _take_held(self) -> bytes | None:
+        if self._timer_of_hold is not None:
+            self._timer_of_hold.cancel()
+            self._timer_of_hold = None
+        held, self._held = self._held, None
+        return held
+
+    def _release(self) -> None:
+        """Let a request that is held, if there is one, go the ordinary way."""
+        held = self._take_held()
+        if held is not None:
+            self._start_held(held)
 
     def _is_plain(self) -> bool:
         parser = self.parser

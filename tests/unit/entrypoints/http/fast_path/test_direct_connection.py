@@ -285,3 +285,47 @@ def test_while_the_server_stops_the_last_response_closes_the_connection() -> Non
         return answer
 
     assert b"\r\nconnection: close\r\n" in both(talk)
+
+
+def test_a_body_that_comes_late_is_waited_for_by_the_application() -> None:
+    async def talk(server: RawServer) -> list[bytes]:
+        answers = []
+        for content in (ONE, INVALID):
+            connection, transport = server.connect()
+            connection.data_received(content[:-20])
+            await asyncio.sleep(0.05)
+            assert server.app.pipeline.limits.in_flight == 1
+            connection.data_received(content[-20:])
+            await server.settle()
+            answers.append(transport.written)
+        return answers
+
+    answers = both(talk)
+    assert [answer[9:12] for answer in answers] == [b"200", b"422"]
+
+
+def test_a_caller_who_leaves_before_the_end_of_the_body_is_recorded_as_499() -> None:
+    async def talk(server: RawServer) -> None:
+        connection, transport = server.connect()
+        connection.data_received(ONE[:-20])
+        transport.closed = True
+        connection.connection_lost(None)
+        await server.settle()
+
+    results = [outcome(talk, kind) for kind in Accelerators]
+    assert results[0] == results[1]
+    assert results[0][1]['modelport_requests_total{route="/predict",status="499"}'] == 1
+
+
+def test_a_body_that_follows_its_headers_is_answered_directly() -> None:
+    async def talk(server: RawServer) -> int:
+        connection, transport = server.connect()
+        for piece in (ONE[:-150], ONE[-150:]):
+            connection.data_received(piece)
+            await asyncio.sleep(0)
+        await server.settle()
+        assert transport.written.startswith(b"HTTP/1.1 200 ")
+        return transport.writes
+
+    assert outcome(talk, Accelerators.ALL)[0] == 1
+    assert outcome(talk, Accelerators.NONE)[0] == 2
