@@ -121,8 +121,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version
 .PHONY: lock
 lock: setup ## pin the requirements anew (newer versions: LOCK_FLAGS=--upgrade)
 	@$(COMPILE) pyproject.toml --all-extras -o requirements/dev.txt
-	@$(COMPILE) pyproject.toml --extra api -c requirements/dev.txt -o requirements/api.txt
-	@$(COMPILE) pyproject.toml --extra api --extra train --extra mlflow --extra sql \
+	@$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/api.txt
+	@$(COMPILE) pyproject.toml --extra train --extra mlflow --extra sql \
 	  -c requirements/dev.txt -o requirements/train.txt
 	@printf 'hatchling\neditables\n' | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
 	@echo dvc | $(COMPILE) - -o requirements/dvc.txt

@@ -31,6 +31,7 @@ from domain.training.specification import Estimator
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import Container, build_container
 from entrypoints.wiring.data_uris import open_sink, open_source
+from entrypoints.wiring.extras import needs
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import Settings, StoreKind, TrackerKind, Variant
 from tests.integration.contracts.rows import labelled, pool
@@ -169,7 +170,7 @@ def without(*libraries: str) -> Iterator[None]:
     ("library", "extra", "build"),
     [
         ("sklearn", "train", lambda s: builders.learner()),
-        ("onnxruntime", "api", lambda s: builders.graph_runtime()),
+        ("onnxruntime", "", lambda s: builders.graph_runtime()),
         ("sqlalchemy", "sql", builders.sql_tracker),
         ("mlflow", "mlflow", builders.mlflow_tracker),
         ("ray", "ray", builders.ray_executor),
@@ -186,9 +187,8 @@ def test_a_missing_library_is_named_with_its_extra(
 ) -> None:
     with without(library), pytest.raises(Misconfigured) as caught:
         build(settings(tmp_path))
-    assert str(caught.value) == (
-        f"{library} is not installed; it comes with pip install '.[{extra}]'"
-    )
+    target = f"'.[{extra}]'" if extra else "."
+    assert str(caught.value) == f"{library} is not installed; it comes with pip install {target}"
 
 
 def test_onnx_runtime_is_imported_only_for_models_without_trees() -> None:
@@ -225,7 +225,7 @@ def test_missing_libraries_of_explanations_are_named_with_their_extras(library: 
 
 
 def test_a_missing_module_of_the_project_is_not_reported_as_a_missing_library() -> None:
-    @builders.needs("train")
+    @needs("train")
     def build() -> None:
         raise ModuleNotFoundError("No module named 'adapters.oops'", name="adapters.oops")
 

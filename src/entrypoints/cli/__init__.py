@@ -17,6 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _run(given)
     except ModelportError as error:
         sys.exit(_fail(error, given))
+    except ModuleNotFoundError as error:
+        from entrypoints.wiring.extras import explain_missing
+
+        missing = explain_missing(error)
+        if missing is None:
+            raise
+        sys.exit(_fail(missing, given))
     except Exception:  # noqa: BLE001 - any other exception is an internal error: exit code 70
         traceback.print_exc()
         sys.exit(_fail(ModelportError("a defect of modelport; the traceback is on stderr"), given))

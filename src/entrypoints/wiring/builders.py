@@ -3,14 +3,11 @@
 A program thus loads only the libraries that its configuration needs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import wraps
 from getpass import getuser
-from importlib.util import find_spec
 from os import getuid
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from application.model.serving_form import ScoreColumns, ServingFormRuntime
 from application.ports import (
@@ -30,55 +27,16 @@ from application.ports import (
     Verifier,
 )
 from domain.data.schema import Schema
-from domain.errors import Misconfigured, ModelportError, NotSupported
+from domain.errors import Misconfigured, NotSupported
 from domain.features.neighbour_statistics import LocationStatistics, NeighbourStatistics
 from domain.model.bundle import TREES
 from domain.model.manifest import ReadManifest
 from domain.model.reference import ModelRef
 from domain.promotion.policy import PromotionPolicy
 from domain.training.specification import TrainingSpec
+from entrypoints.wiring.extras import is_installed, needs, require
 from entrypoints.wiring.provenance import run_origin
 from entrypoints.wiring.settings import Accelerators, Settings, TracesKind
-
-Given = ParamSpec("Given")
-Built = TypeVar("Built")
-
-_OURS = ("domain", "application", "adapters", "entrypoints")
-
-
-def needs(
-    extra: str, error_type: type[ModelportError] = Misconfigured
-) -> Callable[[Callable[Given, Built]], Callable[Given, Built]]:
-    """Decorate a builder: a missing library is reported with the extra that installs it."""
-
-    def decorate(build: Callable[Given, Built]) -> Callable[Given, Built]:
-        @wraps(build)
-        def building(*args: Given.args, **kwargs: Given.kwargs) -> Built:
-            try:
-                return build(*args, **kwargs)
-            except ModuleNotFoundError as error:
-                if str(error.name).partition(".")[0] in _OURS:
-                    raise
-                raise error_type(
-                    f"{error.name} is not installed; it comes with pip install '.[{extra}]'"
-                ) from error
-
-        return building
-
-    return decorate
-
-
-def _require(library: str) -> None:
-    """Check that a library is installed that the adapter imports only later."""
-    if find_spec(library) is None:
-        raise ModuleNotFoundError(f"No module named {library!r}", name=library)
-
-
-def _is_installed(library: str) -> bool:
-    try:
-        return find_spec(library) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def file_store(settings: Settings) -> ModelStore:
@@ -94,16 +52,16 @@ def mlflow_store(settings: Settings) -> ModelStore:
     from adapters.mlflow.mlflow_connection import sqlite_file
     from adapters.mlflow.mlflow_model_store import MlflowStore
 
-    _require("mlflow")
     store = MlflowStore(settings.mlflow_uri, settings.home)
     if settings.accelerators is Accelerators.NONE:
+        require("mlflow")
         return store
     database = sqlite_file(settings.mlflow_uri)
     if database is not None:
         from adapters.mlflow.tables.sqlite_model_store import SqliteModelStore
 
         return SqliteModelStore(database, store)
-    if not _is_installed("httpx"):
+    if not is_installed("httpx"):
         return store
     from adapters.mlflow.rest.rest_client import replaces_mlflow_client
 
@@ -111,7 +69,7 @@ def mlflow_store(settings: Settings) -> ModelStore:
     return _http_store(settings, store) if rest_is_enough else store
 
 
-@needs("api")
+@needs("")
 def http_store(settings: Settings) -> ModelStore:
     """Model versions in the registry of an MLflow server, read without the mlflow package."""
     return _http_store(settings, None)
@@ -206,7 +164,7 @@ def mlflow_tracker(settings: Settings) -> Tracker:
     """Runs in MLflow's tracking server or database."""
     from adapters.mlflow.mlflow_tracker import MlflowTracker
 
-    _require("mlflow")
+    require("mlflow")
     return MlflowTracker(settings.mlflow_uri, settings.home, run_origin(actor(settings)))
 
 
@@ -238,7 +196,7 @@ def runtime() -> Runtime:
     return ServingFormRuntime(_open_serving_form, _location_statistics)
 
 
-@needs("api")
+@needs("")
 def graph_runtime() -> Runtime:
     """Models in ONNX Runtime."""
     from adapters.onnx.onnx_runtime import OnnxRuntime
@@ -246,10 +204,10 @@ def graph_runtime() -> Runtime:
     return OnnxRuntime()
 
 
-@needs("api")
+@needs("")
 def _open_serving_form(files: Mapping[str, bytes], width: int) -> ScoreColumns:
     """Open the serving form of a model; imports only the library that it needs."""
-    if TREES in files and _is_installed("llvmlite"):
+    if TREES in files and is_installed("llvmlite"):
         from adapters.llvm.tree_runtime import open_trees
 
         return open_trees(files, width)
@@ -260,7 +218,7 @@ def _open_serving_form(files: Mapping[str, bytes], width: int) -> ScoreColumns:
 
 def _location_statistics(statistics: NeighbourStatistics) -> LocationStatistics:
     """Neighbour statistics in compiled code if llvmlite is installed."""
-    if not _is_installed("llvmlite"):
+    if not is_installed("llvmlite"):
         return statistics.compute
     from adapters.llvm.neighbour_runtime import compile_statistics
 
@@ -338,7 +296,7 @@ def explainers() -> Explainers:
     """Explainers of models of scikit-learn."""
     from adapters.sklearn.sklearn_explainers import SklearnExplainers
 
-    _require("shap")
+    require("shap")
     return SklearnExplainers()
 
 
@@ -347,8 +305,8 @@ def served_explainers() -> Explainers:
     """Explainers of models of scikit-learn in a child process, for a server."""
     from adapters.local.explaining_process import ProcessExplainers
 
-    _require("sklearn")
-    _require("shap")
+    require("sklearn")
+    require("shap")
     return ProcessExplainers(explainers)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from application.ports import DataSource, PredictionSink
 from domain.errors import Misconfigured
-from entrypoints.wiring.builders import needs
+from entrypoints.wiring.extras import needs
 from entrypoints.wiring.settings import REFERENCE_PATH, Settings
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

@@ -29,7 +29,8 @@ from entrypoints.cli.options import (
 from entrypoints.reports.experiments_page import ExperimentsPage, experiments_markdown
 from entrypoints.reports.rendering import summary
 from entrypoints.reports.report_files import write_report
-from entrypoints.wiring.builders import needs, save_specification
+from entrypoints.wiring.builders import save_specification
+from entrypoints.wiring.extras import needs
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
