@@ -86,4 +86,4 @@ def test_a_missing_library_of_every_installation_is_named(plain: Place, tmp_path
     (tmp_path / "sitecustomize.py").write_text(_HIDING.replace('"scipy"', '"uvicorn"'))
     ran = plain.having(PYTHONPATH=str(tmp_path)).run("serve")
     assert (ran.code, "Traceback" in ran.err) == (78, False)
-    assert "uvicorn is not installed; it comes with pip install ." in ran.err
+    assert "uvicorn is not installed; it comes with pip install " in ran.err
