@@ -12,6 +12,7 @@ from application.model.sign_model import sign
 from application.ports import (
     DataSource,
     Learner,
+    ModelStore,
     Predictor,
     Run,
     Runtime,
@@ -33,9 +34,9 @@ from domain.data.dataset import DatasetVersion
 from domain.data.feature import Vector
 from domain.data.profile import profile
 from domain.data.schema import Schema
-from domain.errors import ModelportError, Unavailable
+from domain.errors import Misconfigured, ModelportError, Unavailable
 from domain.evaluation.assessment import assess_errors
-from domain.evaluation.metrics import Metrics, measure, require_parity
+from domain.evaluation.metrics import Metrics, measure, require_parity, variation_of
 from domain.evaluation.segments import segments
 from domain.model import golden_rows as golden
 from domain.model.bundle import Bundle
@@ -113,7 +114,10 @@ class TrainModel:
         progress(TrainingProgress("reading and checking rows"))
         data, store = source.version, self.set_champion.store
         rows = read_labelled(source, schema).divide(spec.split)
+        variation_of(rows.holdout.target)  # raises before anything is fitted
         champion = resolved(store, ModelRef(schema.name))
+        if champion is None:
+            _require_other_names(store, schema.name)
         calibrate = self.calibrate if intervals else None
         done: list[TrainingReport] = []
         try:
@@ -303,6 +307,16 @@ class TrainModel:
         }
         bundle = Bundle.seal(manifest, files)
         return LoadedCandidate("the challenger", manifest, bundle, fitted.served, predictions)
+
+
+def _require_other_names(store: ModelStore, name: str) -> None:
+    """Refuse a name that some file systems and databases take for that of another model."""
+    for known in store.names():
+        if known != name and known.casefold() == name.casefold():
+            raise Misconfigured(
+                f"the model name {name!r} differs from {known!r} in upper and lower case only; "
+                f"allowed: that name, or another one"
+            )
 
 
 def _record_outcome(run: Run, decision: PromotionDecision) -> None:

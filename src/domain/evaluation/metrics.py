@@ -36,15 +36,10 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
         InvalidData: the target is constant, so that R² is undefined, or an error is
             too large to be squared.
     """
+    variation = variation_of(target)
     with np.errstate(over="ignore"):
         squared = float(np.sum(np.square(target - predictions)))
-        variation = float(np.sum(np.square(target - np.mean(target))))
-    if variation == 0 or np.ptp(target) == 0:  # the rounded mean may leave about 1e-33
-        raise InvalidData(
-            f"the target is constant: all {len(target)} rows have the same value, "
-            f"so models cannot be compared"
-        )
-    if not isfinite(squared) or not isfinite(variation):
+    if not isfinite(squared):
         raise InvalidData("the errors of the predictions are too large to be squared")
     return Metrics(
         rmse=sqrt(squared / len(target)),
@@ -52,6 +47,24 @@ def measure(target: Vector, predictions: Vector) -> Metrics:
         r2=1.0 - squared / variation,
         rows=len(target),
     )
+
+
+def variation_of(target: Vector) -> float:
+    """Return Σ(y - ȳ)² of a target, shape (rows,).
+
+    Raises:
+        InvalidData: it is zero, so that R² is undefined, or not finite.
+    """
+    with np.errstate(over="ignore"):
+        variation = float(np.sum(np.square(target - np.mean(target))))
+    if variation == 0 or np.ptp(target) == 0:  # the rounded mean may leave about 1e-33
+        raise InvalidData(
+            f"the target is constant: all {len(target)} rows have the same value, or their "
+            f"differences are too small to be squared, so models cannot be compared"
+        )
+    if not isfinite(variation):
+        raise InvalidData("the differences of the target are too large to be squared")
+    return variation
 
 
 def largest_deviation(expected: Vector, actual: Vector) -> float:

@@ -348,13 +348,21 @@ def test_data_that_cannot_be_learnt_from_is_refused(
     assert (world.store.names(), world.tracker.runs) == ([], [])
 
 
-def test_a_holdout_that_cannot_tell_models_apart_fails_the_run(world: World) -> None:
+def test_a_holdout_that_cannot_tell_models_apart_is_refused_before_the_fit(world: World) -> None:
     price = np.full(60, 1.0)
     price[LINEAR.split.positions(60)[0][0]] = 2.0
     with pytest.raises(InvalidData, match=r"the target is constant: all 12 rows"):
         world.train(LINEAR, source(changed={"price": price}))
-    assert world.store.names() == []
-    assert [run.status for run in world.tracker.outer] == ["failed"]
+    assert (world.store.names(), world.tracker.runs) == ([], [])
+
+
+def test_a_name_that_differs_from_a_model_in_case_only_is_refused_before_the_fit(
+    world: World,
+) -> None:
+    world.train()
+    with pytest.raises(Misconfigured, match=r"'Houses' differs from 'houses' in upper and lower"):
+        world.train(schema=replace(SCHEMA, name="Houses"))
+    assert (world.store.names(), len(world.tracker.outer)) == (["houses"], 1)
 
 
 def test_an_unknown_parameter_fails_the_run(world: World) -> None:
