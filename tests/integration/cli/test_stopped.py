@@ -5,8 +5,8 @@ import shlex
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,10 @@ from tests.support.waiting import wait_until
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
-def start(where: Place, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def started(where: Place, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run a command in the background, and end it at the latest with the block."""
+    process = subprocess.Popen(
         [PROGRAM, *arguments],
         cwd=where.folder,
         env=where.environment,
@@ -27,6 +29,11 @@ def start(where: Place, *arguments: str) -> "subprocess.Popen[str]":
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no lock
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def file_runs(home: Path) -> list[str]:
@@ -58,14 +65,15 @@ def test_a_training_that_is_stopped_is_a_killed_run_and_leaves_no_version(
     tmp_path: Path, tracker: str, sign: signal.Signals
 ) -> None:
     where = place(tmp_path, MODELPORT_TRACKER=tracker)
-    process = start(where, "train", "--data", "sample:20000", "--param", "max_iter=100000")
-    wait_until(
-        lambda: process.poll() is not None or statuses(where, TRACKERS[tracker]) == ["running"],
-        60,
-        lambda: "the run has begun",
-    )
-    process.send_signal(sign)
-    out, err = process.communicate(timeout=120)
+    command = ["train", "--data", "sample:20000", "--param", "max_iter=100000"]
+    with started(where, *command) as process:
+        wait_until(
+            lambda: process.poll() is not None or statuses(where, TRACKERS[tracker]) == ["running"],
+            180,
+            lambda: "the run has begun",
+        )
+        process.send_signal(sign)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (CODES[sign], ""), err
     assert "Traceback" not in err
     assert statuses(where, TRACKERS[tracker]) == ["killed"]
@@ -82,32 +90,17 @@ def statuses(where: Place, read: Callable[[Path], list[str]]) -> list[str]:
 @pytest.mark.slow
 def test_a_batch_job_that_is_terminated_prints_the_command_that_resumes_it(trained: Place) -> None:
     options = ["--chunk-rows", "1000"]
-    process = start(trained, "predict", "sample:100000", "out.csv", *options)
-    wait_until(
-        lambda: process.poll() is not None or len([*trained.folder.glob(".out*.parts/*.json")]) > 5,
-        60,
-        lambda: "some chunks are written",
-    )
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    parts = trained.folder.glob
+    with started(trained, "predict", "sample:100000", "out.csv", *options) as process:
+        wait_until(
+            lambda: process.poll() is not None or len([*parts(".out*.parts/*.json")]) > 5,
+            120,
+            lambda: "some chunks are written",
+        )
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (143, "")
     assert "interrupted: finished chunks are kept" in err
     command = shlex.split(err.splitlines()[-1])
     report = trained.good(*command[1:], "--json").document
     assert 5 < report["resumed_chunks"] < report["chunks"]
-
-
-@pytest.mark.slow
-def test_a_signal_that_the_caller_ignores_is_ignored(trained: Place) -> None:
-    command = f"trap '' TERM; exec {shlex.quote(str(PROGRAM))} train --estimator ridge --json"
-    process = subprocess.Popen(
-        ["sh", "-c", command],
-        cwd=trained.folder,
-        env=trained.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert json.loads(out)["model"] == "housing/2"
