@@ -115,9 +115,7 @@ class TrainModel:
         data, store = source.version, self.set_champion.store
         rows = read_labelled(source, schema).divide(spec.split)
         variation_of(rows.holdout.target)  # raises before anything is fitted
-        champion = resolved(store, ModelRef(schema.name))
-        if champion is None:
-            _require_other_names(store, schema.name)
+        champion = _champion(store, schema.name)
         calibrate = self.calibrate if intervals else None
         done: list[TrainingReport] = []
         try:
@@ -309,14 +307,20 @@ class TrainModel:
         return LoadedCandidate("the challenger", manifest, bundle, fitted.served, predictions)
 
 
-def _require_other_names(store: ModelStore, name: str) -> None:
-    """Refuse a name that some file systems and databases take for that of another model."""
-    for known in store.names():
+def _champion(store: ModelStore, name: str) -> ModelVersion | None:
+    """Return the champion of a model, if there is one.
+
+    Raises:
+        Misconfigured: some file systems and databases take the name for that of another model.
+    """
+    champion = resolved(store, ModelRef(name))
+    for known in store.names() if champion is None else ():
         if known != name and known.casefold() == name.casefold():
             raise Misconfigured(
                 f"the model name {name!r} differs from {known!r} in upper and lower case only; "
                 f"allowed: that name, or another one"
             )
+    return champion
 
 
 def _record_outcome(run: Run, decision: PromotionDecision) -> None:
