@@ -127,6 +127,7 @@ lock: setup ## pin the requirements anew (newer versions: LOCK_FLAGS=--upgrade)
 	@printf 'hatchling\neditables\n' | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
 	@echo dvc | $(COMPILE) - -o requirements/dvc.txt
 	@echo schemathesis | $(COMPILE) - -o requirements/schemathesis.txt
+	@echo openapi-python-client | $(COMPILE) - -o requirements/openapi-python-client.txt
 	@echo 'tritonclient[http]' | $(COMPILE) - -o requirements/tritonclient.txt
 
 .PHONY: clean

@@ -244,16 +244,15 @@ def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
-    if "anyOf" in schema:
-        return " or ".join(map(_type, schema["anyOf"]))
+    alternatives = schema.get("anyOf") or schema.get("oneOf")
+    if alternatives:
+        return " or ".join(map(_type, alternatives))
     words = str(schema.get("type", "any"))
     return f"{words} of {_type(schema['items'])}" if schema.get("items") else words
 
 
 def _meaning(field: dict[str, Any]) -> str:
     parts = [field["description"]] if "description" in field else []
-    if "minItems" in field:
-        parts.append(f"From {field['minItems']:,} to {field['maxItems']:,}.")
     return " ".join(parts)
 
 

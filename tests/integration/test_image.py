@@ -125,7 +125,9 @@ def test_requirements_of_the_image_hold_no_training_library() -> None:
     assert not {"mlflow", "mlflow-skinny", "scikit-learn", "pandas", "sqlalchemy"} & set(pinned)
 
 
-@pytest.mark.parametrize("name", ["api", "build", "train", "dev", "dvc", "tritonclient"])
+@pytest.mark.parametrize(
+    "name", ["api", "build", "train", "dev", "dvc", "tritonclient", "openapi-python-client"]
+)
 def test_requirements_are_pinned_with_hashes_and_name_no_index(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     entries = re.split(r"\n(?=[a-zA-Z0-9])", re.sub(r"^ *#.*\n", "", text, flags=re.M))

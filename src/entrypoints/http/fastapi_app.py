@@ -26,7 +26,7 @@ from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.error_responses import error_response
 from entrypoints.http.middleware.request_context import record_error
 from entrypoints.http.openapi_responses import ERROR_MODELS
-from entrypoints.http.protocols.mlflow.scoring_payload import MlflowRequest
+from entrypoints.http.protocols.mlflow.scoring_payload import FORMS
 from entrypoints.http.protocols.mlflow.scoring_routes import mlflow_router
 from entrypoints.http.protocols.open_inference.infer_request import V2Request
 from entrypoints.http.protocols.open_inference.inference_routes import (
@@ -72,7 +72,12 @@ def fastapi_app(
         separate_input_output_schemas=False,
     )
     models = row_models(schema, data_plane.predict_one.max_rows, max_explained_rows)
-    requests = (models.predict_request, models.explain_request, MlflowRequest, V2Request)
+    requests: tuple[type[BaseModel], ...] = (
+        models.predict_request,
+        models.explain_request,
+        *FORMS.values(),
+        V2Request,
+    )
     app.referenced = (*ERROR_MODELS, *requests)
     app.include_router(prediction_router(data_plane, explaining, models, schema))
     app.include_router(mlflow_router(data_plane, schema))

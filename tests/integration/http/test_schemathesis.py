@@ -15,26 +15,20 @@ from tests.integration.program import Server
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(INSTALL_SECONDS + 120),
+    pytest.mark.timeout(INSTALL_SECONDS + 600),
 ]
 
 SECONDS = 20
+# A busy machine answers late, and how late is not what is tested.
 CONFIG = """
-# A path that names another model or version is answered before anything else is looked at.
-[parameters]
-"path.model" = "housing"
-"path.version" = "1"
+request-timeout = 120.0
 
 # All checks are on by default. No key is configured, so that there is none to be ignored.
 [checks.ignored_auth]
 enabled = false
 
-# Too many rows are refused by 413, which Schemathesis does not know as a refusal.
-[checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "406", "413", "415", "422", "503"]
-
-# What JSON Schema cannot say of these: a tensor's shape is that of its data, the header with the
-# length of the JSON tells the truth, and the rows are given in one way only.
+# What JSON Schema cannot say of these: a tensor's shape is that of its data, and the rows have the
+# columns of the model.
 [[operations]]
 include-path-regex = "^/(invocations|v2/.*/infer)$"
 checks.positive_data_acceptance.enabled = false
@@ -63,7 +57,7 @@ def test_no_request_brings_a_fault_or_an_answer_that_is_not_described(
     command += ["--continue-on-failure", "--seed", "1", "--no-color", "--report", "ndjson"]
     command += ["--report-ndjson-path", report]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS + 100
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS + 400
     )
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in report.read_text().splitlines()]

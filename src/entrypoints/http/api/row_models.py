@@ -108,7 +108,8 @@ def _field(feature: Feature) -> Any:
 
 
 def _request(name: str, row: Any, max_rows: int) -> type[RowsRequest]:
-    limits = Field(json_schema_extra={"minItems": 1, "maxItems": max_rows})
+    # No maxItems: more rows are no invalid document, but too many (413).
+    limits = Field(description=f"At most {max_rows:,} rows.", json_schema_extra={"minItems": 1})
     return create_model(name, __base__=RowsRequest, data=(list[row], limits))
 
 

@@ -206,6 +206,36 @@ def test_the_document_describes_the_row_of_the_model(client: TestClient) -> None
     assert client.post("/predict", json=example).status_code == 200
 
 
+def schemas(node: object) -> Iterator[dict[str, Any]]:
+    """Return all objects inside a document."""
+    if isinstance(node, dict):
+        yield node
+    for child in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
+        yield from schemas(child)
+
+
+def test_generators_of_clients_can_read_the_document(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    for schema in schemas(document):
+        kinds = schema.get("type", ())
+        if kinds == "array" or (isinstance(kinds, list) and "array" in kinds):
+            assert "items" in schema, schema
+        assert "maxItems" not in schema or schema["maxItems"] < 3  # more rows are a 413
+    body = document["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]
+    names = [form["$ref"].rpartition("/")[2] for form in body["schema"]["oneOf"]]
+    required = [document["components"]["schemas"][name]["required"] for name in names]
+    assert required == [["dataframe_split"], ["dataframe_records"], ["instances"], ["inputs"]]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            given = {each["name"]: each["schema"] for each in operation.get("parameters", ())}
+            wanted = {"model": ["orchard"], "version": ["1"]}
+            assert {name: schema["enum"] for name, schema in given.items()} == {
+                name: values for name, values in wanted.items() if f"{{{name}}}" in path
+            }
+
+
 def test_the_start_page_is_the_documentation_which_needs_no_other_site(client: TestClient) -> None:
     page = client.get("/", follow_redirects=True)
     assert page.status_code == 200

@@ -12,7 +12,7 @@ from io import StringIO
 from itertools import chain
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from domain.data.feature import Feature, Kind
 from domain.data.schema import Schema
@@ -22,22 +22,22 @@ from entrypoints.http.protocols.json_columns import require_features, to_column,
 from entrypoints.http.request_body import RequestModel, validated
 from entrypoints.strict_json import read_json
 
-FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-
 # Checks the number of rows before they are read.
 Admit: TypeAlias = Callable[[int], None]
 
-_ALLOWED = f"allowed: an object with one of {', '.join(FORMS)}"
 _BLANKS = " \t"
 _NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity))")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
+_SCALAR = {"type": ["number", "string", "boolean", "null"]}
+_LIST = {"type": "array", "items": _SCALAR}
+_ROWS = {"type": "array", "items": {"anyOf": [{"type": "object"}, _LIST]}}
+_BY_COLUMN = {"type": "object", "additionalProperties": _LIST}
+
 _Object: TypeAlias = Annotated[Any, WithJsonSchema({"type": "object"})]
-_Row: TypeAlias = Annotated[Any, WithJsonSchema({"type": ["object", "array"]})]
-_Cells: TypeAlias = Annotated[
-    Any,
-    WithJsonSchema({"type": "array", "items": {"type": ["number", "string", "boolean", "null"]}}),
-]
+_Cells: TypeAlias = Annotated[Any, WithJsonSchema(_LIST)]
+_Rows: TypeAlias = Annotated[list[Any], WithJsonSchema(_ROWS)]
+_Inputs: TypeAlias = Annotated[Any, WithJsonSchema({"anyOf": [_BY_COLUMN, _ROWS]})]
 
 
 class DataframeSplit(RequestModel):
@@ -48,22 +48,43 @@ class DataframeSplit(RequestModel):
     index: _Cells = None
 
 
-class MlflowRequest(RequestModel):
-    """One of the forms of MLflow."""
+class MlflowForm(RequestModel):
+    """Rows in a form of MLflow. Columns that are not features are ignored."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "description": f"One of {', '.join(FORMS)}. Columns that are not features are ignored."
-        }
-    )
-
-    dataframe_split: DataframeSplit | None = None
-    dataframe_records: list[_Object] | None = Field(default=None, description="Rows as objects.")
-    instances: list[_Row] | None = Field(
-        default=None, description="Rows as objects, or as lists in the order of the schema."
-    )
-    inputs: _Row = Field(default=None, description="Lists of values by column, or as `instances`.")
     params: dict[str, Any] | None = Field(default=None, description="Ignored.")
+
+
+class MlflowDataframeSplit(MlflowForm):
+    """Rows as lists, with the names of the columns."""
+
+    dataframe_split: DataframeSplit
+
+
+class MlflowDataframeRecords(MlflowForm):
+    """Rows as objects."""
+
+    dataframe_records: list[_Object]
+
+
+class MlflowInstances(MlflowForm):
+    """Rows as objects, or as lists in the order of the schema."""
+
+    instances: _Rows
+
+
+class MlflowInputs(MlflowForm):
+    """Lists of values by column, or as `instances`."""
+
+    inputs: _Inputs
+
+
+FORMS: Mapping[str, type[MlflowForm]] = {
+    "dataframe_split": MlflowDataframeSplit,
+    "dataframe_records": MlflowDataframeRecords,
+    "instances": MlflowInstances,
+    "inputs": MlflowInputs,
+}
+_ALLOWED = f"allowed: an object with one of {', '.join(FORMS)}"
 
 
 def read_json_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
@@ -74,12 +95,15 @@ def read_json_rows(content: bytes, schema: Schema, admit: Admit) -> Table:
         InvalidData: it has none of the forms, or lacks a feature; names it.
         TooLarge: there are too many rows.
     """
-    request = validated(MlflowRequest, read_json(content, "the body", nan=True), _ALLOWED)
-    given = [form for form in FORMS if getattr(request, form) is not None]
+    body = read_json(content, "the body", nan=True)
+    if not isinstance(body, dict):
+        raise InvalidData(f"the body: is not an object; {_ALLOWED}")
+    given = [form for form in FORMS if body.get(form) is not None]
     if len(given) != 1:
         raise InvalidData(f"the body has {len(given)} of the fields that hold rows; {_ALLOWED}")
     form = given[0]
-    value = getattr(request, form)
+    fields = {name: value for name, value in body.items() if name == form or name not in FORMS}
+    value = getattr(validated(FORMS[form], fields, _ALLOWED), form)
     if form == "dataframe_split":
         return _split(value, schema, admit)
     if form != "dataframe_records" and isinstance(value, dict):

@@ -22,7 +22,7 @@ from entrypoints.http.api_route import ApiRoute
 from entrypoints.http.data_plane import DataPlane
 from entrypoints.http.openapi_responses import errors_of, reference, with_key
 from entrypoints.http.protocols.mlflow.scoring_payload import (
-    MlflowRequest,
+    FORMS,
     read_csv_rows,
     read_json_rows,
 )
@@ -119,7 +119,7 @@ def _media_type(content_type: bytes) -> str:
 
 
 def _request_body(schema: Schema | None) -> dict[str, Any]:
-    as_json: dict[str, Any] = {"schema": reference(MlflowRequest)}
+    as_json: dict[str, Any] = {"schema": {"oneOf": [*map(reference, FORMS.values())]}}
     as_csv: dict[str, Any] = {"schema": {"type": "string"}}
     if schema is not None:
         as_json["example"] = {"dataframe_records": [schema.example]}

@@ -29,8 +29,10 @@ _MAX_CACHED_HEADERS = 64
 _MAX_CACHED_BYTES = 4_096
 
 _Length: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
-_KINDS = ("number", "string", "boolean", "array", "null")
-_Element: TypeAlias = Annotated[Any, WithJsonSchema({"anyOf": [{"type": kind} for kind in _KINDS]})]
+_SCALAR = {"type": ["number", "string", "boolean", "null"]}
+_Element: TypeAlias = Annotated[
+    Any, WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]})
+]
 _Parameters: TypeAlias = dict[str, Any] | None
 
 
@@ -43,14 +45,14 @@ class V2InputTensor(RequestModel):
     data: list[_Element] | None = Field(
         default=None, description="Absent if the content is binary."
     )
-    parameters: _Parameters = Field(default={}, description="`binary_data_size`.")
+    parameters: _Parameters = Field(default=None, description="`binary_data_size`.")
 
 
 class V2RequestedOutput(RequestModel):
     """A requested output."""
 
     name: Literal["prediction"]
-    parameters: _Parameters = Field(default={}, description="`binary_data`.")
+    parameters: _Parameters = Field(default=None, description="`binary_data`.")
 
 
 class V2Request(RequestModel):
@@ -63,7 +65,7 @@ class V2Request(RequestModel):
         description=f"One per feature; or `{ALL_FEATURES}`, [rows, features], if all are numbers."
     )
     outputs: Annotated[list[V2RequestedOutput], Field(max_length=1)] | None = None
-    parameters: _Parameters = Field(default={}, description="`binary_data_output`.")
+    parameters: _Parameters = Field(default=None, description="`binary_data_output`.")
 
 
 class Tensor(NamedTuple):

@@ -78,6 +78,7 @@ def open_inference_router(data_plane: DataPlane, schema: Schema | None) -> APIRo
         return await respond(data_plane, request, model, decode)
 
     for path in (_MODEL, _VERSION):
+        operation = _infer_operation(path, schema, data_plane.serving)
         router.post(
             f"{path}/infer",
             summary="Predict",
@@ -85,7 +86,12 @@ def open_inference_router(data_plane: DataPlane, schema: Schema | None) -> APIRo
             f"form, after it;\nthen `{HEADER}` is the length of the JSON in bytes.",
             response_model=V2Response,
             response_description="Done.",
-            **with_key(Protocol.V2, _ERRORS, body=True, **_infer_operation(path, schema)),
+            **with_key(
+                Protocol.V2,
+                _ERRORS,
+                body=True,
+                **operation,
+            ),
         )(infer)
     return router
 
@@ -183,14 +189,14 @@ def _add_model_routes(router: APIRouter, serving: ServedModel) -> None:
             summary="The model",
             description="Return name, version and tensors.",
             response_description="Done.",
-            **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path)),
+            **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path, serving)),
         )(v2_model)
         router.get(
             f"{path}/config",
             summary="The configuration of the model",
             description="Return the tensors in the form of Triton's model configuration.",
             response_description="Done.",
-            **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path)),
+            **with_key(Protocol.V2, _NOT_HERE, parameters=_path_parameters(path, serving)),
         )(v2_model_config)
         router.get(
             f"{path}/ready",
@@ -198,7 +204,7 @@ def _add_model_routes(router: APIRouter, serving: ServedModel) -> None:
             description="Answer 200 if this model, in this version, answers here.",
             response_description="Done.",
             responses=errors_of(Protocol.V2, _NOT_HERE),
-            openapi_extra={"parameters": _path_parameters(path)},
+            openapi_extra={"parameters": _path_parameters(path, serving)},
         )(v2_model_ready)
 
 
@@ -221,27 +227,33 @@ def _served(serving: ServedModel, model: str, version: str | None = None) -> Loa
     return served
 
 
-def _path_parameters(path: str) -> list[dict[str, Any]]:
-    """Return the path parameters; FastAPI would add an error response that never occurs."""
-    names = [name for name in ("model", "version") if f"{{{name}}}" in path]
+def _path_parameters(path: str, serving: ServedModel) -> list[dict[str, Any]]:
+    """Return the path parameters with the values that name the served model.
+
+    FastAPI would add an error response that never occurs.
+    """
+    model = serving.state.model
+    values = {"model": serving.ref.name, "version": model and str(model.version.number)}
     return [
-        {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
-        for name in names
+        {
+            "in": "path",
+            "name": name,
+            "required": True,
+            "schema": {"type": "string", **({"enum": [value]} if value else {})},
+        }
+        for name, value in values.items()
+        if f"{{{name}}}" in path
     ]
 
 
-def _infer_operation(path: str, schema: Schema | None) -> dict[str, Any]:
-    """Return the parts of the operation that FastAPI cannot derive."""
+def _infer_operation(path: str, schema: Schema | None, serving: ServedModel) -> dict[str, Any]:
+    """Return the parts of the operation that FastAPI cannot derive: those of a body in JSON."""
     body: dict[str, Any] = {"schema": reference(V2Request)}
     if schema is not None:
         body["example"] = {"inputs": [_example(feature) for feature in schema.features]}
-    length = {"in": "header", "name": HEADER, "required": False}
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     return {
-        "parameters": [
-            *_path_parameters(path),
-            {**length, "schema": {"type": "integer", "minimum": 0}},
-        ],
+        "parameters": _path_parameters(path, serving),
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {"200": {"content": binary}},
     }

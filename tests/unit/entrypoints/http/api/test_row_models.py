@@ -91,7 +91,7 @@ def test_a_request_passes_rows_on_as_they_are(rows: list[Any]) -> None:
 
 def test_a_request_is_a_list_of_rows_of_bounded_length(document: dict[str, Any]) -> None:
     data = document["components"]["schemas"]["PredictRequest"]["properties"]["data"]
-    assert (data["minItems"], data["maxItems"]) == (1, 500)
+    assert (data["minItems"], data["description"]) == (1, "At most 500 rows.")
     assert data["items"] == {"$ref": "#/components/schemas/Row"}
 
 
