@@ -64,14 +64,14 @@ def test_a_request_leaves_no_reference_cycle() -> None:
     class Server:
         """As of uvicorn: it holds the scope, and the scope holds what refers to `send`."""
 
-        def __init__(self, path: str) -> None:
+        def __init__(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
             self.scope: dict[str, Any] = {
                 "type": "http",
                 "method": "GET",
                 "path": path,
                 "root_path": "",
                 "query_string": b"",
-                "headers": [],
+                "headers": headers,
             }
 
         async def receive(self) -> Any:
@@ -80,19 +80,20 @@ def test_a_request_leaves_no_reference_cycle() -> None:
         async def send(self, message: Any) -> None:
             pass
 
-    async def ask(path: str) -> "ref[Server]":
-        server = Server(path)
+    async def ask(path: str, *headers: tuple[bytes, bytes]) -> "ref[Server]":
+        server = Server(path, [*headers])
         await app(server.scope, server.receive, server.send)
         return ref(server)
 
     app = Application(planted())
-    for path in ("/health", "/model", "/nothing"):
-        asyncio.run(ask(path))  # the first request builds the routes
-        gc.disable()
-        try:
-            assert asyncio.run(ask(path))() is None
-        finally:
-            gc.enable()
+    for headers in ([(b"host", b"x")], []):  # without a host the request is refused
+        for path in ("/health", "/model", "/nothing"):
+            asyncio.run(ask(path, *headers))  # the first request builds the routes
+            gc.disable()
+            try:
+                assert asyncio.run(ask(path, *headers))() is None
+            finally:
+                gc.enable()
 
 
 def running(wired: Container) -> Iterator[TestClient]:
