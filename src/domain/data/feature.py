@@ -1,5 +1,6 @@
 """A feature: one input column of a model, and the rule for its values."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, inf, isfinite, isnan
@@ -14,6 +15,9 @@ from domain.errors import Misconfigured
 Vector: TypeAlias = NDArray[np.float64]
 
 MISSING = float("nan")
+
+# A decimal comma or separators of thousands.
+_WITH_COMMA = re.compile(r"\s*[+-]?[0-9.,]*,[0-9.,]*[0-9][0-9.,]*\s*")
 
 _BOOLEANS = (bool, np.bool_)
 _NUMBERS = (int, float, np.integer, np.floating)
@@ -121,7 +125,8 @@ class Feature:
                 raise Refused("is not true or false")
             return float(value)
         if isinstance(value, _BOOLEANS) or not isinstance(value, _NUMBERS):
-            raise Refused("is not a number")
+            has_comma = isinstance(value, str) and _WITH_COMMA.fullmatch(value)
+            raise Refused("is not a number: it has a comma" if has_comma else "is not a number")
         return self._encode_number(value)
 
     def _encode_number(self, value: int | float | np.integer[Any] | np.floating[Any]) -> float:

@@ -4,10 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
+from application.ports import DataSource
+from domain.data.dialect import Dialect
 from domain.errors import Misconfigured
 from domain.training.specification import Parameter
+from entrypoints.cli import output
 from entrypoints.wiring.container import Container, build_container
+from entrypoints.wiring.data_uris import reading_note
 from entrypoints.wiring.settings import load_settings
 
 
@@ -50,6 +55,34 @@ ValidationShare = Annotated[
     float,
     typer.Option("--validation", help="Share of rows left out of training rows and hold-out."),
 ]
+
+
+Delimiter = Annotated[
+    str | None,
+    option("C", "What separates the cells of a CSV file: a character, or tab.", default="detected"),
+]
+Decimal = Annotated[
+    str | None, option("C", "Decimal point of the numbers in a CSV file.", default="detected")
+]
+Encoding = Annotated[
+    str | None, option("NAME", "Encoding of a CSV or JSON Lines file.", default="utf-8")
+]
+
+
+def open_data(
+    wired: Container,
+    uri: str | None,
+    dialect: tuple[str | None, str | None, str | None],
+    **options: Any,
+) -> DataSource:
+    """Return the source of a data URI, and say what was detected of its dialect.
+
+    `dialect` is --delimiter, --decimal and --encoding; `options` are those of `open_source`.
+    """
+    source: DataSource = wired.source(uri, dialect=Dialect(*dialect), **options)
+    if note := reading_note(source):
+        output.say(f"[yellow]detected[/]: {escape(note)}; --delimiter and --decimal override that")
+    return source
 
 
 def container(**overrides: object) -> Container:

@@ -28,9 +28,9 @@ _LINE_SECONDS = 1.0
 _UNBOUNDED = 10_000
 
 
-def say(markup: str) -> None:
-    """Print a message on stderr."""
-    _messages().print(markup)
+def say(message: str | Table) -> None:
+    """Print a message on stderr; text may have markup."""
+    _messages().print(message)
 
 
 def show(renderable: Any) -> None:

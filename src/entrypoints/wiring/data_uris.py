@@ -11,9 +11,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from application.ports import DataSource, PredictionSink
+from domain.data.dialect import UNKNOWN, Dialect
 from domain.errors import Misconfigured
 from entrypoints.wiring.extras import needs
 from entrypoints.wiring.settings import REFERENCE_PATH, Settings
+
+STDIN = "-"
+STDOUT = ("-", "/dev/stdout")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SECRETS = re.compile(r"(?<=://).*@|\?[^#]*")
@@ -26,11 +30,12 @@ def open_source(
     with_md5: bool = True,
     since: str | None = None,
     target: str = "",
+    dialect: Dialect = UNKNOWN,
 ) -> DataSource:
     """Return the source of a data URI; default: the configured one.
 
     With `since`, a column, it has only the rows with a greater value than those in the table
-    `target`.
+    `target`. `dialect` is that of text files.
 
     Only the manifest of a model records the MD5 of a file; `with_md5=False` halves the time of
     fingerprinting.
@@ -45,17 +50,29 @@ def open_source(
             "only the new rows of a database can be read, and only into a table of a database"
         )
     if uri is None:
-        return _open_file(fetch_reference_data(settings), None, with_md5)
-    if uri.startswith("sample:"):
-        return _open_sample(uri.removeprefix("sample:"))
+        return _open_file(fetch_reference_data(settings), None, with_md5, dialect)
     scheme = _scheme(uri)
     if scheme in ("http", "https"):
-        return _open_file(_fetched(uri, None, settings), public_uri(uri), with_md5)
-    if scheme in ("", "file"):
-        return _open_file(_path(uri), None, with_md5)
+        return _open_file(_fetched(uri, None, settings), public_uri(uri), with_md5, dialect)
     if scheme == "s3":
-        return _open_objects(uri, settings, with_md5)
-    return _open_table(uri, since, target)
+        return _open_objects(uri, settings, with_md5, dialect)
+    if scheme in ("", "file") and not uri.startswith("sample:"):
+        is_stdin = uri == STDIN
+        path = Path("/dev/stdin") if is_stdin else _path(uri)
+        return _open_file(path, "stdin" if is_stdin else None, with_md5, dialect)
+    if dialect != UNKNOWN:
+        raise Misconfigured(
+            f"{public_uri(uri)} is not a file; --delimiter, --decimal and --encoding are allowed "
+            f"only for text files"
+        )
+    if scheme:
+        return _open_table(uri, since, target)
+    return _open_sample(uri.removeprefix("sample:"))
+
+
+def reading_note(source: DataSource) -> str:
+    """Return what was detected of the dialect of CSV files; empty if it is the usual one."""
+    return getattr(source, "note", "")
 
 
 def open_sink(
@@ -65,10 +82,11 @@ def open_sink(
     partition_by: Sequence[str] = (),
     key: str | None = None,
 ) -> PredictionSink:
-    """Return the sink of a data URI: a file, a folder, an object or a database table.
+    """Return the sink of a data URI: a file, a folder, a stream, an object or a database table.
 
-    Only a folder has a file format (default: Parquet) and columns to partition by. Only a table has
-    a key column, whose rows of earlier jobs are replaced.
+    Only a folder (default: Parquet) and a stream (default: CSV) have a file format, only a folder
+    has columns to partition by. Only a table has a key column, whose rows of earlier jobs are
+    replaced.
 
     Raises:
         Misconfigured: it cannot be written.
@@ -83,6 +101,10 @@ def open_sink(
         raise Misconfigured(f"{public_uri(uri)}: a key is allowed only for a table of a database")
     if scheme in ("", "file") and uri.endswith("/"):
         return _open_files(_path(uri), f".{file_format or 'parquet'}", partition_by)
+    if scheme in ("", "file") and not partition_by:
+        stream = _open_stream(_path(uri), file_format and f".{file_format}")
+        if stream is not None:
+            return stream
     if file_format or partition_by:
         raise Misconfigured(
             f"{public_uri(uri)} is not a folder; --format and --partition-by are allowed only for "
@@ -217,10 +239,10 @@ def fetch_reference_data(settings: Settings) -> Path:
 
 
 @needs("train")
-def _open_file(path: Path, uri: str | None, with_md5: bool) -> DataSource:
+def _open_file(path: Path, uri: str | None, with_md5: bool, dialect: Dialect) -> DataSource:
     from adapters.arrow.open_by_suffix import open_source as open_source_by_suffix
 
-    return open_source_by_suffix(path, uri, with_md5=with_md5)
+    return open_source_by_suffix(path, uri, with_md5=with_md5, dialect=dialect)
 
 
 def _open_sample(rows: str) -> DataSource:
@@ -249,6 +271,13 @@ def _open_files(path: Path, suffix: str | None = None, by: Sequence[str] = ()) -
     return open_sink_by_suffix(path, suffix, by)
 
 
+@needs("train")
+def _open_stream(path: Path, suffix: str | None) -> PredictionSink | None:
+    from adapters.arrow.open_by_suffix import open_stream_sink
+
+    return open_stream_sink(path, suffix)
+
+
 @needs("objects")
 def _open_object_sink(uri: str, settings: Settings) -> PredictionSink:
     from adapters.objects.object_sink import ObjectSink
@@ -257,20 +286,21 @@ def _open_object_sink(uri: str, settings: Settings) -> PredictionSink:
 
 
 @needs("objects")
-def _open_objects(uri: str, settings: Settings, with_md5: bool) -> DataSource:
+def _open_objects(uri: str, settings: Settings, with_md5: bool, dialect: Dialect) -> DataSource:
     from adapters.arrow.open_by_suffix import open_copies
     from adapters.objects.object_download import fetch, fetch_as
     from adapters.objects.object_listing import is_several, listed
 
     cache = settings.home / "cache"
     if not is_several(uri):
-        return _open_file(fetch(uri, cache), uri, with_md5)
+        return _open_file(fetch(uri, cache), uri, with_md5, dialect)
     return open_copies(
         uri,
         [
             (each.name, str(each.address), partial(fetch_as, each.address, each.state, cache))
             for each in listed(uri)
         ],
+        dialect,
     )
 
 

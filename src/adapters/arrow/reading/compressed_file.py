@@ -1,5 +1,6 @@
-"""Compressed files: decompressed once to a temporary file, which is then read."""
+"""Files that are compressed or not UTF-8: converted once to a temporary file."""
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import gettempdir
 from threading import Lock
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from weakref import finalize
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from domain.errors import Unavailable, UnreadableData
 
 COMPRESSIONS = (".gz", ".zst")
 _BLOCK = 1 << 20
+# The first bytes of a compressed file, by its suffix.
+MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
 _LEVELS = {".gz": 6, ".zst": 3}
 
 
@@ -27,31 +30,40 @@ def suffix_of(path: Path) -> str:
     return path.with_suffix("").suffix.lower() + last if last in COMPRESSIONS else last
 
 
-def input_file(path: Path) -> "WatchedFile | CompressedFile":
-    """Return a file to read; its suffix shows whether it is compressed."""
-    return CompressedFile(path) if path.suffix.lower() in COMPRESSIONS else WatchedFile(path)
+def input_file(path: Path, encoding: str | None = None) -> "WatchedFile | CompressedFile":
+    """Return a file to read as UTF-8; its suffix shows whether it is compressed."""
+    if encoding is None and path.suffix.lower() not in COMPRESSIONS:
+        return WatchedFile(path)
+    return CompressedFile(path, encoding)
 
 
 class CompressedFile:
     """A compressed file, with the interface of a `WatchedFile` that holds its content.
 
     Chunks cannot be read from the middle of a compressed file, so it is decompressed once, into a
-    temporary folder. A copy in another process reads the same temporary file; on another machine
-    it decompresses the file again. The temporary file is removed with the object that made it, or
-    by the next run if the process was killed.
+    temporary folder; a file of another encoding is converted to UTF-8 likewise. A copy in another
+    process reads the same temporary file; on another machine it converts the file again. The
+    temporary file is removed with the object that made it, or by the next run if the process was
+    killed.
     """
 
     def __init__(
-        self, path: Path, compressed: WatchedFile | None = None, content: Path | None = None
+        self,
+        path: Path,
+        encoding: str | None = None,
+        compressed: WatchedFile | None = None,
+        content: Path | None = None,
     ) -> None:
+        self._encoding = encoding
         self._compressed = compressed or WatchedFile(path)
         self._content = content
         self._lock = Lock()
 
     def __reduce__(
         self,
-    ) -> tuple[Callable[..., "CompressedFile"], tuple[Path, WatchedFile, Path | None]]:
-        return CompressedFile, (self._compressed.path, self._compressed, self._content)
+    ) -> tuple[Callable[..., "CompressedFile"], tuple[Any, ...]]:
+        arguments = (self._compressed.path, self._encoding, self._compressed, self._content)
+        return CompressedFile, arguments
 
     @property
     def path(self) -> Path:
@@ -80,13 +92,14 @@ class CompressedFile:
             yield stream
 
     def _decompress(self) -> Path:
-        with _disk_errors(self._compressed.path):
+        with disk_errors(self._compressed.path):
             folder, remove = temporary_folder("unpacked")
         finalize(self, remove)
         partial, complete = folder / "partial", folder / "content"
-        with self._compressed.opened() as stream, _disk_errors(self._compressed.path):
+        with self._compressed.opened() as stream, disk_errors(self._compressed.path):
             with partial.open("wb") as target:
-                for block in _blocks(stream, self._compressed.path):
+                content = blocks(stream, self._compressed.path)
+                for block in _decoded(content, self._encoding, self._compressed.path):
                     target.write(block)
             partial.replace(complete)
         return complete
@@ -106,23 +119,46 @@ def compress(suffix: str, content: bytes) -> bytes:
     return compressed
 
 
-def _blocks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
+def blocks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
     """Yield the content of a compressed file block by block."""
     done = 0
-    source = (
-        gzip.GzipFile(fileobj=stream)
-        if path.suffix.lower() == ".gz"
-        else pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
-    )
+    source: Any = stream
+    if path.suffix.lower() == ".gz":
+        source = gzip.GzipFile(fileobj=stream)
+    elif path.suffix.lower() == ".zst":
+        source = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
     while block := _read(source, path, done):
         yield block
         done += len(block)
 
 
-def _read(source: gzip.GzipFile | pa.CompressedInputStream, path: Path, done: int) -> bytes:
+def _decoded(blocks: Iterator[bytes], encoding: str | None, path: Path) -> Iterator[bytes]:
+    """Yield text of an encoding as UTF-8."""
+    if encoding is None:
+        yield from blocks
+        return
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for block in blocks:
+            yield decoder.decode(block).encode()
+        yield decoder.decode(b"", True).encode()
+    except UnicodeError as error:
+        raise UnreadableData(
+            f"{path} is not {encoding}: {getattr(error, 'reason', error)}; name another --encoding"
+        ) from error
+
+
+def _read(source: Any, path: Path, done: int) -> bytes:
     try:
         block: bytes = source.read(_BLOCK)
     except (OSError, EOFError, zlib.error) as error:
+        with path.open("rb") as stream:
+            magic = MAGIC[path.suffix.lower()]
+            if stream.read(len(magic)) != magic:
+                raise UnreadableData(
+                    f"{path} is not compressed, or not in the way that its name says; a name that "
+                    f"ends in {path.suffix} needs such a file"
+                ) from error
         raise UnreadableData(
             f"{path} cannot be decompressed: it is truncated or damaged within the {_BLOCK:,} "
             f"bytes of content after the first {done:,}: {error}"
@@ -131,11 +167,12 @@ def _read(source: gzip.GzipFile | pa.CompressedInputStream, path: Path, done: in
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Translate errors of writing a copy of a file to the temporary folder."""
     try:
         yield
     except OSError as error:
         raise Unavailable(
-            f"{path} cannot be decompressed to {gettempdir()}: {error.strerror or error}; "
+            f"{path} cannot be copied to {gettempdir()}: {error.strerror or error}; "
             f"free some space there, or set TMPDIR to another folder"
         ) from error

@@ -1,9 +1,11 @@
 """CSV files, read a chunk at a time."""
 
 import csv
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from hashlib import sha256
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from adapters.arrow.reading.compressed_file import input_file
+from adapters.arrow.reading.compressed_file import input_file, suffix_of
+from adapters.arrow.reading.csv_layout import CsvLayout, layout_of
 from adapters.arrow.reading.from_arrow import has_nan, text_to_column, to_column
 from adapters.arrow.reading.text_lines import (
+    Splitter,
     cells_in,
     fingerprint,
     line_number,
@@ -26,12 +30,14 @@ from adapters.arrow.reading.text_lines import (
 )
 from adapters.arrow.reading.watched_file import require_columns
 from domain.data.dataset import Chunk, DatasetVersion
+from domain.data.dialect import UNKNOWN, Dialect
 from domain.data.feature import Kind
 from domain.data.table import Column, Table
 from domain.data.value_type import ValueType
 from domain.errors import UnreadableData, Violation
 
 _BLOCK = 1 << 20
+_HEAD = 1 << 16  # bytes that show the dialect
 _TEXT = pa.string()
 _TYPES = {
     Kind.NUMBER: pa.float64(),
@@ -43,21 +49,53 @@ _TYPES = {
 
 
 class CsvSource:
-    """A CSV file with a header: UTF-8, separated by commas, quotes doubled inside quotes.
+    """A CSV file with a header, quotes doubled inside quotes.
 
-    Only an empty cell is missing. A row that has not as many cells as the header is a violation in
-    the table. `uri` is the original address of the file; default: its path.
+    Its dialect is the given one, or as its first rows show. Only an empty cell is missing. A row
+    that has not as many cells as the header is a violation in the table. `uri` is the original
+    address of the file; default: its path.
     """
 
-    def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
-        self._file = input_file(path)
+    def __init__(
+        self,
+        path: Path,
+        uri: str | None = None,
+        *,
+        with_md5: bool = True,
+        dialect: Dialect = UNKNOWN,
+    ) -> None:
+        self._file = input_file(path, dialect.encoding)
+        self._dialect = dialect
+        self._default = "\t" if suffix_of(path).startswith(".tsv") else ","
         self._uri = uri or str(path)
         self._with_md5 = with_md5
 
     @cached_property
     def version(self) -> DatasetVersion:
-        """Digests and number of rows of the file."""
-        return fingerprint(self._file, self._uri, split_csv, 1, with_md5=self._with_md5)
+        """Digests and number of rows of the file; a given delimiter or decimal is part of it."""
+        before = 1 + bool(self._layout.skipped)
+        found = fingerprint(self._file, self._uri, self._split, before, with_md5=self._with_md5)
+        given = [self._dialect.delimiter, self._dialect.decimal]
+        if given == [None, None]:
+            return found
+        return replace(
+            found, sha256=sha256(json.dumps([found.sha256, *given]).encode()).hexdigest()
+        )
+
+    @cached_property
+    def _layout(self) -> CsvLayout:
+        with self._file.opened() as stream:
+            return layout_of(stream.read(_HEAD), self._dialect, self._default)
+
+    @property
+    def note(self) -> str:
+        """What was detected of the dialect; empty if it is the usual one."""
+        found = self._layout.note
+        return found and f"{self._uri} is read with {found}"
+
+    @property
+    def _split(self) -> Splitter:
+        return partial(split_csv, delimiter=self._layout.delimiter)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -75,14 +113,14 @@ class CsvSource:
         _, begin = self._header
         with self._file.opened() as stream:
             stream.seek(begin)
-            yield from to_chunks(scan(stream, split_csv, self._uri, begin), rows_per_chunk)
+            yield from to_chunks(scan(stream, self._split, self._uri, begin), rows_per_chunk)
 
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         require_columns(columns, self.columns, self._uri)
         if not columns:  # Arrow would return all
             return Table({}, chunk.rows)
         start, end, longest, quotes = chunk.locator
-        parser = _Parser(self.columns, columns, longest, bool(quotes))
+        parser = _Parser(self.columns, columns, self._layout, longest, bool(quotes))
         with self._file.unchanged(), pa.OSFile(str(self._file.path)) as file:
             found = parser.read(lambda: file.get_stream(start, end - start), chunk.rows)
             if found is not None:
@@ -92,8 +130,8 @@ class CsvSource:
     def _read_valid_rows(self, chunk: Chunk, parser: "_Parser", raw: bytes) -> Table:
         """Read the rows of the right width; the others are violations."""
         require_utf8(raw, chunk.locator[0], self._file.path, self._uri)
-        rows = rows_in(raw, split_csv)
-        violations = tuple(_violations(rows, len(self.columns)))
+        rows = rows_in(raw, self._split)
+        violations = tuple(_violations(rows, len(self.columns), self._layout.delimiter))
         valid = np.setdiff1d(np.arange(len(rows)), [each.row for each in violations])
         content = b"".join(rows[row] for row in valid.tolist())
         if not content:
@@ -117,16 +155,23 @@ class CsvSource:
         raw, start = self._first_row
         require_utf8(raw, start, self._file.path, self._uri)
         try:
-            names = next(csv.reader(StringIO(raw.decode(), newline="")))
+            text = StringIO(raw.decode(), newline="")
+            names = next(csv.reader(text, delimiter=self._layout.delimiter.decode()))
         except csv.Error as error:
             raise UnreadableData(f"{self._uri}: the header cannot be parsed: {error}") from error
+        if any("\0" in name for name in names):
+            raise UnreadableData(
+                f"{self._uri}: the header has zero bytes; if the file is UTF-16, name its encoding "
+                f"(--encoding): utf-16-le or utf-16-be"
+            )
         return tuple(names), start + len(raw)
 
     @cached_property
     def _first_row(self) -> tuple[bytes, int] | None:
         """The first row and its offset; None if there is none."""
         with self._file.opened() as stream:
-            for block in scan(stream, split_csv, self._uri):
+            stream.seek(self._layout.skipped)
+            for block in scan(stream, self._split, self._uri, self._layout.skipped):
                 if len(block.starts):
                     start, end = int(block.starts[0]), int(block.ends[0])
                     return block.raw[start - block.offset : end - block.offset], start
@@ -139,15 +184,18 @@ class _Parser:
 
     names: tuple[str, ...]
     wanted: Mapping[str, Kind | None]
+    layout: CsvLayout
     longest: int
     quotes: bool
 
     def read(self, open_stream: Callable[[], Any], rows: int) -> dict[str, Column] | None:
         """Return the wanted columns; None if this is not the number of rows of the right width."""
-        parsed, convert = self._parse(open_stream(), _TYPES), to_column
+        convert: Callable[[pa.ChunkedArray, Kind | None], Column] = to_column
+        parsed = self._parse(open_stream(), _TYPES)
         if parsed is None or any(map(has_nan, parsed.columns)):
             texts = dict.fromkeys(_TYPES, _TEXT)
-            parsed, convert = self._parse(open_stream(), texts), text_to_column
+            parsed = self._parse(open_stream(), texts)
+            convert = partial(text_to_column, decimal=self.layout.decimal)
         if parsed is None or parsed.num_rows != rows:
             return None
         return {
@@ -167,10 +215,13 @@ class _Parser:
                     column_names=[str(position) for position in range(len(self.names))],
                     block_size=max(_BLOCK, 2 * self.longest),
                 ),
-                arrow_csv.ParseOptions(newlines_in_values=self.quotes),
+                arrow_csv.ParseOptions(
+                    delimiter=self.layout.delimiter.decode(), newlines_in_values=self.quotes
+                ),
                 arrow_csv.ConvertOptions(
                     include_columns=list(column_types),
                     column_types=column_types,
+                    decimal_point=self.layout.decimal,
                     null_values=[""],
                     strings_can_be_null=True,
                     true_values=["true", "True", "TRUE", "1"],
@@ -181,11 +232,13 @@ class _Parser:
             return None
 
 
-def _violations(rows: Sequence[bytes], width: int) -> Iterator[Violation]:
+def _violations(rows: Sequence[bytes], width: int, delimiter: bytes) -> Iterator[Violation]:
     for number, row in enumerate(rows):
-        cells = cells_in(row)
+        cells = cells_in(row, delimiter)
         if cells != width:
             lines = len(row.splitlines())
             problem = f"has {cells} {'cell' if cells == 1 else 'cells'}"
             problem += f" over {lines} lines" if lines > 1 else ""
+            is_empty = cells > width and row.rstrip(b"\r\n").endswith(delimiter)
+            problem += ", the last one empty" if is_empty else ""
             yield Violation(number, "", problem, f"{width} cells, as in the header")

@@ -93,6 +93,12 @@ class FolderSource:
         files = zip(count(), self._names, self._sources, strict=False)
         return [(number, name, source) for number, name, source in files if not source.is_empty]
 
+    @property
+    def note(self) -> str:
+        """What was detected of the dialects of CSV files; empty if they are the usual ones."""
+        notes = (getattr(source, "note", "") for _, _, source in self._filled)
+        return "; ".join(filter(None, notes))
+
     def read(self, chunk: Chunk, columns: Mapping[str, Kind | None]) -> Table:
         number, *locator = chunk.locator
         start = chunk.start - chunk.before_file

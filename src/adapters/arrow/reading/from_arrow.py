@@ -74,11 +74,11 @@ def to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
             return _unchanged(values)
 
 
-def text_to_column(values: pa.ChunkedArray, kind: Kind | None) -> Column:
+def text_to_column(values: pa.ChunkedArray, kind: Kind | None, decimal: str = ".") -> Column:
     """Return text cells as a column; a cell that does not fit the kind stays text."""
     match kind:
         case Kind.NUMBER | Kind.INTEGER:
-            return _numbers_from_text(values)
+            return _numbers_from_text(values, decimal)
         case Kind.BOOLEAN:
             return _booleans_from_text(values)
         case _:
@@ -201,8 +201,11 @@ def _coded(values: pa.ChunkedArray) -> Coded:
     return Coded(numbers, tuple(categories))
 
 
-def _numbers_from_text(values: pa.ChunkedArray) -> NDArray[Any]:
+def _numbers_from_text(values: pa.ChunkedArray, decimal: str) -> NDArray[Any]:
     trimmed = pc.utf8_trim(values, _BLANKS)
+    if decimal != ".":  # a point is then no part of a number
+        trimmed = pc.replace_substring(trimmed, ".", "_")
+        trimmed = pc.replace_substring(trimmed, decimal, ".")
     fits = pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), True)
     numbers = _floats(pc.if_else(fits, trimmed, "0"))
     others = np.flatnonzero(~fits.to_numpy())

@@ -56,8 +56,15 @@ class JsonLinesSource:
     address of the file; default: its path.
     """
 
-    def __init__(self, path: Path, uri: str | None = None, *, with_md5: bool = True) -> None:
-        self._file = input_file(path)
+    def __init__(
+        self,
+        path: Path,
+        uri: str | None = None,
+        *,
+        with_md5: bool = True,
+        encoding: str | None = None,
+    ) -> None:
+        self._file = input_file(path, encoding)
         self._uri = uri or str(path)
         self._with_md5 = with_md5
 
@@ -74,7 +81,10 @@ class JsonLinesSource:
         with self._file.unchanged():
             rows, violations = self._rows(first)
         if len(violations) == len(rows):
-            raise UnreadableData(f"{self._uri}: row 1 {violations[0].problem}")
+            raise UnreadableData(
+                f"{self._uri}: row 1 {violations[0].problem}; a file with a JSON array, or with "
+                f"objects over several lines, must have the suffix .json"
+            )
         return tuple(dict.fromkeys(key for row in rows for key in row))
 
     @property

@@ -43,6 +43,11 @@ class PartitionedFile:
         """Whether the file has no columns."""
         return self.file.is_empty
 
+    @property
+    def note(self) -> str:
+        """What was detected of the dialect of the file."""
+        return getattr(self.file, "note", "")
+
     def value_types(self, names: Sequence[str]) -> Mapping[str, ValueType]:
         own = self.file.value_types([name for name in names if name not in self.values])
         return {name: own.get(name, ValueType.TEXT) for name in names}

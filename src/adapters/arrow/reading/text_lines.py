@@ -8,6 +8,7 @@ quoted cell are one. JSON Lines: a row ends at a line feed. Blank lines are skip
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -23,9 +24,16 @@ MAX_ROW_BYTES = 64 << 20
 _BLOCK = 2 << 20
 _BOM = b"\xef\xbb\xbf"
 
+_MAGIC = {
+    b"\x1f\x8b": "is compressed by gzip; its name must end in .gz",
+    b"\x28\xb5\x2f\xfd": "is compressed by Zstandard; its name must end in .zst",
+    b"PAR1": "is a Parquet file; its name must end in .parquet",
+    b"PK\x03\x04": "is a ZIP archive or an Excel workbook; save it as CSV",
+    b"\xff\xfe": "is UTF-16; name its encoding: --encoding utf-16",
+    b"\xfe\xff": "is UTF-16; name its encoding: --encoding utf-16",
+}
 _LF, _CR, _QUOTE = 10, 13, 34
-_BEFORE_QUOTED_CELL = np.frombuffer(b',\n\r"', dtype=np.uint8)
-_CELL = re.compile(rb'(?:"(?:[^"]|"")*+(?P<close>"|\Z))?[^,\r\n]*+(?P<end>,|\r\n|\r|\n|\Z)')
+_COMMA = b","
 
 Offsets: TypeAlias = NDArray[np.int64]
 
@@ -142,16 +150,24 @@ def rows_in(buffer: bytes, split: Splitter) -> list[bytes]:
     return [buffer[start:end] for start, end in zip(rows.starts, rows.ends, strict=True)]
 
 
-def cells_in(row: bytes) -> int:
+@cache
+def _cell(delimiter: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of a cell and what ends it."""
+    end = re.escape(delimiter)
+    quoted = rb'(?:"(?:[^"]|"")*+(?P<close>"|\Z))?'
+    return re.compile(quoted + b"[^" + end + rb"\r\n]*+(?P<end>" + end + rb"|\r\n|\r|\n|\Z)")
+
+
+def cells_in(row: bytes, delimiter: bytes = _COMMA) -> int:
     """Return the number of cells in a row of CSV."""
     if b'"' not in row:
-        return row.count(b",") + 1
+        return row.count(delimiter) + 1
     cells = position = 0
     while True:
-        cell = _CELL.match(row, position)
+        cell = _cell(delimiter).match(row, position)
         assert cell is not None  # the pattern matches anywhere
         cells, position = cells + 1, cell.end()
-        if cell["end"] != b",":
+        if cell["end"] != delimiter:
             return cells
 
 
@@ -166,13 +182,22 @@ def require_utf8(raw: bytes, start: int, path: Path, where: str) -> None:
     try:
         raw.decode()
     except UnicodeDecodeError as error:
+        if what := _named_wrongly(path):
+            raise UnreadableData(f"{where} {what}") from None
         offset = start + error.start
         with path.open("rb") as stream:
             line = line_number(stream, offset)
         raise UnreadableData(
             f"{where}, line {line}: not UTF-8: byte 0x{raw[error.start]:02X} at offset "
-            f"{offset}; save the file as UTF-8"
+            f"{offset}; save the file as UTF-8, or name its encoding (--encoding), such as latin-1"
         ) from None
+
+
+def _named_wrongly(path: Path) -> str:
+    """Return what a file is by its first bytes, if that is no UTF-8."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    return next((what for magic, what in _MAGIC.items() if head.startswith(magic)), "")
 
 
 def line_number(stream: Stream, offset: int) -> int:
@@ -184,12 +209,12 @@ def line_number(stream: Stream, offset: int) -> int:
     return line
 
 
-def split_csv(buffer: bytes, last: bool) -> LineEnds:
+def split_csv(buffer: bytes, last: bool, delimiter: bytes = _COMMA) -> LineEnds:
     """Split a buffer that begins with a row; `last` if no bytes follow the buffer."""
     codes = np.frombuffer(buffer, dtype=np.uint8)
     quotes = np.flatnonzero(codes == _QUOTE) if b'"' in buffer else _NO_OFFSETS
-    if len(quotes) and not _begin_cells(codes, quotes[::2]):
-        return _split_cell_by_cell(buffer, last)
+    if len(quotes) and not _begin_cells(codes, quotes[::2], delimiter):
+        return _split_cell_by_cell(buffer, last, delimiter)
     feeds = _outside(np.flatnonzero(codes == _LF), quotes)
     lines = LineEnds(feeds, feeds + 1)
     if b"\r" in buffer:
@@ -223,10 +248,10 @@ def _starts(lines: LineEnds) -> Offsets:
     return starts
 
 
-def _begin_cells(codes: NDArray[np.uint8], quotes: Offsets) -> bool:
+def _begin_cells(codes: NDArray[np.uint8], quotes: Offsets, delimiter: bytes) -> bool:
     """Whether each of these quotes begins a quoted cell, or doubles the quote before it."""
     before = codes[quotes[quotes > 0] - 1]
-    return bool(np.isin(before, _BEFORE_QUOTED_CELL).all())
+    return bool(np.isin(before, np.frombuffer(delimiter + b'\n\r"', np.uint8)).all())
 
 
 def _outside(positions: Offsets, quotes: Offsets) -> Offsets:
@@ -262,24 +287,24 @@ def _with_last(lines: LineEnds, buffer: bytes, last: bool) -> LineEnds:
     return LineEnds(np.append(lines.content_ends, size), np.append(lines.ends, size))
 
 
-def _split_cell_by_cell(buffer: bytes, last: bool) -> LineEnds:
+def _split_cell_by_cell(buffer: bytes, last: bool, delimiter: bytes) -> LineEnds:
     """Split a buffer with quotes in the middle of cells; exact, but slower."""
     content_ends: list[int] = []
     ends: list[int] = []
     position = 0
     while position < len(buffer):
-        cell = _CELL.match(buffer, position)
+        cell = _cell(delimiter).match(buffer, position)
         assert cell is not None  # the pattern matches anywhere
         position = cell.end()
         terminator = cell["end"]
         undecided = position == len(buffer) and terminator in (b"", b"\r")
         if cell["close"] == b"" or (undecided and not last):
             break
-        if terminator != b",":
+        if terminator != delimiter:
             content_ends.append(cell.start("end"))
             ends.append(position)
     else:
-        if buffer.endswith(b",") and last:
+        if buffer.endswith(delimiter) and last:
             content_ends.append(position)
             ends.append(position)
     return LineEnds(np.array(content_ends, dtype=np.int64), np.array(ends, dtype=np.int64))

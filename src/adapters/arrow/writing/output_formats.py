@@ -96,6 +96,23 @@ def _encode_json_lines(compression: str, table: Table) -> bytes:
     return compress(compression, to_json_lines(table))
 
 
+def _encode_json(table: Table) -> bytes:
+    """Return the rows as elements of an array; JSON Lines has line feeds only between rows."""
+    return to_json_lines(table)[:-1].replace(b"\n", b",\n")
+
+
+def _merge_json(ranges: Sequence[ByteRange], stream: BinaryIO) -> None:
+    stream.write(b"[\n")
+    separator = b""
+    for each in ranges:
+        with each.open() as source:
+            if source.size():
+                stream.write(separator)
+                separator = b",\n"
+            shutil.copyfileobj(source, stream)
+    stream.write(b"\n]\n")
+
+
 def _encode_arrow(table: Table) -> bytes:
     content = to_arrow(table)
     sink = pa.BufferOutputStream()
@@ -198,6 +215,11 @@ def _json_lines(compression: str) -> OutputFormat:
     return OutputFormat(f".jsonl{compression}", encode, partial(_same, concatenate))
 
 
-_PLAIN = (_csv(""), OutputFormat(".parquet", _encode_arrow, _parquet_merger), _json_lines(""))
+_PLAIN = (
+    _csv(""),
+    OutputFormat(".parquet", _encode_arrow, _parquet_merger),
+    _json_lines(""),
+    OutputFormat(".json", _encode_json, partial(_same, _merge_json)),
+)
 _COMPRESSED = (*map(_csv, COMPRESSIONS), *map(_json_lines, COMPRESSIONS))
 FORMATS: Mapping[str, OutputFormat] = {each.suffix: each for each in (*_PLAIN, *_COMPRESSED)}

@@ -7,12 +7,20 @@ from rich.markup import escape
 
 from application.data.copy_data import CopyData
 from application.data.labelled_rows import DataCheck, check_labelled
-from application.ports import DataSource
 from domain.canonical_json import json_value
 from domain.data.schema import Schema
 from domain.errors import ChecksumMismatch, InvalidData
 from entrypoints.cli import output
-from entrypoints.cli.options import AsJson, SchemaFile, container, option
+from entrypoints.cli.options import (
+    AsJson,
+    Decimal,
+    Delimiter,
+    Encoding,
+    SchemaFile,
+    container,
+    open_data,
+    option,
+)
 from entrypoints.wiring.data_uris import fetch_reference_data, open_source, public_uri
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -64,6 +72,9 @@ def sample(
 def check(
     uri: Annotated[str, typer.Argument(metavar="URI", help="Data to check.")],
     schema: SchemaFile = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Check every row of training data against the schema, including the target.
@@ -71,7 +82,7 @@ def check(
     Example: modelport data check data/raw/housing.csv
     """
     wired = container(schema_file=schema)
-    source: DataSource = wired.source(uri)
+    source = open_data(wired, uri, (delimiter, decimal, encoding))
     table: Schema = wired.schema()
     with output.working(f"checking {public_uri(uri)}"):
         found = check_labelled(source, table)

@@ -8,23 +8,29 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from application.ports import DataSource, PredictionSink
 from application.scoring.predict_batch import BatchOptions
-from domain.errors import InvalidData, Unavailable
+from domain.errors import InvalidData, Misconfigured, Unavailable
 from domain.scoring.batch_job import BatchReport, RejectLimit
 from domain.scoring.prediction import PredictionOptions
 from entrypoints.cli import output
 from entrypoints.cli.options import (
     AsJson,
+    Decimal,
+    Delimiter,
+    Encoding,
     Interval,
     Model,
     SchemaFile,
     container,
     flag,
+    open_data,
     option,
 )
 from entrypoints.wiring.data_uris import (
+    STDOUT,
     guarantee_warnings,
     has_secret,
     leave_pandas_out,
@@ -37,13 +43,14 @@ app = typer.Typer(add_completion=False)
 
 _SAME = "the same command again (not shown here because a URL in it may contain a secret)"
 
-Input = Annotated[str, typer.Argument(metavar="INPUT", help="Data URI to read.")]
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="Data URI to read, or - for stdin.")]
 Output = Annotated[
     str,
     typer.Argument(
         metavar="OUTPUT",
-        help="A .csv, .parquet or .jsonl file (text also .gz or .zst), s3://BUCKET/KEY with such "
-        "a name, a FOLDER/ with one file per chunk, or a database URL with #TABLE.",
+        help="A .csv, .parquet, .jsonl or .json file (CSV and JSON Lines also .gz or .zst), "
+        "s3://BUCKET/KEY with such a name, a FOLDER/ with one file per chunk, "
+        "a database URL with #TABLE, or - for stdout.",
     ),
 ]
 Keep = Annotated[
@@ -61,8 +68,9 @@ FileFormat = Annotated[
     str | None,
     option(
         "FORMAT",
-        "Format of the files in FOLDER/: parquet, csv or jsonl (text also csv.gz, csv.zst).",
-        default="parquet",
+        "Format of the files in FOLDER/, or of stdout: parquet, csv, jsonl or json (csv and jsonl "
+        "also as csv.gz, csv.zst).",
+        default="parquet, for stdout csv",
         name="--format",
     ),
 ]
@@ -143,6 +151,9 @@ def predict(
     chunk_rows: ChunkRows = 100_000,
     workers: Workers = None,
     max_rejects: MaxRejects = None,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Score every row of a file or table.
@@ -153,21 +164,17 @@ def predict(
     Example: modelport predict data/raw/housing.csv outputs/predictions.parquet --keep longitude
     """
     uri = with_query(source, query)
-    _check(uri, target)
+    _check(uri, target, as_json)
     wired = container(engine=engine, model=model, schema_file=schema)
-    options = BatchOptions(
-        keep=_kept(keep or (), *(partition_by or ()), since_column, key),
-        predictions=PredictionOptions(interval, extrapolates),
-        explain=explain,
-        row_number=row_number,
-        chunk_rows=chunk_rows,
-        workers=workers,
-        max_rejects=RejectLimit() if max_rejects is None else RejectLimit.parse(max_rejects),
-    )
+    kept = _kept(keep or (), *(partition_by or ()), since_column, key)
+    extras = PredictionOptions(interval, extrapolates)
+    limit = RejectLimit() if max_rejects is None else RejectLimit.parse(max_rejects)
+    options = BatchOptions(kept, extras, explain, row_number, chunk_rows, workers, limit)
     score = partial(wired.predict_batch(), ref=wired.model_ref(), options=options)
-    rows: DataSource = wired.source(uri, with_md5=False, since=since_column, target=target)
+    dialect = (delimiter, decimal, encoding)
+    rows = open_data(wired, uri, dialect, with_md5=False, since=since_column, target=target)
     sink = partial(wired.sink, target, file_format, partition_by or (), key)
-    _report(_score(context, score, rows, sink), rows.version.uri, as_json)
+    _report(_score(context, score, rows, sink), rows.version.uri, target, as_json)
 
 
 def _kept(keep: Sequence[str], *others: str | None) -> list[str]:
@@ -175,8 +182,10 @@ def _kept(keep: Sequence[str], *others: str | None) -> list[str]:
     return [*keep, *(name for name in dict.fromkeys(others) if name and name not in keep)]
 
 
-def _check(source: str, target: str) -> None:
-    """Refuse an output that is the input, and print which guarantees a database lacks."""
+def _check(source: str, target: str, as_json: bool) -> None:
+    """Refuse an output that is the input or the report, and print what a database lacks."""
+    if as_json and target in STDOUT:
+        raise Misconfigured(f"--json and the output {target} both write to stdout; name a file")
     require_distinct(source, target)
     for warning in guarantee_warnings(source, target):
         output.say(f"[yellow]caution[/]: {escape(warning)}")
@@ -245,12 +254,12 @@ def _resumable(command: Callable[[], str]) -> Iterator[None]:
         raise Unavailable(f"{error}\nTo resume:\n  {command()}") from error
 
 
-def _report(report: BatchReport, uri: str, as_json: bool) -> None:
+def _report(report: BatchReport, uri: str, target: str, as_json: bool) -> None:
     output.note_ignored(report.ignored, uri)
     if as_json:
         output.emit(batch_document(report))
     else:
-        show_batch(report)
+        show_batch(report, output.say if target in STDOUT else output.show)
     if 0 < report.rejected == report.rows:
         error = InvalidData(f"no row of {uri} fits the schema; see {report.rejects}")
         raise typer.Exit(output.show_error(error))
@@ -273,7 +282,7 @@ def batch_document(report: BatchReport) -> dict[str, Any]:
     }
 
 
-def show_batch(report: BatchReport) -> None:
+def show_batch(report: BatchReport, show: Callable[[Table], None] = output.show) -> None:
     """Print the result of a batch job."""
     rate = report.rows / report.seconds if report.seconds else 0.0
     shown: dict[str, object] = {
@@ -285,7 +294,7 @@ def show_batch(report: BatchReport) -> None:
         shown["nothing to do"] = "this job was completed before; the output is unchanged"
     elif report.resumed_chunks:
         shown["resumed"] = f"{report.resumed_chunks} of {report.chunks} chunks were already written"
-    output.show(output.facts(shown))
+    show(output.facts(shown))
     if report.rejected:
         rows = f"{report.rejected:,} row{'s' if report.rejected > 1 else ''}"
         output.say(f"[yellow]{rows} rejected[/]: see {escape(report.rejects or '')}")

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from application.ports import DataSource
 from application.training.train_model import TrainingReport
 from domain.data.schema import Schema
 from domain.data.split import Split
@@ -15,17 +14,21 @@ from domain.evaluation.metrics import Metrics
 from domain.features.feature_set import FeatureSet
 from domain.promotion.candidate import Candidate
 from domain.promotion.decision import PromotionDecision
-from domain.training.specification import Estimator, TrainingSpec
+from domain.training.specification import Estimator, Parameter, TrainingSpec
 from domain.uncertainty.coverage import Uncertainty
 from entrypoints.cli import output
 from entrypoints.cli.options import (
     AsJson,
     Data,
+    Decimal,
+    Delimiter,
+    Encoding,
     HoldoutShare,
     SchemaFile,
     ValidationShare,
     container,
     flag,
+    open_data,
     option,
     parse_parameters,
 )
@@ -76,6 +79,9 @@ def train(
     validation: ValidationShare = 0.0,
     promote: Promote = True,
     intervals: Intervals = True,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model, evaluate it on the hold-out, register it, and apply the promotion gate.
@@ -90,14 +96,10 @@ def train(
     wired = container(schema_file=schema)
     table = wired.schema()
     base = wired.specification() if estimator is None else TrainingSpec(estimator)
-    spec = replace(
-        base,
-        parameters={**base.parameters, **parse_parameters(param or [])},
-        split=Split(holdout, seed, validation),
-        features=features or base.features,
-    ).for_schema(table)
+    split, given = Split(holdout, seed, validation), parse_parameters(param or [])
+    spec = _changed(base, given, split, features).for_schema(table)
     with output.stages(f"training {spec.estimator.value}") as show_stage:
-        source: DataSource = wired.source(data)
+        source = open_data(wired, data, (delimiter, decimal, encoding))
         report = wired.train_model()(
             source, table, spec, promote=promote, intervals=intervals, progress=show_stage
         )
@@ -109,6 +111,13 @@ def train(
         show_training(report, table, spec, seconds)
     if promote and not report.decision.promoted:
         raise typer.Exit(REFUSED)
+
+
+def _changed(
+    base: TrainingSpec, given: dict[str, Parameter], split: Split, features: FeatureSet | None
+) -> TrainingSpec:
+    parameters = {**base.parameters, **given}
+    return replace(base, parameters=parameters, split=split, features=features or base.features)
 
 
 def training_document(report: TrainingReport, spec: TrainingSpec, seconds: float) -> dict[str, Any]:

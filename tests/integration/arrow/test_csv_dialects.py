@@ -1,0 +1,206 @@
+"""CSV files of other dialects: what is detected, what is given, what is refused."""
+
+import csv
+import gzip
+import pickle
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.arrow.open_by_suffix import open_source
+from adapters.arrow.reading.csv_source import CsvSource
+from application.ports import DataSource
+from domain.data.dialect import Dialect
+from domain.data.feature import Kind
+from domain.errors import Misconfigured, UnreadableData
+from tests.integration.contracts.data_source import read_all
+
+WHOLE = 1_000_000
+KINDS = {"x": Kind.NUMBER, "n": Kind.INTEGER, "c": Kind.CATEGORY, "t": None}
+
+
+def source_of(folder: Path, content: str | bytes, name: str = "in.csv", **given: str) -> DataSource:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return open_source(path, dialect=Dialect(**given))
+
+
+TEXTS = st.text(st.characters(codec="latin-1", exclude_characters="\0"), max_size=5)
+ROWS = st.lists(
+    st.tuples(
+        st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        st.integers(-(2**53), 2**53),
+        TEXTS,
+        TEXTS,
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@given(
+    ROWS,
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from([".", ","]),
+    st.sampled_from(["utf-8", "utf-16", "utf-16-le", "latin-1"]),
+    st.integers(1, 4),
+)
+def test_a_file_of_any_given_dialect_has_the_same_cells(
+    rows: list[Any], delimiter: str, decimal: str, encoding: str, size: int
+) -> None:
+    text = StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter)
+    writer.writerow(KINDS)
+    for x, *others in rows:
+        writer.writerow(["" if x is None else repr(x).replace(".", decimal), *others])
+    with TemporaryDirectory() as folder:
+        source = source_of(
+            Path(folder),
+            text.getvalue().encode(encoding),
+            delimiter=delimiter,
+            decimal=decimal,
+            encoding=encoding,
+        )
+        found = read_all(pickle.loads(pickle.dumps(source)), KINDS, size)
+    expected = [(x, n, c or None, t or None) for x, n, c, t in rows]
+    assert [*zip(*found.values(), strict=True)] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "note", "expected"),
+    [
+        ("x;y\n1.5;2\n", "delimiter ';'", [1.5, 2.0]),
+        ("x;y\n-1,25;2\n", "delimiter ';' and decimal ','", [-1.25, 2.0]),
+        ("x\ty\n1.5\t2\n", r"delimiter '\t'", [1.5, 2.0]),
+        ("x|y\n1.5|2\n", "delimiter '|'", [1.5, 2.0]),
+        ("sep=;\r\nx;y\r\n1.5;2\r\n", "delimiter ';'", [1.5, 2.0]),
+        ("\ufeffSEP=|\nx|y\n1.5|2\n", "delimiter '|'", [1.5, 2.0]),
+        ("sep=,\nx,y\n1.5,2\n", "", [1.5, 2.0]),
+        ('x,y\n"1,5",2\n', "decimal ','", [1.5, 2.0]),
+        ('x;y\n"0,125";2\n', "delimiter ';' and decimal ','", [0.125, 2.0]),
+        ('"x;",y\n1.5,2\n', "", [1.5, 2.0]),
+        ("x,y\n1.5,2\n", "", [1.5, 2.0]),
+        # A comma that may separate thousands is not a decimal comma.
+        ('x,y\n"7,099",2\n', "", ["7,099", 2.0]),
+        ("x;y\n7,099;2\n", "delimiter ';'", ["7,099", 2.0]),
+        ("x;y\n7,09;2.5\n", "delimiter ';'", ["7,09", 2.5]),
+        ("x;y\n1.234,5;2,5\n", "delimiter ';' and decimal ','", ["1.234,5", 2.5]),
+    ],
+)
+def test_what_the_first_rows_show_is_detected_and_said(
+    tmp_path: Path, content: str, note: str, expected: list[Any]
+) -> None:
+    source = source_of(tmp_path, content)
+    assert isinstance(source, CsvSource)
+    assert source.note == (note and f"{tmp_path / 'in.csv'} is read with {note}")
+    assert source.version.rows == 1
+    kinds = dict.fromkeys(source.columns, Kind.NUMBER)
+    found = [values[0] for values in read_all(source, kinds, WHOLE).values()]
+    assert found == expected
+
+
+def test_what_is_given_is_part_of_the_version(tmp_path: Path) -> None:
+    content = "x;y\n1,5;2\n"
+    detected = source_of(tmp_path, content).version
+    point = source_of(tmp_path, content, decimal=".").version
+    comma = source_of(tmp_path, content, decimal=",").version
+    assert len({detected.sha256, point.sha256, comma.sha256}) == 3
+    utf16 = source_of(tmp_path, content.encode("utf-16"), encoding="utf-16").version
+    assert utf16.sha256 == detected.sha256, "the dataset is the content"
+
+
+def test_a_tsv_file_is_separated_by_tabs(tmp_path: Path) -> None:
+    source = source_of(tmp_path, gzip.compress(b"x\ty,z\n1,5\t2\n"), "in.tsv.gz", decimal=",")
+    assert source.columns == ("x", "y,z")
+    assert read_all(source, {"x": Kind.NUMBER}, 1) == {"x": [1.5]}
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "given", "why"),
+    [
+        ("x\nMÄRZ\n".encode("latin-1"), "in.csv", {}, r"line 2: not UTF-8: .*--encoding"),
+        ("x\n1\n".encode("utf-16"), "in.csv", {}, "is UTF-16; .*--encoding utf-16"),
+        ("x\n1\n".encode("utf-16-le"), "in.csv", {}, r"zero bytes; .*--encoding"),
+        (b"x\n1\n\xff", "in.csv", {"encoding": "ascii"}, "is not ascii: .*--encoding"),
+        (gzip.compress(b"x\n1\n"), "in.csv", {}, "is compressed by gzip; .* end in .gz"),
+        (gzip.compress(b"{}"), "in.jsonl", {}, "is compressed by gzip; .* end in .gz"),
+        (b"\x28\xb5\x2f\xfd\xff", "in.csv", {}, "is compressed by Zstandard; .* end in .zst"),
+        (b"PK\x03\x04\xff", "in.csv", {}, "an Excel workbook; save it as CSV"),
+        (b"x\n1\n", "in.csv.gz", {}, r"in\.csv\.gz is not compressed"),
+        (b"x\n1\n", "in.csv.zst", {}, r"in\.csv\.zst is not compressed"),
+    ],
+)
+def test_another_form_is_named(
+    tmp_path: Path, content: bytes, name: str, given: dict[str, str], why: str
+) -> None:
+    source = source_of(tmp_path, content, name, **given)
+    with pytest.raises(UnreadableData, match=why):
+        _ = (source.columns, source.version)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "why"),
+    [
+        ("in.parquet", {"encoding": "latin-1"}, "is not a CSV file"),
+        ("in.jsonl", {"delimiter": ";"}, "is not a CSV file"),
+        ("in.csv", {"delimiter": ";;"}, "delimiter: ';;' is not allowed"),
+        ("in.csv", {"delimiter": '"'}, "is not allowed"),
+        ("in.csv", {"decimal": ";"}, "decimal: ';' is not allowed"),
+        ("in.csv", {"encoding": "klingon"}, "encoding: 'klingon' is not known"),
+        ("in.csv", {"encoding": "base64"}, "encoding: 'base64' is not known"),
+    ],
+)
+def test_a_dialect_that_cannot_be_is_refused(
+    tmp_path: Path, name: str, given: dict[str, str], why: str
+) -> None:
+    with pytest.raises(Misconfigured, match=why):
+        source_of(tmp_path, "x\n1\n", name, **given)
+
+
+def test_jsonl_of_another_encoding_is_read(tmp_path: Path) -> None:
+    source = source_of(tmp_path, '{"x": "é"}\n'.encode("latin-1"), "in.jsonl", encoding="latin-1")
+    assert read_all(source, {"x": Kind.CATEGORY}, 1) == {"x": ["é"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('[{"x": 1}, {"x": 2.5}]', [1.0, 2.5]),
+        ('\ufeff [\n {\n  "x": 1\n },\r\n {"x": "a\u2028"}\n]\n', [1.0, "a\u2028"]),
+        ('{"x": 1}\n{"x": 2}\n', [1.0, 2.0]),
+        ('{\n "x": 1\n}\n{\n "x": 2}', [1.0, 2.0]),
+        ("[]", []),
+        (" ", []),
+    ],
+)
+def test_json_with_an_array_or_several_objects_is_read(
+    tmp_path: Path, content: str, expected: list[Any]
+) -> None:
+    source = source_of(tmp_path, content, "in.json")
+    assert source.version.rows == len(expected)
+    if expected:
+        assert read_all(source, {"x": Kind.NUMBER}, 1) == {"x": expected}
+
+
+def test_an_ambiguous_object_in_an_array_is_a_violation(tmp_path: Path) -> None:
+    source = source_of(tmp_path, '[{"x": 1, "x": 2}, {"x": 3}, 4]', "in.json")
+    (chunk,) = source.plan(9)
+    assert [v.row for v in source.read(chunk, {"x": Kind.NUMBER}).faults] == [0, 2]
+
+
+@pytest.mark.parametrize("content", ["[", "[1 2]", "[1,]", "[1] 2", "x", '[{"x": 1}'])
+def test_what_is_no_json_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UnreadableData, match=r"in\.json is not JSON: .* line 1"):
+        source_of(tmp_path, content, "in.json")
+
+
+def test_empty_cells_behind_the_last_column_are_named(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "x,y\n1,2,\n1,2\n1,2,3\n")
+    (chunk,) = source.plan(9)
+    found = [(v.row, v.problem) for v in source.read(chunk, {"x": Kind.NUMBER}).faults]
+    assert found == [(0, "has 3 cells, the last one empty"), (2, "has 3 cells")]
