@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -62,9 +63,12 @@ TRACKERS = {"file": file_runs, "mlflow": mlflow_runs, "sql": sql_runs}
 @pytest.mark.parametrize("sign", [*CODES], ids=lambda sign: sign.name)
 @pytest.mark.parametrize("tracker", [*TRACKERS])
 def test_a_training_that_is_stopped_is_a_killed_run_and_leaves_no_version(
-    tmp_path: Path, tracker: str, sign: signal.Signals
+    tmp_path: Path, mlflow_tables: Path, tracker: str, sign: signal.Signals
 ) -> None:
     where = place(tmp_path, MODELPORT_TRACKER=tracker)
+    (where / "artifacts").mkdir()
+    if tracker == "mlflow":
+        shutil.copy(mlflow_tables, where / "artifacts/mlflow.db")
     command = ["train", "--data", "sample:20000", "--param", "max_iter=100000"]
     with started(where, *command) as process:
         wait_until(
