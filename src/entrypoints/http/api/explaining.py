@@ -22,6 +22,8 @@ from entrypoints.http.middleware.admission import unavailable
 
 log = logging.getLogger("modelport")
 
+_WAIT_SECONDS = 0.2
+
 _Result = TypeVar("_Result")
 
 # Raises an error if the result is no longer wanted.
@@ -35,6 +37,18 @@ class Explaining:
     explain: Callable[[], ExplainRows]
     limit: int
     in_flight: int = field(default=0, init=False)
+
+    async def await_capacity(self) -> None:
+        """Wait a moment until one more request may be explained.
+
+        A caller who was refused at once and asks again at once would delay everything else.
+
+        Raises:
+            HTTPException: the limit is still reached.
+        """
+        if self.in_flight >= self.limit:
+            await asyncio.sleep(_WAIT_SECONDS)
+        self.require_capacity()
 
     def require_capacity(self) -> None:
         """Check that one more request may be explained.

@@ -93,7 +93,7 @@ def _add_explain(
 
         It needs the extra `explain`.
         """
-        explaining.require_capacity()
+        await explaining.await_capacity()
         content = await _read_body(data_plane, request)
 
         def explain(require_wanted: RequireWanted) -> tuple[Predictions, Response]:
