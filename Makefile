@@ -49,7 +49,7 @@ define INSTALL
   echo "Making $(VENV) with $$("$$python" --version) ($$python)"; \
   "$$python" -m venv --clear $(VENV); \
 fi
-@total=$$(cat $(1) | grep -c '^[a-zA-Z0-9]'); \
+@total=$$(grep -h '^[a-zA-Z0-9]' $(1) | grep -v "== 'win32'" | cut -d= -f1 | sort -u | wc -l); \
 echo "Installing the $$total pinned packages; the first time takes a few minutes"; \
 $(PIP_INSTALL) --no-deps --require-hashes $(addprefix -r ,$(1)) \
   | awk '/^(Collecting|Processing) / && ++n % 25 == 0 {print "  " n " packages fetched"; fflush()} \
