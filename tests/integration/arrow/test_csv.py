@@ -262,11 +262,11 @@ def test_a_byte_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableData, match=r"line 1: .*byte 0xFF at offset 0"):
-        _ = CsvSource(csv_file(tmp_path, "x,y\n1,2\n".encode("utf-16"))).columns
+    with pytest.raises(UnreadableData, match=r"line 1: .*byte 0xE9 at offset 0"):
+        _ = CsvSource(csv_file(tmp_path, "é,y\n1,2\n".encode("latin-1"))).columns
 
 
-@pytest.mark.parametrize(("row", "count"), [("1", 1), ("1,2,3", 3), (",,,", 4)])
+@pytest.mark.parametrize(("row", "count"), [("1", 1), ("1,2,3", 3), (",,,4", 4)])
 def test_a_row_of_another_width_is_a_violation(tmp_path: Path, row: str, count: int) -> None:
     source = CsvSource(csv_file(tmp_path, f'x,y\r\n"a\r\nb",1\r\n\r\n3,4\r\n{row}\r\n5,6\r\n'))
     assert source.version.rows == 4

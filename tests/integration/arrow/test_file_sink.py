@@ -319,7 +319,7 @@ def test_a_job_without_chunks_is_refused(tmp_path: Path) -> None:
 def test_only_known_formats_are_opened(tmp_path: Path, name: str) -> None:
     with pytest.raises(Misconfigured, match=r"one of \.csv, \.parquet, \.jsonl, .* to be written"):
         open_sink(tmp_path / name)
-    with pytest.raises(Misconfigured, match=r"one of \.csv, \.parquet, \.jsonl, .* to be read"):
+    with pytest.raises(Misconfigured, match=r"one of \.parquet, \.csv, .*\.jsonl, .* to be read"):
         open_source(tmp_path / name)
 
 
