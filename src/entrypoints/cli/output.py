@@ -181,8 +181,8 @@ def stages(
 
 def describe_stage(progress: TrainingProgress, seconds: float) -> str:
     """Return the stage and the remaining time, `seconds` after the fit began."""
-    left = progress.seconds_left(seconds)
-    remaining = "" if left is None else f", about {timedelta(seconds=round(left))} left"
+    left = round(progress.seconds_left(seconds) or 0)
+    remaining = f", about {timedelta(seconds=left)} left" if left else ""
     return f"{progress.stage}{remaining}"
 
 

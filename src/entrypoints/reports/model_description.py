@@ -48,10 +48,11 @@ def describe_intervals(uncertainty: Uncertainty | None, training_rows: int) -> s
         return f"none: {training_rows} training rows are too few, calibration needs {FEWEST_ROWS}"
     if uncertainty is None:
         return "none"
+    less = "less" if uncertainty.narrower >= 0 else "more"
     return (
         f"{uncertainty.level:.0%} intervals: coverage {uncertainty.coverage:.1%} on the hold-out, "
         f"mean width {readable(uncertainty.width)}, "
-        f"{uncertainty.narrower:.1%} less than intervals of constant width"
+        f"{abs(uncertainty.narrower):.1%} {less} than intervals of constant width"
     )
 
 

@@ -12,6 +12,7 @@ def test_a_stage_is_described_with_the_remaining_time() -> None:
     assert output.describe_stage(TrainingProgress("fitting on 48 rows"), 40.0) == (
         "fitting on 48 rows"
     )
+    assert output.describe_stage(TrainingProgress("registering", 0.95), 1.0) == "registering"
 
 
 def test_without_a_terminal_stages_are_lines_on_stderr_from_the_first_second_on(

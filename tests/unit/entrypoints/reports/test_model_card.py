@@ -18,6 +18,7 @@ from domain.uncertainty.coverage import (
     Uncertainty,
 )
 from entrypoints.reports.model_card import ModelCard, card_html, card_markdown, render_reports
+from entrypoints.reports.model_description import describe_intervals
 
 SCHEMA = Schema(
     "houses",
@@ -165,3 +166,10 @@ def test_a_card_without_intervals_says_why() -> None:
     assert "Prediction intervals: none.\n" in card_markdown(
         ModelCard(replace(_manifest(), uncertainty=None))
     )
+
+
+def test_intervals_that_are_wider_than_constant_ones_are_said_to_be() -> None:
+    wider = replace(UNCERTAINTY, narrower=-0.435)
+    text = card_markdown(ModelCard(replace(_manifest(), uncertainty=wider)))
+    assert "The mean width is 30 €, 44% more than" in text
+    assert describe_intervals(wider, 240).endswith("43.5% more than intervals of constant width")
