@@ -25,7 +25,8 @@ from domain.scoring.explanation import FeatureContributions
 # Predictions of the parent come first where cores are scarce.
 _NICENESS = 5
 # Whoever ends the group of processes ends the parent, which answers its last requests.
-_BLOCKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# SIGTERM is not among them: `multiprocessing` sends it at exit, and waits for the end.
+_BLOCKED = (signal.SIGINT, signal.SIGHUP)
 
 _Load: TypeAlias = Callable[[], Explainer]
 

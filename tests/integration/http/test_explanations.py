@@ -102,6 +102,9 @@ def test_the_work_stops_when_the_callers_leave(forest: Place) -> None:
         wait_until(lambda: explain(server, BODY)[0] == 200, STOP_SECONDS, server.said)
         assert cpu_of_child(server) - began < 8 * one
         assert server.told().count('"route":"/explain","status":499') >= LIMIT
+        for _ in range(LIMIT):
+            hang_up(server, request("/explain", rows(100)), pause=0.02)
+        assert server.stop() == 0, "threads of callers who left start no process at exit"
         assert "Traceback" not in server.said()
 
 
