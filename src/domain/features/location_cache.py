@@ -11,7 +11,9 @@ from domain.data.schema import Matrix
 # The bytes of the numbers of a key cost half as much as a tuple, and NaN is equal to itself.
 Key: TypeAlias = bytes
 
-_CAPACITY = 1 << 15
+# A batch with more locations computes most of them again and again: emptying forgets them all.
+# 42 columns take 44 MB when it is full, and the keys about 17 MB; memory is taken as it fills.
+_CAPACITY = 1 << 17
 
 
 class LocationCache:

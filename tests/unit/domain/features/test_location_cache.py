@@ -62,6 +62,16 @@ def test_a_full_cache_is_emptied() -> None:
     assert [key[0] for key in compute.computed] == [1.0, 2.0, 3.0, 3.0, 1.0]
 
 
+def test_the_locations_of_a_million_simulated_rows_are_computed_once() -> None:
+    compute = Compute()
+    cache = LocationCache(compute, 3)
+    keys = np.stack([np.arange(128_072.0), np.zeros(128_072)], axis=1)
+    for _ in range(2):
+        for block in np.array_split(keys, 32):
+            _rows(cache, block)
+    assert len(compute.computed) == len(keys)
+
+
 def test_nan_is_a_key() -> None:
     cache = LocationCache(Compute(), 3, 2)
     for _ in range(5):
