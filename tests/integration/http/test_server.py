@@ -119,6 +119,16 @@ def test_head_is_answered_without_a_body(either_server: Server) -> None:
     assert not set(b"{<#") & set(answer)
 
 
+def test_a_request_that_offers_another_protocol_keeps_its_body(either_server: Server) -> None:
+    offer = ("Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk")
+    offering = head(*offer, f"Content-Length: {len(BODY)}")
+    last = head(f"Content-Length: {len(BODY)}", "Connection: close")
+    for parts in ([offering, BODY, last, BODY], [offering + BODY + offering + BODY + last + BODY]):
+        answer = exchange(either_server, *parts)
+        assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 200 OK\r\n")
+        assert answer.count(b'{"predictions":[') == b"".join(parts).count(BODY)
+
+
 @pytest.mark.parametrize("host", ["", "Host: a\r\nHost: a\r\n", "Host: a\r\nX: y\r\nhost: b\r\n"])
 def test_no_host_or_several_are_refused(either_server: Server, host: str) -> None:
     request = f"GET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n"

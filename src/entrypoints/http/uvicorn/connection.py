@@ -92,12 +92,10 @@ class Connection(HttpToolsProtocol):
         """Read data; refuse what is not HTTP, and headers that are too large."""
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
+            self._parse(data)
         except HttpParserError:
             self._refuse_malformed()
             return
-        except HttpParserUpgrade:
-            pass  # there is no other protocol: the request is answered by this one
         if self._in_headers:
             self._header_bytes += len(data)
             if self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
@@ -114,6 +112,8 @@ class Connection(HttpToolsProtocol):
         self._waiting_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
+        if self._upgrades:
+            return
         super().on_headers_complete()
         self._in_headers = False
         self._waiting_since = self.loop.time()
@@ -125,6 +125,8 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
+        if self._upgrades:
+            return
         super().on_message_complete()
         self._waiting_since = None
 
@@ -135,6 +137,33 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
         else:
             self.loop.call_later(_LINGER_SECONDS, self._close_if_idle)
+
+    @property
+    def _upgrades(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _parse(self, data: bytes) -> None:
+        """Parse data; a request for an upgrade is parsed again without it.
+
+        There is no other protocol, so such a request is answered by this one. The parser takes its
+        body for the other protocol. Clients that offer HTTP/2 send bodies with such requests.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                if not self._upgrades:
+                    return
+                kept = [header for header in self.headers if header[0] != b"upgrade"]
+                lines = b"".join(b"%b: %b\r\n" % header for header in kept)
+                start = b"%b %b HTTP/%b\r\n" % (
+                    self.parser.get_method(),
+                    self.url,
+                    self.parser.get_http_version().encode(),
+                )
+                data = start + lines + b"\r\n" + data[upgrade.args[0] :]
+            else:
+                return
 
     @property
     def _responding(self) -> bool:

@@ -231,7 +231,8 @@ class Workers:
             self._workers.remove(worker)
             self._retired.append(worker)
             worker.tell(Command.RETIRE)
-        if self._outdated:
+        # Workers that finish long requests still count; the next reload waits for their end.
+        if self._outdated and len(self._retired) < self._config.workers:
             self._start()
 
     def _stop(self) -> None:
