@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import sha256
-from math import isfinite
+from math import inf, isnan
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,10 @@ def canonical(cells: Sequence[Any]) -> bytes:
     """Return bytes that are equal exactly for equal cells.
 
     Values of different types are equal if they mean the same: 1, 1.0 and true; NULL and NaN; a
-    date and its ISO 8601 text.
+    date and its ISO 8601 text; a float and the decimal with the digits that identify it.
     """
-    if _NUMERIC.issuperset(map(type, cells)):
+    types = set(map(type, cells))
+    if types <= _NUMERIC and (Decimal not in types or all(map(_is_float, cells))):
         values = np.array(cells, dtype=np.float64)
         if not np.any(np.abs(values) >= _EXACT):
             return _canonical_numbers(values)
@@ -68,12 +69,23 @@ def _canonical_numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> bytes:
 def _canonical_cell(cell: Any) -> bytes:
     if type(cell) in _NUMERIC:
         number = float("nan") if cell is None else _float(cell)
-        if not abs(number) >= _EXACT or not isfinite(number):
+        if isnan(number) or (_is_float(cell) and not _EXACT <= abs(cell) < inf):
             return _canonical_numbers(np.array([number]))
-        return _tagged(_HUGE, str(int(cell)).encode())
+        return _tagged(_HUGE, _digits(cell).encode())
     if isinstance(cell, bytes | memoryview):
         return _tagged(_BYTES, bytes(cell))
     return _tagged(_TEXT, as_text(cell).encode("utf-8", "surrogatepass"))
+
+
+def _is_float(number: Any) -> bool:
+    """Whether a number is no decimal, or one with the digits that identify a float."""
+    return type(number) is not Decimal or number == Decimal(repr(float(number)))
+
+
+def _digits(number: Any) -> str:
+    """Return all digits of a number: the same for equal numbers of any type."""
+    text = f"{Decimal(number):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _tagged(tag: int, content: bytes) -> bytes:

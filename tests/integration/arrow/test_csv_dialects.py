@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from application.ports import DataSource
 from domain.data.dialect import Dialect
 from domain.data.feature import Kind
 from domain.errors import Misconfigured, UnreadableData
-from tests.integration.contracts.data_source import read_all
+from tests.integration.contracts.data_source import contents, read_all
 
 WHOLE = 1_000_000
 KINDS = {"x": Kind.NUMBER, "n": Kind.INTEGER, "c": Kind.CATEGORY, "t": None}
@@ -199,8 +200,50 @@ def test_what_is_no_json_is_refused(tmp_path: Path, content: str) -> None:
         source_of(tmp_path, content, "in.json")
 
 
-def test_empty_cells_behind_the_last_column_are_named(tmp_path: Path) -> None:
-    source = source_of(tmp_path, "x,y\n1,2,\n1,2\n1,2,3\n")
+@pytest.mark.parametrize("end", [",", ",,,", ",\r"])
+@pytest.mark.parametrize("rows_per_chunk", [1, 2, 9])
+def test_cells_that_every_row_has_behind_the_last_column_are_skipped_if_empty(
+    tmp_path: Path, end: str, rows_per_chunk: int
+) -> None:
+    source = source_of(tmp_path, f'x,t\n1,"a,"{end}\n2,{end}\n,c{end}\n')
+    table = {"x": [1.0, 2.0, None], "t": ["a,", None, "c"]}
+    assert read_all(source, {"x": Kind.NUMBER, "t": None}, rows_per_chunk) == table
+
+
+def test_an_only_cell_may_be_empty_before_skipped_ones(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "x\n1,\n,\n2,")
+    assert read_all(source, {"x": Kind.NUMBER}, 1) == {"x": [1.0, None, 2.0]}
+
+
+@pytest.mark.parametrize("rows_per_chunk", [1, 2, 9])
+@pytest.mark.parametrize(
+    ("content", "rejected"),
+    [
+        ("1,2,\n1,2\n1,2,3\n", {0: ", the last one empty", 2: ""}),  # not every row has it
+        ("1,2,\n1,,\n1,2,3\n", {0: ", the last one empty", 1: ", the last one empty", 2: ""}),
+    ],
+)
+def test_cells_behind_the_last_column_are_named_if_not_all_are_empty(
+    tmp_path: Path, content: str, rejected: dict[int, str], rows_per_chunk: int
+) -> None:
+    source = source_of(tmp_path, "x,y\n" + content)
+    found = {
+        chunk.start + violation.row: violation.problem
+        for chunk in source.plan(rows_per_chunk)
+        for violation in source.read(chunk, {"x": Kind.NUMBER}).faults
+    }
+    assert found == {row: f"has 3 cells{end}" for row, end in rejected.items()}
+
+
+def test_rows_of_other_lengths_are_rejected_where_empty_cells_are_skipped(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "x,y\n1,2,\n3,4,,\n5,6,\n7\na,b,c,\n")
     (chunk,) = source.plan(9)
-    found = [(v.row, v.problem) for v in source.read(chunk, {"x": Kind.NUMBER}).faults]
-    assert found == [(0, "has 3 cells, the last one empty"), (2, "has 3 cells")]
+    table = source.read(chunk, {"x": Kind.NUMBER, "y": Kind.NUMBER})
+    assert [v.row for v in table.faults] == [1, 3, 4]
+    assert contents(table[np.array([0, 2])]) == {"x": [1.0, 5.0], "y": [2.0, 6.0]}
+
+
+def test_columns_without_a_name_are_as_many_as_the_header_has(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "x,,,\n1,,,\n")
+    assert source.columns == ("x", "", "", "")
+    assert read_all(source, {"x": Kind.NUMBER}, 9) == {"x": [1.0]}

@@ -52,6 +52,10 @@ def test_a_decimal_becomes_the_double_that_its_text_becomes(cells: list[Any]) ->
         (None, float("nan")),
         (Decimal("2.50"), 2.5),
         (2**60, float(2**60)),
+        (2**60, Decimal(2**60).scaleb(3).scaleb(-3)),
+        (1e300, Decimal(int(1e300))),
+        (0.1, Decimal("0.10")),
+        (float("inf"), Decimal("Infinity")),
         (date(2024, 2, 29), "2024-02-29"),
     ],
 )
@@ -64,6 +68,10 @@ def test_equal_values_count_as_equal_whatever_their_type(one: Any, other: Any) -
     [
         ([1.0], [1.0000000000000002]),
         ([2**60], [2**60 + 1]),
+        ([Decimal(2**53)], [Decimal(2**53) + Decimal("0.5")]),
+        ([Decimal("0.1")], [Decimal("0.10000000000000000001")]),
+        ([Decimal("1E400")], [Decimal("2E400")]),
+        ([Decimal("1E-400")], [0]),
         ([1], ["1"]),
         ([None], [""]),
         ([None], [0]),

@@ -19,6 +19,7 @@ from adapters.arrow.reading.csv_layout import CsvLayout, layout_of
 from adapters.arrow.reading.from_arrow import has_nan, text_to_column, to_column
 from adapters.arrow.reading.text_lines import (
     Splitter,
+    additional_cells,
     cells_in,
     fingerprint,
     line_number,
@@ -27,6 +28,7 @@ from adapters.arrow.reading.text_lines import (
     scan,
     split_csv,
     to_chunks,
+    without_last_cells,
 )
 from adapters.arrow.reading.watched_file import require_columns
 from domain.data.dataset import Chunk, DatasetVersion
@@ -52,8 +54,9 @@ class CsvSource:
     """A CSV file with a header, quotes doubled inside quotes.
 
     Its dialect is the given one, or as its first rows show. Only an empty cell is missing. A row
-    that has not as many cells as the header is a violation in the table. `uri` is the original
-    address of the file; default: its path.
+    that has not as many cells as the header is a violation in the table, unless every row of the
+    file has the same number of additional cells and all are empty. `uri` is the original address
+    of the file; default: its path.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class CsvSource:
     def _read_valid_rows(self, chunk: Chunk, parser: "_Parser", raw: bytes) -> Table:
         """Read the rows of the right width; the others are violations."""
         require_utf8(raw, chunk.locator[0], self._file.path, self._uri)
-        rows = rows_in(raw, self._split)
+        rows = self._without_padding(rows_in(raw, self._split))
         violations = tuple(_violations(rows, len(self.columns), self._layout.delimiter))
         valid = np.setdiff1d(np.arange(len(rows)), [each.row for each in violations])
         content = b"".join(rows[row] for row in valid.tolist())
@@ -146,6 +149,35 @@ class CsvSource:
         source = np.minimum(np.searchsorted(valid, np.arange(len(rows))), len(valid) - 1)
         columns = {name: column[source] for name, column in found.items()}
         return Table(columns, len(rows), violations)
+
+    def _without_padding(self, rows: list[bytes]) -> list[bytes]:
+        """Return the rows without the additional cells that are empty in the whole file."""
+        width, delimiter = len(self.columns), self._layout.delimiter
+        extra = [additional_cells(row, width, delimiter) for row in rows]
+        if not any(is_empty for _, is_empty in extra) or not self._padding:
+            return rows
+        return [
+            without_last_cells(row, cells) if cells == self._padding else row
+            for row, (cells, _) in zip(rows, extra, strict=True)
+        ]
+
+    @cached_property
+    def _padding(self) -> int:
+        """The number of additional empty cells of every row that is not shorter than the header.
+
+        It is 0 if a row has none of them, or a value in one: then the cells of a row may be
+        shifted, by an unquoted delimiter in a text or by row names that the header does not name.
+        Rows with more additional cells than the others do not count.
+        """
+        found: set[tuple[int, bool]] = set()
+        (names, begin), delimiter = self._header, self._layout.delimiter
+        with self._file.opened() as stream:
+            stream.seek(begin)
+            for block in scan(stream, self._split, self._uri, begin):
+                rows = rows_in(block.raw, self._split)
+                found.update(additional_cells(row, len(names), delimiter) for row in rows)
+        fewest = min(cells for cells, _ in found if cells >= 0)
+        return 0 if (fewest, False) in found else fewest
 
     @cached_property
     def _header(self) -> tuple[tuple[str, ...], int]:
@@ -239,6 +271,9 @@ def _violations(rows: Sequence[bytes], width: int, delimiter: bytes) -> Iterator
             lines = len(row.splitlines())
             problem = f"has {cells} {'cell' if cells == 1 else 'cells'}"
             problem += f" over {lines} lines" if lines > 1 else ""
-            is_empty = cells > width and row.rstrip(b"\r\n").endswith(delimiter)
-            problem += ", the last one empty" if is_empty else ""
-            yield Violation(number, "", problem, f"{width} cells, as in the header")
+            allowed = f"{width} cells, as in the header"
+            if additional_cells(row, width, delimiter)[1]:
+                more = cells - width
+                problem += f", the last {'one' if more == 1 else more} empty"
+                allowed += "; more only if they are empty in all rows"
+            yield Violation(number, "", problem, allowed)

@@ -171,6 +171,21 @@ def cells_in(row: bytes, delimiter: bytes = _COMMA) -> int:
             return cells
 
 
+def additional_cells(row: bytes, width: int, delimiter: bytes = _COMMA) -> tuple[int, bool]:
+    """Return how many cells a row has behind the first `width`, and whether these are empty.
+
+    The number is negative if the row has fewer than `width` cells.
+    """
+    extra = cells_in(row, delimiter) - width
+    return extra, extra > 0 and row.rstrip(b"\r\n").endswith(delimiter * extra)
+
+
+def without_last_cells(row: bytes, cells: int) -> bytes:
+    """Return a row without its last cells, which are empty; a row of one empty cell is quoted."""
+    content = row.rstrip(b"\r\n")
+    return (content[: len(content) - cells] or b'""') + row[len(content) :]
+
+
 def require_utf8(raw: bytes, start: int, path: Path, where: str) -> None:
     """Check that bytes of a file, which begin at an offset, are UTF-8.
 
