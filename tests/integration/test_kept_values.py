@@ -154,6 +154,88 @@ def test_columns_of_parquet(tmp_path: Path, predict: PredictBatch, size: int) ->
     }
 
 
+_LAST = 2**63 - 1
+FAR_TIMES = {
+    "zoned": pa.array([253402300800_000, None, 0], pa.timestamp("ms", "Europe/Berlin")),
+    "stamps": pa.array([_LAST, None, -62135596801_000], pa.timestamp("ms")),
+    "fine": pa.array([1, None, _LAST], pa.timestamp("ns", "UTC")),
+    "days": pa.array([2**31 - 1, None, 0], pa.date32()),
+    "hours": pa.array([1, None, 86399 * 10**9], pa.time64("ns")),
+    "spans": pa.array([-1, None, _LAST], pa.duration("ns")),
+    "far": pa.array([_LAST, None, -1500], pa.duration("ms")),
+}
+FAR_IN_TEXT = {
+    "zoned": ["10000-01-01T00:00:00Z", None, "1970-01-01T01:00:00+01:00"],
+    "stamps": ["292278994-08-17T07:12:55.807", None, "0000-12-31T23:59:59"],
+    "fine": ["1970-01-01T00:00:00.000000001Z", None, "2262-04-11T23:47:16.854775807Z"],
+    "days": ["5881580-07-11", None, "1970-01-01"],
+    "hours": ["00:00:00.000000001", None, "23:59:59"],
+    "spans": ["-PT0.000000001S", None, "PT9223372036.854775807S"],
+    "far": ["PT9223372036854775.807S", None, "-PT1.5S"],
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_times_that_python_does_not_hold(tmp_path: Path, predict: PredictBatch, size: int) -> None:
+    source, names = parquet_source(tmp_path, FAR_TIMES), [*FAR_TIMES]
+    for output in ("csv", "jsonl", "sqlite"):
+        assert kept(predict, source, tmp_path, output, names, size) == FAR_IN_TEXT
+    copy = _copied_to_parquet(predict, source, tmp_path, names, size)
+    assert all(copy[name].combine_chunks().equals(FAR_TIMES[name]) for name in names)
+
+
+def _copied_to_parquet(
+    predict: PredictBatch, source: DataSource, folder: Path, names: list[str], size: int
+) -> pa.Table:
+    options = BatchOptions(keep=names, chunk_rows=size)
+    predict(source, open_sink(folder / "copy.parquet"), ModelRef(NAME, None, 1), options)
+    return parquet.read_table(folder / "copy.parquet")
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp, pa.duration])
+@pytest.mark.parametrize("names", [("1", "2"), ("2", "1")])
+def test_units_of_several_files_are_merged_if_all_times_fit(
+    tmp_path: Path,
+    predict: PredictBatch,
+    names: tuple[str, str],
+    kind: Callable[[str], pa.DataType],
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name, unit, value in zip(names, ("us", "ns"), (10**9 + 1, 1), strict=True):
+        parquet_source(tmp_path, {"k": pa.array([value], kind(unit))})
+        (tmp_path / "in.parquet").rename(tmp_path / "in" / f"{name}.parquet")
+    source = open_source(tmp_path / "in")
+    found = _copied_to_parquet(predict, source, tmp_path, ["k"], 9)["k"]
+    assert found.type == kind("ns")
+    assert sorted(found.cast(pa.int64()).to_pylist()) == [1, (10**9 + 1) * 1000]
+
+
+def test_a_time_that_the_common_unit_does_not_hold_is_refused(
+    tmp_path: Path, predict: PredictBatch
+) -> None:
+    far = {"k": pa.array([datetime(9999, 12, 31)], pa.timestamp("us"))}  # noqa: DTZ001
+    (tmp_path / "in").mkdir()
+    parquet_source(tmp_path, {"k": pa.array([1], pa.timestamp("ns"))})
+    (tmp_path / "in.parquet").rename(tmp_path / "in" / "1.parquet")
+    parquet_source(tmp_path / "in", far)
+    source = open_source(tmp_path / "in")
+    with pytest.raises(InvalidData, match=r"column 'k' cannot be written to Parquet: .*\[us\]"):
+        _copied_to_parquet(predict, source, tmp_path, ["k"], 9)
+    text = kept(predict, source, tmp_path, "csv", ["k"], 9)["k"]
+    assert text == ["1970-01-01T00:00:00.000000001", "9999-12-31T00:00:00"]
+
+
+def test_nested_times_that_python_does_not_hold_are_refused(
+    tmp_path: Path, predict: PredictBatch
+) -> None:
+    nested = {"k": pa.array([[_LAST]], pa.list_(pa.duration("s")))}
+    source = parquet_source(tmp_path, nested)
+    with pytest.raises(InvalidData, match=r"of the type list<.*duration\[s\]> cannot be written"):
+        kept(predict, source, tmp_path, "csv", ["k"], 9)
+    copy = _copied_to_parquet(predict, source, tmp_path, ["k"], 9)
+    assert copy["k"].combine_chunks().equals(nested["k"])
+
+
 @settings(max_examples=25, deadline=None)
 @given(values=st.lists(JSON_VALUES, min_size=1, max_size=6), size=st.integers(1, 6))
 def test_values_of_json_lines(predict: PredictBatch, values: list[Any], size: int) -> None:

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from datetime import date, time
+from datetime import date, time, timedelta
 from decimal import Decimal
 from math import isfinite, isnan
 from typing import Any
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def cell_text(value: Any) -> str:
     """Return a value as text.
 
-    Numbers have the fewest digits that give the same number, times are in ISO 8601, bytes in
-    hexadecimal, nested values in JSON.
+    Numbers have the fewest digits that give the same number, times and durations are in ISO 8601,
+    bytes in hexadecimal, nested values in JSON.
     """
     match value:
         case float():
@@ -26,7 +28,15 @@ def cell_text(value: Any) -> str:
         case bool() | dict() | list() | tuple():
             return json_text(value)
         case _:
-            return str(value)
+            is_duration = isinstance(value, timedelta)
+            return duration_text(value // _MICROSECOND, 6) if is_duration else str(value)
+
+
+def duration_text(count: int, digits: int) -> str:
+    """Return a duration in ISO 8601, such as `-PT1.5S`; `count` is in seconds / 10**`digits`."""
+    whole, rest = divmod(abs(count), 10**digits)
+    fraction = f".{rest:0{digits}d}".rstrip("0") if rest else ""
+    return f"{'-' if count < 0 else ''}PT{whole}{fraction}S"
 
 
 def json_text(value: Any) -> str:

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from adapters.arrow.reading.time_texts import time_texts
 from domain.data.feature import Kind
 from domain.data.table import Coded, Column, Kept
 from domain.data.value_type import ValueType, integer_type, type_of
+from domain.errors import InvalidData
 
 _MAX_TEXT_BYTES = 1 << 30  # offsets of Arrow strings have 32 bits
 _EXACT = 1 << 53
@@ -45,8 +47,14 @@ class ArrowValues:
         return ArrowValues(self.array.take(pa.array(np.arange(len(self))[rows])))
 
     def decoded(self) -> NDArray[Any]:
-        """Return a typed numpy array if there is one, otherwise Python objects."""
-        return _unchanged(pa.chunked_array([self.array]))
+        """Return a typed numpy array if there is one, otherwise Python objects or times as text."""
+        try:
+            return _unchanged(pa.chunked_array([self.array]))
+        except (OverflowError, ValueError) as error:  # pyarrow's errors are some of the latter
+            raise InvalidData(
+                f"kept values of the type {self.array.type} cannot be written as text: {error}; "
+                f"write Parquet, or leave the column out"
+            ) from error
 
 
 def value_type(kind: pa.DataType) -> ValueType:
@@ -132,11 +140,10 @@ def _unchanged(values: pa.ChunkedArray) -> NDArray[Any]:
     is_typed = _is_text(kind) or pa.types.is_floating(kind) or pa.types.is_date32(kind)
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         is_typed = not values.null_count
-    if pa.types.is_timestamp(kind):
-        if kind.tz is None:
-            is_typed = True
-        else:
-            values = _in_microseconds(values)
+    if pa.types.is_timestamp(kind) and kind.tz is None:
+        is_typed = True
+    elif pa.types.is_temporal(kind) and not is_typed:
+        values = pa.chunked_array(map(time_texts, values.chunks), pa.large_string())
     if is_typed:
         array: NDArray[Any] = values.to_numpy()
         return array
@@ -227,14 +234,6 @@ def _booleans_from_text(values: pa.ChunkedArray) -> NDArray[Any]:
         ]
     )
     return objects if None in found else objects.astype(bool)
-
-
-def _in_microseconds(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return times in microseconds; finer ones as ISO 8601 text."""
-    try:
-        return values.cast(pa.timestamp("us", values.type.tz))
-    except pa.ArrowInvalid:
-        return pc.replace_substring(values.cast(pa.string()), " ", "T")
 
 
 def _decoded(value: bytes | None) -> str | bytes | None:

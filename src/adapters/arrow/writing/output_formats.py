@@ -16,7 +16,7 @@ from adapters.arrow.reading.from_arrow import ArrowValues
 from adapters.arrow.writing.to_arrow import csv_header, to_arrow, to_csv, to_json_lines, to_texts
 from domain.data.table import Kept, Table
 from domain.data.value_type import ValueType
-from domain.errors import Misconfigured
+from domain.errors import InvalidData, Misconfigured
 
 _ROWS_PER_GROUP = 1 << 17
 _LENGTH_BYTES = 4
@@ -159,13 +159,24 @@ def _common_schema(ranges: Sequence[ByteRange]) -> pa.Schema:
 
 
 def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a table with the types of a schema that fits all rows."""
+    """Return a table with the types of a schema that fits all rows.
+
+    Raises:
+        InvalidData: a time does not fit the unit that all rows need.
+    """
     columns = []
     for field in schema:
         values = table.column(field.name)
         if pa.types.is_string(field.type) and values.type != field.type:
             values = to_texts(Kept(ValueType.TEXT, ArrowValues(values.combine_chunks())))
-        columns.append(values.cast(field.type, safe=False))
+        try:
+            columns.append(values.cast(field.type, safe=not pa.types.is_floating(field.type)))
+        except pa.ArrowInvalid as error:
+            raise InvalidData(
+                f"column {field.name!r} cannot be written to Parquet: some rows have the type "
+                f"{values.type}, others need {field.type}, and a value does not fit both: {error}; "
+                f"write CSV or JSON Lines, or leave the column out"
+            ) from error
     return pa.table(columns, schema=schema)
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from adapters.arrow.reading.from_arrow import ArrowValues, value_type
+from adapters.arrow.reading.time_texts import time_texts
 from adapters.formats.cell_text import cell_text, json_text
 from domain.data.table import Coded, Column, Kept, Table, plain
 from domain.data.value_type import ValueType
@@ -138,18 +139,12 @@ def _json_values(column: Column) -> pa.Array:
 
 def as_texts(array: pa.Array) -> pa.Array | None:
     """Return values as text, times in ISO 8601; None if Arrow cannot convert the type."""
-    kind = array.type
-    if pa.types.is_binary(kind) or pa.types.is_duration(kind):
-        return None
+    if pa.types.is_temporal(array.type):
+        return time_texts(array)
     try:
-        texts = array.cast(_TEXT)
+        return None if pa.types.is_binary(array.type) else array.cast(_TEXT)
     except pa.ArrowNotImplementedError:
         return None
-    if pa.types.is_temporal(kind):
-        texts = pc.replace_substring(texts, " ", "T")
-        texts = pc.replace_substring_regex(texts, r"\.0+(\D.*)?$", r"\1")
-        texts = pc.replace_substring_regex(texts, r"([+-]\d\d)(\d\d)$", r"\1:\2")
-    return texts
 
 
 def _each(column: Column, text: Callable[[Any], str]) -> pa.Array:
