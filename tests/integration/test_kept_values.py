@@ -289,6 +289,26 @@ def test_a_column_of_a_later_type_is_not_that_of_the_first_chunk(
         assert kept(predict, opened, tmp_path, output, ["k"], size)["k"] == expected
 
 
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("last", ["0.5", '"x"'])
+def test_an_integer_after_a_number_with_a_fraction_is_the_same_in_every_chunk(
+    tmp_path: Path, predict: PredictBatch, output: str, last: str
+) -> None:
+    lines = [
+        f'{json.dumps(ROW)[:-1]}, "k": {value}}}\n' for value in ("2.5", "1", "2.5", "-0", last)
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(lines))
+    source = open_source(tmp_path / "in.jsonl")
+    found = []
+    for size in (1, 2, 100):
+        kept(predict, source, tmp_path, output, ["k"], size)
+        path = tmp_path / f"{size}.{output}"
+        found.append(
+            path.read_bytes() if output in {"csv", "jsonl"} else _READERS[output](path)["k"]
+        )
+    assert [*map(str, found)] == [str(found[0])] * 3
+
+
 def test_a_kept_feature_keeps_its_digits(tmp_path: Path, predict: PredictBatch) -> None:
     heights = pa.array([Decimal("4.50000000000000000001"), Decimal(5)])
     source = parquet_source(tmp_path, {"height": heights, "age": pa.array([7, None])})

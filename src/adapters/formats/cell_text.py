@@ -40,7 +40,9 @@ def duration_text(count: int, digits: int) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return a value as JSON; what JSON has no type for is text."""
+    """Return a value as JSON; what JSON has no type for is text. A number is as in `cell_text`."""
+    if isinstance(value, float) and isfinite(value):
+        return cell_text(value)
     return json.dumps(_json(value), ensure_ascii=False)
 
 

@@ -1,6 +1,7 @@
 """Conversion of Arrow columns to columns of the domain."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -123,10 +124,15 @@ def with_type_of_values(values: pa.ChunkedArray) -> Kept:
 
 
 def may_be_inexact(values: pa.ChunkedArray) -> bool:
-    """Whether parsed numbers may have been integers that a double does not hold."""
+    """Whether parsed numbers may have been integers that are other numbers as doubles.
+
+    These are integers beyond 2^53, and -0, which is 0 as an integer.
+    """
     if not pa.types.is_floating(values.type):
         return False
-    return bool(pc.any(pc.greater_equal(pc.abs(values), float(2**53))).as_py())
+    is_large = pc.greater_equal(pc.abs(values), float(2**53))
+    is_minus_zero = pc.equal(pc.divide(1.0, values), -inf)
+    return bool(pc.any(pc.or_(is_large, is_minus_zero)).as_py())
 
 
 def has_nan(values: pa.ChunkedArray) -> bool:
