@@ -11,8 +11,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from application.scoring.progress import Progress
@@ -193,6 +191,9 @@ def progress(what: str) -> Iterator[Callable[[Progress], None]]:
     if not messages.is_terminal:
         yield line_per_minute(what)
         return
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
     columns = (TextColumn(what), BarColumn(None), TextColumn("{task.fields[state]}"))
     with Bar(*columns, console=messages, transient=True, expand=True) as bar:
         task = bar.add_task(what, total=None, state="reading the input")

@@ -1,5 +1,6 @@
 """The FastAPI application for one schema: all routes, and the OpenAPI document."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from importlib.metadata import version
@@ -63,6 +64,8 @@ def fastapi_app(
     servers: Callable[[Scope], list[dict[str, str]]],
 ) -> FastAPI:
     """Return the application for the served schema; None is a server without a model."""
+    # FastAPI imports pydantic.v1, if it can, to refuse models of it: a tenth of the start.
+    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
     app = DocumentedApi(
         title="modelport",
         version=version("modelport"),

@@ -1,27 +1,29 @@
 """The composition root: one selector per port, one factory per use case."""
 
-from application.evaluation.evaluate_model import EvaluateModel
-from application.experiments.report_experiments import ReportExperiments
-from application.experiments.run_experiments import RunExperiments
-from application.experiments.try_seeds import TrySeeds
+from typing import TYPE_CHECKING
+
 from application.model.load_model import LoadModel
-from application.model.sign_model import SignModel
-from application.promotion.compare_candidates import CompareCandidates
-from application.promotion.promote_model import PromoteModel
-from application.promotion.set_champion import SetChampion
 from application.scoring.explain_rows import ExplainRows, LoadExplainer
-from application.scoring.predict_batch import PredictBatch
 from application.scoring.predict_one import PredictOne
 from application.serving.served_model import ServedModel
-from application.training.calibrate_intervals import CalibrateIntervals
-from application.training.cross_validate import CrossValidate
-from application.training.train_model import TrainModel
-from entrypoints.reports.model_card import render_reports
 from entrypoints.wiring import builders
 from entrypoints.wiring import data_uris as data
-from entrypoints.wiring.injector import containers, providers
+from entrypoints.wiring.injector import containers, later, providers
 from entrypoints.wiring.provenance import code_version
 from entrypoints.wiring.settings import Accelerators, EngineKind, Settings, StoreKind, TrackerKind
+
+if TYPE_CHECKING:
+    from application.evaluation.evaluate_model import EvaluateModel
+    from application.experiments.report_experiments import ReportExperiments
+    from application.experiments.run_experiments import RunExperiments
+    from application.experiments.try_seeds import TrySeeds
+    from application.model.sign_model import SignModel
+    from application.promotion.compare_candidates import CompareCandidates
+    from application.promotion.promote_model import PromoteModel
+    from application.promotion.set_champion import SetChampion
+    from application.scoring.predict_batch import PredictBatch
+    from application.training.cross_validate import CrossValidate
+    from application.training.train_model import TrainModel
 
 
 class Container(containers.DeclarativeContainer):
@@ -79,19 +81,21 @@ class Container(containers.DeclarativeContainer):
     )
 
     load_model = providers.Factory(LoadModel, store, runtime, manifest_reader, verifier)
-    set_champion = providers.Factory(
-        SetChampion,
+    set_champion: "providers.Factory[SetChampion]" = providers.Factory(
+        later("application.promotion.set_champion", "SetChampion"),
         store,
         ledger,
         bundle_cache,
         now,
         providers.Callable(builders.actor, settings),
     )
-    compare_candidates = providers.Factory(
-        CompareCandidates, load_model, providers.Callable(builders.promotion_policy, settings)
+    compare_candidates: "providers.Factory[CompareCandidates]" = providers.Factory(
+        later("application.promotion.compare_candidates", "CompareCandidates"),
+        load_model,
+        providers.Callable(builders.promotion_policy, settings),
     )
-    train_model = providers.Factory(
-        TrainModel,
+    train_model: "providers.Factory[TrainModel]" = providers.Factory(
+        later("application.training.train_model", "TrainModel"),
         learner,
         graph_runtime,
         tracker,
@@ -99,38 +103,60 @@ class Container(containers.DeclarativeContainer):
         set_champion,
         now,
         providers.Callable(code_version),
-        providers.Object(render_reports),
+        providers.Object(later("entrypoints.reports.model_card", "render_reports")),
         providers.Factory(
-            CalibrateIntervals,
+            later("application.training.calibrate_intervals", "CalibrateIntervals"),
             learner,
             runtime,
             providers.ThreadSafeSingleton(builders.local_executor, may_abandon=True),
         ),
         signer,
     )
-    sign_model = providers.Factory(SignModel, store, signer, manifest_reader)
-    evaluate_model = providers.Factory(EvaluateModel, load_model)
-    promote_model = providers.Factory(PromoteModel, load_model, set_champion)
-    predict_batch = providers.Factory(
-        PredictBatch, load_model, executor, explainers=explainers.provider
+    sign_model: "providers.Factory[SignModel]" = providers.Factory(
+        later("application.model.sign_model", "SignModel"), store, signer, manifest_reader
+    )
+    evaluate_model: "providers.Factory[EvaluateModel]" = providers.Factory(
+        later("application.evaluation.evaluate_model", "EvaluateModel"), load_model
+    )
+    promote_model: "providers.Factory[PromoteModel]" = providers.Factory(
+        later("application.promotion.promote_model", "PromoteModel"), load_model, set_champion
+    )
+    predict_batch: "providers.Factory[PredictBatch]" = providers.Factory(
+        later("application.scoring.predict_batch", "PredictBatch"),
+        load_model,
+        executor,
+        explainers=explainers.provider,
     )
     serving = providers.ThreadSafeSingleton(ServedModel, load_model, model_ref, bundle_cache, now)
     specification = providers.Factory(builders.specification, settings)
     results = providers.ThreadSafeSingleton(builders.results, settings)
-    cross_validate = providers.Factory(
-        CrossValidate, learner, runtime, providers.ThreadSafeSingleton(builders.processes)
+    cross_validate: "providers.Factory[CrossValidate]" = providers.Factory(
+        later("application.training.cross_validate", "CrossValidate"),
+        learner,
+        runtime,
+        providers.ThreadSafeSingleton(builders.processes),
     )
     fitting_code = providers.Callable(builders.fitting_code, learner, runtime)
-    run_experiments = providers.Factory(
-        RunExperiments,
+    run_experiments: "providers.Factory[RunExperiments]" = providers.Factory(
+        later("application.experiments.run_experiments", "RunExperiments"),
         cross_validate,
         providers.ThreadSafeSingleton(builders.searcher),
         results,
         tracker,
         fitting_code,
     )
-    report_experiments = providers.Factory(ReportExperiments, results, load_model)
-    try_seeds = providers.Factory(TrySeeds, cross_validate, results, tracker, fitting_code)
+    report_experiments: "providers.Factory[ReportExperiments]" = providers.Factory(
+        later("application.experiments.report_experiments", "ReportExperiments"),
+        results,
+        load_model,
+    )
+    try_seeds: "providers.Factory[TrySeeds]" = providers.Factory(
+        later("application.experiments.try_seeds", "TrySeeds"),
+        cross_validate,
+        results,
+        tracker,
+        fitting_code,
+    )
     load_explainer = providers.ThreadSafeSingleton(
         LoadExplainer, store, bundle_cache, explainers.provider, manifest_reader
     )

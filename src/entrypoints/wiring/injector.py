@@ -5,8 +5,10 @@ second to the start of every command.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 _UNUSED = ("fastapi", "fast_depends", "pydantic_settings", "starlette", "werkzeug", "yaml")
 
@@ -23,7 +25,19 @@ def _hidden(libraries: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
+def later(module: str, name: str) -> Callable[..., Any]:
+    """Return a function that calls the one of a module; the module is imported at the first call.
+
+    A server thus starts without the use cases of training, promotion and experiments.
+    """
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(import_module(module), name)(*arguments, **options)
+
+    return call
+
+
 with _hidden(_UNUSED):
     from dependency_injector import containers, providers
 
-__all__ = ["containers", "providers"]
+__all__ = ["containers", "later", "providers"]

@@ -117,12 +117,11 @@ def _split(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """All settings; the docstring of a field describes it."""
+    """All settings; the docstring of a field describes it, also in the reference pages."""
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         alias_generator=lambda name: PREFIX + name.upper(),
         populate_by_name=True,
     )
