@@ -5,13 +5,11 @@ descriptions, commands from their options and docstrings, endpoints from the Ope
 errors from their docstrings and their outcomes, metrics from the table of the exposition.
 """
 
-import ast
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
-from inspect import cleandoc, getsource
-from itertools import pairwise
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +23,7 @@ from entrypoints.http.app import Application
 from entrypoints.http.middleware.exposition import METRICS
 from entrypoints.wiring import builders
 from entrypoints.wiring.container import build_container
-from entrypoints.wiring.settings import Settings, Variant, variables
+from entrypoints.wiring.settings import Settings, Variant, descriptions, variables
 
 HERE = Path(__file__).parent
 SCHEMA_FILE = HERE.parents[1] / "data" / "housing.toml"
@@ -73,30 +71,17 @@ def _settings() -> Iterator[str]:
         "that is not allowed, ends the program with exit code 78.",
         "",
     ]
-    rows, descriptions = [], _attribute_docstrings(Settings)
+    rows, described = [], descriptions()
     for name, field in Settings.model_fields.items():
         values = _choices(field.annotation) or _bounds(field.annotation, field.metadata)
         default = "unset" if field.default in (None, "") else f"`{_plain(field.default)}`"
-        rows.append((f"`{variables()[name]}`", values, default, descriptions[name]))
+        rows.append((f"`{variables()[name]}`", values, default, described[name]))
     yield from _table(("variable", "values", "default", "what it does"), rows)
     yield from ["", "The variants set what is unset:", ""]
     presets = [Settings(variant=variant) for variant in Variant]
     kinds = [(preset.variant, preset.tracker_kind, preset.store_kind) for preset in presets]
     header = ("`MODELPORT_VARIANT`", "`MODELPORT_TRACKER`", "`MODELPORT_MODEL_STORE`")
     yield from _table(header, [[f"`{kind.value}`" for kind in row] for row in kinds])
-
-
-def _attribute_docstrings(kind: type) -> dict[str, str]:
-    """Return the docstring of each annotated attribute of a class, by the attribute's name."""
-    (tree,) = ast.parse(getsource(kind)).body
-    assert isinstance(tree, ast.ClassDef)
-    return {
-        attribute.target.id: cleandoc(docstring.value.value)
-        for attribute, docstring in pairwise(tree.body)
-        if isinstance(attribute, ast.AnnAssign) and isinstance(attribute.target, ast.Name)
-        if isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
-        if isinstance(docstring.value.value, str)
-    }
 
 
 def _choices(annotation: Any) -> str:

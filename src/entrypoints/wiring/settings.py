@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import IPv4Network
+from itertools import pairwise
 from os import environ
 from pathlib import Path
 from typing import Annotated, Any
@@ -292,6 +293,22 @@ class Settings(BaseModel):
 def variables() -> dict[str, str]:
     """Return the environment variable of each field, by the field's name."""
     return {name: str(field.alias) for name, field in Settings.model_fields.items()}
+
+
+def descriptions() -> dict[str, str]:
+    """Return the docstring of each field, by the field's name; only documentation needs them."""
+    import ast
+    from inspect import cleandoc, getsource
+
+    (tree,) = ast.parse(getsource(Settings)).body
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        field.target.id: cleandoc(docstring.value.value)
+        for field, docstring in pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
+        if isinstance(docstring.value.value, str)
+    }
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

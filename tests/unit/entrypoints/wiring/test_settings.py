@@ -16,6 +16,7 @@ from entrypoints.wiring.settings import (
     TracesKind,
     TrackerKind,
     Variant,
+    descriptions,
     load_settings,
     variables,
 )
@@ -105,8 +106,10 @@ def test_the_names_of_the_variables_are_those_of_the_contract() -> None:
 
 def test_every_setting_has_a_description() -> None:
     assert {*GIVEN} == {*variables()}
-    for name, field in Settings.model_fields.items():
-        assert (field.description or "").endswith("."), name
+    described = descriptions()
+    assert {*described} == {*Settings.model_fields}
+    for name, text in described.items():
+        assert text.endswith("."), name
 
 
 @pytest.mark.parametrize("name", GIVEN)
