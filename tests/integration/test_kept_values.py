@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -237,6 +237,7 @@ def test_nested_times_that_python_does_not_hold_are_refused(
 
 
 @settings(max_examples=25, deadline=None)
+@example(values=[None, False], size=1)
 @given(values=st.lists(JSON_VALUES, min_size=1, max_size=6), size=st.integers(1, 6))
 def test_values_of_json_lines(predict: PredictBatch, values: list[Any], size: int) -> None:
     with TemporaryDirectory() as name:

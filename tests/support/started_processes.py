@@ -19,7 +19,12 @@ _TRACKER = "multiprocessing.resource_tracker"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Mark the environment, and let SIGTERM interrupt the run as Ctrl-C does."""
+    """Mark the environment, and let SIGTERM interrupt the run as Ctrl-C does.
+
+    SIGINT is heeded too: a shell lets its background jobs, and all that they start, ignore it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if _MARK in os.environ:  # a worker of pytest-xdist
         return
     config.stash[_OWN] = os.environ[_MARK] = uuid.uuid4().hex

@@ -90,6 +90,8 @@ def _kept(column: Kept) -> pa.Array | None:
     values, kind = column.values, column.type
     if isinstance(values, ArrowValues):
         own = values.array.type
+        if kind in _TYPES and value_type(own) in (ValueType.TEXT, ValueType.MISSING):
+            return pa.nulls(len(values), _TYPES[kind])  # this chunk has no value
         is_text = kind is ValueType.TEXT and value_type(own) is not ValueType.TEXT
         if kind is ValueType.NUMBER and not pa.types.is_floating(own):
             return values.array.cast(_TYPES[kind])
