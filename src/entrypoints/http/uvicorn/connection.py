@@ -130,6 +130,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self._waiting_since = None
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._waiting_since is not None:  # what follows was not read while it waited
+            self._waiting_since = self.loop.time()
+
     def shutdown(self) -> None:
         """Close after the response in progress, or after a moment if the connection is idle."""
         self.app_state[CLOSING] = True
@@ -181,15 +186,24 @@ class Connection(HttpToolsProtocol):
 
     def _refuse_malformed(self) -> None:
         self.app_state.setdefault("malformed", MalformedRequests()).record(self.client, self.loop)
-        if self._responding and not self._in_body:
+        if self.pipeline or (self._responding and not self._in_body):
             self._count(_INVALID)
             # A response now would be taken for that of the request before.
+            if self._in_body:
+                self._drop_queued()
             self.cycle.keep_alive = False
             self.flow.pause_reading()
             return
         if self._in_body:
             cast("dict[str, Any]", self.scope)[CLOSED_WITH] = HTTPStatus.BAD_REQUEST.value
         self._refuse(HTTPStatus.BAD_REQUEST, _INVALID, "the request is not valid HTTP")
+
+    def _drop_queued(self) -> None:
+        """Forget the request that was read last, which waits for the response to an earlier one."""
+        self.pipeline.popleft()
+        earlier = self.pipeline[0][0] if self.pipeline else self._answered
+        self.cycle = cast(RequestResponseCycle, earlier)
+        self._waiting_since = None
 
     def _close_if_idle(self) -> None:
         if not self._responding:
@@ -203,7 +217,7 @@ class Connection(HttpToolsProtocol):
         self._start_timer()
         now = self.loop.time()
         self._abort_if_unread(now)
-        if self._waiting_since is None or self.transport.is_closing():
+        if self._waiting_since is None or self.pipeline or self.transport.is_closing():
             return
         waited = now - self._waiting_since
         if self._in_headers:
