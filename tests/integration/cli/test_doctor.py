@@ -42,7 +42,7 @@ def test_before_the_first_model_the_notes_name_the_commands(empty: Place) -> Non
         ({"MODELPORT_SCHEMA": "absent.toml"}, "schema", 78, "absent.toml"),
         ({"MODELPORT_HOME": "file/home"}, "home", 69, "set MODELPORT_HOME to a writable folder"),
         ({"MODELPORT_DATA": "absent.csv"}, "data", 66, "absent.csv"),
-        ({"MODELPORT_DATA": "x.xlsx"}, "data", 78, ".csv, .parquet, .jsonl"),
+        ({"MODELPORT_DATA": "x.xlsx"}, "data", 78, ".parquet, .csv, .tsv, .jsonl"),
         (
             {"MODELPORT_TRACKER": "sql", "MODELPORT_TRACKER_URL": "not a url"},
             "tracker",

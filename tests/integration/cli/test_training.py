@@ -181,7 +181,7 @@ def test_the_default_model_reaches_the_published_figures(default_model: Place) -
         (["--holdout", "nan"], "hold-out fraction"),
         (["--validation", "0.8"], "validation fraction: 0.8 is not from 0 to below 0.8"),
         (["--schema", "absent.toml"], "absent.toml"),
-        (["--data", "data.xlsx"], "the suffix must be one of .csv, .parquet, .jsonl"),
+        (["--data", "data.xlsx"], "the suffix must be one of .parquet, .csv, .tsv, .jsonl"),
         (["--data", "sample:many"], "such as sample:1000"),
     ],
     ids=" ".join,

@@ -34,6 +34,11 @@ with SqlSink(sys.argv[1]).locked(JOB):
 """
 
 
+def part(index: int) -> Table:
+    """Return the rows of a chunk of three."""
+    return Table.of({"row": 3 * index + np.arange(1, 4), "x": np.arange(3.0)})
+
+
 @pytest.fixture
 def url(database_url: str) -> str:
     return f"{database_url}#scored"
@@ -85,7 +90,7 @@ def test_a_killed_process_releases_the_lock(url: str) -> None:
 def test_no_file_is_left_next_to_an_sqlite_file(sqlite_url: str, tmp_path: Path) -> None:
     sink = SqlSink(f"{sqlite_url}#scored")
     with sink.locked(JOB):
-        sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
+        sink.write_chunk(JOB, 0, part(0), [])
     assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
 
 
@@ -118,15 +123,15 @@ def test_a_lost_session_does_not_hide_the_error_of_the_job(postgres_url: str) ->
 def test_a_job_that_is_written_again_is_running(database_url: str) -> None:
     sink, status = SqlSink(f"{database_url}#scored"), "SELECT status FROM scored_jobs"
     for index in range(2):
-        sink.write_chunk(JOB, index, Table.of({"x": np.arange(3.0)}), [])
+        sink.write_chunk(JOB, index, part(index), [])
     sink.publish(JOB, 2)
     execute(database_url, "DELETE FROM scored WHERE chunk = 0")
-    sink.write_chunk(JOB, 0, Table.of({"x": np.arange(3.0)}), [])
+    sink.write_chunk(JOB, 0, part(0), [])
     assert rows_of(database_url, status) == [("running",)]
     assert sorted(sink.completed_chunks(JOB)) == [0, 1]
-    execute(database_url, 'DELETE FROM scored WHERE chunk = 1 AND "row" = 2')
+    execute(database_url, 'DELETE FROM scored WHERE chunk = 1 AND "row" = 5')
     assert sorted(sink.completed_chunks(JOB)) == [0], "a chunk that lacks a row does not count"
-    sink.write_chunk(JOB, 1, Table.of({"x": np.arange(3.0)}), [])
+    sink.write_chunk(JOB, 1, part(1), [])
     sink.publish(JOB, 2)
     assert rows_of(database_url, status) == [("finished",)]
 
@@ -140,7 +145,7 @@ def test_a_database_that_no_other_process_can_reach_needs_no_lock() -> None:
 def test_a_sink_in_a_worker_creates_no_file_without_the_lock(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    sink, rows = SqlSink(f"{sqlite_url}#scored"), Table.of({"x": np.arange(3.0)})
+    sink, rows = SqlSink(f"{sqlite_url}#scored"), part(0)
     sent = pickle.loads(pickle.dumps(sink))
     with pytest.raises(Unavailable, match=rf"the run of job {JOB.id} is not visible from"):
         sent.write_chunk(JOB, 0, rows, [])
