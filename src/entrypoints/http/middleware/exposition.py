@@ -7,10 +7,14 @@ counts nothing; it is imported when a model is ready at the earliest.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -108,8 +112,6 @@ def exposition(samples: Iterable[Sample], accept: str = "") -> tuple[bytes, str]
     Samples of the same name and labels are merged.
     """
     from prometheus_client.exposition import choose_encoder
-    from prometheus_client.metrics_core import Metric
-    from prometheus_client.registry import Collector
 
     merged: dict[str, dict[tuple[str, Labels], float]] = {name: {} for name in METRICS}
     for name, labels, value in samples:
@@ -117,17 +119,25 @@ def exposition(samples: Iterable[Sample], accept: str = "") -> tuple[bytes, str]
         before = values.get((name, labels), 0.0)
         values[name, labels] = max(before, value) if name in _MAXIMA else before + value
 
-    class Merged(Collector):
-        def collect(self) -> Iterator[Metric]:
-            for metric, values in merged.items():
-                kind, text = METRICS[metric]
-                family = Metric(metric.removesuffix("_total"), text, kind)
-                for (name, labels), value in values.items():
-                    family.add_sample(name, dict(labels), value)
-                yield family
-
     encode, content_type = choose_encoder(accept)
-    return encode(Merged()), content_type
+    return encode(_Merged(merged)), content_type
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """A collector of `prometheus_client`: the values of each metric by sample and labels."""
+
+    values: Mapping[str, Mapping[tuple[str, Labels], float]]
+
+    def collect(self) -> "Iterator[Metric]":
+        from prometheus_client.metrics_core import Metric
+
+        for metric, values in self.values.items():
+            kind, text = METRICS[metric]
+            family = Metric(metric.removesuffix("_total"), text, kind)
+            for (name, labels), value in values.items():
+                family.add_sample(name, dict(labels), value)
+            yield family
 
 
 def _metric(name: str) -> str:
